@@ -1,0 +1,36 @@
+"""Devices: what runs an artifact. A spec names one: `host`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.errors import unknown
+
+__all__ = ["Device", "Measurement", "Placement", "TimingProtocol", "open_device"]
+
+
+class Device(Protocol):
+    """Something that runs `.tflite` files and tells how long they took."""
+
+    @property
+    def spec(self) -> str:
+        """The name that `open_device` took."""
+        ...
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """Time one artifact.
+
+        Raises DeviceTransientError or DeviceStableError where the device can't.
+        """
+        ...
+
+
+def open_device(spec: str) -> Device:
+    """The device that `spec` names; ConfigError, with the valid ones, where there is none."""
+    from nas.devices.host import HostDevice
+
+    if spec == "host":
+        return HostDevice()
+    raise unknown("device", spec, ["host"])

@@ -1,0 +1,122 @@
+"""What a device says about an artifact: latencies, placement, and the conditions of both."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one operation of an artifact ran; `accelerator` None where nothing could tell."""
+
+    index: int
+    op: str
+    accelerator: str | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Latencies of one artifact on one device.
+
+    `samples_ms` holds one list a launch of the process; `latency_ms` is the median over launches of
+    the launches' medians, `interval_ms` its order-statistic interval (the extremes of the
+    launches' medians), which covers the true median with probability `interval_coverage`
+    (1 - 2^(1 - launches), were the launches independent). `init_ms` (loading and preparing) and
+    the first inference are kept apart from the samples. `source` is "measured", "modelled",
+    "published" or "synthetic".
+    """
+
+    device: str
+    source: str
+    samples_ms: tuple[tuple[float, ...], ...]
+    init_ms: float
+    first_ms: float
+    peak_memory_mb: float | None
+    placement: tuple[Placement, ...]
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def launch_medians_ms(self) -> list[float]:
+        """Each launch's median latency."""
+        return [statistics.median(launch) for launch in self.samples_ms]
+
+    @property
+    def latency_ms(self) -> float:
+        """The median over launches."""
+        return statistics.median(self.launch_medians_ms)
+
+    @property
+    def interval_ms(self) -> tuple[float, float]:
+        """The lowest and the highest launch."""
+        medians = self.launch_medians_ms
+        return (min(medians), max(medians))
+
+    @property
+    def interval_coverage(self) -> float:
+        """How probably the interval holds the true median."""
+        return float(1 - 2.0 ** (1 - len(self.samples_ms)))
+
+    @property
+    def spread(self) -> float:
+        """The interval's width over the latency; over 0.1 a measurement is called unsteady."""
+        low, high = self.interval_ms
+        return (high - low) / self.latency_ms
+
+    @property
+    def count(self) -> int:
+        """Timed inferences over all launches."""
+        return sum(len(launch) for launch in self.samples_ms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measurement as JSON types: the fields, and what is derived from them."""
+        return {
+            "device": self.device,
+            "source": self.source,
+            "latency_ms": self.latency_ms,
+            "interval_ms": list(self.interval_ms),
+            "interval_coverage": self.interval_coverage,
+            "spread": self.spread,
+            "count": self.count,
+            "samples_ms": [list(launch) for launch in self.samples_ms],
+            "init_ms": self.init_ms,
+            "first_ms": self.first_ms,
+            "peak_memory_mb": self.peak_memory_mb,
+            "placement": [asdict(row) for row in self.placement],
+            "conditions": self.conditions,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Measurement:
+        """The measurement that `to_dict` wrote."""
+        return cls(
+            device=values["device"],
+            source=values["source"],
+            samples_ms=tuple(tuple(launch) for launch in values["samples_ms"]),
+            init_ms=values["init_ms"],
+            first_ms=values["first_ms"],
+            peak_memory_mb=values["peak_memory_mb"],
+            placement=tuple(Placement(**row) for row in values["placement"]),
+            conditions=values["conditions"],
+        )
+
+
+@dataclass(frozen=True)
+class TimingProtocol:
+    """How a latency is taken; part of a study's fingerprint.
+
+    A launch is one fresh process: `warmup` untimed inferences, then at least `runs` timed ones, and
+    more until `min_seconds` have passed.
+    """
+
+    launches: int = 5
+    warmup: int = 2
+    runs: int = 5
+    min_seconds: float = 0.0
+    threads: int = 2
+    timeout_seconds: float = 300.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The protocol as JSON types."""
+        return asdict(self)

@@ -1,0 +1,28 @@
+"""Architectures by name, and architectures read back from JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nas.candidate import Architecture
+from nas.errors import unknown
+from search_spaces.unet import ACTIVATIONS, PAPER, UPSAMPLINGS, UNet
+
+ARCHITECTURES: dict[str, Architecture] = {
+    f"unet-{upsampling.replace('-', '')}-{activation}": replace(
+        PAPER, upsampling=upsampling, activation=activation
+    )
+    for upsampling in UPSAMPLINGS
+    for activation in ACTIVATIONS
+}
+
+_FAMILIES = {UNet.family: UNet}
+
+
+def architecture_from_dict(values: dict[str, Any]) -> Architecture:
+    """The architecture whose `to_dict` wrote `values`; ConfigError on an unknown family."""
+    family = str(values.get("family"))
+    if family not in _FAMILIES:
+        raise unknown("architecture family", family, _FAMILIES)
+    return _FAMILIES[family].from_dict(values)
