@@ -1,0 +1,82 @@
+"""A run's folder: what is in it, and how it is read and written.
+
+    run.json                     the study that it belongs to, settings, versions
+    study.journal                Optuna's storage
+    trials/00012/result.json     one finished trial (`nas.results.TrialResult`), written whole
+    trials/00012/model.tflite    its artifact at the deployment size
+    trials/00012/log.txt         what went wrong, where something did
+    weights/KEY/                 checkpoints and final weights of a training, by content
+    measurements/KEY.json        latencies by structure, device and protocol
+
+The results are the truth for reports and exports; the storage is the search's memory. Each can be
+rebuilt from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import RunError
+from nas.files import read_json, write_json
+from nas.results import FORMAT, Objective, TrialResult
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; nothing is created before it is written to."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's storage."""
+        return self.path / "study.journal"
+
+    def trial(self, number: int) -> Path:
+        """The folder of one trial."""
+        return self.path / "trials" / f"{number:05d}"
+
+    def write_result(self, result: TrialResult) -> None:
+        """Write a trial's result, whole or not at all; RunError where the disk is full."""
+        write_json(self.trial(result.number) / "result.json", result.to_dict())
+
+    def read_result(self, number: int) -> TrialResult | None:
+        """A trial's result, None where it has none; RunError where the file is damaged."""
+        path = self.trial(number) / "result.json"
+        if not path.exists():
+            return None
+        try:
+            return TrialResult.from_dict(read_json(path))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{path} is no trial result of format {FORMAT} ({error!r}); remove its folder and "
+                "start the search again to have the trial redone"
+            ) from error
+
+    def results(self) -> list[TrialResult]:
+        """Every finished trial, in the order of their numbers; raises as `read_result`."""
+        numbers = sorted(
+            int(folder.name)
+            for folder in (self.path / "trials").glob("[0-9]*")
+            if folder.name.isdigit()
+        )
+        read = (self.read_result(number) for number in numbers)
+        return [result for result in read if result is not None]
+
+    def description(self) -> dict[str, Any]:
+        """What run.json holds; RunError where the folder is no run's."""
+        path = self.path / "run.json"
+        if not path.exists():
+            raise RunError(
+                f"{self.path} is no run's folder: it has no run.json. A run is made by "
+                "`nas search STUDY --out DIR`"
+            )
+        description: dict[str, Any] = read_json(path)
+        return description
+
+    def objectives(self) -> Sequence[Objective]:
+        """The study's objectives, from run.json."""
+        return [Objective.of(name) for name in self.description()["study"]["objectives"]]
