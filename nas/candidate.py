@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from nas.canonical import content_key
 from nas.errors import unknown
@@ -33,19 +33,31 @@ class Architecture(Protocol):
         ...
 
 
-class Space(Protocol):
-    """Architectures to choose from; see `search_spaces.unet.UNetSpace`."""
+Value = TypeVar("Value")
 
-    def sample(self, trial: optuna.trial.BaseTrial) -> Architecture:
-        """Ask the trial for every parameter and return the architecture that they describe."""
+
+class Space(Protocol[Value]):
+    """Values to choose from: architectures (`search_spaces.UNetSpace`) or compressions."""
+
+    def sample(self, trial: optuna.trial.BaseTrial) -> Value:
+        """Ask the trial for every parameter and return the value that they describe."""
         ...
 
-    def to_parameters(self, architecture: Any) -> dict[str, Any]:
-        """The Optuna parameters that `sample` turns into `architecture`; ConfigError if none do."""
+    def to_parameters(self, value: Value, /) -> dict[str, Any]:
+        """The Optuna parameters that `sample` turns into `value`; ConfigError if none do."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
         """The space as JSON types, for a study's fingerprint."""
+        ...
+
+
+class ArchitectureSpace(Space[Value], Protocol[Value]):
+    """A space of architectures."""
+
+    @property
+    def reduction(self) -> int:
+        """What a picture's sides must divide by for every network of the space."""
         ...
 
 

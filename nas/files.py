@@ -71,15 +71,17 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold `folder` for this process; RunError, naming the owner, where another one holds it.
+
+    With `wait`, wait for that one instead.
 
     The operating system drops the lock when its process ends, however it ends.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except Timeout as error:
         owner = _owner(folder)
         raise RunError(

@@ -30,7 +30,7 @@ class Failure:
 class TrialResult:
     """One finished trial.
 
-    `candidate` is the candidate's JSON, `key` its content key. `metrics` maps names such as
+    `candidate` is the candidate's JSON, `key` its content key, `parameters` the Optuna parameters. `metrics` maps names such as
     `psnr_db`, `ssim`, `gmacs_conv`, `gmacs_profiler`, `parameters`, `bytes`, `latency_ms[host]` to
     figures. `violations` maps each constraint to its amount, feasible where <= 0. `artifact` is the
     `.tflite` below the run's folder, None where none was made. `timings_s` says where the time
@@ -42,6 +42,7 @@ class TrialResult:
     label: str
     candidate: dict[str, Any]
     state: State
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     violations: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
@@ -64,6 +65,7 @@ class TrialResult:
             "label": self.label,
             "candidate": self.candidate,
             "state": self.state,
+            "parameters": dict(self.parameters),
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "violations": dict(self.violations),
             "failure": vars(self.failure) if self.failure else None,

@@ -1,0 +1,32 @@
+# make quickstart   a search on this machine, its report, the exported models
+# make test         lint, types, tests
+# make install      only what both of them need, in .venv
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/quickstart
+
+.PHONY: install quickstart test slow
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+quickstart: install
+	$(BIN)/nas search quickstart --out $(RUN)
+	$(BIN)/nas pareto $(RUN)
+	$(BIN)/nas report $(RUN)
+	$(BIN)/nas export $(RUN) --out models
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+slow: install
+	$(BIN)/pytest -m slow

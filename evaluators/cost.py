@@ -1,0 +1,36 @@
+"""What a network costs before it runs: MACs in both conventions, parameters, bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nas.evaluation import Needs, Subject
+from nas.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`gmacs_conv`, `gmacs_profiler` (10^9, at the deployment size) and `parameters`."""
+
+    needs: ClassVar[Needs] = "architecture"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        """The figures' names."""
+        return ("gmacs_conv", "gmacs_profiler", "parameters")
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        """By closed formula from the architecture; ConfigError if the size doesn't divide."""
+        width, height = subject.size
+        graph = subject.candidate.architecture.graph()
+        macs = graph.macs(height, width)
+        at = f"{width}x{height}"
+        return {
+            "gmacs_conv": Metric(macs.conv / 1e9, "computed", "conv", conditions=at),
+            "gmacs_profiler": Metric(macs.profiler / 1e9, "computed", "profiler", conditions=at),
+            "parameters": Metric(graph.parameters(), "computed"),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluator as JSON types."""
+        return {"name": "cost"}

@@ -1,0 +1,59 @@
+"""`nas`: the command line.
+
+Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3 unusable
+pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a conversion; 6 a
+training; 7 a device; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from nas.cli import data, inspect, results, search
+from nas.cli.console import err
+from nas.errors import NasError
+
+EPILOG = (
+    "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged or "
+    "full, 5 conversion, 6 training, 7 device, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="nas",
+    help="Search, measure and export image-restoration networks for phones.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("search")(search.search)
+app.command("studies")(search.studies)
+app.command("pareto")(results.pareto)
+app.command("report")(results.report)
+app.command("export")(results.export)
+app.command("describe")(inspect.describe)
+app.command("measure")(inspect.measure)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; every failure that is ours is one line and an exit code."""
+    try:
+        app()
+    except NasError as error:
+        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:  # `nas pareto ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

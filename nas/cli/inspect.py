@@ -1,0 +1,132 @@
+"""`nas describe` and `nas measure`: look at one network or one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import emit_json, err, out, table
+from nas.errors import ConfigError, unknown
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) from WxH; ConfigError on anything else."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
+    return int(width), int(height)
+
+
+def describe(
+    architecture: Annotated[
+        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, or a .json file.")
+    ],
+    size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Show an architecture's layers, MACs (both conventions) and parameters."""
+    from nas.graph import layer_kind
+
+    value = _architecture(architecture)
+    width, height = parse_size(size)
+    graph = value.graph()
+    rows = graph.costs(height, width)
+    macs = graph.macs(height, width)
+    document: dict[str, Any] = {
+        "architecture": value.to_dict(),
+        "label": value.label,
+        "size": [width, height],
+        "gmacs_conv": macs.conv / 1e9,
+        "gmacs_profiler": macs.profiler / 1e9,
+        "parameters": graph.parameters(),
+        "layers": [
+            {
+                "name": row.layer.name,
+                "operation": layer_kind(row.layer),
+                "inputs": list(row.layer.inputs),
+                "shape": list(row.shape),
+                "gmacs_conv": row.macs.conv / 1e9,
+                "gmacs_profiler": row.macs.profiler / 1e9,
+                "parameters": row.parameters,
+            }
+            for row in rows
+        ],
+    }
+    if json_:
+        emit_json(document)
+        return
+    columns = {"layer": "left", "operation": "left", "output h x w x c": "right"}
+    columns |= {"GMAC": "right", "parameters": "right"}
+    body = [
+        [
+            row.layer.name,
+            layer_kind(row.layer),
+            "x".join(map(str, row.shape)),
+            f"{row.macs.conv / 1e9:.3f}" if row.macs.conv else "",
+            f"{row.parameters:,}" if row.parameters else "",
+        ]
+        for row in rows
+    ]
+    out.print(table(f"{value.label} at {width}x{height}", columns, body))
+    out.print(
+        f"\n[bold]{macs.conv / 1e9:.2f}[/] GMAC in convolutions, [bold]{macs.profiler / 1e9:.2f}[/] "
+        f"by the profiler's convention, [bold]{graph.parameters():,}[/] parameters",
+        highlight=False,
+    )
+
+
+def _architecture(name: str) -> Any:
+    from search_spaces import ARCHITECTURES, architecture_from_dict
+
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    if not name.endswith(".json"):
+        raise unknown("architecture", name, ARCHITECTURES)
+    try:
+        values = json.loads(Path(name).read_text())
+        values = values.get("candidate", values)  # a card.json of `nas export`
+        values = values.get("architecture", values)
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{name} can't be read as an architecture's JSON: {error}") from error
+    return architecture_from_dict(values)
+
+
+def measure(
+    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    device: Annotated[str, typer.Option(help="The device that runs it.")] = "host",
+    launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 2,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Time a model on a device: the median over launches, with its interval and conditions."""
+    from nas.devices import TimingProtocol, open_device
+
+    protocol = TimingProtocol(launches=launches, runs=runs, threads=threads)
+    opened = open_device(device)
+    if not json_:
+        err.print(f"measuring {model.name} on {device} ...")
+    measurement = opened.measure(model, protocol)
+    if json_:
+        emit_json(measurement.to_dict())
+        return
+    low, high = measurement.interval_ms
+    out.print(
+        f"[bold]{measurement.latency_ms:.2f} ms[/] on {device} ({measurement.source}; "
+        f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
+        f"{measurement.count} inferences)",
+        highlight=False,
+    )
+    out.print(
+        f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
+        + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
+    )
+    if measurement.spread > 0.1:
+        out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
+    elsewhere = [row for row in measurement.placement if row.accelerator == "cpu"]
+    if elsewhere:
+        names = ", ".join(sorted({row.op for row in elsewhere}))
+        out.print(f"{len(elsewhere)} of {len(measurement.placement)} operations not taken: {names}")

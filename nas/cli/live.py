@@ -1,0 +1,200 @@
+"""A search as one watches it: a live view in a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from nas.cli.console import err
+from nas.pareto import front
+from nas.results import TrialResult
+from nas.search import Watcher
+from nas.store import RunFolder
+from nas.study import Study
+from nas.trial import TrialProgress
+
+FRONT_ROWS = 8
+
+
+@contextmanager
+def watch(study: Study, folder: Path) -> Iterator[Watcher]:
+    """A watcher that fits where standard error goes."""
+    if not err.is_terminal:
+        yield _Lines(study, folder)
+        return
+    view = _View(study, folder)
+    with Live(view, console=err, refresh_per_second=4, transient=False):
+        yield view
+
+
+class _Lines:
+    """One line an event: for pipes, logs and CI."""
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self._study = study
+        self._folder = folder
+        self._tally = _Tally(study)
+        self._packed = -1
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        if tenth != self._packed:
+            self._packed = tenth
+            _line(f"packing pictures {done}/{total} {what}")
+
+    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
+        self._tally.start(finished, trials)
+        again = f", {len(finished)} of them done before" if finished else ""
+        _line(f"{self._study.name} in {self._folder}: {trials} trials{again}")
+
+    def progress(self, progress: TrialProgress) -> None:
+        if progress.stage == "again":
+            _line(f"trial {progress.number}: {progress.note}")
+
+    def finished(self, result: TrialResult) -> None:
+        self._tally.add(result)
+        done, trials = len(self._tally.results), self._tally.trials
+        _line(f"[{done}/{trials}] trial {result.number}: {_outcome(result)}  {result.label}")
+
+
+class _View:
+    """The live view: running trials, the best trade-offs so far, how far it is."""
+
+    def __init__(self, study: Study, folder: Path) -> None:
+        self._study = study
+        self._folder = folder
+        self._tally = _Tally(study)
+        self._running: dict[int, TrialProgress] = {}
+        self._packing = ""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        self._packing = f"packing pictures {done}/{total} {what}" if done < total else ""
+
+    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
+        self._packing = ""
+        self._tally.start(finished, trials)
+
+    def progress(self, progress: TrialProgress) -> None:
+        self._running[progress.number] = progress
+
+    def finished(self, result: TrialResult) -> None:
+        self._running.pop(result.number, None)
+        self._tally.add(result)
+
+    def __rich__(self) -> Group:
+        width, height = self._study.size
+        head = Text.assemble(
+            (self._study.name, "bold"),
+            f"  {self._study.data}  {width}x{height}  {', '.join(self._study.devices)}  ",
+            (str(self._folder), "cyan"),
+        )
+        parts: list[Text | Table | Progress] = [head]
+        if self._packing:
+            parts.append(Text(self._packing))
+        if self._tally.trials:
+            parts += [self._overall(), self._trials(), self._front()]
+        return Group(*parts)
+
+    def _overall(self) -> Progress:
+        bar = Progress(
+            TextColumn("{task.completed:.0f}/{task.total:.0f} trials"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=err,
+        )
+        task = bar.add_task(self._tally.summary(), total=self._tally.trials)
+        bar.update(task, completed=len(self._tally.results))
+        bar.tasks[0].start_time = bar.get_time() - (time.monotonic() - self._tally.began)
+        return bar
+
+    def _trials(self) -> Table:
+        rows = Table(box=None, pad_edge=False, show_header=False)
+        for number, progress in sorted(self._running.items()):
+            share = progress.done / progress.total if progress.total else 0.0
+            counted = f"{_bar(share)} {share:4.0%}" if progress.total else ""
+            rows.add_row(f"trial {number}", progress.stage, counted, progress.note)
+        return rows
+
+    def _front(self) -> Table:
+        names = [objective.metric for objective in self._study.expanded_objectives]
+        rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+        for name in names:
+            rows.add_column(name, justify="right")
+        rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True)
+        for result in self._tally.front()[:FRONT_ROWS]:
+            rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)
+        return rows
+
+
+class _Tally:
+    """What has ended, and how long the rest will take."""
+
+    def __init__(self, study: Study) -> None:
+        self._objectives = study.expanded_objectives
+        self.results: list[TrialResult] = []
+        self.trials = 0
+        self.began = time.monotonic()
+        self._before = 0
+        self._front: list[TrialResult] = []
+
+    def start(self, finished: list[TrialResult], trials: int) -> None:
+        self.results = list(finished)
+        self.trials = trials
+        self.began = time.monotonic()
+        self._before = len(finished)
+        self._front = self._sorted(front(self.results, self._objectives))
+
+    def add(self, result: TrialResult) -> None:
+        self.results.append(result)
+        self._front = self._sorted(front([*self._front, result], self._objectives))
+
+    def front(self) -> list[TrialResult]:
+        """The best trade-offs, best quality first."""
+        return self._front
+
+    def summary(self) -> str:
+        """Failures and the time that is left, in words."""
+        words = []
+        for state in ("infeasible", "failed"):
+            count = sum(result.state == state for result in self.results)
+            if count:
+                words.append(f"{count} {state}")
+        done = len(self.results) - self._before
+        left = self.trials - len(self.results)
+        if done and left > 0:
+            seconds = (time.monotonic() - self.began) / done * left
+            words.append(f"about {seconds / 60:.0f} min left" if seconds > 90 else "nearly done")
+        return ", ".join(words)
+
+    def _sorted(self, results: list[TrialResult]) -> list[TrialResult]:
+        first = self._objectives[0]
+        sign = -1 if first.direction == "maximize" else 1
+        return sorted(results, key=lambda result: sign * result.value(first.metric))
+
+
+def _outcome(result: TrialResult) -> str:
+    if result.state == "failed" and result.failure:
+        return f"failed ({result.failure.message})"
+    shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
+    figures = ", ".join(
+        f"{name} {result.value(name):.2f}" for name in shown if name != "psnr_db_input"
+    )
+    return f"{result.state} {figures}"
+
+
+def _bar(share: float, width: int = 16) -> str:
+    done = round(share * width)
+    return "━" * done + "╌" * (width - done)
+
+
+def _line(text: str) -> None:
+    err.print(text, markup=False, highlight=False)

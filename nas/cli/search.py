@@ -1,0 +1,121 @@
+"""`nas search` and `nas studies`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.console import emit_json, err, out, table
+from nas.cli.inspect import parse_size
+from nas.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from nas.study import Study
+
+
+def search(
+    study: Annotated[str, typer.Argument(help="A name (see `nas studies`) or a .py file.")],
+    out_: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run's folder; the same one resumes. [runs/STUDY]"),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Repeat for several.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(help="E.g. 'latency_ms[host]<=50'; repeatable.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the candidates and trainings.")] = None,
+) -> None:
+    """Search: train, convert and measure candidates, and keep the best trade-offs.
+
+    The same --out goes on where it was stopped; Ctrl-C stops at any moment.
+    """
+    from nas.cli.live import watch
+    from nas.search import search as run_search
+
+    chosen = load_study(study)
+    given: dict[str, Any] = {"data": data, "seed": seed}
+    given["devices"] = tuple(device) if device else None
+    given["constraints"] = tuple(constraint) if constraint else None
+    given["size"] = parse_size(size) if size else None
+    chosen = dataclasses.replace(
+        chosen, **{name: value for name, value in given.items() if value is not None}
+    )
+    folder = out_ or Path("runs") / chosen.name
+    processes = workers or min(4, _cores() // chosen.schedule.threads or 1)
+    try:
+        with watch(chosen, folder) as watcher:
+            run_search(chosen, folder, trials, processes, watcher)
+    except KeyboardInterrupt:
+        err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
+        raise typer.Exit(130) from None
+    err.print(f"next: [bold]nas report {folder}[/]   [bold]nas export {folder} --out models[/]")
+
+
+def studies(
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List the studies that come with the project."""
+    from studies import STUDIES
+
+    if json_:
+        emit_json(
+            [
+                {
+                    "name": study.name,
+                    "description": study.description,
+                    "trials": study.trials,
+                    "objectives": [o.metric for o in study.expanded_objectives],
+                    "size": list(study.size),
+                    "data": study.data,
+                }
+                for study in STUDIES.values()
+            ]
+        )
+        return
+    rows = [[study.name, str(study.trials), study.description] for study in STUDIES.values()]
+    out.print(table("Studies", {"name": "left", "trials": "right", "what": "left"}, rows))
+    out.print("\nA study of your own is a .py file with a value STUDY: nas search my_study.py")
+
+
+def load_study(name: str) -> Study:
+    """The study of that name, or the value STUDY of a user's own .py file.
+
+    Raises ConfigError where there is none.
+    """
+    from nas.study import Study
+    from studies import STUDIES
+
+    if name in STUDIES:
+        return STUDIES[name]
+    path = Path(name)
+    if path.suffix != ".py":
+        raise unknown("study", name, STUDIES)
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file; give a study's name or a .py file with STUDY")
+    try:
+        study = runpy.run_path(str(path)).get("STUDY")
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{path} can't be run: {type(error).__name__}: {error}") from error
+    if not isinstance(study, Study):
+        raise ConfigError(f"{path} has no value STUDY of type nas.study.Study, but {study!r}")
+    return study
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,284 @@
+"""A search's memory: the one module that touches Optuna's study and its storage.
+
+One driver owns both. Trials are asked for, and told, in the order of their numbers, so that what
+the sampler knows when it draws a candidate does not depend on which trial happened to end first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.candidate import Candidate
+from nas.errors import RunError
+from nas.files import cannot_write
+from nas.results import TrialResult
+from nas.study import Study
+
+KEY = "key"
+LABEL = "label"
+BASELINE = "baseline"
+DUPLICATE_OF = "duplicate_of"
+STAND_IN = "stand_in"
+STATE = "state"
+FAILURE = "failure"
+
+_STUDY = "search"
+_DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
+
+
+class _HeldElsewhere(BaseJournalFileLock):
+    """No lock: the run's folder is held by this process, and a lock file would outlive a kill."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A candidate that the search wants evaluated."""
+
+    number: int
+    candidate: Candidate
+    parameters: Mapping[str, Any]
+    baseline: bool = False
+
+
+class Memory:
+    """Optuna's study of one run, in a journal file.
+
+    Raises RunError where the journal can't be read or written, or the disk is full.
+    """
+
+    def __init__(self, study: Study, journal: Path) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study_value = study
+        self._journal = journal
+        self._objectives = study.expanded_objectives
+        _drop_half_line(journal)
+        fresh = not journal.exists()
+        with self._storage_errors():
+            backend = JournalFileBackend(str(journal), lock_obj=_HeldElsewhere())
+            storage = optuna.storages.JournalStorage(backend)
+            self._study = optuna.create_study(
+                study_name=_STUDY,
+                storage=storage,
+                directions=[objective.direction for objective in self._objectives],
+                load_if_exists=True,
+            )
+            if fresh:
+                self._study.set_metric_names([o.metric for o in self._objectives])
+        self._seen: dict[str, int] = {
+            trial.user_attrs[KEY]: trial.number
+            for trial in self.trials()
+            if KEY in trial.user_attrs and DUPLICATE_OF not in trial.user_attrs
+        }
+        self._enqueue_baselines()
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial that was asked for, duplicates among them; not to be changed."""
+        waiting = TrialState.WAITING
+        trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state != waiting]
+
+    def asked(self, number: int) -> Asked | None:
+        """A trial as it was asked for; None where it was a duplicate."""
+        with self._storage_errors():
+            return self._accept(self._reopen(number))
+
+    def candidates(self) -> int:
+        """How many different candidates were asked for."""
+        return len(self._seen)
+
+    def open_trials(self) -> list[Asked]:
+        """Trials that were asked for and not told, in order: another driver was stopped there."""
+        opened = [trial.number for trial in self.trials() if trial.state == TrialState.RUNNING]
+        asked = (self.asked(number) for number in opened)
+        return [trial for trial in asked if trial is not None]
+
+    def ask(self) -> Asked | None:
+        """A candidate that this run has not seen; None where the space has no more of them."""
+        for _ in range(_DRAWS):
+            with self._storage_errors():
+                self._seed(len(self._study.get_trials(deepcopy=False)))
+                trial = self._study.ask()
+                asked = self._accept(trial)
+            if asked is not None:
+                return asked
+        return self._ask_unseen()
+
+    def tell(self, result: TrialResult, stand_in: Mapping[str, float]) -> None:
+        """Tell a finished trial.
+
+        Optuna wants a value for every objective of a completed trial. One that broke a bound
+        before it was trained has no quality: `stand_in` gives what doing nothing is worth (the
+        blurred pictures' own PSNR); where a latency is missing, too, the worst one told so far
+        stands in. The trial's attributes name what was stood in for.
+        """
+        with self._storage_errors():
+            trial = self._reopen(result.number)
+            trial.set_user_attr(STATE, result.state)
+            for constraint, violation in result.violations.items():
+                trial.set_constraint(constraint, violation)
+            if result.state == "failed":
+                message = result.failure.message if result.failure else "unknown"
+                trial.set_user_attr(FAILURE, message)
+                self._study.tell(result.number, state=TrialState.FAIL)
+                return
+            values, missing = self._values(result, stand_in)
+            if missing:
+                trial.set_user_attr(STAND_IN, missing)
+            self._study.tell(result.number, values)
+
+    def told(self) -> set[int]:
+        """The numbers of the trials that were told."""
+        return {trial.number for trial in self.trials() if trial.state.is_finished()}
+
+    def adopt(self, results: Iterable[TrialResult], stand_in: Mapping[str, float]) -> None:
+        """Fill an empty journal from a run's results: the journal was lost, the results were not.
+
+        Raises RunError where a result is not of this study's space.
+        """
+        for result in results:
+            trial = self._frozen(result, stand_in)
+            with self._storage_errors():
+                while len(self._study.get_trials(deepcopy=False)) < result.number:
+                    self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+                self._study.add_trial(trial)
+            self._seen[result.key] = result.number
+
+    def _frozen(self, result: TrialResult, stand_in: Mapping[str, float]) -> FrozenTrial:
+        fixed = optuna.trial.FixedTrial(dict(result.parameters))
+        if self._study_value.sample(fixed).key != result.key:
+            raise RunError(f"trial {result.number}'s parameters don't give its candidate")
+        values, missing = self._values(result, stand_in)
+        failed = result.state == "failed"
+        trial = optuna.trial.create_trial(
+            state=TrialState.FAIL if failed else TrialState.COMPLETE,
+            values=None if failed else values,
+            params=dict(result.parameters),
+            distributions=fixed.distributions,
+            user_attrs={KEY: result.key, LABEL: result.label, STATE: result.state}
+            | ({STAND_IN: missing} if missing and not failed else {}),
+        )
+        for constraint, violation in result.violations.items():
+            trial.set_constraint(constraint, violation)
+        return trial
+
+    def _values(
+        self, result: TrialResult, stand_in: Mapping[str, float]
+    ) -> tuple[list[float], list[str]]:
+        """An objective's value each, and the names of those that were stood in for."""
+        missing = [o.metric for o in self._objectives if o.metric not in result.metrics]
+        values = [
+            self._stand_in(index, o.metric, stand_in)
+            if o.metric in missing
+            else result.value(o.metric)
+            for index, o in enumerate(self._objectives)
+        ]
+        return values, missing
+
+    def _stand_in(self, index: int, metric: str, stand_in: Mapping[str, float]) -> float:
+        if metric in stand_in:
+            return stand_in[metric]
+        told = (trial.values[index] for trial in self.trials() if trial.values)
+        return max(told, default=0.0)
+
+    def _accept(self, trial: optuna.Trial) -> Asked | None:
+        """Sample the trial's candidate; tell it at once, and None, where it was seen before."""
+        candidate = self._study_value.sample(trial)
+        key = candidate.key
+        first = self._seen.get(key)
+        if first is not None and first != trial.number:
+            trial.set_user_attr(DUPLICATE_OF, first)
+            self._repeat(trial, first)
+            return None
+        if first is None:
+            trial.set_user_attr(LABEL, candidate.label)
+            trial.set_user_attr(KEY, key)
+            self._seen[key] = trial.number
+        baseline = bool(trial.user_attrs.get(BASELINE))
+        return Asked(trial.number, candidate, dict(trial.params), baseline)
+
+    def _repeat(self, trial: optuna.Trial, first: int) -> None:
+        """Tell a duplicate what the first one came to, or nothing while that is not known."""
+        known = self._study.get_trials(deepcopy=False)[first]
+        if known.state != TrialState.COMPLETE:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        for constraint, violation in known.constraints.items():
+            trial.set_constraint(constraint, violation)
+        self._study.tell(trial, known.values)
+
+    def _reopen(self, number: int) -> optuna.Trial:
+        self._seed(number)
+        return optuna.Trial(self._study, self._study.get_trials(deepcopy=False)[number]._trial_id)
+
+    def _ask_unseen(self) -> Asked | None:
+        """Draw at random, without the storage, until something new comes."""
+        draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(self.candidates()))
+        for _ in range(_DRAWS * 20):
+            draw = draws.ask()
+            candidate = self._study_value.sample(draw)
+            if candidate.key not in self._seen:
+                with self._storage_errors():
+                    self._study.enqueue_trial(draw.params)
+                    return self._accept(self._study.ask())
+        return None
+
+    def _enqueue_baselines(self) -> None:
+        if self._study.get_trials(deepcopy=False):
+            return
+        for baseline in self._study_value.baselines:
+            with self._storage_errors():
+                self._study.enqueue_trial(
+                    dict(self._study_value.to_parameters(baseline)), user_attrs={BASELINE: True}
+                )
+
+    def _seed(self, number: int) -> None:
+        """A sampler that depends on the trial's number alone: a resumed run draws the same."""
+        self._study.sampler = _sampler(self._study_value, number)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._journal, error) from error
+
+
+def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
+    seed = (study.seed * 1_000_003 + number) % 2**32
+    match study.sampler:
+        case "tpe":
+            return optuna.samplers.TPESampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "gp":
+            return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "nsga2":
+            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _drop_half_line(journal: Path) -> None:
+    """Cut off the half line that a kill or a full disk may have left at a journal's end."""
+    if not journal.exists():
+        return
+    try:
+        with journal.open("r+b") as file:
+            content = file.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)
+    except OSError as error:
+        raise cannot_write(journal, error) from error

@@ -1,0 +1,72 @@
+"""How a network is trained, as one frozen value. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from nas.errors import ConfigError, unknown
+
+Decay = Literal["exponential", "cosine"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """L1 loss, Adam, Glorot initialisation, and:
+
+    `steps` of `batch` patches of `patch` x `patch` pixels; `learning_rate` reached after
+    `warmup_steps` (linearly), then decaying: "exponential" multiplies it by `decay_rate` every
+    `decay_steps`, continuously; "cosine" takes it to 0 at the last step. `clip_norm` bounds the
+    global norm of the gradients (None: no bound). `ema` is the momentum of the moving average of
+    the weights that is kept as the result (None: the last weights). `output_gain` scales the last
+    convolution's first weights: a small one starts a network with a global residual near the
+    identity. `threads` is part of the value because the last bits of a training depend on it.
+
+    Raises ConfigError on a value out of range.
+    """
+
+    steps: int
+    batch: int = 16
+    patch: int = 256
+    learning_rate: float = 2e-4
+    warmup_steps: int = 0
+    decay: Decay = "exponential"
+    decay_rate: float = 0.98
+    decay_steps: int = 5000
+    clip_norm: float | None = None
+    ema: float | None = None
+    output_gain: float = 1.0
+    checkpoint_seconds: float = 20.0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "patch", "learning_rate", "decay_steps", "threads"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"Schedule.{name}={getattr(self, name)}: expected more than 0")
+        if self.decay not in get_args(Decay):
+            raise unknown("decay", self.decay, get_args(Decay))
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ConfigError(f"Schedule.ema={self.ema}: expected a momentum between 0 and 1")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, the first being 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if self.decay == "exponential":
+            return float(self.learning_rate * self.decay_rate ** (step / self.decay_steps))
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides the trained weights, as JSON types: how often a checkpoint is kept does not.
+
+        Used in fingerprints and in the keys of trainings.
+        """
+        values = asdict(self)
+        del values["checkpoint_seconds"]
+        return values
+
+
+# The recipe of Chiang et al. 2020, section 4.1: REDS, 256x256 patches, 1M steps on one GPU.
+PAPER = Schedule(steps=1_000_000)

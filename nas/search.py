@@ -1,0 +1,250 @@
+"""The study loop: one driver asks, hands out, waits and tells."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nas import __version__
+from nas.conditions import processor, versions
+from nas.data import Dataset, open_dataset
+from nas.devices import open_device
+from nas.errors import ConfigError, RunError
+from nas.executors import Executor, InProcessExecutor, ProcessExecutor
+from nas.files import held, write_json
+from nas.graph import check_size
+from nas.memory import Asked, Memory
+from nas.metrics import psnr_db, ssim
+from nas.results import FORMAT, TrialResult
+from nas.store import RunFolder
+from nas.study import Study
+from nas.trial import Report, TrialProgress, TrialTask
+
+
+class Watcher(Protocol):
+    """Somebody who looks on; see `nas.cli.live`."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """The data is being packed."""
+        ...
+
+    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
+        """The search starts, or goes on, with these trials finished before."""
+        ...
+
+    def progress(self, progress: TrialProgress) -> None:
+        """A running trial got on."""
+        ...
+
+    def finished(self, result: TrialResult) -> None:
+        """A trial ended."""
+        ...
+
+
+class NobodyWatches:
+    """A watcher that shows nothing."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """See `Watcher`."""
+
+    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
+        """See `Watcher`."""
+
+    def progress(self, progress: TrialProgress) -> None:
+        """See `Watcher`."""
+
+    def finished(self, result: TrialResult) -> None:
+        """See `Watcher`."""
+
+
+def search(
+    study: Study,
+    out: Path | str,
+    trials: int | None = None,
+    workers: int = 1,
+    watcher: Watcher | None = None,
+) -> RunFolder:
+    """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
+
+    With one worker everything happens in this process; with more, trials run in processes of
+    their own. Ctrl-C, or a kill, at any moment loses at most what was not checkpointed.
+
+    Raises ConfigError before any work starts, DataError on unusable pictures, RunError where the
+    folder is held by another search, belongs to another study or can't be written.
+    """
+    watcher = watcher or NobodyWatches()
+    run = RunFolder(Path(out))
+    trials = study.trials if trials is None else trials
+    if trials < 1 or workers < 1:
+        raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
+    _check(study)
+    dataset = open_dataset(study.data)
+    with held(run.path):
+        description = _open_run(run, study, dataset)
+        stand_in = description["input"]
+        memory = Memory(study, run.journal)
+        _reconcile(run, memory, stand_in)
+        dataset.prepare(
+            study.schedule.patch, lambda done, total, what: watcher.preparing(what, done, total)
+        )
+        finished = run.results()
+        watcher.started(run, finished, trials)
+        executor = _executor(study, workers, watcher.progress)
+        loop = _Loop(study, dataset, description, run, memory, executor, watcher, stand_in)
+        try:
+            loop.drive(trials, ahead=1 if workers == 1 else 2 * workers)
+        finally:
+            executor.close()
+    return run
+
+
+@dataclass
+class _Loop:
+    """The driver's state: what is out, and what came back too early to be told."""
+
+    study: Study
+    dataset: Dataset
+    description: Mapping[str, Any]
+    run: RunFolder
+    memory: Memory
+    executor: Executor
+    watcher: Watcher
+    stand_in: Mapping[str, float]
+
+    def drive(self, trials: int, ahead: int) -> None:
+        """Keep `ahead` trials out until `trials` candidates are told.
+
+        Trials are told in the order of their numbers, and one is asked for after each: so the
+        candidates depend on the results alone, never on which worker was faster.
+        """
+        known = self.memory.told()
+        lost = sorted(known - self._on_disk())  # told, but their folders are gone: made again
+        again = (self.memory.asked(number) for number in lost)
+        out = deque(asked for asked in again if asked is not None)
+        out.extend(self.memory.open_trials())
+        early: dict[int, TrialResult] = {}
+        for asked in out:
+            self._submit(asked, early)
+        while True:
+            while len(out) < ahead and self.memory.candidates() < trials:
+                new = self.memory.ask()
+                if new is None:
+                    break
+                out.append(new)
+                self._submit(new, early)
+            if not out:
+                return
+            while out[0].number not in early:
+                result = self.executor.next()
+                early[result.number] = result
+                self.watcher.finished(result)
+            number = out.popleft().number
+            if number not in known:
+                self.memory.tell(early.pop(number), self.stand_in)
+
+    def _submit(self, asked: Asked, early: dict[int, TrialResult]) -> None:
+        result = self.run.read_result(asked.number)
+        if result is not None and result.key == asked.candidate.key:
+            early[asked.number] = result  # finished, but the driver was stopped before it told
+            return
+        self.executor.submit(
+            TrialTask(
+                asked.number,
+                asked.candidate,
+                asked.parameters,
+                self.study,
+                self.dataset,
+                self.description["data"]["identity"],
+                self.run,
+                asked.baseline,
+            )
+        )
+
+    def _on_disk(self) -> set[int]:
+        folders = (self.run.path / "trials").glob("[0-9]*/result.json")
+        return {int(path.parent.name) for path in folders}
+
+
+def _executor(study: Study, workers: int, report: Report) -> Executor:
+    if workers == 1:
+        return InProcessExecutor(report, study.schedule.threads)
+    return ProcessExecutor(workers, report, study.schedule.threads)
+
+
+def _check(study: Study) -> None:
+    """Raise ConfigError for what would only fail in the middle of the search."""
+    width, height = study.size
+    check_size(study.space.reduction, height, width)
+    patch = study.schedule.patch
+    if patch % study.space.reduction:
+        raise ConfigError(
+            f"patches of {patch}x{patch} don't divide by {study.space.reduction}, as the space's "
+            "deepest networks need; change schedule.patch or space.levels"
+        )
+    for device in study.devices:
+        open_device(device)
+
+
+def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
+    """Make run.json, or check that the one there is of the same study; returns what it holds."""
+    data = {
+        "spec": dataset.spec,
+        "split": dataset.split,
+        "task": dataset.task,
+        "identity": dataset.identity(),
+    }
+    fingerprint = study.fingerprint(data)
+    path = run.path / "run.json"
+    if not path.exists():
+        if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
+            raise RunError(f"{run.path} is not empty and holds no run; choose an empty folder")
+        description = {
+            "format": FORMAT,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "version": __version__,
+            "study": fingerprint,
+            "conditions": {"processor": processor(), "versions": versions()},
+            "input": _input_quality(dataset),
+        }
+        write_json(path, description)
+        return description
+    description = run.description()
+    theirs = {**description["study"], "data": {**description["study"]["data"], "spec": ""}}
+    ours = {**fingerprint, "data": {**data, "spec": ""}}
+    differences = list(_differences(theirs, ours))
+    if differences:
+        raise RunError(
+            f"{run.path} holds a run of another study. These differ: {'; '.join(differences[:6])}. "
+            "Give the same options to resume it, or choose another folder"
+        )
+    return description
+
+
+def _differences(run: Any, asked: Any, path: str = "") -> Iterator[str]:
+    """Where two JSON values differ, in words."""
+    if isinstance(run, dict) and isinstance(asked, dict):
+        for name in sorted(run.keys() | asked.keys()):
+            yield from _differences(
+                run.get(name), asked.get(name), f"{path}.{name}" if path else name
+            )
+    elif run != asked:
+        yield f"{path}: the run has {run!r}, asked for is {asked!r}"
+
+
+def _input_quality(dataset: Dataset) -> dict[str, float]:
+    """The quality of doing nothing: the blurred held-out pictures against the sharp ones."""
+    pairs = [(psnr_db(p.blurred, p.sharp), ssim(p.blurred, p.sharp)) for p in dataset.heldout()]
+    means = np.mean(pairs, axis=0)
+    return {"psnr_db": float(means[0]), "ssim": float(means[1])}
+
+
+def _reconcile(run: RunFolder, memory: Memory, stand_in: Mapping[str, float]) -> None:
+    """Where the journal was lost and the results were not, fill it from them."""
+    if not memory.trials():
+        memory.adopt(run.results(), stand_in)

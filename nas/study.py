@@ -1,0 +1,140 @@
+"""A study as a value: what to search, on which data and devices, by which rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from nas.candidate import ArchitectureSpace, Candidate, Compression, Space
+from nas.errors import ConfigError, unknown
+from nas.evaluation import Evaluator
+from nas.results import Objective
+from nas.schedule import Schedule
+
+Sampler = Literal["tpe", "gp", "nsga2", "random"]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a metric, e.g. `latency_ms[host]<=50`."""
+
+    metric: str
+    comparison: Literal["<=", ">="]
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> Constraint:
+        """Read METRIC<=NUMBER or METRIC>=NUMBER; ConfigError on anything else."""
+        match = re.fullmatch(r"\s*([\w]+(?:\[[^\]]+\])?)\s*(<=|>=)\s*([-+.\deE]+)\s*", text)
+        try:
+            if match is None:
+                raise ValueError
+            return cls(match[1], match[2], float(match[3]))  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ConfigError(
+                f"constraint {text!r}: expected METRIC<=NUMBER or METRIC>=NUMBER, for example "
+                "'latency_ms[host]<=50'"
+            ) from error
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.comparison}{self.bound:g}"
+
+    def violation(self, value: float) -> float:
+        """How far `value` is on the wrong side, as a share of the bound; feasible where <= 0."""
+        excess = value - self.bound if self.comparison == "<=" else self.bound - value
+        return excess / (abs(self.bound) or 1.0)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that decides which trials a search makes, and what they come to.
+
+    `objectives` are metric names; "latency_ms" stands for the latency on each device. `size` is the
+    deployment resolution (width, height), apart from the training patch. `startup_trials` are drawn
+    at random before the sampler learns. `baselines` are tried first. `description` is one sentence
+    for `nas studies`.
+
+    Raises ConfigError where the parts don't fit together.
+    """
+
+    name: str
+    description: str
+    space: ArchitectureSpace[Any]
+    compression: Space[Compression]
+    schedule: Schedule
+    evaluators: tuple[Evaluator, ...]
+    data: str = "photos"
+    objectives: tuple[str, ...] = ("psnr_db", "latency_ms")
+    constraints: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("host",)
+    size: tuple[int, int] = (1280, 720)
+    trials: int = 50
+    sampler: Sampler = "tpe"
+    startup_trials: int = 10
+    baselines: tuple[Candidate, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise unknown("sampler", self.sampler, get_args(Sampler))
+        if not self.devices or len(set(self.devices)) != len(self.devices):
+            raise ConfigError(f"devices={self.devices}: none, or one twice")
+        known = [m for evaluator in self.evaluators for m in evaluator.metrics(self.devices)]
+        for objective in self.expanded_objectives:
+            if objective.metric not in known:
+                raise unknown("objective", objective.metric, known)
+        for constraint in self.parsed_constraints:
+            if constraint.metric not in known:
+                raise unknown("metric in a constraint", constraint.metric, known)
+        for baseline in self.baselines:
+            self.to_parameters(baseline)
+
+    @property
+    def expanded_objectives(self) -> tuple[Objective, ...]:
+        """The objectives, a latency for each device."""
+        names = []
+        for name in self.objectives:
+            per_device = name == "latency_ms"
+            names += [f"{name}[{device}]" for device in self.devices] if per_device else [name]
+        return tuple(Objective.of(name) for name in names)
+
+    @property
+    def parsed_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints."""
+        return tuple(Constraint.parse(text) for text in self.constraints)
+
+    def sample(self, trial: Any) -> Candidate:
+        """Draw a candidate: the architecture's parameters first, then the compression's."""
+        return Candidate(self.space.sample(trial), self.compression.sample(trial))
+
+    def to_parameters(self, candidate: Candidate) -> Mapping[str, Any]:
+        """The parameters that `sample` turns into `candidate`; ConfigError if none do."""
+        return {
+            **self.space.to_parameters(candidate.architecture),
+            **self.compression.to_parameters(candidate.compression),
+        }
+
+    def fingerprint(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What must be equal for two searches to share a run; `data` describes the data set.
+
+        The number of trials is not part of it: a run may go on for longer.
+        """
+        return {
+            "name": self.name,
+            "description": self.description,
+            "space": self.space.to_dict(),
+            "compression": self.compression.to_dict(),
+            "data": dict(data),
+            "schedule": self.schedule.to_dict(),
+            "evaluators": [evaluator.to_dict() for evaluator in self.evaluators],
+            "objectives": [objective.metric for objective in self.expanded_objectives],
+            "constraints": [str(constraint) for constraint in self.parsed_constraints],
+            "devices": list(self.devices),
+            "size": list(self.size),
+            "sampler": self.sampler,
+            "startup_trials": self.startup_trials,
+            "baselines": [baseline.to_dict() for baseline in self.baselines],
+            "seed": self.seed,
+        }

@@ -1,0 +1,43 @@
+"""The demonstration: small U-Nets that undo one known camera shake.
+
+    nas search quickstart
+
+Minutes on two cores, without a phone, a GPU or a download. It shows every part of a search at work
+on real photographs; a task this easy says nothing about which network deblurs best in general.
+"""
+
+from evaluators import Cost, Latency, Quality
+from nas.devices import TimingProtocol
+from nas.schedule import Schedule
+from nas.study import Study
+from search_spaces import CompressionSpace, UNetSpace
+
+STUDY = Study(
+    name="quickstart",
+    description="Small U-Nets undo one known camera shake on photographs; minutes on two cores.",
+    space=UNetSpace(
+        levels=(2, 3),
+        widths=(8, 12, 16, 24, 32),
+        convolutions=(1, 2),
+        first_kernel=(3, 5, 7),
+        global_residual=(True,),
+    ),
+    compression=CompressionSpace(precision=("float", "int8-ptq")),
+    schedule=Schedule(
+        steps=600,
+        batch=8,
+        patch=48,
+        learning_rate=2e-3,
+        warmup_steps=50,
+        decay="cosine",
+        clip_norm=1.0,
+        output_gain=0.1,
+    ),
+    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5)), Quality()),
+    data="photos",
+    size=(640, 360),
+    trials=16,
+    # As many as there are trials: drawn by the seed alone, the same on every machine, whatever the
+    # latencies are. With --trials 40 the sampler learns from the seventeenth on.
+    startup_trials=16,
+)
