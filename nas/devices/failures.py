@@ -1,0 +1,118 @@
+"""Why a device did not run an artifact: classes that are told apart, and the errors they become.
+
+A failure is about the candidate (stable: the same on every try) or about the moment (transient:
+worth another try). Both end as results of a trial, never as a crash of the search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
+
+FailureClass = Literal[
+    "device_offline",
+    "unauthorized",
+    "timeout",
+    "throttled",
+    "storage_full",
+    "oom",
+    "crash",
+    "driver_crash",
+    "nnapi_error",
+    "delegate_refused",
+    "not_delegated",
+    "partially_delegated",
+    "model_unreadable",
+    "bad_input",
+    "unparsable",
+]
+FAILURE_CLASSES: tuple[str, ...] = get_args(FailureClass)
+TRANSIENT: frozenset[str] = frozenset(
+    {"device_offline", "unauthorized", "timeout", "throttled", "storage_full", "driver_crash"}
+)
+"""About the device or the moment, not (yet) about the candidate."""
+RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "storage_full"}
+"""Another try may help without a person's hand."""
+WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
+"""The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure: its class, NNAPI's result code and the phase it came in, and the line to show.
+
+    `code` is a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing ("completing NNAPI
+    compilation"); both None where the log names none.
+    """
+
+    failure_class: FailureClass
+    detail: str
+    code: str | None = None
+    phase: str | None = None
+
+    @property
+    def transient(self) -> bool:
+        """Whether it is about the device or the moment."""
+        return self.failure_class in TRANSIENT
+
+    def to_dict(self) -> dict[str, Any]:
+        """The failure as JSON types."""
+        return {
+            "class": self.failure_class,
+            "code": self.code,
+            "phase": self.phase,
+            "detail": self.detail,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Failure:
+        """The failure that `to_dict` wrote."""
+        return cls(values["class"], values["detail"], values["code"], values["phase"])
+
+    def __str__(self) -> str:
+        code = f" {self.code}" if self.code else ""
+        phase = f" while {self.phase}" if self.phase else ""
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{self.failure_class}{code}{phase}{detail}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was run and what came: kept with an error for a bug report."""
+
+    serial: str
+    command: str = ""
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+
+class PhoneError(DeviceError):
+    """A phone did not do what was asked; `failure` tells why, `evidence` what was seen."""
+
+    def __init__(self, message: str, failure: Failure, evidence: Evidence) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.evidence = evidence
+
+
+class PhoneTransientError(PhoneError, DeviceTransientError):
+    """About the phone or the moment; says nothing about the candidate."""
+
+
+class PhoneStableError(PhoneError, DeviceStableError):
+    """The candidate can't run on this phone."""
+
+
+class PhoneSetAsideError(PhoneTransientError):
+    """The phone fails even with its reference model: nothing more is asked of it."""
+
+
+def phone_error(failure: Failure, evidence: Evidence, advice: str = "") -> PhoneError:
+    """The typed error of a failure, in one line: the phone, the failure, what to do."""
+    tail = f"; {advice}" if advice else ""
+    message = " ".join(f"phone {evidence.serial}: {failure}{tail}".split())
+    kind = PhoneTransientError if failure.transient else PhoneStableError
+    return kind(message, failure, evidence)
