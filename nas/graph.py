@@ -7,7 +7,7 @@ Tensors are channels-last; a shape is (height, width, channels).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, final
@@ -348,8 +348,3 @@ def layer_kind(layer: Layer) -> str:
     kernel = f" {layer.kernel}x{layer.kernel}" if isinstance(layer, Conv) else ""
     fused = " + ReLU" if isinstance(layer, Conv) and layer.activation == "relu" else ""
     return f"{type(layer).__name__}{kernel}{fused}"
-
-
-def by_name(costs: Sequence[LayerCost]) -> Mapping[str, LayerCost]:
-    """The rows of `Graph.costs` by the names of their layers."""
-    return {row.layer.name: row for row in costs}

@@ -30,11 +30,12 @@ class Failure:
 class TrialResult:
     """One finished trial.
 
-    `candidate` is the candidate's JSON, `key` its content key, `parameters` the Optuna parameters. `metrics` maps names such as
-    `psnr_db`, `ssim`, `gmacs_conv`, `gmacs_profiler`, `parameters`, `bytes`, `latency_ms[host]` to
-    figures. `violations` maps each constraint to its amount, feasible where <= 0. `artifact` is the
-    `.tflite` below the run's folder, None where none was made. `timings_s` says where the time
-    went. `conditions` holds versions, threads and the data's and schedule's descriptions.
+    `candidate` is the candidate's JSON, `key` its content key, `parameters` the Optuna parameters
+    that it was sampled from. `metrics` maps names such as `psnr_db`, `ssim`, `gmacs_conv`,
+    `gmacs_profiler`, `parameters`, `bytes`, `latency_ms[host]` to figures. `violations` maps each
+    constraint to its amount, feasible where <= 0. `artifact` and `weights` are files below the
+    run's folder, None where none were made. `timings_s` says where the time went. `conditions`
+    holds versions and what data, schedule and size the figures belong to.
     """
 
     number: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -72,5 +73,5 @@ def _spans(length: int, tile: int) -> list[tuple[int, int, int]]:
     margin = min(MARGIN, tile // 4)
     count = -(-(length - 2 * margin) // (tile - 2 * margin))
     starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
-    cuts = [0, *((a + tile + b) // 2 for a, b in zip(starts, starts[1:], strict=False)), length]
+    cuts = [0, *((a + tile + b) // 2 for a, b in pairwise(starts)), length]
     return [(start, cuts[i], cuts[i + 1]) for i, start in enumerate(starts)]

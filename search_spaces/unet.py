@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar, Literal, get_args
 
 import optuna
@@ -164,13 +165,10 @@ class UNetSpace:
             choices = getattr(self, field.name)
             if not choices or len(set(choices)) != len(choices):
                 raise ConfigError(f"UNetSpace.{field.name}={choices}: empty, or a choice twice")
-        for upsampling in self.upsampling:
-            for activation in self.activation:
-                for width in self.widths:
-                    for convolutions in self.convolutions:
-                        for kernel in self.first_kernel:  # the network itself knows what is valid
-                            widths = (width,) * min(self.levels)
-                            UNet(upsampling, activation, widths, convolutions, kernel)
+        for upsampling, activation, width, convolutions, kernel in product(
+            self.upsampling, self.activation, self.widths, self.convolutions, self.first_kernel
+        ):  # the network itself knows what is valid
+            UNet(upsampling, activation, (width,) * min(self.levels), convolutions, kernel)
 
     @property
     def reduction(self) -> int:
