@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nas.candidate import Candidate
-from nas.data import Dataset
 from nas.metrics import Metric
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
 
 Needs = Literal["architecture", "structure", "weights"]
 

@@ -6,6 +6,7 @@ the sampler knows when it draws a candidate does not depend on which trial happe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
@@ -34,7 +36,7 @@ _STUDY = "search"
 _DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
 
 
-class _HeldElsewhere(BaseJournalFileLock):
+class _HeldElsewhere(JournalFileOpenLock):
     """No lock: the run's folder is held by this process, and a lock file would outlive a kill."""
 
     def acquire(self) -> bool:
@@ -68,7 +70,7 @@ class Memory:
         _drop_half_line(journal)
         fresh = not journal.exists()
         with self._storage_errors():
-            backend = JournalFileBackend(str(journal), lock_obj=_HeldElsewhere())
+            backend = JournalFileBackend(str(journal), lock_obj=_HeldElsewhere(str(journal)))
             storage = optuna.storages.JournalStorage(backend)
             self._study = optuna.create_study(
                 study_name=_STUDY,
@@ -77,7 +79,8 @@ class Memory:
                 load_if_exists=True,
             )
             if fresh:
-                self._study.set_metric_names([o.metric for o in self._objectives])
+                with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                    self._study.set_metric_names([o.metric for o in self._objectives])
         self._seen: dict[str, int] = {
             trial.user_attrs[KEY]: trial.number
             for trial in self.trials()
