@@ -1,0 +1,94 @@
+"""Blurred and sharp pictures: what networks are trained on, and what they are scored on.
+
+A data set is named by a SPEC:
+
+- `photos`: photographs that ship with scikit-image, one known camera shake; nothing to download.
+  `photos:random`: a random shake each; `photos:seed=7`, `photos:random,seed=7`: other patches.
+- `reds:PATH`: REDS as it unpacks. Held out: `reds-val300-p9`.
+- `gopro:PATH,blur` or `gopro:PATH,blur_gamma`: GoPro as it unpacks, or flat folders.
+- `pairs:BLURRED_DIR,SHARP_DIR`: your own pictures, matched by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from nas.data.folders import Folders
+from nas.data.layouts import list_folders
+from nas.data.pack import Pack, Progress
+from nas.data.pair import Pair
+from nas.data.photos import parse_photos
+from nas.errors import unknown
+
+__all__ = ["SPECS", "Dataset", "Pack", "Pair", "Progress", "open_dataset", "split_spec"]
+
+SPECS = {
+    "photos": "photos[:random][,seed=N]",
+    "reds": "reds:PATH",
+    "gopro": "gopro:PATH,blur|blur_gamma",
+    "pairs": "pairs:BLURRED_DIR,SHARP_DIR",
+}
+
+
+class Dataset(Protocol):
+    """Pairs to train on, and others that are held out."""
+
+    @property
+    def spec(self) -> str:
+        """As the user gave it."""
+        ...
+
+    @property
+    def default_patch(self) -> int:
+        """The side of its training patches where nobody says another, in pixels."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """The name of the held-out split, for example "reds-val300-p9"."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """One sentence for reports: what blur, which pictures, known or random shake."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """JSON types; equal exactly where training patches and held-out pictures are equal.
+
+        Says nothing of where the data lie, so that it is the same on every machine.
+        """
+        ...
+
+    def heldout(self) -> Iterator[Pair]:
+        """The held-out pairs, read one by one, always in the same order."""
+        ...
+
+    def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
+        """The pack of training patches, at least `patch` pixels a side: made, finished or opened.
+
+        `progress(done, total, name)` is called before every unit (clip, photograph) and at the end.
+        Not to be called inside `nas.quiethost.working`. Raises ConfigError where `patch` doesn't
+        fit, DataError where a picture is damaged, RunError where the disk has not enough space.
+        """
+        ...
+
+
+def open_dataset(spec: str) -> Dataset:
+    """The data set that `spec` names.
+
+    Raises ConfigError where the spec is not understood, DataError where its folder is unusable.
+    """
+    kind, rest = split_spec(spec)
+    if kind == "photos":
+        return parse_photos(spec, rest)
+    return Folders(spec, list_folders(spec, kind, rest))
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """The kind and what follows its colon; ConfigError, listing the kinds, on an unknown one."""
+    kind, _, rest = spec.partition(":")
+    if kind not in SPECS:
+        raise unknown("data set", kind, SPECS)
+    return kind, rest

@@ -1,0 +1,171 @@
+"""Data sets in folders of pictures, whatever their layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, final
+
+import numpy as np
+
+from nas.canonical import content_key
+from nas.data.listing import Clip, Files, Listing
+from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
+from nas.data.pair import Pair
+from nas.data.pictures import probe_picture, read_picture
+from nas.errors import ConfigError, DataError
+
+PATCH = 256  # the paper's
+
+Size = tuple[int, int]  # width, height
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Folders:
+    """Pairs of files as a listing found them. Raises DataError where the listing has errors, or a
+    picture that is held out or leads a clip is damaged or not of its partner's size.
+    """
+
+    spec: str
+    listing: Listing
+
+    default_patch = PATCH
+
+    def __post_init__(self) -> None:
+        if errors := self.listing.errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            raise DataError(f"{errors[0]}{more}; `nas data check {self.spec}` tells everything")
+        for files in self.listing.heldout:
+            common_size(files)
+        self._sizes  # noqa: B018  # reads the headers now, before anything is trained
+
+    @property
+    def split(self) -> str:
+        """The held-out split's name."""
+        return self.listing.split
+
+    @property
+    def task(self) -> str:
+        """One sentence for reports."""
+        return self.listing.task
+
+    def identity(self) -> dict[str, Any]:
+        """Layout, counts, and a hash over all names and file sizes, as JSON types."""
+        training = [files for clip in self.listing.training for files in clip.files]
+        return {
+            "kind": self.listing.layout,
+            "version": 1,  # of this module's way to make patches
+            "split": self.split,
+            "training_pairs": len(training),
+            "heldout_pairs": len(self.listing.heldout),
+            "files": content_key(
+                {
+                    "training": [
+                        [clip.name, [_stamp(files) for files in clip.files]]
+                        for clip in self.listing.training
+                    ],
+                    "heldout": [_stamp(files) for files in self.listing.heldout],
+                }
+            ),
+        }
+
+    def heldout(self) -> Iterator[Pair]:
+        """The held-out pairs, whole, in the listing's order; DataError where one is damaged."""
+        for files in self.listing.heldout:
+            yield read_pair(files)
+
+    def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
+        """Patches that cover every training picture: REDS's 1280x720 gives 5 x 3 of 256x256.
+
+        They are 256x256 also where `patch` is smaller: batches then crop them. Where `patch` is
+        larger, or a picture is smaller than 256, they are of the nearest side that fits.
+        Raises ConfigError where a training picture is smaller than `patch`.
+        """
+        smallest, name = min(
+            (min(size), clip.name) for clip, sizes in self._sized() for size in sizes
+        )
+        if patch > smallest:
+            raise ConfigError(
+                f"a patch of {patch}x{patch} doesn't fit the smallest training picture "
+                f"({smallest} pixels, in {name}): train on smaller patches, or take it out"
+            )
+        side = max(patch, min(PATCH, smallest))
+        units = partial(self._units, side)
+        return open_or_build(self.listing.layout, self.identity(), side, units, progress)
+
+    def _units(self, side: int) -> Sequence[Unit]:
+        return [
+            Unit(
+                clip.name,
+                sum(len(grid(*size, side)) for size in sizes),
+                partial(_clip_patches, clip, sizes, side),
+            )
+            for clip, sizes in self._sized()
+        ]
+
+    def _sized(self) -> Iterator[tuple[Clip, tuple[Size, ...]]]:
+        return zip(self.listing.training, self._sizes, strict=True)
+
+    @cached_property
+    def _sizes(self) -> tuple[tuple[Size, ...], ...]:
+        """The size of every training picture; of a clip's frames the first is asked."""
+        return tuple(
+            (common_size(clip.files[0]),) * len(clip.files)
+            if clip.uniform
+            else tuple(common_size(files) for files in clip.files)
+            for clip in self.listing.training
+        )
+
+
+def common_size(files: Files) -> Size:
+    """(width, height) of both pictures, from their headers; DataError where they differ, or one is
+    truncated or no picture.
+    """
+    return _same(files, probe_picture(files.blurred), probe_picture(files.sharp))
+
+
+def read_pair(files: Files) -> Pair:
+    """Both pictures, decoded; DataError where one is damaged or their sizes differ."""
+    blurred, sharp = read_picture(files.blurred), read_picture(files.sharp)
+    _same(files, (blurred.shape[1], blurred.shape[0]), (sharp.shape[1], sharp.shape[0]))
+    return Pair(files.name, blurred, sharp)
+
+
+def grid(width: int, height: int, side: int) -> list[tuple[int, int]]:
+    """The corners (top, left) of the fewest patches that cover a picture, evenly spread."""
+    return [(top, left) for top in _starts(height, side) for left in _starts(width, side)]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = -(-length // side)
+    if count == 1:
+        return [0]
+    return [round(index * (length - side) / (count - 1)) for index in range(count)]
+
+
+def _clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[PatchPairs]:
+    for files, (width, height) in zip(clip.files, sizes, strict=True):
+        pair = read_pair(files)
+        if pair.sharp.shape[:2] != (height, width):
+            raise DataError(
+                f"{files.sharp} is {pair.sharp.shape[1]}x{pair.sharp.shape[0]}, but its clip began "
+                f"with {width}x{height}: a clip's frames must have one size"
+            )
+        both = np.stack([pair.blurred, pair.sharp])
+        corners = grid(width, height, side)
+        yield np.stack([both[:, top : top + side, left : left + side] for top, left in corners])
+
+
+def _same(files: Files, blurred: Size, sharp: Size) -> Size:
+    if blurred != sharp:
+        raise DataError(
+            f"{files.blurred} is {blurred[0]}x{blurred[1]}, but its sharp partner {files.sharp} is "
+            f"{sharp[0]}x{sharp[1]}: a pair must have one size"
+        )
+    return blurred
+
+
+def _stamp(files: Files) -> list[str | int]:
+    return [files.name, files.blurred.stat().st_size, files.sharp.stat().st_size]

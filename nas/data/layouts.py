@@ -1,0 +1,234 @@
+"""The layouts of data sets on disk: REDS, GoPro, and a user's own pairs of folders."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from nas.data.listing import (
+    Clip,
+    Files,
+    Listing,
+    Problems,
+    folders_in,
+    in_shards,
+    match,
+    nested_hint,
+    prefixed,
+    some,
+)
+from nas.errors import ConfigError, unknown
+
+REDS_CLIPS = {"train": 240, "val": 30}
+REDS_FRAMES = 100
+GOPRO_PAIRS = {"train": 2103, "test": 1111}
+GOPRO_BLURS = ("blur", "blur_gamma")
+_FLAT = (("input", "target"), ("blur", "sharp"), ("blur_gamma", "sharp"))
+_MOST_HELD_OUT = 100
+
+
+def list_reds(path: Path) -> Listing:
+    """REDS as it unpacks: `train/train_blur/000/00000000.png`, `train/train_sharp/…`, `val/…`.
+
+    Trains on every training frame. Held out is one validation frame in ten, 300 of them, as in
+    Chiang et al. 2020. The paper doesn't say which: frames 9, 19 … 99 of each clip are inferred,
+    from the frame of its figure 3 (000/00000039) and from NAFNet's script for the same set
+    (`*9.png`). The split is named `reds-val300-p9`; of an incomplete REDS, by the number there is.
+    """
+    if not path.is_dir():
+        return _nowhere("reds", path)
+    problems = Problems()
+    training = _reds_clips(path, "train", problems)
+    validation = _reds_clips(path, "val", problems)
+    heldout = tuple(
+        file for clip in validation for file in prefixed(clip.name, clip.files) if _is_ninth(file)
+    )
+    if validation and not heldout:
+        problems.error("val: none of the frames 9, 19 … 99 is there, which are held out")
+    task = (
+        "REDS: hand-held video, camera and object motion, blurred by averaging 120 fps frames "
+        f"(train_blur); held out are frames 9, 19 … 99 of each validation clip ({len(heldout)})"
+    )
+    split = f"reds-val{len(heldout)}-p9"
+    return Listing("reds", split, task, training, heldout, tuple(problems.found))
+
+
+def _is_ninth(file: Files) -> bool:
+    frame = file.name.rpartition("/")[2]
+    return frame.isdecimal() and int(frame) % 10 == 9
+
+
+def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
+    roots = {side: path / part / f"{part}_{side}" for side in ("blur", "sharp")}
+    clips = {side: folders_in(root) for side, root in roots.items()}
+    for side, root in roots.items():
+        if not clips[side]:
+            problems.error(
+                f"no clips in {root}: expected REDS as it unpacks, {part}/{part}_{side}/000/"
+                f"00000000.png{nested_hint(path, 'reds', part)}"
+            )
+    if not all(clips.values()):
+        return ()
+    for side, other in (("blur", "sharp"), ("sharp", "blur")):
+        alone = [name for name in clips[side] if name not in clips[other]]
+        if alone:
+            problems.error(
+                f"{part}: clips in {part}_{side} but not in {part}_{other}: {some(alone)}"
+            )
+    found = []
+    for name in clips["blur"]:
+        if name in clips["sharp"]:
+            label = f"{part} clip {name}"
+            files = match(label, clips["blur"][name], clips["sharp"][name], problems, lone="error")
+            if files and len(files) != REDS_FRAMES:
+                problems.warn(f"{label}: {len(files)} of {REDS_FRAMES} frames")
+            found.append(Clip(name, files, uniform=True))
+    if len(found) != REDS_CLIPS[part]:
+        problems.warn(f"{part}: {len(found)} of REDS's {REDS_CLIPS[part]} clips")
+    return tuple(found)
+
+
+def list_gopro(path: Path, blur: str | None) -> Listing:
+    """GoPro as it unpacks, `train/<clip>/{blur,blur_gamma,sharp}/000001.png` and `test/…`, or flat:
+    `train/input` and `train/target` (NAFNet's and MPRNet's), `train/blur` and `train/sharp`.
+
+    Trains on all of `train`, held out is all of `test`. `blur` says which of the two blurred
+    versions to take: they give different figures.
+    Raises ConfigError where both are there and none was chosen.
+    """
+    if not path.is_dir():
+        return _nowhere("gopro", path)
+    problems = Problems()
+    kinds = {kind: None for part in GOPRO_PAIRS for kind in _gopro_blurs(path / part)}
+    if blur is None and len(kinds) > 1:
+        choices = " or ".join(f"gopro:{path},{kind}" for kind in kinds)
+        raise ConfigError(
+            f"gopro:{path} holds two kinds of blur, which give different figures: choose {choices}"
+        )
+    if blur is not None and list(kinds) == ["input"]:
+        raise ConfigError(
+            f"gopro:{path},{blur}: these are flat folders, input and target, which don't tell "
+            f"their kind of blur; write gopro:{path}"
+        )
+    chosen = blur or next(iter(kinds), "blur")
+    training = _gopro_clips(path, "train", chosen, problems)
+    test = _gopro_clips(path, "test", chosen, problems)
+    heldout = tuple(
+        file
+        for clip in test
+        for file in (prefixed(clip.name, clip.files) if clip.uniform else clip.files)
+    )
+    count = "" if len(heldout) == GOPRO_PAIRS["test"] else str(len(heldout))
+    task = (
+        "GoPro: hand-held video, camera and object motion, blurred by averaging 240 fps frames "
+        f"({chosen}); held out is the test set ({len(heldout)} frames)"
+    )
+    split = f"gopro-test{count}-{chosen}"
+    return Listing(f"gopro-{chosen}", split, task, training, heldout, tuple(problems.found))
+
+
+def _gopro_blurs(part: Path) -> list[str]:
+    """The kinds of blur there are in `train` or `test`, in any clip or flat."""
+    inside = folders_in(part)
+    flat = [blurred for blurred, sharp in _FLAT if blurred in inside and sharp in inside]
+    if flat:
+        return flat
+    return [kind for kind in GOPRO_BLURS if any((clip / kind).is_dir() for clip in inside.values())]
+
+
+def _gopro_clips(path: Path, part: str, blur: str, problems: Problems) -> tuple[Clip, ...]:
+    inside = folders_in(path / part)
+    if not inside:
+        problems.error(
+            f"no clips in {path / part}: expected GoPro as it unpacks, {part}/<clip>/{blur}/"
+            f"000001.png{nested_hint(path, 'gopro', part)}"
+        )
+        return ()
+    flat_names = {name for pair in _FLAT for name in pair}
+    if flat_names & set(inside):
+        sharp = "target" if blur == "input" else "sharp"
+        files = match(part, path / part / blur, path / part / sharp, problems, lone="error")
+        clips: tuple[Clip, ...] = in_shards(files)
+    else:
+        clips = tuple(
+            Clip(
+                name,
+                match(f"{part} clip {name}", clip / blur, clip / "sharp", problems, lone="error"),
+                True,
+            )
+            for name, clip in inside.items()
+        )
+    count = sum(len(clip.files) for clip in clips)
+    if count != GOPRO_PAIRS[part]:
+        problems.warn(f"{part}: {count} of GoPro's {GOPRO_PAIRS[part]} pairs")
+    return clips
+
+
+def list_pairs(blurred: Path, sharp: Path) -> Listing:
+    """A user's own pictures: two folders, matched by name; suffixes and folders inside may differ.
+
+    Held out is a tenth of the pairs, at least 1, at most 100: those whose names have the smallest
+    SHA-256. So the split is the same on every machine, is no run of neighbours, and moves little
+    when pictures are added. Names without a partner are left out.
+    """
+    problems = Problems()
+    files = match("pairs", blurred, sharp, problems, lone="warning", deep=True)
+    if len(files) < 2 and not any(problem.severity == "error" for problem in problems.found):
+        problems.error(
+            f"pairs: {len(files)} name in both {blurred} and {sharp}: at least 2 are needed, one "
+            "to train on and one to hold out; a pair's files have one name, save for the suffix"
+        )
+    by_hash = sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest())
+    count = min(_MOST_HELD_OUT, max(1, round(len(files) / 10))) if len(files) > 1 else 0
+    names = {file.name for file in by_hash[:count]}
+    training = [file for file in files if file.name not in names]
+    heldout = tuple(file for file in files if file.name in names)
+    task = (
+        f"a user's own pictures, {len(training)} pairs to train on; held out are {count} others, "
+        "those whose names have the smallest SHA-256"
+    )
+    found = tuple(problems.found)
+    return Listing("pairs", "pairs-heldout", task, in_shards(training), heldout, found)
+
+
+def list_folders(spec: str, kind: str, rest: str) -> Listing:
+    """The listing of `reds:PATH`, `gopro:PATH[,blur|,blur_gamma]` or `pairs:BLURRED,SHARP`.
+
+    Raises ConfigError where the rest is not of that form.
+    """
+    if kind == "pairs":
+        return list_pairs(*_two_folders(spec, rest))
+    if not rest:
+        raise ConfigError(f"{spec!r} names no folder: write {kind}:PATH")
+    if kind == "reds":
+        return list_reds(_path(rest))
+    path, comma, blur = rest.rpartition(",")
+    if comma and not _path(rest).is_dir():
+        if blur not in GOPRO_BLURS:
+            raise unknown(f"kind of blur of {spec!r}", blur, GOPRO_BLURS)
+        return list_gopro(_path(path), blur)
+    return list_gopro(_path(rest), None)
+
+
+def _nowhere(kind: str, path: Path) -> Listing:
+    problems = Problems()
+    problems.error(f"{path} is missing or no folder: expected the folder that {kind} unpacks to")
+    return Listing(kind, f"{kind}-nothing", "", (), (), tuple(problems.found))
+
+
+def _two_folders(spec: str, rest: str) -> tuple[Path, Path]:
+    parts = rest.split(",")
+    ways = [(",".join(parts[:cut]), ",".join(parts[cut:])) for cut in range(1, len(parts))]
+    ways = [(blurred, sharp) for blurred, sharp in ways if blurred and sharp]
+    if not ways:
+        raise ConfigError(
+            f"{spec!r} names no two folders: write pairs:BLURRED_DIR,SHARP_DIR, with a comma"
+        )
+    for blurred, sharp in ways:  # a comma may be part of a folder's name
+        if _path(blurred).is_dir() and _path(sharp).is_dir():
+            return _path(blurred), _path(sharp)
+    return _path(ways[0][0]), _path(ways[0][1])
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()  # a shell does so only at the start of a word

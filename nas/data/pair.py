@@ -1,0 +1,16 @@
+"""A picture and what it should become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.metrics import UInt8Image
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A blurred picture and its sharp original, uint8 RGB (height, width, 3) of one size."""
+
+    name: str
+    blurred: UInt8Image
+    sharp: UInt8Image

@@ -1,0 +1,246 @@
+"""The photographs that ship inside scikit-image's wheel, blurred by a camera shake: no download.
+
+Sixteen of them: eleven serve training, five (`HELD_OUT`) are never trained on. A scene's pictures
+stay on one side: both eyes of the stereo pair are training pictures. Grey ones are repeated to RGB.
+
+`photos` uses one known curved shake of about 9 pixels for every picture, so that a small network
+learns to undo it in minutes: a demonstration. Before deblurring the five held-out pictures have a
+mean PSNR of 25.38 dB (chelsea 28.79, coffee 24.44, rocket 26.72, grass 19.14, text 27.81).
+`photos:random` draws another shake for every patch and every held-out picture (25.45 dB): what
+blind deblurring is about, and nothing that small networks learn in minutes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, final, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nas.canonical import content_key, file_sha256
+from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
+from nas.data.pair import Pair
+from nas.data.pictures import read_picture
+from nas.data.shake import MARGIN, blur, blur_inner, known_shake, random_shake
+from nas.errors import ConfigError, DataError, unknown
+from nas.metrics import UInt8Image
+
+TRAINING = (
+    "astronaut.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "ihc.png",
+    "retina.jpg",
+    "hubble_deep_field.jpg",
+    "camera.png",
+    "brick.png",
+    "gravel.png",
+    "coins.png",
+    "page.png",
+)
+HELD_OUT = ("chelsea.png", "coffee.png", "rocket.jpg", "grass.png", "text.png")
+PATCH = 48
+PATCHES = 4096
+TEXTURE = 0.02  # a patch's least mean gradient, in shares of the full range a pixel
+SCALES = (1.0, 0.6)
+_CHUNK = 64  # patches blurred at a time
+_BORDER = 8  # pixels cut off a held-out picture, whose blur there depends on what is outside
+_MULTIPLE = 16  # a held-out picture's sides divide by this, so that networks fit without padding
+
+Shake = Literal["known", "random"]
+
+
+@final
+@dataclass(frozen=True)
+class Photos:
+    """See the module. `seed` draws the training patches and their random shakes; the held-out
+    pictures and theirs are always the same.
+    """
+
+    spec: str
+    shake: Shake = "known"
+    seed: int = 0
+
+    default_patch = PATCH
+
+    @property
+    def split(self) -> str:
+        """ "photos-heldout" or "photos-random-heldout"."""
+        return "photos-heldout" if self.shake == "known" else "photos-random-heldout"
+
+    @property
+    def task(self) -> str:
+        """One sentence for reports."""
+        blurred = (
+            "all blurred by one known, curved camera shake of about 9 pixels"
+            if self.shake == "known"
+            else "each blurred by a random camera shake of its own, 5 to 13 pixels"
+        )
+        return (
+            f"photographs that ship with scikit-image, {blurred} (frames averaged in linear "
+            f"light); {len(TRAINING)} to train on, {len(HELD_OUT)} others held out"
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What decides every training patch and held-out picture, as JSON types."""
+        photographs = {
+            name: file_sha256(photograph_path(name))[:16] for name in (*TRAINING, *HELD_OUT)
+        }
+        return {
+            "kind": "photos",
+            "version": 1,  # of this module's way to make patches
+            "shake": self.shake,
+            "path": content_key(np.round(known_shake(), 6).tolist()),
+            "seed": self.seed,
+            "texture": TEXTURE,
+            "training": list(TRAINING),
+            "heldout": list(HELD_OUT),
+            "photographs": content_key(photographs),
+        }
+
+    def heldout(self) -> Iterator[Pair]:
+        """The five held-out photographs, blurred: each side a multiple of 16, 624x496 at most."""
+        for index, name in enumerate(HELD_OUT):
+            sharp = read_photograph(name)
+            shake = known_shake()
+            if self.shake == "random":
+                shake = random_shake(np.random.default_rng((0, 2, index)))
+            yield Pair(Path(name).stem, _inner(blur(sharp, shake)), _inner(sharp))
+
+    def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
+        """Patches of `patch` x `patch`, chosen for texture, from photographs that were turned,
+        mirrored and shrunk before they were blurred (afterwards would change the known shake).
+
+        4096 patches up to 64x64, fewer of larger ones; an equal share from each photograph.
+        Raises ConfigError where no photograph is large enough.
+        """
+        return open_or_build(
+            "photos", self.identity(), patch, partial(self._units, patch), progress
+        )
+
+    def _units(self, patch: int) -> Sequence[Unit]:
+        sources = {name: _sources(name, patch) for name in TRAINING}
+        usable = [name for name in TRAINING if sources[name]]
+        if not usable:
+            raise ConfigError(
+                f"no photograph holds a patch of {patch}x{patch} and the reach of the shake; "
+                "choose a smaller patch"
+            )
+        total = min(PATCHES, max(256, PATCHES * 64**2 // patch**2))
+        share = math.ceil(total / len(usable))
+        return [
+            Unit(name, share, partial(self._patches, index, sources[name], share, patch))
+            for index, name in enumerate(usable)
+        ]
+
+    def _patches(
+        self, index: int, sources: Sequence[_Source], count: int, patch: int
+    ) -> Iterator[PatchPairs]:
+        rng = np.random.default_rng((self.seed, 1, index))
+        for start in range(0, count, _CHUNK):
+            crops = [
+                sources[i % len(sources)].crop(rng, patch)
+                for i in range(start, min(start + _CHUNK, count))
+            ]
+            sharp = np.stack(crops)
+            if self.shake == "known":
+                blurred = blur_inner(sharp, known_shake())
+            else:
+                blurred = np.concatenate(
+                    [blur_inner(crop[None], random_shake(rng)) for crop in sharp]
+                )
+            inner = sharp[:, MARGIN : MARGIN + patch, MARGIN : MARGIN + patch]
+            yield np.stack([blurred, inner], axis=1)
+
+
+def parse_photos(spec: str, options: str) -> Photos:
+    """`photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`; else ConfigError."""
+    shake: Shake = "known"
+    seed = 0
+    for option in filter(None, options.split(",")):
+        name, _, value = option.partition("=")
+        if option in get_args(Shake):
+            shake = option  # type: ignore[assignment]
+        elif name == "seed" and value.isdecimal():
+            seed = int(value)
+        else:
+            raise unknown(f"option of {spec!r}", option, [*get_args(Shake), "seed=0"])
+    return Photos(spec, shake, seed)
+
+
+def photograph_path(name: str) -> Path:
+    """Where a photograph of scikit-image's wheel lies; DataError where it is missing."""
+    spec = importlib.util.find_spec("skimage")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "data" / name
+        if path.is_file():
+            return path
+    raise DataError(
+        f"scikit-image's photograph {name} is not installed; install scikit-image 0.25 or 0.26 "
+        "from its wheel"
+    )
+
+
+def read_photograph(name: str) -> UInt8Image:
+    """A photograph of scikit-image's wheel, uint8 (height, width, 3)."""
+    return read_picture(photograph_path(name))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A photograph at one scale, and the corners (y, x) where a textured patch may start."""
+
+    image: UInt8Image
+    corners: npt.NDArray[np.int64]
+
+    def crop(self, rng: np.random.Generator, patch: int) -> UInt8Image:
+        """A patch with the margin that blurring needs, turned and mirrored one of eight ways."""
+        top, left = self.corners[rng.integers(len(self.corners))]
+        side = patch + 2 * MARGIN
+        crop = np.rot90(self.image[top : top + side, left : left + side], int(rng.integers(4)))
+        mirrored = bool(rng.integers(2))
+        return np.ascontiguousarray(crop[:, ::-1] if mirrored else crop)
+
+
+def _sources(name: str, patch: int) -> list[_Source]:
+    image = read_photograph(name)
+    sources = []
+    for scale in SCALES:
+        scaled = _shrunk(image, scale)
+        if min(scaled.shape[:2]) >= patch + 2 * MARGIN:
+            corners = _textured(scaled, patch)
+            if len(corners):
+                sources.append(_Source(scaled, corners))
+    return sources
+
+
+def _shrunk(image: UInt8Image, scale: float) -> UInt8Image:
+    if scale == 1:
+        return image
+    height, width = (round(side * scale) for side in image.shape[:2])
+    shrunk = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(shrunk, dtype=np.uint8)
+
+
+def _textured(image: UInt8Image, patch: int) -> npt.NDArray[np.int64]:
+    """Where, margin included, a patch may start whose mean gradient is over `TEXTURE`."""
+    grey = image.mean(axis=2) / 255
+    down, right = np.gradient(grey)
+    sums = np.zeros((grey.shape[0] + 1, grey.shape[1] + 1))
+    sums[1:, 1:] = np.hypot(down, right).cumsum(axis=0).cumsum(axis=1)
+    inner = sums[MARGIN : sums.shape[0] - MARGIN, MARGIN : sums.shape[1] - MARGIN]
+    window = inner[patch:, patch:] - inner[:-patch, patch:] - inner[patch:, :-patch]
+    mean = (window + inner[:-patch, :-patch]) / patch**2
+    return np.argwhere(mean >= TEXTURE)
+
+
+def _inner(image: UInt8Image) -> UInt8Image:
+    height, width = ((side - 2 * _BORDER) // _MULTIPLE * _MULTIPLE for side in image.shape[:2])
+    return np.ascontiguousarray(image[_BORDER : _BORDER + height, _BORDER : _BORDER + width])
