@@ -1,6 +1,7 @@
 """How long one more trial takes on a front: new front and new hypervolume, at 10,000 trials.
 
-Each new trial joins the front and throws a member out. Bound: 5 ms, also where every one of the trials is on the front, for two and three objectives.
+Each new trial joins the front and throws a member out. Bound: 5 ms, also where every one of
+the trials is on the front, for two and three objectives.
 
     python benchmarks/front_update.py [--json]
 """

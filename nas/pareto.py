@@ -25,6 +25,8 @@ LOGARITHMIC = frozenset(
 FIRST_TRIALS = 16  # what fixes the reference point where neither the study nor the data does
 MARGIN = 2.0  # the reference's cost over the worst of those, so that they count themselves
 
+THINNING_PASSES = 8
+
 Points = npt.NDArray[np.float64]
 
 
@@ -140,22 +142,18 @@ class Front:
     def __init__(self, objectives: Sequence[Objective], reference: Reference | None = None) -> None:
         self._objectives = tuple(objectives)
         self._members: list[TrialResult] = []
-        self._points: Points = np.empty((0, len(self._objectives)))
+        self._points: Points = np.empty((len(self._objectives), 0))  # a column a member
         self._keys: set[str] = set()
         self._corner: Points | None = None
         if reference is not None:
-            self._corner = np.array(
-                [
-                    _loss(value, objective)
-                    for value, objective in zip(reference.values, objectives, strict=True)
-                ]
-            )
+            pairs = zip(reference.values, objectives, strict=True)
+            self._corner = np.array([[_loss(value, objective)] for value, objective in pairs])
         self.hypervolume = 0.0
 
     @property
     def members(self) -> list[TrialResult]:
         """The trials on the front, best in the first objective first."""
-        order = np.lexsort(self._points.T[::-1])
+        order = np.lexsort(self._points[::-1])
         return [self._members[index] for index in order]
 
     def add(self, result: TrialResult) -> bool:
@@ -163,18 +161,15 @@ class Front:
         if result.key in self._keys or not eligible(result, self._objectives):
             return False
         self._keys.add(result.key)
-        point = np.array(_losses(result, self._objectives))
-        no_better = (self._points <= point).all(axis=1)
-        if (no_better & (self._points < point).any(axis=1)).any():
+        point = np.array(_losses(result, self._objectives))[:, None]
+        if ((self._points <= point).all(axis=0) & (self._points < point).any(axis=0)).any():
             return False
         self.hypervolume += self._contribution(point)
-        beaten = (point <= self._points).all(axis=1) & (point < self._points).any(axis=1)
-        if beaten.any():
-            kept = np.flatnonzero(~beaten)
-            self._members = [self._members[index] for index in kept]
-            self._points = self._points[kept]
+        beaten = (point <= self._points).all(axis=0) & (point < self._points).any(axis=0)
+        for index in np.flatnonzero(beaten)[::-1]:
+            del self._members[index]
         self._members.append(result)
-        self._points = np.vstack([self._points, point])
+        self._points = np.hstack([self._points[:, ~beaten], point])
         return True
 
     def _contribution(self, point: Points) -> float:
@@ -185,10 +180,26 @@ class Front:
             return 0.0
         box = float(np.prod(self._corner - point))
         shared = np.maximum(self._points, point)
-        shared = shared[(shared < self._corner).all(axis=1)]
-        if not len(shared):
+        shared = _thinned(shared[:, (shared < self._corner).all(axis=0)], self._corner)
+        if not shared.size:
             return box
-        return max(0.0, box - float(moocore.hypervolume(shared, ref=self._corner)))
+        common = moocore.hypervolume(np.ascontiguousarray(shared.T), ref=self._corner[:, 0])
+        return max(0.0, box - float(common))
+
+
+def _thinned(points: Points, corner: Points) -> Points:
+    """Columns of `points` without most of those that another one dominates.
+
+    The largest boxes dominate nearly all of a clipped front: a few passes leave little to add up.
+    """
+    largest = []
+    for _ in range(THINNING_PASSES):
+        if points.shape[1] <= 2 * THINNING_PASSES:
+            break
+        one = points[:, [int(np.argmax(np.prod(corner - points, axis=0)))]]
+        largest.append(one)
+        points = points[:, (points < one).any(axis=0)]
+    return np.hstack([*largest, points])
 
 
 def hypervolume_history(
