@@ -19,7 +19,7 @@ from nas.data.layouts import list_folders
 from nas.data.pack import Pack, Progress
 from nas.data.pair import Pair
 from nas.data.photos import parse_photos
-from nas.errors import unknown
+from nas.errors import ConfigError, unknown
 
 __all__ = ["SPECS", "Dataset", "Pack", "Pair", "Progress", "open_dataset", "split_spec"]
 
@@ -90,5 +90,6 @@ def split_spec(spec: str) -> tuple[str, str]:
     """The kind and what follows its colon; ConfigError, listing the kinds, on an unknown one."""
     kind, _, rest = spec.partition(":")
     if kind not in SPECS:
-        raise unknown("data set", kind, SPECS)
+        written = "; ".join(SPECS.values())
+        raise ConfigError(f"{unknown('data set', kind, SPECS)}. To be written as {written}")
     return kind, rest

@@ -83,6 +83,16 @@ class Folders:
         larger, or a picture is smaller than 256, they are of the nearest side that fits.
         Raises ConfigError where a training picture is smaller than `patch`.
         """
+        side = self._side(patch)
+        units = partial(self._units, side)
+        return open_or_build(self.listing.layout, self.identity(), side, units, progress)
+
+    def patches(self, patch: int) -> tuple[int, int]:
+        """What `prepare` of the same patch packs: how many patches, and of what side."""
+        side = self._side(patch)
+        return sum(unit.count for unit in self._units(side)), side
+
+    def _side(self, patch: int) -> int:
         smallest, name = min(
             (min(size), clip.name) for clip, sizes in self._sized() for size in sizes
         )
@@ -91,9 +101,7 @@ class Folders:
                 f"a patch of {patch}x{patch} doesn't fit the smallest training picture "
                 f"({smallest} pixels, in {name}): train on smaller patches, or take it out"
             )
-        side = max(patch, min(PATCH, smallest))
-        units = partial(self._units, side)
-        return open_or_build(self.listing.layout, self.identity(), side, units, progress)
+        return max(patch, min(PATCH, smallest))
 
     def _units(self, side: int) -> Sequence[Unit]:
         return [

@@ -1,0 +1,157 @@
+"""`nas data`: what is in a data set, what is wrong with it, and its patches packed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nas.cli.console import emit_json, err, out
+from nas.errors import DataError
+from nas.metrics import PSNR_ID
+
+if TYPE_CHECKING:
+    from nas.data import Progress as Report
+    from nas.data.check import Check
+
+app = typer.Typer(help="Look at and prepare blurred and sharp pictures.", no_args_is_help=True)
+
+_SHOWN = 20  # problems; --json lists all
+_LINE_SECONDS = 30.0
+
+Spec = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="photos, photos:random, reds:PATH, gopro:PATH,blur, gopro:PATH,blur_gamma or "
+        "pairs:BLURRED_DIR,SHARP_DIR",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+@app.command()
+def check(
+    spec: Spec,
+    full: Annotated[
+        bool, typer.Option("--full", help="Decode every picture, however many there are.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Tell what is there and everything that is wrong with it.
+
+    Exits with 0 where networks can be trained and scored on it, else with 3.
+    """
+    from nas.data.check import check_dataset
+
+    with _bar("pairs checked") as report:
+        found = check_dataset(spec, full, report)
+    if json:
+        emit_json(found.to_dict())
+    else:
+        _print(found)
+    if not found.usable:
+        raise typer.Exit(DataError.exit_code)
+
+
+@app.command()
+def prepare(
+    spec: Spec,
+    patch: Annotated[
+        int | None,
+        typer.Option(min=8, help="The least side of a patch, in pixels. [photos: 48, others: 256]"),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every byte of the pack again and compare.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Pack training patches into the cache (NAS_CACHE_DIR), or finish or open the pack.
+
+    A search does so by itself; for large data sets it takes long, and can be stopped and started.
+    """
+    from nas.data import open_dataset
+
+    dataset = open_dataset(spec)
+    with _bar("packed") as report:
+        pack = dataset.prepare(patch or dataset.default_patch, report)
+    if verify and (damaged := pack.verify()):
+        raise DataError(
+            f"{pack.folder}: {', '.join(damaged)} changed on the disk; delete the folder and "
+            "prepare again"
+        )
+    if json:
+        emit_json(
+            {
+                "spec": spec,
+                "folder": str(pack.folder),
+                "patches": len(pack),
+                "patch": pack.side,
+                "bytes": pack.size_bytes,
+                "identity": dataset.identity(),
+            }
+        )
+    else:
+        out.print(
+            f"{len(pack):,} pairs of patches, {pack.side}x{pack.side}, {_size(pack.size_bytes)}, in"
+        )
+        out.print(escape(str(pack.folder)), highlight=False)
+
+
+def _print(found: Check) -> None:
+    sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
+    more = f" and {len(sizes) - 6} other sizes" if len(sizes) > 6 else ""
+    rows = {
+        "task": found.task or "-",
+        "training": f"{found.training_pairs:,} pairs in {found.training_clips:,} shards",
+        "held out": f"{found.heldout_pairs:,} pairs ({found.split})",
+        "sizes": ", ".join(sizes[:6]) + more or "-",
+        "decoded": f"{found.decoded_pairs:,} pairs",
+    }
+    if found.blurred_psnr_db is not None:
+        mean = f"{found.blurred_psnr_db:.2f} dB, mean of {found.psnr_pairs} held-out pairs"
+        rows["PSNR before"] = f"{mean} ({PSNR_ID})"
+    if found.pack_bytes is not None:
+        packed = f"{found.patches:,} patches of {found.patch}x{found.patch}"
+        rows["packed"] = f"{packed}, {_size(found.pack_bytes)}"
+    for name, value in {"data": found.spec, **rows}.items():
+        out.print(f"[bold]{name:12}[/]{escape(value)}", highlight=False)
+    for problem in found.problems[:_SHOWN]:
+        colour = "red" if problem.severity == "error" else "yellow"
+        out.print(f"[{colour}]{problem.severity}[/] {escape(problem.what)}", highlight=False)
+    if len(found.problems) > _SHOWN:
+        out.print(f"and {len(found.problems) - _SHOWN} more: --json lists all")
+    out.print("[green]usable[/]" if found.usable else "[red]not usable[/]")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Report]:
+    """A progress bar on standard error; where that is no terminal, a line every half minute."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[unit]}", markup=False),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None, unit="")
+        told = time.monotonic()
+
+        def report(done: int, total: int, name: str) -> None:
+            nonlocal told
+            bar.update(task, completed=done, total=total, unit=name)
+            if not err.is_terminal and time.monotonic() - told > _LINE_SECONDS:
+                err.print(f"{what}: {done} of {total}, now {escape(name)}", highlight=False)
+                told = time.monotonic()
+
+        yield report
