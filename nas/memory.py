@@ -24,12 +24,10 @@ from nas.files import cannot_write
 from nas.results import TrialResult
 from nas.study import Study
 
-KEY = "key"
-LABEL = "label"
+CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
 DUPLICATE_OF = "duplicate_of"
 STAND_IN = "stand_in"
-STATE = "state"
 FAILURE = "failure"
 
 _STUDY = "search"
@@ -82,9 +80,9 @@ class Memory:
                 with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                     self._study.set_metric_names([o.metric for o in self._objectives])
         self._seen: dict[str, int] = {
-            trial.user_attrs[KEY]: trial.number
+            trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
-            if KEY in trial.user_attrs and DUPLICATE_OF not in trial.user_attrs
+            if CANDIDATE in trial.user_attrs
         }
         self._enqueue_baselines()
 
@@ -130,7 +128,6 @@ class Memory:
         """
         with self._storage_errors():
             trial = self._reopen(result.number)
-            trial.set_user_attr(STATE, result.state)
             for constraint, violation in result.violations.items():
                 trial.set_constraint(constraint, violation)
             if result.state == "failed":
@@ -171,7 +168,7 @@ class Memory:
             values=None if failed else values,
             params=dict(result.parameters),
             distributions=fixed.distributions,
-            user_attrs={KEY: result.key, LABEL: result.label, STATE: result.state}
+            user_attrs={CANDIDATE: f"{result.key} {result.label}"}
             | ({STAND_IN: missing} if missing and not failed else {}),
         )
         for constraint, violation in result.violations.items():
@@ -207,8 +204,7 @@ class Memory:
             self._repeat(trial, first)
             return None
         if first is None:
-            trial.set_user_attr(LABEL, candidate.label)
-            trial.set_user_attr(KEY, key)
+            trial.set_user_attr(CANDIDATE, f"{key} {candidate.label}")
             self._seen[key] = trial.number
         baseline = bool(trial.user_attrs.get(BASELINE))
         return Asked(trial.number, candidate, dict(trial.params), baseline)

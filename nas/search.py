@@ -124,7 +124,7 @@ class _Loop:
         candidates depend on the results alone, never on which worker was faster.
         """
         known = self.memory.told()
-        lost = sorted(known - self._on_disk())  # told, but their folders are gone: made again
+        lost = sorted(known - self.run.finished_numbers())  # told, but their folders are gone: made again
         again = (self.memory.asked(number) for number in lost)
         out = deque(asked for asked in again if asked is not None)
         out.extend(self.memory.open_trials())
@@ -165,10 +165,6 @@ class _Loop:
                 asked.baseline,
             )
         )
-
-    def _on_disk(self) -> set[int]:
-        folders = (self.run.path / "trials").glob("[0-9]*/result.json")
-        return {int(path.parent.name) for path in folders}
 
 
 def _executor(study: Study, workers: int, report: Report) -> Executor:

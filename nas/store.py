@@ -58,13 +58,13 @@ class RunFolder:
 
     def results(self) -> list[TrialResult]:
         """Every finished trial, in the order of their numbers; raises as `read_result`."""
-        numbers = sorted(
-            int(folder.name)
-            for folder in (self.path / "trials").glob("[0-9]*")
-            if folder.name.isdigit()
-        )
-        read = (self.read_result(number) for number in numbers)
+        read = (self.read_result(number) for number in sorted(self.finished_numbers()))
         return [result for result in read if result is not None]
+
+    def finished_numbers(self) -> set[int]:
+        """The numbers of the trials that have a result."""
+        found = (self.path / "trials").glob("[0-9]*/result.json")
+        return {int(path.parent.name) for path in found if path.parent.name.isdigit()}
 
     def description(self) -> dict[str, Any]:
         """What run.json holds; RunError where the folder is no run's."""

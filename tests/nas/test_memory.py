@@ -15,6 +15,10 @@ from tests.nas.small_study import result_of, small_study
 STAND_IN = {"psnr_db": 25.0}
 
 
+def _key(trial: optuna.trial.FrozenTrial) -> str:
+    return trial.user_attrs["candidate"].split()[0]
+
+
 def _candidates(memory: Memory, count: int, ahead: int = 1) -> list[str]:
     keys, out = [], []
     for _ in range(count):
@@ -53,7 +57,7 @@ def test_a_reopened_memory_draws_what_an_undisturbed_one_would(tmp_path: Path, a
             optuna.storages.journal.JournalFileBackend(str(tmp_path / "b"))
         ),
     ).trials
-    keys = [t.user_attrs["key"] for t in trials if "key" in t.user_attrs]
+    keys = [_key(t) for t in trials if "candidate" in t.user_attrs]
     assert keys == undisturbed
 
 
@@ -145,7 +149,7 @@ def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:
     other = Memory(small_study(), tmp_path / "b")
     other.adopt(results, STAND_IN)
     assert other.told() >= {result.number for result in results}
-    keys = {t.number: t.user_attrs["key"] for t in other.trials() if "key" in t.user_attrs}
+    keys = {t.number: _key(t) for t in other.trials() if "candidate" in t.user_attrs}
     assert keys == {result.number: result.key for result in results}
     unseen = other.ask()
     assert unseen is not None
