@@ -5,7 +5,7 @@ stay on one side: both eyes of the stereo pair are training pictures. Grey ones 
 
 `photos` uses one known curved shake of about 9 pixels for every picture, so that a small network
 learns to undo it in minutes: a demonstration. Before deblurring the five held-out pictures have a
-mean PSNR of 25.38 dB (chelsea 28.79, coffee 24.44, rocket 26.72, grass 19.14, text 27.81).
+mean PSNR of 25.59 dB (chelsea 28.85, coffee 24.61, rocket 26.54, grass 19.24, text 28.71).
 `photos:random` draws another shake for every patch and every held-out picture (25.45 dB): what
 blind deblurring is about, and nothing that small networks learn in minutes.
 """

@@ -31,9 +31,12 @@ _FROM = np.array(
 
 
 def known_shake() -> Path:
-    """One curved shake, 8 pixels from side to side and 9.4 along its path."""
-    time = np.linspace(-1, 1, FRAMES)
-    return _centred(np.stack([1.2 * time + 2.0 * time * time, 4.0 * time], axis=1))
+    """One curved shake, 7.6 pixels across and 9.1 along its path: fast first, then, in a bend, the
+    hand comes to rest.
+    """
+    time = np.linspace(0, 1, FRAMES)
+    way = 1 - (1 - time) ** 2
+    return _centred(np.stack([2.7 * np.sin(0.9 * math.pi * way), 7.6 * way], axis=1))
 
 
 def random_shake(rng: np.random.Generator) -> Path:
