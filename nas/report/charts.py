@@ -1,0 +1,333 @@
+"""The report's charts, as Plotly's JSON: traces and layout.
+
+Colours are the page's CSS variables, `var(--front)`; the page puts their values in, for light and
+for dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.pareto import front
+from nas.report.gather import Effect, ReportData, title, unit
+from nas.results import Objective, TrialResult
+
+Chart = dict[str, Any]
+MANY = 1_500  # points; more are drawn by the graphics processor
+ERROR_BARS = 250  # points; with more, only the front has them
+POINTS = 60  # drawn beside a box, of one value of a parameter
+
+
+def front_chart(data: ReportData, cost: Objective) -> Chart:
+    """Quality against one cost (a device's latency) for every trial, the front over both on top."""
+    x, y = cost.metric, data.quality.metric
+    both = [r for r in data.results if x in r.metrics and y in r.metrics]
+    only_x = [r for r in data.results if x in r.metrics and y not in r.metrics]
+    on_front = {result.number for result in data.front}
+    behind = [r for r in both if r.state == "complete" and r.number not in on_front]
+    searched = [r for r in behind if not r.baseline]
+    dots = _dots(searched, x, y, "complete", "circle")
+    if len(both) <= ERROR_BARS:
+        dots["error_x"] = _bars(searched, x, "var(--dot-line)")
+    traces = [
+        _dots([r for r in both if r.state != "complete"], x, y, "over a limit", "circle-open"),
+        dots,
+        _dots([r for r in behind if r.baseline], x, y, "baseline", "diamond"),
+        _step(data, cost),
+        _members(data.front, x, y),
+        *_rug(only_x, x),
+    ]
+    shapes, notes = _lines(data, x, y)
+    layout: Chart = {
+        "xaxis": {**_log_axis([r.value(x) for r in (*both, *only_x)]), "title": _axis(x, "log")},
+        "yaxis": {"title": _axis(y), "domain": [0.1, 1] if only_x else [0, 1], "zeroline": False},
+        "shapes": shapes,
+        "annotations": notes,
+        "showlegend": True,
+    }
+    if only_x:
+        layout["xaxis"]["anchor"] = "y2"
+        layout["yaxis2"] = {
+            "domain": [0, 0.06],
+            "visible": False,
+            "range": [-1, 1],
+            "fixedrange": True,
+        }
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def history_chart(data: ReportData) -> Chart:
+    """The hypervolume after each trial; dots where a trial joined the front and raised it."""
+    numbers = [result.number for result in data.results]
+    rises = [
+        index
+        for index, value in enumerate(data.history)
+        if value > (data.history[index - 1] if index else 0.0)
+    ]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": numbers,
+        "y": list(data.history),
+        "line": {"shape": "hv", "color": "var(--front)", "width": 2},
+        "hoverinfo": "skip",
+    }
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [numbers[index] for index in rises],
+        "y": [data.history[index] for index in rises],
+        "text": [data.results[index].label for index in rises],
+        "marker": {"color": "var(--front)", "size": 7},
+        "hovertemplate": "<b>trial %{x}</b><br>%{text}<br>%{y:.3f}<extra></extra>",
+    }
+    layout = {
+        "xaxis": {"title": {"text": "trial"}, "zeroline": False},
+        "yaxis": {"title": {"text": "hypervolume"}, "rangemode": "tozero", "zeroline": False},
+        "showlegend": False,
+    }
+    return {"data": [line, dots], "layout": layout}
+
+
+def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
+    """A box a value of the parameter, with its trials beside it, the front's ones coloured."""
+    members = set(front_numbers)
+    boxes: dict[str, list[float]] = {name: [] for name in ("q1", "median", "q3", "low", "high")}
+    dots: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}
+    for place, (_, trials) in enumerate(effect.groups):
+        five = np.quantile([value for _, value in trials], [0.25, 0.5, 0.75, 0, 1])
+        for name, value in zip(boxes, five, strict=True):
+            boxes[name].append(float(value))
+        for index, (number, value) in enumerate(_thinned(trials, members)):
+            dots[number in members].append((place + 0.3 * _jitter(index), value, number))
+    box = {
+        "type": "box",
+        "x": list(range(len(effect.groups))),
+        "q1": boxes["q1"],
+        "median": boxes["median"],
+        "q3": boxes["q3"],
+        "lowerfence": boxes["low"],
+        "upperfence": boxes["high"],
+        "fillcolor": "var(--box)",
+        "line": {"color": "var(--box-line)", "width": 1},
+        "width": 0.72,
+        "hoverinfo": "y",
+    }
+    points = [_effect_dots(rows, on_front) for on_front, rows in dots.items() if rows]
+    logarithmic = effect.metric.startswith("latency_ms")
+    values = [value for _, trials in effect.groups for _, value in trials]
+    layout = {
+        "xaxis": {
+            "tickvals": list(range(len(effect.groups))),
+            "ticktext": [_short(name) for name, _ in effect.groups],
+            "fixedrange": True,
+            "zeroline": False,
+            "showgrid": False,
+        },
+        "yaxis": {**(_log_axis(values) if logarithmic else {}), "fixedrange": True},
+        "showlegend": False,
+        "height": 190,
+        "margin": {"l": 40, "r": 6, "t": 6, "b": 34},
+    }
+    return {"data": [box, *points], "layout": layout}
+
+
+def _effect_dots(rows: Sequence[tuple[float, float, int]], on_front: bool) -> Chart:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [x for x, _, _ in rows],
+        "y": [y for _, y, _ in rows],
+        "text": [f"trial {number}" for _, _, number in rows],
+        "marker": {
+            "size": 5 if on_front else 4,
+            "color": "var(--front)" if on_front else "var(--dot)",
+            "opacity": 1 if on_front else 0.65,
+        },
+        "hovertemplate": "%{text}: %{y:.4g}<extra></extra>",
+    }
+
+
+def _thinned(trials: Sequence[tuple[int, float]], members: set[int]) -> list[tuple[int, float]]:
+    """All of the front's trials and an even sample of the others."""
+    others = [trial for trial in trials if trial[0] not in members]
+    step = max(1, -(-len(others) // POINTS))
+    return [*others[::step], *(trial for trial in trials if trial[0] in members)]
+
+
+def _jitter(index: int) -> float:
+    """Even steps that look scattered, from -1 to 1: the golden ratio's multiples."""
+    return 2 * ((index * 0.6180339887498949) % 1) - 1
+
+
+def _dots(results: list[TrialResult], x: str, y: str, name: str, symbol: str) -> Chart:
+    colours = {"complete": "var(--dot)", "baseline": "var(--baseline)"}
+    return {
+        "type": "scattergl" if len(results) > MANY else "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [result.value(x) for result in results],
+        "y": [result.value(y) for result in results],
+        "text": [_hover(result) for result in results],
+        "marker": {
+            "symbol": symbol,
+            "color": colours.get(name, "var(--muted)"),
+            "size": 11 if name == "baseline" else 7,
+            "opacity": 0.5 if len(results) > MANY else 0.85,
+        },
+        "hovertemplate": "%{text}<extra>" + name + "</extra>",
+    }
+
+
+def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
+    shown = [result for result in members if x in result.metrics and y in result.metrics]
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": "Pareto front",
+        "x": [result.value(x) for result in shown],
+        "y": [result.value(y) for result in shown],
+        "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
+        "hovertext": [_hover(result) for result in shown],
+        "customdata": [result.number for result in shown],
+        "textposition": "top left",
+        "textfont": {"color": "var(--front)", "size": 11},
+        "error_x": _bars(shown, x, "var(--front)"),
+        "marker": {
+            "symbol": ["diamond" if result.baseline else "circle" for result in shown],
+            "size": [12 if result.baseline else 10 for result in shown],
+            "color": "var(--front)",
+            "line": {"color": "var(--card)", "width": 1.5},
+        },
+        "hovertemplate": "%{hovertext}<extra>Pareto front</extra>",
+    }
+
+
+def _step(data: ReportData, cost: Objective) -> Chart:
+    """What is reached at most at each cost: the front over these two alone."""
+    quality = data.quality
+    members = front(data.front, [quality, cost])[::-1]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "x": [result.value(cost.metric) for result in members],
+        "y": [result.value(quality.metric) for result in members],
+        "line": {"shape": "hv", "color": "var(--front)", "width": 1.5},
+    }
+
+
+def _rug(results: Sequence[TrialResult], x: str) -> list[Chart]:
+    """Trials with a cost and no quality, on a strip of their own below."""
+    traces = []
+    for state, symbol, name in (
+        ("infeasible", "x-thin-open", "over a limit, not trained"),
+        ("failed", "triangle-up", "failed"),
+    ):
+        rows = [result for result in results if result.state == state]
+        traces.append(
+            {
+                "type": "scattergl" if len(rows) > MANY else "scatter",
+                "mode": "markers",
+                "name": name,
+                "yaxis": "y2",
+                "x": [result.value(x) for result in rows],
+                "y": [0] * len(rows),
+                "text": [_hover(result) for result in rows],
+                "marker": {
+                    "symbol": symbol,
+                    "size": 7,
+                    "color": "var(--failed)" if state == "failed" else "var(--muted)",
+                    "line": {"width": 1.2},
+                },
+                "hovertemplate": "%{text}<extra>" + name + "</extra>",
+            }
+        )
+    return traces
+
+
+def _lines(data: ReportData, x: str, y: str) -> tuple[list[Chart], list[Chart]]:
+    """The blurred pictures' own quality, and the bound on this cost, as thin lines with words."""
+    shapes, notes = [], []
+    line = {"width": 1, "dash": "dot", "color": "var(--muted)"}
+    note = {"showarrow": False, "font": {"size": 11, "color": "var(--muted)"}}
+    if y == "psnr_db" and data.input_psnr_db is not None:
+        level = data.input_psnr_db
+        place = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
+        shapes.append({"type": "line", "line": line, **place})
+        text = f"blurred pictures, {level:.2f} dB"
+        at = {"xref": "paper", "x": 1, "y": level, "xanchor": "right", "yanchor": "bottom"}
+        notes.append({**note, "text": text, **at})
+    for text in data.study.get("constraints", []):
+        if text.startswith(f"{x}<="):
+            bound = float(text.removeprefix(f"{x}<="))
+            place = {"x0": bound, "x1": bound, "yref": "paper", "y0": 0, "y1": 1}
+            shapes.append({"type": "line", "line": line, **place})
+            at = {"x": math.log10(bound), "yref": "paper", "y": 1, "xanchor": "right"}
+            notes.append({**note, "text": f"limit {bound:g} {unit(x)} ", "yanchor": "top", **at})
+    return shapes, notes
+
+
+def _bars(results: Sequence[TrialResult], metric: str, colour: str) -> Chart:
+    """Asymmetric error bars from the intervals; none where a trial has no interval."""
+    figures = [result.metrics[metric] for result in results]
+    high = [f.interval[1] - f.value if f.interval else 0.0 for f in figures]
+    low = [f.value - f.interval[0] if f.interval else 0.0 for f in figures]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high,
+        "arrayminus": low,
+        "color": colour,
+        "thickness": 1.2,
+        "width": 0,
+        "visible": any(high) or any(low),
+    }
+
+
+def _hover(result: TrialResult) -> str:
+    """A trial in a few short lines."""
+    lines = [f"<b>trial {result.number}</b> · {result.label}"]
+    for name, digits in (("psnr_db", 2), ("ssim", 4)):
+        if name in result.metrics:
+            lines.append(f"{title(name)} {result.value(name):.{digits}f} {unit(name)}".strip())
+    for name, metric in result.metrics.items():
+        if name.startswith("latency_ms"):
+            between = (
+                f" ({metric.interval[0]:.3g}–{metric.interval[1]:.3g})" if metric.interval else ""
+            )
+            lines.append(f"{title(name)} {metric.value:.3g} ms{between}, {metric.source}")
+    if "gmacs_conv" in result.metrics:
+        lines.append(f"{result.value('gmacs_conv'):.3g} GMAC")
+    return "<br>".join(lines)
+
+
+def _axis(metric: str, *more: str) -> Chart:
+    return {"text": ", ".join(part for part in (title(metric), unit(metric), *more) if part)}
+
+
+def _log_axis(values: Sequence[float]) -> Chart:
+    """A logarithmic axis with a handful of round ticks, whatever its range."""
+    if not values:
+        return {"type": "log"}
+    return {"type": "log", "tickvals": ticks(min(values), max(values)), "zeroline": False}
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers from about `low` to about `high`, at most eight or the decades alone."""
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3)):
+        found = [step * 10.0**decade for decade in decades for step in steps]
+        found = [float(f"{tick:.6g}") for tick in found if low / 1.5 <= tick <= high * 1.5]
+        if len(found) <= 8:
+            return found
+    return [10.0**decade for decade in decades]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 9 else name.replace("-", "-<br>")

@@ -1,0 +1,318 @@
+"""The report's page: what was gathered, put into words, tables and one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.metrics import Metric, UInt8Image
+from nas.report.charts import effect_chart, front_chart, history_chart
+from nas.report.gather import Effect, ReportData, latencies, parameters_of, title, unit
+from nas.report.pictures import Comparison
+from nas.results import TrialResult
+
+HERE = Path(__file__).parent
+
+
+def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures: str = "") -> str:
+    """The whole page as one HTML text that needs no network.
+
+    `no_pictures` says why there are no comparisons, where there are none.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    environment.filters["count"] = count
+    environment.filters["duration"] = duration
+    return environment.get_template("report.html.j2").render(
+        data=data,
+        css=Markup((HERE / "report.css").read_text()),
+        js=Markup((HERE / "report.js").read_text()),
+        plotly=Markup(get_plotlyjs()),
+        payload=Markup(safe_json({"charts": _charts(data), "table": _table(data)})),
+        facts=_facts(data),
+        stats=_stats(data),
+        picks=[{"pick": pick, "words": _words(pick.result, data)} for pick in data.picks],
+        front_rows=[_front_row(result, data) for result in data.front],
+        source_of=source_of,
+        effects=_effects(data),
+        title=title,
+        unit=unit,
+        pictures=[_picture(comparison) for comparison in comparisons],
+        versions=_versions(data, comparisons),
+        no_pictures=no_pictures,
+        reference=_reference(data),
+        definitions=data.definitions,
+        conditions=_conditions(data),
+    )  # fmt: skip
+
+
+def safe_json(value: Any) -> str:
+    """JSON that can stand inside a <script> element: no `<`, so no end tag."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number of `digits` significant digits, with a thin space between thousands."""
+    if value != 0 and abs(value) < 1000:
+        return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.1e}"
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def count(amount: int, noun: str) -> str:
+    """`amount` and the noun, in the plural where it should be."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def source_of(metric: Metric) -> str:
+    """Where a figure comes from, for a tooltip."""
+    parts = [metric.source, metric.definition, metric.conditions]
+    return ", ".join(part for part in parts if part)
+
+
+def _charts(data: ReportData) -> dict[str, Any]:
+    if not data.results:
+        return {}
+    charts = {f"front{index}": front_chart(data, cost) for index, cost in enumerate(data.costs)}
+    members = [result.number for result in data.front]
+    charts["history"] = history_chart(data)
+    for index, effect in enumerate(data.effects):
+        charts[f"effect{index}"] = effect_chart(effect, members)
+    return {name: chart for name, chart in charts.items() if chart["data"]}
+
+
+def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
+    """The effects on each objective, with their charts' names."""
+    named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
+    return {o.metric: [one for one in named if one[1].metric == o.metric] for o in data.objectives}
+
+
+def _facts(data: ReportData) -> list[tuple[str, str]]:
+    study = data.study
+    width, height = study["size"]
+    return [
+        ("Data", f"{study['data']['spec']} ({study['data']['split']})"),
+        ("Task", str(study["data"]["task"])),
+        ("Deployed at", f"{width} × {height}"),
+        ("Timed on", ", ".join(data.devices)),
+        ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
+        ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
+    ]
+
+
+def _stats(data: ReportData) -> list[tuple[str, str, str]]:
+    """The strip of large figures: value, what it is, what to add."""
+    states = data.states
+    ended = ", ".join(f"{states[s]} {s}" for s in ("infeasible", "failed") if states[s])
+    stats = [(str(states["complete"]), "trials complete", ended or "none failed")]
+    if not data.front:
+        return stats
+    stats.append((str(len(data.front)), "on the Pareto front", "no other is better in everything"))
+    quality = data.quality.metric
+    best = max(data.front, key=lambda result: result.value(quality))
+    if data.input_psnr_db is not None and quality == "psnr_db":
+        gain = best.value(quality) - data.input_psnr_db
+        stats.append((f"{gain:+.2f} dB", "best over the blurred pictures", _dB(best, quality)))
+    for cost in data.costs[:1]:
+        fast = min(data.front, key=lambda result: result.value(cost.metric))
+        text = f"{number(fast.value(cost.metric))} {unit(cost.metric)}"
+        stats.append(
+            (text, f"fastest of the front, {_device(cost.metric)}", f"trial {fast.number}")
+        )
+    return stats
+
+
+def _dB(result: TrialResult, metric: str) -> str:  # noqa: N802
+    return f"{result.value(metric):.2f} {unit(metric)}, trial {result.number}"
+
+
+def _device(metric: str) -> str:
+    return metric.partition("[")[2].rstrip("]") or title(metric)
+
+
+def _words(result: TrialResult, data: ReportData) -> str:
+    """A trade-off as half a sentence."""
+    parts = []
+    if "psnr_db" in result.metrics:
+        gain = ""
+        if data.input_psnr_db is not None:
+            gain = f" ({result.value('psnr_db') - data.input_psnr_db:+.2f} dB)"
+        parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
+    for device, metric in latencies(result).items():
+        parts.append(f"{number(metric.value)} ms on {device}")
+    if "gmacs_conv" in result.metrics:
+        parts.append(f"{number(result.value('gmacs_conv'))} GMAC")
+    if "parameters" in result.metrics:
+        parts.append(f"{number(result.value('parameters'))} parameters")
+    return ", ".join(parts)
+
+
+def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
+    timed = latencies(result)
+    return {
+        "result": result,
+        "precision": parameters_of(result).get("precision", ""),
+        "latencies": [timed.get(device) for device in data.devices],
+    }
+
+
+def _picture(comparison: Comparison) -> dict[str, Any]:
+    layers = [("blurred", "blurred", f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
+    layers += [
+        (f"t{one.trial}", f"trial {one.trial}", f"{one.psnr_db:.2f} dB", one.crop)
+        for one in comparison.restored
+    ]
+    layers.append(("sharp", "sharp", "", comparison.sharp))
+    height, width = comparison.sharp.shape[:2]
+    return {
+        "name": comparison.name,
+        "height": height,
+        "width": width,
+        "layers": [(key, name, quality, webp(image)) for key, name, quality, image in layers],
+    }
+
+
+def webp(image: UInt8Image) -> str:
+    """A picture, without loss, as a data URI."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", lossless=True, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _versions(data: ReportData, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """The restored pictures' models, the fastest first, for the budget slider."""
+    if not comparisons:
+        return []
+    results = {result.number: result for result in data.front}
+    device = data.devices[0]
+    models = []
+    for one in comparisons[0].restored:
+        timed = latencies(results[one.trial]).get(device)
+        models.append(
+            {
+                "key": f"t{one.trial}",
+                "trial": one.trial,
+                "label": one.label,
+                "words": _words(results[one.trial], data),
+                "latency_ms": timed.value if timed else None,
+            }
+        )
+    return sorted(models, key=lambda model: model["latency_ms"] or 0.0)
+
+
+def _reference(data: ReportData) -> list[tuple[str, str, str]]:
+    if data.reference is None:
+        return []
+    rows = zip(data.objectives, data.reference.values, data.reference.reasons, strict=True)
+    return [(title(o.metric), f"{number(v, 4)} {unit(o.metric)}", reason) for o, v, reason in rows]
+
+
+def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
+    """What the run was made with, by subject."""
+    study = data.study
+    made_with = data.description.get("conditions", {})
+    protocols = [e["protocol"] for e in study.get("evaluators", []) if "protocol" in e]
+    search = {name: study[name] for name in ("sampler", "seed", "startup_trials") if name in study}
+    search["objectives"] = ", ".join(f"{o.metric} ({o.direction})" for o in data.objectives)
+    search["constraints"] = ", ".join(study.get("constraints", [])) or "none"
+    return {
+        "Data": _pairs({k: v for k, v in study["data"].items() if k != "identity"}),
+        "Search": _pairs(search),
+        "Training": _pairs(study.get("schedule", {})),
+        "Timing": [pair for protocol in protocols for pair in _pairs(protocol)],
+        "Machine": _pairs({"processor": made_with.get("processor", "unknown")}),
+        "Versions": _pairs(made_with.get("versions", {})),
+    }
+
+
+def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), _plain(value)) for name, value in values.items()]
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(data: ReportData) -> dict[str, Any]:
+    """All trials: columns (some only in the files that can be downloaded) and rows."""
+    parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
+    metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
+    first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), "gmacs_conv"]
+    first = [name for name in (*first, "parameters") if name in metrics]
+    rest = [name for name in metrics if name not in first]
+    columns = [
+        {"name": "trial", "title": "Trial"},
+        {"name": "label", "title": "Candidate"},
+        {"name": "state", "title": "State"},
+        *({"name": n, "title": title(n), "unit": unit(n), "digits": _digits(n)} for n in first),
+        {"name": "note", "title": "Note"},
+        *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
+        *({"name": f"{n}.source", "hidden": True} for n in metrics),
+        *({"name": f"parameter.{n}", "hidden": True} for n in parameters),
+    ]  # fmt: skip
+    front = {result.number for result in data.front}
+    rows = [
+        _table_row(r, r.number in front, (first, rest, metrics, parameters)) for r in data.results
+    ]
+    return {"columns": columns, "rows": rows, "name": data.name}  # fmt: skip
+
+
+def _table_row(result: TrialResult, on_front: bool, names: tuple[list[str], ...]) -> list[Any]:
+    first, rest, metrics, parameters = names
+    chosen = parameters_of(result)
+
+    def value(name: str) -> float | None:
+        return result.value(name) if name in result.metrics else None
+
+    sources = [result.metrics[n].source if n in result.metrics else None for n in metrics]
+    return [
+        result.number,
+        result.label,
+        "front" if on_front else result.state,
+        *(value(name) for name in first),
+        _note(result),
+        result.key,
+        result.baseline,
+        on_front,
+        *(value(name) for name in rest),
+        *sources,
+        *(chosen.get(name) for name in parameters),
+    ]
+
+
+def _note(result: TrialResult) -> str:
+    if result.failure is not None:
+        return f"{result.failure.kind}: {result.failure.message}"
+    broken = [name for name, amount in result.violations.items() if amount > 0]
+    return ("breaks " + ", ".join(broken)) if broken else ("baseline" if result.baseline else "")
+
+
+def _digits(metric: str) -> int:
+    return {"psnr_db": 2, "ssim": 4}.get(metric, -1)

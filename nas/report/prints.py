@@ -1,0 +1,251 @@
+"""The report's pictures as PNG files: for a README, a paper, a talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from nas.pareto import front
+from nas.report.charts import ticks
+from nas.report.gather import ReportData, title, unit
+from nas.report.pictures import Comparison, spread
+from nas.results import Objective, TrialResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, DOT, FRONT, BASELINE, FAILED = (
+    "#1d1f23", "#6d7078", "#e4e2dd", "#a9adb6", "#0b7a75", "#8b5cc7", "#c2501c",
+)  # fmt: skip
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#b9b8b4",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.minor.size": 0,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+}
+DPI = 160
+
+
+def save_front(data: ReportData, file: IO[bytes]) -> None:
+    """The front against each device's latency, side by side."""
+    costs = data.costs
+    quality = data.quality
+    with _styled():
+        figure, panels = _figure(len(costs), 8.6 if len(costs) == 1 else 6.2, 5.2)
+        for axes, cost in zip(panels, costs, strict=True):
+            _front_panel(axes, data, cost, quality)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
+        panels[0].set_title(_headline(data), loc="left", fontsize=12, pad=14, fontweight="bold")
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_history(data: ReportData, file: IO[bytes]) -> None:
+    """The hypervolume after each trial."""
+    with _styled():
+        figure, (axes,) = _figure(1, 8, 3.4)
+        numbers = [result.number for result in data.results]
+        axes.step(numbers, data.history, where="post", color=FRONT, linewidth=2)
+        axes.set_xlabel("trial")
+        axes.set_ylabel("hypervolume")
+        axes.set_ylim(bottom=0)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_effects(data: ReportData, file: IO[bytes]) -> None:
+    """Every parameter's effect on every objective: a row an objective."""
+    rows = {
+        objective.metric: [e for e in data.effects if e.metric == objective.metric]
+        for objective in data.objectives
+    }
+    columns = max((len(row) for row in rows.values()), default=0)
+    with _styled():
+        figure = _bare_figure(max(6.0, 2.3 * columns), 2.6 * len(rows))
+        for line, (metric, effects) in enumerate(rows.items()):
+            for column, effect in enumerate(effects):
+                axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
+                axes.boxplot(
+                    [[value for _, value in trials] for _, trials in effect.groups],
+                    tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
+                    widths=0.6,
+                    showfliers=False,
+                    medianprops={"color": FRONT, "linewidth": 2},
+                )
+                share = "" if effect.share is None else f" {100 * effect.share:.0f} %"
+                axes.set_title(effect.parameter + share, fontsize=9.5, loc="left")
+                axes.tick_params(labelsize=7.5)
+                if metric.startswith("latency_ms"):
+                    _log(axes.yaxis, [v for _, rows_ in effect.groups for _, v in rows_])
+                if column == 0:
+                    axes.set_ylabel(_axis(metric), fontsize=9)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_crops(
+    comparisons: Sequence[Comparison], data: ReportData, file: IO[bytes], models: int = 2
+) -> None:
+    """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
+    results = {result.number: result for result in data.front}
+    shown = spread(comparisons[0].restored, models)[::-1]
+    places = [comparisons[0].restored.index(one) for one in shown]
+    columns = len(places) + 2
+    with _styled():
+        height, width = comparisons[0].sharp.shape[:2]
+        side = 3.4
+        figure = _bare_figure(side * columns, (side * height / width + 0.42) * len(comparisons))
+        for line, comparison in enumerate(comparisons):
+            cells: list[tuple[Any, str]] = [
+                (comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")
+            ]
+            for place in places:
+                one = comparison.restored[place]
+                cost = _cost(results[one.trial], data) if one.trial in results else ""
+                cells.append((one.crop, f"trial {one.trial} · {one.psnr_db:.2f} dB{cost}"))
+            cells.append((comparison.sharp, "sharp"))
+            for column, (image, text) in enumerate(cells):
+                axes = figure.add_subplot(len(comparisons), columns, line * columns + column + 1)
+                axes.imshow(image, interpolation="lanczos")
+                axes.set_title(text, fontsize=10.5, loc="left", pad=5)
+                axes.set_axis_off()
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objective) -> None:
+    x, y = cost.metric, quality.metric
+    both = [r for r in data.results if x in r.metrics and y in r.metrics]
+    numbers = {result.number for result in data.front}
+    groups: tuple[tuple[str, list[TrialResult], dict[str, Any]], ...] = (
+        (
+            "over a limit",
+            [r for r in both if r.state != "complete"],
+            {"facecolors": "none", "edgecolors": DOT, "s": 26},
+        ),
+        (
+            "complete",
+            [r for r in both if r.state == "complete" and r.number not in numbers],
+            {"color": DOT, "s": 30, "linewidths": 0},
+        ),
+        (
+            "baseline",
+            [r for r in both if r.baseline],
+            {"color": BASELINE, "marker": "D", "s": 62, "zorder": 5},
+        ),
+    )
+    for name, results, style in groups:
+        if results:
+            points = [(r.value(x), r.value(y)) for r in results]
+            axes.scatter(*zip(*points, strict=True), label=name, **style)
+    members = front(data.front, [quality, cost])[::-1]
+    axes.step(
+        [r.value(x) for r in members],
+        [r.value(y) for r in members],
+        where="post",
+        color=FRONT,
+        linewidth=1.6,
+        zorder=3,
+    )
+    _front_markers(axes, data.front, x, y)
+    _log(axes.xaxis, [r.value(x) for r in both])
+    axes.set_xlabel(f"{_axis(x)}, logarithmic")
+    axes.set_ylabel(_axis(y))
+    _reference_lines(axes, data, x, y)
+
+
+def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -> None:
+    xs = [r.value(x) for r in members]
+    ys = [r.value(y) for r in members]
+    intervals = [r.metrics[x].interval or (r.value(x), r.value(x)) for r in members]
+    low = [value - interval[0] for value, interval in zip(xs, intervals, strict=True)]
+    high = [interval[1] - value for value, interval in zip(xs, intervals, strict=True)]
+    axes.errorbar(
+        xs,
+        ys,
+        xerr=[low, high],
+        fmt="o",
+        color=FRONT,
+        markersize=8,
+        markeredgecolor="white",
+        elinewidth=1.2,
+        zorder=4,
+        label="Pareto front",
+    )
+    if len(members) <= 16:
+        for result in members:
+            axes.annotate(
+                str(result.number),
+                (result.value(x), result.value(y)),
+                xytext=(-5, 6),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+                color=FRONT,
+            )
+
+
+def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
+    if y == "psnr_db" and data.input_psnr_db is not None:
+        level = data.input_psnr_db
+        axes.axhline(level, color=MUTED, linestyle=":", linewidth=1.2)
+        text = f"blurred pictures, {level:.2f} dB"
+        across = axes.get_yaxis_transform()
+        axes.text(
+            1, level, text, transform=across, ha="right", va="bottom", fontsize=9.5, color=MUTED
+        )
+
+
+def _headline(data: ReportData) -> str:
+    states = data.states
+    done = f"{states['complete']} networks trained and measured, {len(data.front)} on the front"
+    return f"{data.study['name']}: {done}"
+
+
+def _cost(result: TrialResult, data: ReportData) -> str:
+    name = f"latency_ms[{data.devices[0]}]"
+    return f" · {result.value(name):.3g} ms" if name in result.metrics else ""
+
+
+def _axis(metric: str) -> str:
+    return f"{title(metric)}, {unit(metric)}" if unit(metric) else title(metric)
+
+
+def _log(axis: Any, values: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")
+    places = ticks(min(values), max(values))
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _figure(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    figure = _bare_figure(width * count, height)
+    return figure, [figure.add_subplot(1, count, index + 1) for index in range(count)]
+
+
+def _bare_figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _styled() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rc_context(STYLE)

@@ -1,0 +1,88 @@
+"""Writes a run's report: `index.html` and the PNG files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from nas.canonical import canonical_json
+from nas.data import Pair, open_dataset
+from nas.errors import NasError, RunError
+from nas.files import write_atomically
+from nas.report.gather import ReportData, gather
+from nas.report.page import render
+from nas.report.pictures import Comparison, OpenModel, compare
+from nas.store import RunFolder
+
+
+def write_report(
+    run: RunFolder,
+    pictures: int = 3,
+    pairs: Iterable[Pair] | None = None,
+    open_model: OpenModel | None = None,
+) -> Path:
+    """Write `report/` into the run's folder and return the path of its `index.html`.
+
+    Works on an unfinished run too. Up to `pictures` held-out pictures are restored by the front's
+    models; `pairs` (by default the run's own data set) and `open_model` (by default LiteRT) say
+    which and how. Where the pictures can't be had, the report says why and has everything else.
+
+    Raises RunError where the folder is no run's, is damaged, or can't be written.
+    """
+    data = gather(run)
+    comparisons: tuple[Comparison, ...] = ()
+    reason = "No pictures were asked for."
+    if pictures:
+        comparisons, reason = _compare(run, data, pictures, pairs, open_model)
+    folder = run.path / "report"
+    _write_prints(folder, data, comparisons)
+    page = render(data, comparisons, reason)
+    write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
+    return folder / "index.html"
+
+
+def _compare(
+    run: RunFolder,
+    data: ReportData,
+    pictures: int,
+    pairs: Iterable[Pair] | None,
+    open_model: OpenModel | None,
+) -> tuple[tuple[Comparison, ...], str]:
+    """The comparisons, or none and why."""
+    if not data.front:
+        return (), "There is no model on the front yet."
+    try:
+        if pairs is None:
+            pairs = _heldout(data)
+        return compare(run.path, data.front, pairs, pictures, open_model), ""
+    except NasError as error:
+        return (), f"The pictures could not be restored: {error}"
+
+
+def _heldout(data: ReportData) -> Iterable[Pair]:
+    """The run's own held-out pictures; RunError where they are others by now."""
+    dataset = open_dataset(data.study["data"]["spec"])
+    if canonical_json(dataset.identity()) != canonical_json(data.study["data"]["identity"]):
+        raise RunError(
+            f"the data set {dataset.spec} is not what it was when the run was made: its pictures "
+            "differ"
+        )
+    return dataset.heldout()
+
+
+def _write_prints(folder: Path, data: ReportData, comparisons: tuple[Comparison, ...]) -> None:
+    """The PNG files for which there is something to draw; those of an earlier report go."""
+    from nas.report.prints import save_crops, save_effects, save_front, save_history
+
+    drawn = {
+        "front.png": partial(save_front, data) if data.front and data.costs else None,
+        "hypervolume.png": partial(save_history, data) if data.front else None,
+        "parameters.png": partial(save_effects, data) if data.effects else None,
+        "crops.png": partial(save_crops, comparisons, data) if comparisons else None,
+    }
+    for name, save in drawn.items():
+        if save is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(folder / name, save)
