@@ -23,6 +23,7 @@ from nas.trial import Report, TrialProgress, TrialTask, run_trial
 
 TRIALS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
 ATTEMPTS = 3
+READY = "ready"
 
 
 class Executor(Protocol):
@@ -127,6 +128,9 @@ class ProcessExecutor:
             message = worker.connection.recv()
         except (EOFError, OSError):
             return self._lost(worker)
+        if message == READY:
+            worker.ready = True
+            return None
         if isinstance(message, TrialProgress):
             self._report(message)
             return None
@@ -145,6 +149,11 @@ class ProcessExecutor:
         if task is None:
             return None
         how = _how_it_ended(worker.process.exitcode)
+        if not worker.ready:
+            raise RunError(
+                f"a worker process {how} before it was ready; what it printed is above. Try "
+                "--workers 1, which needs no processes"
+            )
         if attempt < ATTEMPTS:
             note = f"its process {how}; attempt {attempt + 1} of {ATTEMPTS}"
             self._report(TrialProgress(task.number, "again", note=note))
@@ -160,6 +169,7 @@ class _Worker:
     task: TrialTask | None = None
     attempt: int = 0
     done: int = 0
+    ready: bool = False
 
     @classmethod
     def start(cls, context: Any, threads: int) -> _Worker:
@@ -204,6 +214,7 @@ def _serve(connection: Connection, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     prepare_tensorflow(threads)
     try:
+        connection.send(READY)
         while True:
             task = connection.recv()
             connection.send(_attempt(lambda task=task: run_trial(task, connection.send)))

@@ -160,7 +160,7 @@ class _Loop:
                 asked.parameters,
                 self.study,
                 self.dataset,
-                self.description["data"]["identity"],
+                self.description["study"]["data"]["identity"],
                 self.run,
                 asked.baseline,
             )

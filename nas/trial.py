@@ -207,7 +207,7 @@ def _convert_trained(task: TrialTask, findings: _Findings, weights: Path) -> Pat
             height,
             width,
             task.candidate.compression.precision,
-            task.dataset,
+            task.dataset.prepare(task.study.schedule.patch),
         )
         write_atomically(path, lambda file: file.write(content))
         (task.run.trial(task.number) / "untrained.tflite").unlink(missing_ok=True)
