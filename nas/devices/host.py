@@ -1,0 +1,275 @@
+"""This machine as a device: fresh processes on the LiteRT interpreter, with nothing else of ours.
+
+A process of its own for every launch: XNNPACK aborts the process it works in, memory is laid out
+anew each time, and nothing of TensorFlow is near.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, ClassVar, final
+
+import psutil
+
+from nas import tflite
+from nas.canonical import file_sha256
+from nas.conditions import processor, versions
+from nas.devices import host_worker
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
+from nas.quiethost import measuring
+
+ACCELERATOR = "xnnpack"
+# Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
+BUSY_CORES = 0.1
+_FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@final
+@dataclass(frozen=True)
+class HostDevice:
+    """The machine that this runs on: `host`."""
+
+    spec: ClassVar[str] = "host"
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """Time `artifact` in `protocol.launches` fresh processes, while no work of ours runs.
+
+        Waits for work inside `nas.quiethost.working` to pause, so it must not be called in there.
+        Raises ConfigError where the file is no `.tflite` or the protocol makes no sense,
+        DeviceStableError where LiteRT refuses or crashes on it, DeviceTransientError where a
+        launch takes longer than `protocol.timeout_seconds` or was stopped.
+        """
+        _check(protocol)
+        file = tflite.read(artifact)
+        with measuring():
+            before = _moment()
+            launches = [_launch(artifact, protocol) for _ in range(protocol.launches)]
+            after = _moment()
+        answers = [launch.answer for launch in launches]
+        peaks = [answer["peak_memory_mb"] for answer in answers]
+        return Measurement(
+            device=self.spec,
+            source="measured",
+            samples_ms=tuple(tuple(answer["samples_ms"]) for answer in answers),
+            init_ms=statistics.median(answer["init_ms"] for answer in answers),
+            first_ms=statistics.median(answer["first_ms"] for answer in answers),
+            peak_memory_mb=None if None in peaks else max(peaks),
+            placement=_placement(launches[0], file),
+            conditions=_conditions(artifact, protocol, launches, before, after),
+        )
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What one process answered and logged, and how many cores others used meanwhile."""
+
+    answer: dict[str, Any]
+    log: str
+    others_busy_cores: float
+
+
+def _launch(artifact: Path, protocol: TimingProtocol) -> _Launch:
+    started, busy = time.monotonic(), _busy_seconds()
+    read_end, write_end = os.pipe()
+    with tempfile.TemporaryFile() as log, os.fdopen(read_end, "rb", buffering=0) as answers:
+        try:
+            process = _start(write_end, log)
+        finally:
+            os.close(write_end)
+        try:
+            request = {**asdict(protocol), "artifact": str(artifact.resolve())}
+            _ask(process, {**request, "parent": os.getpid()})
+            content = _read_all(answers, started + protocol.timeout_seconds)
+            if content is not None:  # it has nothing left to do but to end
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=10)
+        finally:
+            code = _end(process)
+        log.seek(0)
+        text = log.read().decode(errors="replace")
+    answer = _answer(content, code, text, artifact, protocol)
+    others = (_busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
+    return _Launch(answer, text, max(0.0, others))
+
+
+def _start(answer_to: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # As a script and with -P, so that neither this package nor the current folder is imported from;
+    # in a session of its own, so that Ctrl-C reaches this process alone, which then ends it.
+    command = [sys.executable, "-P", host_worker.__file__, str(answer_to)]
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=(answer_to,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise DeviceTransientError(f"host: can't start {command[0]}: {error.strerror}") from error
+
+
+def _ask(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
+    if process.stdin is None:
+        raise ValueError("the worker was started without a pipe to its standard input")
+    with suppress(BrokenPipeError):  # it died at once: its exit code tells why
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+
+
+def _read_all(answers: IO[bytes], deadline: float) -> bytes | None:
+    """Everything until the other end is closed; None where that lasts beyond the deadline."""
+    content = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([answers], [], [], left)[0]:
+            return None
+        piece = answers.read(2**16)
+        if not piece:
+            return content
+        content += piece
+
+
+def _end(process: subprocess.Popen[bytes]) -> int | None:
+    """End the process and all that it started; its exit code, None where it had to be killed."""
+    code = process.poll()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    return code
+
+
+def _answer(
+    content: bytes | None, code: int | None, log: str, artifact: Path, protocol: TimingProtocol
+) -> dict[str, Any]:
+    """The worker's answer, or the DeviceError that says what became of it."""
+    if content is None:
+        raise DeviceTransientError(
+            f"host: {artifact} was not measured within {protocol.timeout_seconds:g} s a launch; "
+            "allow more time, or fewer runs or a smaller size"
+        )
+    try:
+        answer: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        said = f"its last line: {_last_line(log)}"
+        if code is None or code >= 0:
+            raise DeviceStableError(
+                f"host: the process that ran {artifact} gave no answer (exit code {code}); {said}"
+            ) from error
+        name = signal.Signals(-code).name
+        if -code in _STOPPED_BY_SOMEBODY:
+            raise DeviceTransientError(
+                f"host: the process that ran {artifact} was stopped ({name}); measure again"
+            ) from error
+        memory = " (as the kernel does when memory runs out)" if name == "SIGKILL" else ""
+        raise DeviceStableError(
+            f"host: running {artifact} ended in signal {-code} {name}{memory}; {said}"
+        ) from error
+    if "error" in answer:
+        reason = " ".join(answer["error"].split())
+        raise DeviceStableError(f"host: LiteRT can't run {artifact}: {reason}")
+    return answer
+
+
+def _last_line(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("INFO: Created")]
+    return telling[-1] if telling else "(it wrote nothing)"
+
+
+def _placement(launch: _Launch, file: tflite.TfliteFile) -> tuple[Placement, ...]:
+    """Where each operation ran: in XNNPACK, on LiteRT's own CPU kernels, or nobody knows."""
+    operations = launch.answer["operations"]
+    if operations is None:  # this LiteRT does not tell
+        return tuple(Placement(row.index, row.name, None) for row in file.operations)
+    # Nodes have no delegate's name, but the log has the name of the one delegate there is.
+    taken = ACCELERATOR if "XNNPACK delegate" in launch.log else None
+    return tuple(
+        Placement(row["index"], row["op"], taken if row["delegated"] else "cpu")
+        for row in operations
+    )
+
+
+def _check(protocol: TimingProtocol) -> None:
+    for name, least in (("launches", 1), ("runs", 1), ("threads", 1), ("warmup", 0)):
+        value = getattr(protocol, name)
+        if value < least:
+            raise ConfigError(f"TimingProtocol.{name}={value}: expected {least} at least")
+    if protocol.timeout_seconds <= 0:
+        raise ConfigError(
+            f"TimingProtocol.timeout_seconds={protocol.timeout_seconds:g}: expected more than 0"
+        )
+
+
+def _conditions(
+    artifact: Path,
+    protocol: TimingProtocol,
+    launches: Sequence[_Launch],
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> dict[str, Any]:
+    others = statistics.median(launch.others_busy_cores for launch in launches)
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "cores_available": len(psutil.Process().cpu_affinity()) if _LINUX else os.cpu_count(),
+        "platform": platform.platform(),
+        "governor": _read(_FREQUENCY / "scaling_governor"),
+        "versions": versions(),
+        "threads": protocol.threads,
+        "protocol": protocol.to_dict(),
+        "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
+        "input": f"uniform noise, seed {host_worker.SEED}",
+        "before": before,
+        "after": after,
+        "others_busy_cores": round(others, 3),
+        "busy": others > BUSY_CORES,
+        "init_ms": [launch.answer["init_ms"] for launch in launches],
+        "first_ms": [launch.answer["first_ms"] for launch in launches],
+        "memory_before_load_mb": launches[0].answer["memory_before_load_mb"],
+    }
+
+
+_LINUX = sys.platform == "linux"
+
+
+def _moment() -> dict[str, Any]:
+    """What may change while a measurement goes on."""
+    kilohertz = _read(_FREQUENCY / "scaling_cur_freq")
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "frequency_mhz": int(kilohertz) / 1000 if kilohertz and kilohertz.isdigit() else None,
+    }
+
+
+def _busy_seconds() -> float:
+    """Seconds that all cores together were busy since the machine started, stolen time too."""
+    times = psutil.cpu_times()._asdict()
+    counted_elsewhere = ("idle", "iowait", "guest", "guest_nice")  # guests are in `user`
+    return float(sum(spent for name, spent in times.items() if name not in counted_elsewhere))
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,159 @@
+"""One launch of the host device: a process of its own that times one `.tflite` and ends.
+
+Started by `nas.devices.host` as a script, so that it imports no more than it needs: LiteRT and
+NumPy. The request is one line of JSON on standard input, which stays open: its end means that
+whoever asked is gone. The answer is one JSON document on the descriptor given as the argument,
+apart from standard output and error, where LiteRT writes what it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+SEED = 0
+
+
+def main() -> None:
+    """Read the request, answer it, and end without tearing LiteRT down."""
+    answer_to = int(sys.argv[1])
+    request = json.loads(_read_line(0))
+    _die_with(request["parent"])
+    try:
+        answer = _measure(request)
+    except Exception as error:  # whatever LiteRT raises is an answer, not a crash
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    content = json.dumps(answer).encode()
+    while content:
+        content = content[os.write(answer_to, content) :]
+    os._exit(0)
+
+
+def _measure(request: dict[str, Any]) -> dict[str, Any]:
+    """Time one artifact by the request's protocol; milliseconds and MB of 10^6 bytes."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    memory_before = _memory_mb("VmRSS")
+    started = time.perf_counter_ns()
+    interpreter = Interpreter(request["artifact"], num_threads=request["threads"])
+    interpreter.allocate_tensors()
+    init_ms = (time.perf_counter_ns() - started) / 1e6
+    rng = np.random.default_rng(SEED)
+    for details in interpreter.get_input_details():
+        interpreter.set_tensor(details["index"], _noise(rng, details))
+    first_ms = _timed_ms(interpreter)
+    for _ in range(request["warmup"]):
+        interpreter.invoke()
+    samples: list[float] = []
+    end = time.perf_counter() + request["min_seconds"]
+    while len(samples) < request["runs"] or time.perf_counter() < end:
+        samples.append(_timed_ms(interpreter))
+    return {
+        "init_ms": init_ms,
+        "first_ms": first_ms,
+        "samples_ms": samples,
+        "peak_memory_mb": _memory_mb("VmHWM"),
+        "memory_before_load_mb": memory_before,
+        "cpu_seconds": time.process_time(),
+        "operations": _operations(interpreter),
+    }
+
+
+def _timed_ms(interpreter: Any) -> float:
+    started = time.perf_counter_ns()
+    interpreter.invoke()
+    return (time.perf_counter_ns() - started) / 1e6
+
+
+def _noise(rng: Any, details: dict[str, Any]) -> Any:
+    """A picture of noise in the input's own type: 0 to 1, or all values of an integer type."""
+    import numpy as np
+
+    dtype = np.dtype(details["dtype"])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, details["shape"], dtype, endpoint=True)
+    return rng.random(details["shape"], dtype=np.float32).astype(dtype)
+
+
+def _operations(interpreter: Any) -> list[dict[str, Any]] | None:
+    """Every operation and whether a delegate took it; None where the interpreter doesn't tell.
+
+    A delegate's nodes are appended to the operations they replace. A node's operations are those
+    that lead from its inputs to its outputs, so they are found by walking back from the outputs.
+    """
+    try:
+        rows = interpreter._get_ops_details()
+        operations = [row for row in rows if row["op_name"] != "DELEGATE"]
+        nodes = [row for row in rows if row["op_name"] == "DELEGATE"]
+        made_by = {int(tensor): row for row in operations for tensor in row["outputs"]}
+        taken: set[int] = set()
+        for node in nodes:
+            given = {int(tensor) for tensor in node["inputs"]}
+            open_ends = [int(tensor) for tensor in node["outputs"]]
+            while open_ends:
+                tensor = open_ends.pop()
+                if tensor in made_by and tensor not in given and tensor >= 0:
+                    row = made_by[tensor]
+                    if row["index"] not in taken:
+                        taken.add(row["index"])
+                        open_ends += [int(source) for source in row["inputs"]]
+        return [
+            {"index": row["index"], "op": row["op_name"], "delegated": row["index"] in taken}
+            for row in operations
+        ]
+    except (AttributeError, KeyError, TypeError):  # the method is private and may change
+        return None
+
+
+def _memory_mb(entry: str) -> float | None:
+    """An entry of this process's status; None where the system has no such file.
+
+    Not `getrusage`: its peak starts at the memory of the process that started this one.
+    """
+    try:
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith(f"{entry}:"):
+                    return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    return None
+
+
+def _die_with(parent: int) -> None:
+    """End this process as soon as `parent` has ended, however it did."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _read_line(descriptor: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(descriptor, 1)
+        if not piece:
+            os._exit(1)
+        line += piece
+    return line
+
+
+if __name__ == "__main__":
+    main()
