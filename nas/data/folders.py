@@ -53,6 +53,10 @@ class Folders:
 
     def identity(self) -> dict[str, Any]:
         """Layout, counts, and a hash over all names and file sizes, as JSON types."""
+        return dict(self._identity)
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         training = [files for clip in self.listing.training for files in clip.files]
         return {
             "kind": self.listing.layout,

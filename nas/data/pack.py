@@ -30,7 +30,7 @@ from nas.quiethost import working
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
 FORMAT = 1  # of the shards; a pack of another format is another pack
-_CHECKSUMMED_BYTES = 256 * 2**20  # packs up to this size are read whole whenever they are opened
+_CHECKSUMMED_BYTES = 128 * 2**20  # packs up to this size are read whole whenever they are opened
 _RESERVE_BYTES = 256 * 2**20  # left free on the disk beyond what a pack needs
 
 Patches = npt.NDArray[np.uint8]  # (n, p, p, 3)
@@ -111,12 +111,7 @@ class Pack:
 
     def verify(self) -> list[str]:
         """Read every byte; the names of the shards whose checksum is not the one written."""
-        return [
-            f"{name}.npy"
-            for name in _shard_names(len(self.shards))
-            if file_sha256(self.folder / f"{name}.npy")
-            != read_json(self.folder / f"{name}.json")["sha256"]
-        ]
+        return _damaged(self.folder, len(self.shards))
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -261,13 +256,31 @@ def _open(folder: Path, side: int) -> Pack | None:
         shards = tuple(_map(folder / name, side) for name in names)
         pack = Pack(folder, shards)
         if pack.size_bytes <= _CHECKSUMMED_BYTES:
-            damaged = pack.verify()
+            damaged = _verified(folder, tuple(_written_ns(folder / name) for name in names))
             for name in damaged:
                 (folder / name).with_suffix(".json").unlink(missing_ok=True)
             return None if damaged else pack
     except (RunError, ValueError, KeyError, TypeError, OSError):
         return None
     return pack
+
+
+@lru_cache(maxsize=16)
+def _verified(folder: Path, written_ns: tuple[int, ...]) -> tuple[str, ...]:
+    """The damaged shards; a process reads a pack once, unless its files were written since."""
+    return tuple(_damaged(folder, len(written_ns)))
+
+
+def _damaged(folder: Path, count: int) -> list[str]:
+    return [
+        f"{name}.npy"
+        for name in _shard_names(count)
+        if file_sha256(folder / f"{name}.npy") != read_json(folder / f"{name}.json")["sha256"]
+    ]
+
+
+def _written_ns(path: Path) -> int:
+    return path.with_suffix(".npy").stat().st_mtime_ns
 
 
 def _is_whole(path: Path, side: int) -> bool:
