@@ -194,17 +194,30 @@ def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
         "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
         "hovertext": [_hover(result) for result in shown],
         "customdata": [result.number for result in shown],
-        "textposition": "top left",
+        "textposition": ["bottom right" if low else "top left" for low in crowded(shown, x, y)],
         "textfont": {"color": "var(--front)", "size": 11},
         "error_x": _bars(shown, x, "var(--front)"),
         "marker": {
             "symbol": ["diamond" if result.baseline else "circle" for result in shown],
             "size": [12 if result.baseline else 10 for result in shown],
             "color": "var(--front)",
+            "opacity": 1,
             "line": {"color": "var(--card)", "width": 1.5},
         },
         "hovertemplate": "%{hovertext}<extra>Pareto front</extra>",
     }
+
+
+def crowded(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
+    """Which members' labels should go below, because a neighbour's stands above already."""
+    below: list[bool] = []
+    places = np.array([[math.log10(r.value(x)), r.value(y)] for r in members])
+    extent = np.ptp(places, axis=0) if len(places) else np.ones(2)
+    places = places / np.where(extent > 0, extent, 1.0)
+    for index in range(len(members)):
+        near = index > 0 and bool((np.abs(places[index] - places[index - 1]) < (0.06, 0.08)).all())
+        below.append(near and not below[-1])
+    return below
 
 
 def _step(data: ReportData, cost: Objective) -> Chart:
@@ -218,7 +231,7 @@ def _step(data: ReportData, cost: Objective) -> Chart:
         "hoverinfo": "skip",
         "x": [result.value(cost.metric) for result in members],
         "y": [result.value(quality.metric) for result in members],
-        "line": {"shape": "hv", "color": "var(--front)", "width": 1.5},
+        "line": {"shape": "hv", "color": "var(--front-line)", "width": 1.5},
     }
 
 

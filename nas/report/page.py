@@ -15,6 +15,7 @@ from nas.report.gather import Effect, ReportData, latencies, parameters_of, titl
 from nas.report.pictures import Comparison
 from nas.results import TrialResult
 
+SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent
 
 
@@ -65,9 +66,9 @@ def safe_json(value: Any) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """A number of `digits` significant digits, with a thin space between thousands."""
-    if value != 0 and abs(value) < 1000:
-        return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.1e}"
-    return f"{value:,.0f}".replace(",", "\u202f")
+    if abs(value) >= 1000 or float(value).is_integer():
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:#.{digits}g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.1e}"
 
 
 def count(amount: int, noun: str) -> str:
@@ -271,7 +272,7 @@ def _table(data: ReportData) -> dict[str, Any]:
         {"name": "trial", "title": "Trial"},
         {"name": "label", "title": "Candidate"},
         {"name": "state", "title": "State"},
-        *({"name": n, "title": title(n), "unit": unit(n), "digits": _digits(n)} for n in first),
+        *(_figure_column(name) for name in first),
         {"name": "note", "title": "Note"},
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
@@ -282,6 +283,11 @@ def _table(data: ReportData) -> dict[str, Any]:
         _table_row(r, r.number in front, (first, rest, metrics, parameters)) for r in data.results
     ]
     return {"columns": columns, "rows": rows, "name": data.name}  # fmt: skip
+
+
+def _figure_column(name: str) -> dict[str, Any]:
+    heading = SHORT.get(name, title(name))
+    return {"name": name, "title": heading, "unit": unit(name), "digits": _digits(name)}
 
 
 def _table_row(result: TrialResult, on_front: bool, names: tuple[list[str], ...]) -> list[Any]:

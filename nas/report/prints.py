@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from nas.pareto import front
-from nas.report.charts import ticks
+from nas.report.charts import crowded, ticks
 from nas.report.gather import ReportData, title, unit
 from nas.report.pictures import Comparison, spread
 from nas.results import Objective, TrialResult
@@ -154,6 +154,7 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
         [r.value(y) for r in members],
         where="post",
         color=FRONT,
+        alpha=0.4,
         linewidth=1.6,
         zorder=3,
     )
@@ -177,19 +178,20 @@ def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -
         fmt="o",
         color=FRONT,
         markersize=8,
+        capsize=2.5,
         markeredgecolor="white",
         elinewidth=1.2,
         zorder=4,
         label="Pareto front",
     )
     if len(members) <= 16:
-        for result in members:
+        for result, low in zip(members, crowded(members, x, y), strict=True):
             axes.annotate(
                 str(result.number),
                 (result.value(x), result.value(y)),
-                xytext=(-5, 6),
+                xytext=(5, -13) if low else (-5, 6),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if low else "right",
                 fontsize=9,
                 color=FRONT,
             )

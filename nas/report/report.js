@@ -1,8 +1,8 @@
 "use strict";
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
-  const phone = matchMedia("(max-width: 640px)");
-  const coarse = matchMedia("(pointer: coarse)").matches;
+  const phone = matchMedia("(max-width: 640px)").matches;
+  const coarse = phone || matchMedia("(pointer: coarse)").matches;
 
   /* Charts: the page's colours are put in, for light and for dark. */
   const styles = () => getComputedStyle(document.documentElement);
@@ -28,9 +28,12 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: styles().getPropertyValue("--sans"), size: 12, color: "var(--muted)" },
       hoverlabel: { align: "left", bgcolor: "var(--card)", bordercolor: "var(--line)", font: { color: "var(--ink)", size: 12 } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--dot)", activecolor: "var(--ink)" },
       hovermode: "closest", dragmode: coarse ? false : "zoom",
       margin: { l: 56, r: 16, t: 20, b: 48 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
+      legend: phone
+        ? { orientation: "h", x: 0, y: -0.22, yanchor: "top", font: { size: 11 } }
+        : { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
       ...chart.layout,
     };
     for (const name of ["xaxis", "yaxis"]) layout[name] = axis(layout[name] || {});
@@ -116,7 +119,7 @@
     if (value === null || value === undefined) return "";
     if (!("digits" in column)) return String(value);
     if (column.digits >= 0) return value.toFixed(column.digits);
-    return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : String(Number(value.toPrecision(3)));
+    return Math.abs(value) >= 1000 || Number.isInteger(value) ? Math.round(value).toLocaleString("en").replaceAll(",", "\u202f") : value.toPrecision(3);
   }
   function compare(a, b) {
     const [x, y] = [a[order.index], b[order.index]];
