@@ -81,9 +81,8 @@ def training(pack: Pack, batch: int, patch: int, seconds: float) -> float:
             raise EnoughError
 
     schedule = Schedule(steps=10**6, batch=batch, patch=patch, threads=1)
-    with tempfile.TemporaryDirectory() as folder:
-        with suppress(EnoughError):
-            train(SMALLEST.graph(), pack, schedule, 0, Path(folder), progress)
+    with tempfile.TemporaryDirectory() as folder, suppress(EnoughError):
+        train(SMALLEST.graph(), pack, schedule, 0, Path(folder), progress)
     (first, began), (last, ended) = times[2], times[-1]
     return (last - first) * batch / (ended - began)
 
