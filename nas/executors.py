@@ -12,7 +12,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 from collections import deque
-from collections.abc import Callable
+
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -216,15 +216,14 @@ def _serve(connection: Connection, threads: int) -> None:
     try:
         connection.send(READY)
         while True:
-            task = connection.recv()
-            connection.send(_attempt(lambda task=task: run_trial(task, connection.send)))
+            connection.send(_attempt(connection.recv(), connection.send))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)
 
 
-def _attempt(work: Callable[[], TrialResult]) -> TrialResult | BaseException:
+def _attempt(task: TrialTask, report: Report) -> TrialResult | BaseException:
     try:
-        return work()
+        return run_trial(task, report)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except RunError as error:

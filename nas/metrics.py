@@ -97,9 +97,8 @@ def _blur(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     rows = sum(
         weight * image[index : image.shape[0] - 10 + index] for index, weight in enumerate(window)
     )
-    blurred: npt.NDArray[np.float64] = sum(  # type: ignore[assignment]
-        weight * rows[:, index : rows.shape[1] - 10 + index]  # type: ignore[index,union-attr]
-        for index, weight in enumerate(window)
+    blurred: npt.NDArray[np.float64] = sum(
+        weight * rows[:, index : rows.shape[1] - 10 + index] for index, weight in enumerate(window)
     )
     return blurred
 

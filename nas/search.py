@@ -124,7 +124,9 @@ class _Loop:
         candidates depend on the results alone, never on which worker was faster.
         """
         known = self.memory.told()
-        lost = sorted(known - self.run.finished_numbers())  # told, but their folders are gone: made again
+        lost = sorted(
+            known - self.run.finished_numbers()
+        )  # told, but their folders are gone: made again
         again = (self.memory.asked(number) for number in lost)
         out = deque(asked for asked in again if asked is not None)
         out.extend(self.memory.open_trials())
@@ -189,7 +191,7 @@ def _check(study: Study) -> None:
 
 def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
     """Make run.json, or check that the one there is of the same study; returns what it holds."""
-    data = {
+    data: dict[str, Any] = {
         "spec": dataset.spec,
         "split": dataset.split,
         "task": dataset.task,
@@ -200,7 +202,7 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
     if not path.exists():
         if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
             raise RunError(f"{run.path} is not empty and holds no run; choose an empty folder")
-        description = {
+        description: dict[str, Any] = {
             "format": FORMAT,
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "version": __version__,

@@ -168,7 +168,7 @@ def _step_function(
 ) -> Any:
     variables = model.trainable_variables
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def apply(blurred: Any, sharp: Any, rate: Any, step: Any) -> Any:
         inputs = tf.cast(blurred, tf.float32) / 255.0
         targets = tf.cast(sharp, tf.float32) / 255.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import optuna
 
@@ -27,7 +27,7 @@ class CompressionSpace:
     def sample(self, trial: optuna.trial.BaseTrial) -> Compression:
         """Ask the trial for the parameter `precision`."""
         chosen = trial.suggest_categorical("precision", self.precision)
-        return Compression(precision=chosen)
+        return Compression(precision=cast("Precision", chosen))
 
     def to_parameters(self, compression: Compression) -> dict[str, Any]:
         """The parameters that `sample` turns into `compression`; ConfigError if none do."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import optuna
 
@@ -179,8 +179,8 @@ class UNetSpace:
         """Ask the trial for every parameter."""
         levels = trial.suggest_categorical("levels", self.levels)
         return UNet(
-            upsampling=trial.suggest_categorical("upsampling", self.upsampling),
-            activation=trial.suggest_categorical("activation", self.activation),
+            upsampling=cast("Upsampling", trial.suggest_categorical("upsampling", self.upsampling)),
+            activation=cast("Activation", trial.suggest_categorical("activation", self.activation)),
             widths=tuple(
                 trial.suggest_categorical(f"width_{level}", self.widths) for level in range(levels)
             ),

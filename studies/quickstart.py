@@ -33,7 +33,7 @@ STUDY = Study(
         clip_norm=1.0,
         output_gain=0.1,
     ),
-    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5)), Quality()),
+    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5, threads=1)), Quality()),
     data="photos",
     size=(640, 360),
     trials=16,
