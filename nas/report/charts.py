@@ -124,6 +124,7 @@ def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
         "xaxis": {
             "tickvals": list(range(len(effect.groups))),
             "ticktext": [_short(name) for name, _ in effect.groups],
+            "tickangle": 0,
             "fixedrange": True,
             "zeroline": False,
             "showgrid": False,

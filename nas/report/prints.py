@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from nas.metrics import UInt8Image
 from nas.pareto import front
 from nas.report.charts import crowded, ticks
-from nas.report.gather import ReportData, title, unit
+from nas.report.gather import Effect, ReportData, title, unit
 from nas.report.pictures import Comparison, spread
 from nas.results import Objective, TrialResult
 
@@ -37,6 +38,7 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 DPI = 160
+CROP_ROWS = 2
 
 
 def save_front(data: ReportData, file: IO[bytes]) -> None:
@@ -67,30 +69,17 @@ def save_history(data: ReportData, file: IO[bytes]) -> None:
 
 def save_effects(data: ReportData, file: IO[bytes]) -> None:
     """Every parameter's effect on every objective: a row an objective."""
-    rows = {
-        objective.metric: [e for e in data.effects if e.metric == objective.metric]
-        for objective in data.objectives
-    }
-    columns = max((len(row) for row in rows.values()), default=0)
+    columns = min(6, max(4, len(data.effects) // max(1, len(data.objectives))))
+    rows: list[list[Effect]] = []
+    for objective in data.objectives:
+        effects = [effect for effect in data.effects if effect.metric == objective.metric]
+        rows += [effects[at : at + columns] for at in range(0, len(effects), columns)]
     with _styled():
-        figure = _bare_figure(max(6.0, 2.3 * columns), 2.6 * len(rows))
-        for line, (metric, effects) in enumerate(rows.items()):
-            for column, effect in enumerate(effects):
+        figure = _bare_figure(2.4 * columns, 2.5 * len(rows))
+        for line, row in enumerate(rows):
+            for column, effect in enumerate(row):
                 axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
-                axes.boxplot(
-                    [[value for _, value in trials] for _, trials in effect.groups],
-                    tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
-                    widths=0.6,
-                    showfliers=False,
-                    medianprops={"color": FRONT, "linewidth": 2},
-                )
-                share = "" if effect.share is None else f" {100 * effect.share:.0f} %"
-                axes.set_title(effect.parameter + share, fontsize=9.5, loc="left")
-                axes.tick_params(labelsize=7.5)
-                if metric.startswith("latency_ms"):
-                    _log(axes.yaxis, [v for _, rows_ in effect.groups for _, v in rows_])
-                if column == 0:
-                    axes.set_ylabel(_axis(metric), fontsize=9)
+                _effect_panel(axes, effect, first=column == 0)
         figure.savefig(file, dpi=DPI, format="png")
 
 
@@ -98,29 +87,56 @@ def save_crops(
     comparisons: Sequence[Comparison], data: ReportData, file: IO[bytes], models: int = 2
 ) -> None:
     """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
-    results = {result.number: result for result in data.front}
-    shown = spread(comparisons[0].restored, models)[::-1]
-    places = [comparisons[0].restored.index(one) for one in shown]
-    columns = len(places) + 2
+    comparisons = comparisons[:CROP_ROWS]
+    shown = [one.trial for one in spread(comparisons[0].restored, models)][::-1]
+    columns = len(shown) + 2
+    heights = [c.sharp.shape[0] / c.sharp.shape[1] for c in comparisons]
     with _styled():
-        height, width = comparisons[0].sharp.shape[:2]
         side = 3.4
-        figure = _bare_figure(side * columns, (side * height / width + 0.42) * len(comparisons))
+        figure = _bare_figure(side * columns, sum(side * height + 0.42 for height in heights))
+        grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
         for line, comparison in enumerate(comparisons):
-            cells: list[tuple[Any, str]] = [
-                (comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")
-            ]
-            for place in places:
-                one = comparison.restored[place]
-                cost = _cost(results[one.trial], data) if one.trial in results else ""
-                cells.append((one.crop, f"trial {one.trial} · {one.psnr_db:.2f} dB{cost}"))
-            cells.append((comparison.sharp, "sharp"))
-            for column, (image, text) in enumerate(cells):
-                axes = figure.add_subplot(len(comparisons), columns, line * columns + column + 1)
+            for column, (image, text) in enumerate(_cells(comparison, shown, data)):
+                axes = figure.add_subplot(grid[line, column])
                 axes.imshow(image, interpolation="lanczos")
                 axes.set_title(text, fontsize=10.5, loc="left", pad=5)
                 axes.set_axis_off()
         figure.savefig(file, dpi=DPI, format="png")
+
+
+def _cells(
+    comparison: Comparison, trials: Sequence[int], data: ReportData
+) -> list[tuple[UInt8Image, str]]:
+    """A row of pictures with their titles."""
+    results = {result.number: result for result in data.front}
+    restored = {one.trial: one for one in comparison.restored}
+    cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
+    for trial in trials:
+        one = restored[trial]
+        cost = _cost(results[trial], data)
+        cells.append((one.crop, f"trial {trial} · {one.psnr_db:.2f} dB{cost}"))
+    return [*cells, (comparison.sharp, "sharp")]
+
+
+def _effect_panel(axes: Axes, effect: Effect, first: bool) -> None:
+    axes.boxplot(
+        [[value for _, value in trials] for _, trials in effect.groups],
+        tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
+        widths=0.6,
+        showfliers=False,
+        boxprops={"color": MUTED},
+        whiskerprops={"color": MUTED},
+        capprops={"color": MUTED},
+        medianprops={"color": FRONT, "linewidth": 2},
+    )
+    share = "" if effect.share is None else f" · {100 * effect.share:.0f} %"
+    axes.set_title(effect.parameter.replace("_", " ") + share, fontsize=10, loc="left")
+    axes.tick_params(labelsize=8)
+    axes.grid(visible=False, axis="x")
+    if effect.metric.startswith("latency_ms"):
+        _log(axes.yaxis, [value for _, trials in effect.groups for _, value in trials])
+    if first:
+        axes.set_ylabel(_axis(effect.metric), fontsize=9)
 
 
 def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objective) -> None:
@@ -185,13 +201,13 @@ def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -
         label="Pareto front",
     )
     if len(members) <= 16:
-        for result, low in zip(members, crowded(members, x, y), strict=True):
+        for result, below in zip(members, crowded(members, x, y), strict=True):
             axes.annotate(
                 str(result.number),
                 (result.value(x), result.value(y)),
-                xytext=(5, -13) if low else (-5, 6),
+                xytext=(5, -13) if below else (-5, 6),
                 textcoords="offset points",
-                ha="left" if low else "right",
+                ha="left" if below else "right",
                 fontsize=9,
                 color=FRONT,
             )

@@ -1,0 +1,175 @@
+"""`nas pareto`, `nas report` and `nas export`: what a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import emit_json, err, out, table
+from nas.errors import DataError
+from nas.results import TrialResult
+from nas.store import RunFolder
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+
+
+def pareto(
+    run: Run,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List the models that no other one beats, best first."""
+    from nas.pareto import front
+
+    folder = RunFolder(run)
+    results = folder.results() if folder.description() else []
+    members = front(results, folder.objectives())
+    if json_:
+        emit_json([model_json(folder, member) for member in members])
+        return
+    if not members:
+        done = len(results)
+        err.print(
+            f"no model yet: {done} trial{'s' * (done != 1)} finished, none of them complete and "
+            "within the constraints"
+        )
+        return
+    devices = folder.description()["study"]["devices"]
+    out.print(table("", _columns(devices), [_row(member, devices) for member in members]))
+    complete = sum(result.state == "complete" for result in results)
+    err.print(
+        f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
+        f"Latencies at {_size(folder)}; every figure with its conditions: nas report {run}",
+        style="dim",
+        highlight=False,
+    )
+
+
+def report(
+    run: Run,
+    pictures: Annotated[
+        int, typer.Option(min=0, max=12, help="Held-out pictures to restore and compare.")
+    ] = 3,
+) -> None:
+    """Write RUN/report: one page that can be read offline, and PNG files."""
+    from nas.quietlogs import quiet_tensorflow
+    from nas.report import write_report
+
+    quiet_tensorflow()
+    with err.status("writing the report"):
+        page = write_report(RunFolder(run), pictures)
+    out.print(str(page), highlight=False)
+
+
+def export(
+    run: Run,
+    out_: Annotated[Path, typer.Option("--out", help="A new folder, or an earlier export.")],
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every complete model within the constraints.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="Where the run's data set is now, if it moved.")
+    ] = None,
+) -> None:
+    """Export the front's models, each scored once more: a folder a model, and pareto.csv."""
+    from nas.export import earlier
+    from nas.export import export as export_models
+
+    folder = RunFolder(run)
+    rescore = _scorer(folder, data)
+    with err.status("exporting") as status:
+
+        def progress(index: int, count: int, result: TrialResult) -> None:
+            status.update(f"exporting {index + 1} of {count}: trial {result.number}")
+
+        exported = export_models(folder, out_, rescore, all_, progress)
+    for one in exported:
+        out.print(str(one.folder), highlight=False)
+    err.print(
+        f"{len(exported)} models in {out_}, each scored again as reported; {out_ / 'pareto.csv'}",
+        highlight=False,
+    )
+    left = earlier(out_, exported)
+    if left:
+        err.print(f"of an earlier export and kept: {', '.join(left)}", highlight=False)
+
+
+def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
+    """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
+    from nas.report.gather import latencies
+
+    def value(name: str) -> float | None:
+        return result.value(name) if name in result.metrics else None
+
+    timed = latencies(result)
+    return {
+        "key": result.key,
+        "label": result.label,
+        "trial": result.number,
+        "architecture": result.candidate.get("architecture"),
+        "precision": result.candidate.get("compression", {}).get("precision"),
+        "baseline": result.baseline,
+        "psnr_db": value("psnr_db"),
+        "psnr_db_input": value("psnr_db_input"),
+        "ssim": value("ssim"),
+        "gmacs": value("gmacs_conv"),
+        "gmacs_conv": value("gmacs_conv"),
+        "gmacs_profiler": value("gmacs_profiler"),
+        "parameters": value("parameters"),
+        "bytes": value("bytes"),
+        "latency_ms": {device: metric.value for device, metric in timed.items()},
+        "latency_interval_ms": {
+            device: list(metric.interval) if metric.interval else None
+            for device, metric in timed.items()
+        },
+        "artifact": str(run.path / result.artifact) if result.artifact else None,
+        "sources": {name: metric.source for name, metric in result.metrics.items()},
+        "definitions": {
+            name: metric.definition for name, metric in result.metrics.items() if metric.definition
+        },
+    }
+
+
+def _columns(devices: list[str]) -> dict[str, str]:
+    timed = {f"ms {device}": "right" for device in devices}
+    return {"trial": "right", "dB": "right", "SSIM": "right", **timed, "GMAC": "right", "": "left"}
+
+
+def _row(result: TrialResult, devices: list[str]) -> list[str]:
+    def figure(name: str, form: str) -> str:
+        return format(result.value(name), form) if name in result.metrics else "-"
+
+    return [
+        f"{result.number}{'*' if result.baseline else ''}",
+        figure("psnr_db", ".2f"),
+        figure("ssim", ".3f"),
+        *(figure(f"latency_ms[{device}]", "#.3g").rstrip(".") for device in devices),
+        figure("gmacs_conv", "#.3g").rstrip("."),
+        result.label,
+    ]
+
+
+def _size(run: RunFolder) -> str:
+    width, height = run.description()["study"]["size"]
+    return f"{width}x{height}"
+
+
+def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
+    """PSNR on the run's held-out pictures, as the search took it.
+
+    Raises DataError where the data set is not the one of the run any more.
+    """
+    from evaluators.quality import score_artifact
+    from nas.canonical import canonical_json
+    from nas.data import open_dataset
+
+    recorded = run.description()["study"]["data"]
+    dataset = open_dataset(spec or recorded["spec"])
+    if canonical_json(dataset.identity()) != canonical_json(recorded["identity"]):
+        raise DataError(
+            f"the data set {dataset.spec} is not the one that {run.path} was made with: its "
+            "pictures differ. Say where that one is with --data"
+        )
+    return lambda artifact: score_artifact(artifact, dataset.heldout()).psnr_db
