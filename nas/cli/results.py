@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
 from nas.errors import DataError
@@ -14,6 +16,8 @@ from nas.results import TrialResult
 from nas.store import RunFolder
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+
+PIPE_WIDTH = 240
 
 
 def pareto(
@@ -37,13 +41,15 @@ def pareto(
         )
         return
     devices = folder.description()["study"]["devices"]
-    out.print(table("", _columns(devices), [_row(member, devices) for member in members]))
+    console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
+    console.print(_table(members, devices, console.width), soft_wrap=False)
     complete = sum(result.state == "complete" for result in results)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}; every figure with its conditions: nas report {run}",
         style="dim",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -90,10 +96,13 @@ def export(
     err.print(
         f"{len(exported)} models in {out_}, each scored again as reported; {out_ / 'pareto.csv'}",
         highlight=False,
+        soft_wrap=True,
     )
     left = earlier(out_, exported)
     if left:
-        err.print(f"of an earlier export and kept: {', '.join(left)}", highlight=False)
+        err.print(
+            f"of an earlier export and kept: {', '.join(left)}", highlight=False, soft_wrap=True
+        )
 
 
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
@@ -132,23 +141,36 @@ def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
     }
 
 
-def _columns(devices: list[str]) -> dict[str, str]:
-    timed = {f"ms {device}": "right" for device in devices}
-    return {"trial": "right", "dB": "right", "SSIM": "right", **timed, "GMAC": "right", "": "left"}
+def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -> Table:
+    """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
+
+    def figure(result: TrialResult, name: str, form: str) -> str:
+        text = format(result.value(name), form) if name in result.metrics else "-"
+        return text.rstrip(".")
+
+    columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
+    columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]
+    for device in devices:
+        columns[f"ms {device}"] = [figure(m, f"latency_ms[{device}]", "#.3g") for m in members]
+    further = {
+        "GMAC": [figure(m, "gmacs_conv", "#.3g") for m in members],
+        "SSIM": [figure(m, "ssim", ".3f") for m in members],
+        "parameters": [figure(m, "parameters", ",.0f") for m in members],
+    }
+    network = [member.label for member in members]
+    room = width - max(map(len, network)) - sum(_needs(name, columns[name]) for name in columns)
+    for name, cells in further.items():
+        room -= _needs(name, cells)
+        if room >= 0:
+            columns[name] = cells
+    columns["network"] = network
+    justify = {name: "left" if name == "network" else "right" for name in columns}
+    return table("", justify, [list(row) for row in zip(*columns.values(), strict=True)])
 
 
-def _row(result: TrialResult, devices: list[str]) -> list[str]:
-    def figure(name: str, form: str) -> str:
-        return format(result.value(name), form) if name in result.metrics else "-"
-
-    return [
-        f"{result.number}{'*' if result.baseline else ''}",
-        figure("psnr_db", ".2f"),
-        figure("ssim", ".3f"),
-        *(figure(f"latency_ms[{device}]", "#.3g").rstrip(".") for device in devices),
-        figure("gmacs_conv", "#.3g").rstrip("."),
-        result.label,
-    ]
+def _needs(name: str, cells: Sequence[str]) -> int:
+    """A column's width, with the gap after it."""
+    return max(len(name), *map(len, cells)) + 2
 
 
 def _size(run: RunFolder) -> str:
