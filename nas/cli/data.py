@@ -64,7 +64,7 @@ def prepare(
     spec: Spec,
     patch: Annotated[
         int | None,
-        typer.Option(min=8, help="The least side of a patch, in pixels. [photos: 48, others: 256]"),
+        typer.Option(min=8, help="The least side of a patch, in pixels (photos: 48, others: 256)."),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte of the pack again and compare.")
@@ -121,7 +121,8 @@ def _print(found: Check) -> None:
         rows["packed"] = f"{packed}, {_size(found.pack_bytes)}"
     for name, value in {"data": found.spec, **rows}.items():
         out.print(f"[bold]{name:12}[/]{escape(value)}", highlight=False)
-    for problem in found.problems[:_SHOWN]:
+    worst_first = sorted(found.problems, key=lambda problem: problem.severity)
+    for problem in worst_first[:_SHOWN]:
         colour = "red" if problem.severity == "error" else "yellow"
         out.print(f"[{colour}]{problem.severity}[/] {escape(problem.what)}", highlight=False)
     if len(found.problems) > _SHOWN:
@@ -130,7 +131,10 @@ def _print(found: Check) -> None:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.1f} kB"
 
 
 @contextmanager

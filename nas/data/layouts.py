@@ -46,8 +46,8 @@ def list_reds(path: Path) -> Listing:
     if validation and not heldout:
         problems.error("val: none of the frames 9, 19 … 99 is there, which are held out")
     task = (
-        "REDS: hand-held video, camera and object motion, blurred by averaging 120 fps frames "
-        f"(train_blur); held out are frames 9, 19 … 99 of each validation clip ({len(heldout)})"
+        "REDS: hand-held video, camera and object motion, blurred by averaging frames interpolated "
+        f"from 120 fps; held out are frames 9, 19 … 99 of each validation clip ({len(heldout)})"
     )
     split = f"reds-val{len(heldout)}-p9"
     return Listing("reds", split, task, training, heldout, tuple(problems.found))

@@ -35,7 +35,7 @@ def test_check_tells_a_person_what_is_there(tmp_path: Path) -> None:
         "2 pairs (reds-val2-p9)",
         "32x24 (8)",
         "dB, mean of 2 held-out pairs (psnr-rgb-u8-b0-imgmean)",
-        "12 patches of 24x24",
+        "12 patches of 24x24, 41.5 kB",
         "warning train: 2 of REDS's 240 clips",
     ):
         assert expected in result.stdout
