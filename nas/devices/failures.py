@@ -14,6 +14,7 @@ from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
 FailureClass = Literal[
     "device_offline",
     "unauthorized",
+    "held",
     "timeout",
     "throttled",
     "storage_full",
@@ -30,10 +31,18 @@ FailureClass = Literal[
 ]
 FAILURE_CLASSES: tuple[str, ...] = get_args(FailureClass)
 TRANSIENT: frozenset[str] = frozenset(
-    {"device_offline", "unauthorized", "timeout", "throttled", "storage_full", "driver_crash"}
+    {
+        "device_offline",
+        "unauthorized",
+        "held",
+        "timeout",
+        "throttled",
+        "storage_full",
+        "driver_crash",
+    }
 )
 """About the device or the moment, not (yet) about the candidate."""
-RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "storage_full"}
+RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full"}
 """Another try may help without a person's hand."""
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
 """The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""

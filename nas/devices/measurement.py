@@ -25,7 +25,10 @@ class Measurement:
     launches' medians), which covers the true median with probability `interval_coverage`
     (1 - 2^(1 - launches), were the launches independent). `init_ms` (loading and preparing) and
     the first inference are kept apart from the samples. `source` is "measured", "modelled",
-    "published" or "synthetic".
+    "published" or "synthetic". A tool that prints statistics only gives one sample a launch (its
+    median or mean); `counts` then tells how many inferences each stands for.
+    `accelerated_mac_share` is the share of the MACs that ran on an accelerator, None where nothing
+    tells.
     """
 
     device: str
@@ -36,6 +39,8 @@ class Measurement:
     peak_memory_mb: float | None
     placement: tuple[Placement, ...]
     conditions: dict[str, Any] = field(default_factory=dict)
+    counts: tuple[int, ...] = ()
+    accelerated_mac_share: float | None = None
 
     @property
     def launch_medians_ms(self) -> list[float]:
@@ -67,7 +72,7 @@ class Measurement:
     @property
     def count(self) -> int:
         """Timed inferences over all launches."""
-        return sum(len(launch) for launch in self.samples_ms)
+        return sum(self.counts) or sum(len(launch) for launch in self.samples_ms)
 
     def to_dict(self) -> dict[str, Any]:
         """The measurement as JSON types: the fields, and what is derived from them."""
@@ -84,6 +89,9 @@ class Measurement:
             "first_ms": self.first_ms,
             "peak_memory_mb": self.peak_memory_mb,
             "placement": [asdict(row) for row in self.placement],
+            "accelerated_mac_share": self.accelerated_mac_share,
+            "failure": None,
+            "counts": list(self.counts),
             "conditions": self.conditions,
         }
 
@@ -99,6 +107,8 @@ class Measurement:
             peak_memory_mb=values["peak_memory_mb"],
             placement=tuple(Placement(**row) for row in values["placement"]),
             conditions=values["conditions"],
+            counts=tuple(values.get("counts", ())),
+            accelerated_mac_share=values.get("accelerated_mac_share"),
         )
 
 

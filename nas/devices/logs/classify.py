@@ -67,7 +67,7 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
         re.compile(
             r"Failed to apply|failed to prepare|dynamic-sized tensors|after delegate application"
             r"|Failed to create a dispatch delegate|No usable Dispatch runtime"
-            r"|(?:delegate|Delegate) (?:isn't supported|not supported)|Couldn't create .* delegate"
+            r"|(?:delegate|Delegate) (?:isn't|is not|not) supported|Couldn't create .* delegate"
         ),
     ),
     (

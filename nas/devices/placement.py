@@ -1,0 +1,174 @@
+"""Which operation of a `.tflite` ran where: logs joined with the file's own operation list.
+
+NNAPI tells its operations in order and by its own names; which of the file's operations it never
+saw is told by the tool's operation profile (exact indices) and, without one, by alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nas import tflite
+from nas.devices.benchmark_tool import Delegate
+from nas.devices.logs import LogReport
+from nas.devices.logs.nnapi import REFERENCE
+from nas.devices.measurement import Placement
+
+CPU = "cpu"
+"""TFLite's own kernels."""
+NNAPI_NAMES = {
+    "TRANSPOSE_CONV": "TRANSPOSE_CONV_2D",
+    "RELU_N1_TO_1": "RELU1",
+    "PADV2": "PAD_V2",
+    "ARG_MAX": "ARGMAX",
+    "ARG_MIN": "ARGMIN",
+    "SUM": "REDUCE_SUM",
+    "REDUCE_PROD": "REDUCE_PROD",
+}
+"""TFLite's names that differ from NNAPI's; all others are the same."""
+
+
+def nnapi_name(op: str) -> str:
+    """The NNAPI operation that a TFLite operation becomes."""
+    return NNAPI_NAMES.get(op, op)
+
+
+def is_cpu(accelerator: str | None) -> bool:
+    """Whether an accelerator's name stands for the CPU: TFLite's kernels or NNAPI's reference."""
+    return accelerator in (CPU, REFERENCE)
+
+
+def join(
+    operations: Iterable[tflite.Operation], report: LogReport, delegate: Delegate
+) -> tuple[Placement, ...]:
+    """Where each operation of the file ran; `accelerator` None where the logs can't tell.
+
+    Under `nnapi` operations bear NNAPI's names, as the phone's log and the paper do; under every
+    other delegate TFLite's.
+    """
+    listed = list(operations)
+    nnapi = delegate.kind == "nnapi"
+    names = [nnapi_name(step.name) if nnapi else step.name for step in listed]
+    on_cpu = _cpu_nodes(listed, report)
+    if nnapi and report.nnapi.compilations:
+        where = _from_nnapi(names, on_cpu, report)
+    else:
+        where = _from_delegation(listed, on_cpu, report, delegate)
+    return tuple(
+        Placement(step.index, name, place)
+        for step, name, place in zip(listed, names, where, strict=True)
+    )
+
+
+def _cpu_nodes(operations: list[tflite.Operation], report: LogReport) -> frozenset[int] | None:
+    """The operations that TFLite ran itself; None where the log does not say which."""
+    rows = report.benchmark.profile
+    if rows:
+        nodes = {row.node for row in rows if not row.is_delegate and row.node is not None}
+        named = {row.name for row in rows if not row.is_delegate and row.node is None}
+        found = {
+            step.index for step in operations if step.outputs and step.outputs[0].name in named
+        }
+        return frozenset(found | {node for node in nodes if node < len(operations)})
+    delegation = report.benchmark.delegation
+    if delegation is not None and delegation.coverage == "complete":
+        return frozenset()
+    if delegation is not None and delegation.coverage == "none":
+        return frozenset(step.index for step in operations)
+    return None
+
+
+def _from_nnapi(
+    names: list[str], on_cpu: frozenset[int] | None, report: LogReport
+) -> list[str | None]:
+    given = [(n, name) for n, name in enumerate(names) if on_cpu is None or n not in on_cpu]
+    placed = _last_compilation(list(report.nnapi.placement), len(given))
+    pairs = _align([name for _, name in given], [row.op for row in placed])
+    where: list[str | None] = [
+        CPU if on_cpu is None or n in on_cpu else None for n in range(len(names))
+    ]
+    for own, other in pairs:
+        where[given[own][0]] = placed[other].accelerator
+    if "full" in report.nnapi.runtime_fallbacks:
+        # While running, NNAPI gave the whole model to its reference, whatever it had planned.
+        where = [place if place == CPU else REFERENCE for place in where]
+    return where
+
+
+def _last_compilation(rows: list[Placement], expected: int) -> list[Placement]:
+    """The rows of the last time the graph was compiled: a resized input compiles it again."""
+    if expected and len(rows) > expected and len(rows) % expected == 0:
+        return rows[-expected:]
+    return rows
+
+
+def _align(own: list[str], told: list[str]) -> list[tuple[int, int]]:
+    """Pairs of indices of the longest common subsequence (NNAPI may add operations of its own)."""
+    if own == told:
+        return [(n, n) for n in range(len(own))]
+    lengths = [[0] * (len(told) + 1) for _ in range(len(own) + 1)]
+    for i in range(len(own) - 1, -1, -1):
+        for j in range(len(told) - 1, -1, -1):
+            if own[i] == told[j]:
+                lengths[i][j] = lengths[i + 1][j + 1] + 1
+            else:
+                lengths[i][j] = max(lengths[i + 1][j], lengths[i][j + 1])
+    pairs, i, j = [], 0, 0
+    while i < len(own) and j < len(told):
+        if own[i] == told[j]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif lengths[i + 1][j] >= lengths[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _from_delegation(
+    operations: list[tflite.Operation],
+    on_cpu: frozenset[int] | None,
+    report: LogReport,
+    delegate: Delegate,
+) -> list[str | None]:
+    if delegate.kind == "cpu":
+        return [CPU] * len(operations)
+    delegation = report.benchmark.delegation
+    if delegation is None and not any(row.is_delegate for row in report.benchmark.profile):
+        # Nothing speaks of a delegate: had one been applied, both tools would.
+        ran = report.benchmark.timed is not None or report.benchmark.profile
+        return [CPU if ran else None] * len(operations)
+    name = delegate.detail if delegate.kind == "nnapi" and delegate.detail else delegate.kind
+    if on_cpu is None:
+        return [None] * len(operations)
+    return [CPU if step.index in on_cpu else name for step in operations]
+
+
+def accelerated_mac_share(path: Path, placement: tuple[Placement, ...]) -> float | None:
+    """The share of the convolutions' MACs that ran on an accelerator, from 0 to 1.
+
+    None where the file has no MACs or leaves shapes open, or the place of a convolution is unknown.
+    """
+    operations = tflite.read(path).operations
+    places = {row.index: row.accelerator for row in placement}
+    total = accelerated = 0
+    for step in operations:
+        if any(side < 0 for tensor in step.tensors for side in tensor.shape):
+            return None
+        macs = step.conv_macs
+        place = places.get(step.index)
+        if macs and place is None:
+            return None
+        total += macs
+        accelerated += 0 if is_cpu(place) else macs
+    return accelerated / total if total else None
+
+
+def fallbacks(placement: tuple[Placement, ...]) -> dict[str, list[int]]:
+    """The operations that ran on the CPU: their names, and the indices of each."""
+    found: dict[str, list[int]] = {}
+    for row in placement:
+        if is_cpu(row.accelerator):
+            found.setdefault(row.op, []).append(row.index)
+    return found

@@ -1,0 +1,120 @@
+"""Inferences of the stand-in tool: really timed, or modelled and waited for."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.emulated_phone import faults
+from tests.emulated_phone.network import Network
+
+if TYPE_CHECKING:
+    from tests.emulated_phone.tool import Run
+
+
+class Clock:
+    """Blocks of inferences of one model, by the tool's rules of how many there are."""
+
+    def __init__(self, run: Run, model: Network, path: Path, modelled_ms: float) -> None:
+        self._run = run
+        self._real = run.profile.timing == "real"
+        self._interpreter: Any = None
+        fault = faults.active(run.folder / "faults", "slow")
+        self._modelled_ms = modelled_ms * (fault.seconds if fault else 1.0)
+        needs = bool(run.flags.get("input_layer_value_files") or run.flags.get("output_filepath"))
+        seen = self._seen(path)
+        total_macs = sum(step.macs for step in model.steps)
+        started = time.perf_counter()
+        if self._real or needs or (not seen.exists() and total_macs < 5_000_000_000):
+            self._interpreter = _interpreter(path, int(run.number("num_threads")))
+        self.init_ms = (
+            (time.perf_counter() - started) * 1000
+            if self._real
+            else 5.0 + 0.2 * len(model.steps) + model.size_mb
+        )
+        self._wait(self.init_ms)
+        if self._interpreter is not None:
+            _fill(run, self._interpreter)
+            if not self._real:
+                self._interpreter.invoke()
+                seen.touch()
+            _keep_outputs(run, self._interpreter)
+        from tests.emulated_phone.tool import noise
+
+        self._noise = noise(run.profile)
+        self._launch = self._noise.gauss(0.0, run.profile.launch_noise / 3)
+
+    def _seen(self, path: Path) -> Path:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return self._run.folder / "cache" / f"{digest}.ran"
+
+    def _wait(self, milliseconds: float) -> None:
+        if not self._real and self._run.profile.wait_scale > 0:
+            time.sleep(milliseconds / 1000 * self._run.profile.wait_scale)
+
+    def block(self, runs: int, low: float, high: float) -> list[float]:
+        """Latencies in ms: at least `runs` of them and `low` seconds, at most `high` seconds."""
+        samples: list[float] = []
+        elapsed = 0.0
+        while (len(samples) < runs or elapsed < low) and elapsed < high:
+            sample = self._one()
+            samples.append(sample)
+            elapsed += sample / 1000
+        return samples
+
+    def _one(self) -> float:
+        if self._real:
+            started = time.perf_counter()
+            self._interpreter.invoke()
+            return (time.perf_counter() - started) * 1000
+        spread = self._run.profile.launch_noise
+        sample = self._modelled_ms * math.exp(self._launch + self._noise.gauss(0.0, spread / 3))
+        self._wait(sample)
+        return sample
+
+
+def _interpreter(path: Path, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=threads if threads > 0 else 1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _fill(run: Run, interpreter: Any) -> None:
+    import numpy as np
+
+    files = [f for f in run.flags.get("input_layer_value_files", "").split(",") if f]
+    by_name = dict(entry.split(":", 1) for entry in files)
+    generator = np.random.default_rng(0)
+    for detail in interpreter.get_input_details():
+        shape, kind = tuple(detail["shape"]), detail["dtype"]
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        name = detail["name"].split(":")[0]
+        chosen = by_name.get(detail["name"]) or by_name.get(name)
+        if chosen is not None:
+            data = Path(chosen).read_bytes()
+            if len(data) != size:
+                print(f"ERROR: input file {chosen}: size is {len(data)}, {size} expected")
+                import os
+
+                os.abort()
+            values = np.frombuffer(data, kind).reshape(shape)
+        elif np.issubdtype(kind, np.floating):
+            values = generator.random(shape).astype(kind)
+        else:
+            values = generator.integers(-100, 100, shape).astype(kind)
+        interpreter.set_tensor(detail["index"], values)
+
+
+def _keep_outputs(run: Run, interpreter: Any) -> None:
+    target = run.flags.get("output_filepath")
+    if not target:
+        return
+    interpreter.invoke()
+    with Path(target).open("wb") as file:
+        for detail in interpreter.get_output_details():
+            file.write(interpreter.get_tensor(detail["index"]).tobytes())

@@ -1,0 +1,190 @@
+"""What an emulated phone is: its chip, its accelerators, which operations they take, how fast.
+
+The three named after the paper's phones behave like them where its Tables 2 to 4 tell (which
+operations fall back, which networks fail); their latencies are made up and only follow the order of
+magnitude.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FLOATS = ("float32",)
+INT8 = ("int8", "uint8")
+NNAPI_TYPES = (*FLOATS, *INT8, "int32", "bool")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Operations that no accelerator of the phone takes (`action` "fall-back"), or that make the
+    whole model fail ("fail"). Every condition that is set must hold.
+
+    `after`: an input comes straight from one of these operations, or, with `after_fallen`, from one
+    of them that fell back itself. `min_elements` counts the output's elements.
+    """
+
+    op: str
+    action: str = "fall-back"
+    types: tuple[str, ...] = NNAPI_TYPES
+    after: tuple[str, ...] = ()
+    after_fallen: bool = False
+    min_elements: int = 0
+    min_inputs: int = 0
+    kernel_over_stride: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of phone."""
+
+    name: str
+    manufacturer: str
+    model: str
+    chip: str
+    android: str
+    sdk: int
+    accelerators: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+    max_pixels: int | None = None
+    tool: str = "2026"
+    timing: str = "modelled"
+    wait_scale: float = 0.0
+    gmacs_per_s: float = 150.0
+    reference_gmacs_per_s: float = 4.0
+    cpu_gmacs_per_s: float = 30.0
+    launch_noise: float = 0.01
+    max_frequencies_khz: tuple[int, ...] = (1800000,) * 4 + (2400000,) * 3 + (2840000,)
+    capacities: tuple[int, ...] | None = (250,) * 4 + (870,) * 3 + (1024,)
+    abis: tuple[str, ...] = ("arm64-v8a", "armeabi-v7a")
+    temperature: tuple[tuple[float, float], ...] = ((0.0, 31.0),)
+    hot_celsius: float = 43.0
+    battery: int = 83
+    charging: bool = True
+    load: float = 1.2
+    external_libraries: tuple[str, ...] = ()
+    gpu: bool = True
+    hexagon: bool = False
+
+    def to_json(self) -> str:
+        """The profile as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Profile:
+        """The profile that `to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        values["rules"] = tuple(
+            Rule(**{key: tuple(v) if isinstance(v, list) else v for key, v in rule.items()})
+            for rule in values["rules"]
+        )
+        for key, value in values.items():
+            if isinstance(value, list):
+                values[key] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        return cls(**values)
+
+
+_DBPN = Rule("TRANSPOSE_CONV", "fail", kernel_over_stride=True)
+
+MATE30 = Profile(
+    name="mate30-like",
+    manufacturer="emulated",
+    model="Mate30-like",
+    chip="kirin990-like",
+    android="10",
+    sdk=29,
+    accelerators=("armnn", "liteadaptor"),
+    tool="2020",
+    max_frequencies_khz=(1950000,) * 4 + (2360000,) * 2 + (2860000,) * 2,
+    capacities=None,
+    max_pixels=1280 * 720,
+    gmacs_per_s=300.0,
+    reference_gmacs_per_s=0.4,
+    rules=(
+        Rule("TRANSPOSE_CONV"),
+        Rule("MUL"),
+        Rule("RESIZE_NEAREST_NEIGHBOR"),
+        Rule("PRELU", types=INT8),
+        Rule("RESIZE_BILINEAR", types=INT8),
+        _DBPN,
+    ),
+)
+RENO3 = Profile(
+    name="reno3-like",
+    manufacturer="emulated",
+    model="Reno3-like",
+    chip="mt6885-like",
+    android="10",
+    sdk=29,
+    accelerators=("neuron-ann",),
+    tool="2020",
+    max_frequencies_khz=(2000000,) * 4 + (2200000,) * 4,
+    capacities=(300,) * 4 + (1024,) * 4,
+    max_pixels=1600 * 900,
+    gmacs_per_s=160.0,
+    external_libraries=("libneuron_delegate.so",),
+    rules=(_DBPN,),
+)
+PIXEL4 = Profile(
+    name="pixel4-like",
+    manufacturer="emulated",
+    model="Pixel4-like",
+    chip="sm8150-like",
+    android="10",
+    sdk=29,
+    accelerators=("google-edgetpu", "qti-default", "qti-dsp", "qti-gpu", "qti-hta"),
+    tool="2020",
+    max_pixels=1280 * 720,
+    gmacs_per_s=90.0,
+    reference_gmacs_per_s=1.0,
+    hexagon=True,
+    rules=(
+        Rule("TRANSPOSE_CONV"),
+        Rule("CONCATENATION", types=FLOATS, after=("TRANSPOSE_CONV",)),
+        Rule("CONCATENATION", types=FLOATS, min_elements=68_000_000),
+        Rule("CONCATENATION", types=INT8),
+        Rule("CONV_2D", types=FLOATS, after=("CONCATENATION",), after_fallen=True),
+        Rule("MUL"),
+        Rule("RESIZE_NEAREST_NEIGHBOR"),
+        Rule("CONV_2D", after=("MUL", "RESIZE_NEAREST_NEIGHBOR"), after_fallen=True),
+        Rule("MAX_POOL_2D", kernel_over_stride=True),
+        Rule("SPACE_TO_DEPTH"),
+        Rule("DEPTH_TO_SPACE"),
+        Rule("CONCATENATION", "fail", min_inputs=6),
+        _DBPN,
+    ),
+)
+MODERN = Profile(
+    name="modern",
+    manufacturer="emulated",
+    model="Modern",
+    chip="modern-npu",
+    android="15",
+    sdk=35,
+    accelerators=("vendor-npu",),
+    rules=(Rule("TRANSPOSE_CONV"), Rule("PRELU", types=INT8)),
+)
+HOST_SPEED = Profile(
+    name="host-speed",
+    manufacturer="emulated",
+    model="Host-speed",
+    chip="this-machine",
+    android="15",
+    sdk=35,
+    accelerators=("vendor-npu",),
+    timing="real",
+)
+NO_NNAPI = Profile(
+    name="no-nnapi",
+    manufacturer="emulated",
+    model="No-NNAPI",
+    chip="old",
+    android="8.0",
+    sdk=26,
+    accelerators=(),
+)
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile for profile in (MATE30, RENO3, PIXEL4, MODERN, HOST_SPEED, NO_NNAPI)
+}

@@ -1,0 +1,104 @@
+"""The small programs of an emulated phone, and the launcher of its stand-in benchmark tool."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from tests.emulated_phone.profiles import Profile
+
+_GETPROP = """#!/bin/bash
+cd "$EMULATED_PHONE/props"
+if [ -n "$1" ]; then cat "$1" 2>/dev/null || echo "$2"; exit; fi
+for name in *; do read -r value < "$name"; echo "[$name]: [$value]"; done
+"""
+_SETPROP = """#!/bin/bash
+printf '%s\\n' "$2" > "$EMULATED_PHONE/props/$1"
+"""
+_DUMPSYS = """#!/bin/bash
+cat "$EMULATED_PHONE/dumpsys/$1" 2>/dev/null || echo "Can't find service: $1"
+"""
+_LOGCAT = """#!/bin/bash
+for argument in "$@"; do
+  case "$argument" in
+    -c) : > "$EMULATED_PHONE/logcat.txt"; exit ;;
+    -G) exit ;;
+  esac
+done
+echo '--------- beginning of main'
+cat "$EMULATED_PHONE/logcat.txt"
+"""
+_TASKSET = """#!/bin/bash
+echo "$1" >> "$EMULATED_PHONE/tasksets.txt"
+shift
+exec "$@"
+"""
+_DF = """#!/bin/bash
+if grep -qs '"kind": "full"' "$EMULATED_PHONE"/faults/*.json; then free=0; else free=4000000; fi
+echo "Filesystem 1K-blocks Used Available Use% Mounted on"
+echo "/dev/block/dm-0 8000000 4000000 $free 50% /data"
+"""
+_SERVICE = """#!/bin/bash
+cat "$EMULATED_PHONE/services.txt"
+"""
+_LAUNCHER = """#!{python} -SE
+import sys
+sys.path[:0] = [{paths}]
+from tests.emulated_phone.tool import main
+main()
+"""
+
+
+def write_programs(folder: Path, profile: Profile) -> None:
+    """The programs below `folder`/bin, and what they tell."""
+    programs = {
+        "getprop": _GETPROP,
+        "setprop": _SETPROP,
+        "dumpsys": _DUMPSYS,
+        "logcat": _LOGCAT,
+        "taskset": _TASKSET,
+        "service": _SERVICE,
+        "df": _DF,
+    }
+    for name, text in programs.items():
+        _executable(folder / "bin" / name, text)
+    (folder / "services.txt").write_text(
+        "Found services:\n0\tbattery: [android.os.IBattery]\n"
+        + "".join(
+            f"{number}\tandroid.hardware.neuralnetworks.IDevice/{name}: []\n"
+            for number, name in enumerate(profile.accelerators, 1)
+        )
+    )
+    build = f"{profile.manufacturer}/{profile.name}/{profile.name}:{profile.android}/EMU.1/1"
+    properties = {
+        "ro.product.manufacturer": profile.manufacturer,
+        "ro.product.model": profile.model,
+        "ro.soc.model": profile.chip,
+        "ro.board.platform": profile.chip,
+        "ro.build.version.release": profile.android,
+        "ro.build.version.sdk": str(profile.sdk),
+        "ro.build.fingerprint": f"{build}:user/release-keys",
+        "ro.build.id": "EMU.1",
+        "ro.product.cpu.abilist": ",".join(profile.abis),
+        "ro.product.cpu.abi": profile.abis[0],
+        "ro.boot.emulated": "1",
+        "ro.portable_nas.synthetic": "1",
+    }
+    for name, value in properties.items():
+        (folder / "props" / name).write_text(value + "\n")
+
+
+def write_tool(path: Path) -> None:
+    """The launcher of the stand-in for `benchmark_model` at `path`, executable."""
+    here = Path(__file__).parents[2]
+    site = sysconfig.get_paths()
+    paths = dict.fromkeys([str(here), site["purelib"], site["platlib"]])
+    text = _LAUNCHER.format(python=sys.executable, paths=", ".join(repr(entry) for entry in paths))
+    _executable(path, text)
+
+
+def _executable(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)

@@ -1,0 +1,76 @@
+"""The real adb server out of adbutils' wheel, on a port of its own, with keys of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import adbutils
+
+
+def adb_binary() -> Path:
+    """The adb that ships inside adbutils' wheel."""
+    return Path(adbutils.__file__).parent / "binaries" / "adb"
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PrivateAdbServer:
+    """`adb nodaemon server` on a private port; stopped with `stop`, or as a context manager."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self._home = tempfile.TemporaryDirectory(prefix="adb-home-")
+        environment = {
+            **os.environ,
+            "HOME": self._home.name,
+            "ANDROID_USER_HOME": self._home.name,
+            "ADB_LIBUSB": "0",
+            "ADB_MDNS": "0",
+            "ADB_LOCAL_TRANSPORT_MAX_PORT": "5554",
+        }
+        self._process = subprocess.Popen(
+            [adb_binary(), "-P", str(self.port), "nodaemon", "server"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+            ):
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"adb did not listen on port {self.port} within 15 s")
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._home.cleanup()
+
+    def __enter__(self) -> PrivateAdbServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

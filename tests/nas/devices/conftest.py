@@ -1,0 +1,76 @@
+"""Emulated phones on the real adb server, each test with caches and locks of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.devices.adb import Adb, AdbServer
+from nas.devices.hygiene import Limits
+from nas.devices.phone import AdbDevice, PhoneOptions
+from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.profiles import PROFILES
+from tests.emulated_phone.server import PrivateAdbServer
+
+StartPhone = Callable[..., EmulatedPhone]
+
+
+@pytest.fixture(scope="session")
+def adb_server() -> Iterator[AdbServer]:
+    """The real adb server on a private port."""
+    with PrivateAdbServer() as server:
+        yield AdbServer("127.0.0.1", server.port)
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if "adb_server" not in request.fixturenames:
+        return
+    server = request.getfixturevalue("adb_server")
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+
+
+@pytest.fixture
+def start_phone(adb_server: AdbServer) -> Iterator[StartPhone]:
+    """A function that starts an emulated phone, connected; its arguments change the profile."""
+    phones: list[EmulatedPhone] = []
+
+    def start(profile: str = "modern", **changes: Any) -> EmulatedPhone:
+        phone = EmulatedPhone(replace(PROFILES[profile], **changes))
+        phones.append(phone)
+        adb_server.connect(phone.address)
+        return phone
+
+    yield start
+    for phone in phones:
+        phone.stop()
+        adb_server.client().disconnect(phone.address)
+
+
+def adb_of(phone: EmulatedPhone, server: AdbServer) -> Adb:
+    """The driver of an emulated phone."""
+    return Adb(server, phone.address)
+
+
+def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDevice:
+    """The device of an emulated phone, with waits fit for a test."""
+    defaults: dict[str, Any] = {
+        "limits": Limits(wait_seconds=3.0, poll_seconds=0.1),
+        "backoff_seconds": 0.05,
+        "lock_wait_seconds": 10.0,
+        "reconnect_seconds": 8.0,
+    }
+    told: list[str] = []
+    device = AdbDevice(
+        phone.address, PhoneOptions(**{**defaults, **options}), server, tell=told.append
+    )
+    device.told = told  # type: ignore[attr-defined]
+    return device
