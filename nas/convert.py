@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from nas.schedule import Schedule
 
 # How near to its Keras model an artifact's output has to be, as PSNR with 1 as the peak. In float32
 # two kernels differ in the last bits only: 120 dB and more. In int8 healthy trained networks reach
-# 38 to 47 dB; those that quantization broke without an error message were at 14.
+# 39 dB and more; those that quantization broke without an error message were at 14.
 MINIMUM_DB: dict[Precision, float] = {"float": 80.0, "int8-ptq": 30.0}
 # An untrained network's values have no reason to lie near 0..1: only nonsense is turned away.
 UNTRAINED_MINIMUM_DB: dict[Precision, float] = {"float": 80.0, "int8-ptq": 15.0}
@@ -98,7 +99,8 @@ def convert(
     frames = _spanning(_checked(calibration, height, width)) if precision != "float" else []
     spec = tf.TensorSpec([1, height, width, 3], tf.float32, name="input")
     try:
-        with quiet_native_logs():
+        with quiet_native_logs(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
             # Not model(x): that would name tensors after the model ("model_3"), which counts up.
             function = tf.function(lambda x: model.call(x, training=False), autograph=False)
             concrete = function.get_concrete_function(spec)
@@ -277,7 +279,8 @@ def _check_alive(operation: tflite.Operation) -> None:
     """TrainingError where an output was (nearly) constant 0 while the ranges were calibrated.
 
     Such a layer is what a training leaves whose ReLUs all died. The runtime refuses some of these
-    files, "failed to prepare", and runs others; neither says why.
+    files, "failed to prepare", and runs others; neither says why. (A dead layer that shares its
+    scale with the other side of a concatenation can't be told from a file; it runs.)
     """
     output = operation.outputs[0]
     if output.quantization is None:
@@ -291,9 +294,9 @@ def _check_alive(operation: tflite.Operation) -> None:
             dead |= finest >= _REQUANTIZATION_LIMIT * scale
     if dead:
         raise TrainingError(
-            f"the training died: {operation} ({output.name}) stays within "
-            f"{255 * scale:.1g} of 0 on every calibration picture. Lower the learning rate or "
-            "lengthen the warm-up"
+            f"the training died: the layer {re.split('[;/]', output.name)[0]!r} stays within "
+            f"{255 * scale:.1g} of 0 on every calibration picture ({operation}). Lower the "
+            "learning rate or lengthen the warm-up"
         )
 
 
@@ -317,14 +320,15 @@ def _agreement_db(artifact: Float32, model: Float32) -> float | None:
 def convert_trained(
     graph: Graph, weights: Path, height: int, width: int, precision: Precision, pack: Pack
 ) -> bytes:
-    """The verified `.tflite` of a finished training, calibrated and checked on its own patches.
+    """The verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
-    Not to be called inside `nas.quiethost.working`, which it takes itself. Raises as `convert` and
-    `verify`.
+    It is compared with its model on other patches than those that set its ranges. Not to be called
+    inside `nas.quiethost.working`, which it takes itself. Raises as `convert` and `verify`.
     """
     from nas.train import trained
 
-    frames = mosaics(pack, height, width)
+    count = max(1, round(CALIBRATION_PIXELS / (height * width)))
+    frames = [mosaic(pack, height, width, index) for index in range(count + 1)]
     return _verified(lambda: trained(graph, weights), graph, precision, frames, MINIMUM_DB)
 
 
@@ -344,7 +348,7 @@ def convert_untrained(
         return network
 
     noise = np.random.default_rng(0).random((1, height, width, 3), dtype=np.float32)
-    return _verified(model, graph, precision, [noise], UNTRAINED_MINIMUM_DB)
+    return _verified(model, graph, precision, [noise, noise], UNTRAINED_MINIMUM_DB)
 
 
 def _verified(
@@ -354,13 +358,15 @@ def _verified(
     frames: Sequence[Float32],
     minimum_db: dict[Precision, float],
 ) -> bytes:
-    _, height, width, _ = frames[0].shape
+    """Convert, calibrated on all frames but the last, and verify on the last."""
+    *calibration, sample = frames
+    _, height, width, _ = sample.shape
     graph.macs(height, width)  # a ConfigError for a size that does not divide, before any work
     with working():
         model = build()
-        content = convert(model, height, width, precision, frames)
+        content = convert(model, height, width, precision, calibration)
     with working():  # a second slice: whoever waits to measure goes first
-        verify(content, graph, model, precision, frames[0][0], minimum_db[precision])
+        verify(content, graph, model, precision, sample[0], minimum_db[precision])
     return content
 
 
@@ -372,21 +378,19 @@ def fill_biases(model: keras.Model, seed: int = 0) -> None:
             variable.assign(rng.uniform(0.01, 0.05, variable.shape).astype(np.float32))
 
 
-def mosaics(pack: Pack, height: int, width: int, pixels: int = CALIBRATION_PIXELS) -> list[Float32]:
-    """Blurred training patches laid side by side: arrays (1, height, width, 3), values 0 to 1.
+def mosaic(pack: Pack, height: int, width: int, index: int) -> Float32:
+    """Blurred training patches laid side by side: (1, height, width, 3), values from 0 to 1.
 
-    As many as hold `pixels` pixels, at least one; always the same for the same pack. Each patch
-    stands beside its mirror images: half as many seams, whose false edges widen the ranges (that
-    gains 1 dB of agreement).
+    Each `index` takes other patches, always the same ones of a pack. Each patch stands beside its
+    mirror images: half as many seams, whose false edges widen the ranges of the activations. That
+    is worth 1 dB of agreement; calibrated on whole photographs it would be 1 dB more.
     """
     side = min(pack.side, height, width)
     rows, columns = -(-height // (2 * side)), -(-width // (2 * side))
-    frames = []
-    for index in range(max(1, round(pixels / (height * width)))):
-        blurred, _ = pack.batch(index, rows * columns, side, seed=0)
-        patches = np.concatenate([blurred, blurred[:, ::-1]], axis=1)
-        patches = np.concatenate([patches, patches[:, :, ::-1]], axis=2)
-        grid = patches.reshape(rows, columns, 2 * side, 2 * side, 3).transpose(0, 2, 1, 3, 4)
-        whole = grid.reshape(1, rows * 2 * side, columns * 2 * side, 3)
-        frames.append(whole[:, :height, :width].astype(np.float32) / np.float32(255.0))
-    return frames
+    blurred, _ = pack.batch(index, rows * columns, side, seed=0)
+    patches = np.concatenate([blurred, blurred[:, ::-1]], axis=1)
+    patches = np.concatenate([patches, patches[:, :, ::-1]], axis=2)
+    grid = patches.reshape(rows, columns, 2 * side, 2 * side, 3).transpose(0, 2, 1, 3, 4)
+    whole = grid.reshape(1, rows * 2 * side, columns * 2 * side, 3)[:, :height, :width]
+    frame: Float32 = whole.astype(np.float32) / np.float32(255.0)
+    return frame

@@ -15,7 +15,6 @@ import re
 import sys
 import tempfile
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from typing import IO, Any, TextIO
@@ -126,7 +125,6 @@ def quiet_tensorflow() -> Any:
         import tensorflow as tf
     tf.get_logger().setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected", UserWarning)
     return tf
 
 
@@ -151,7 +149,9 @@ def limit_tensorflow_threads(threads: int = 1) -> None:
     """
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # what counts where nobody set a number
+    inherited = int(said) if said.isdigit() else 0
+    if (tf.config.threading.get_intra_op_parallelism_threads() or inherited) == threads:
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
