@@ -212,8 +212,10 @@ def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
 def crowded(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
     """Which members' labels should go below, because a neighbour's stands above already."""
     below: list[bool] = []
+    if not members:
+        return below
     places = np.array([[math.log10(r.value(x)), r.value(y)] for r in members])
-    extent = np.ptp(places, axis=0) if len(places) else np.ones(2)
+    extent = np.ptp(places, axis=0)
     places = places / np.where(extent > 0, extent, 1.0)
     for index in range(len(members)):
         near = index > 0 and bool((np.abs(places[index] - places[index - 1]) < (0.06, 0.08)).all())

@@ -157,7 +157,7 @@ def gather(run: RunFolder) -> ReportData:
         picks=tuple(_picks(members, objectives)),
         reference=reference,
         history=tuple(hypervolume_history(results, objectives, reference)),
-        effects=tuple(_effects(results, objectives)),
+        effects=tuple(find_effects(results, objectives)),
         causes=tuple(_causes(results)),
         timings_s=_timings(results),
         definitions=tuple(_definitions(results)),
@@ -236,7 +236,7 @@ def _superlative(objective: Objective) -> str:
     return f"{name} on {device.rstrip(']')}" if device else name
 
 
-def _effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
+def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
     """Each parameter that has at least two values, against each objective, strongest first."""
     choices = {result.number: parameters_of(result) for result in results}
     names = dict.fromkeys(name for chosen in choices.values() for name in chosen)

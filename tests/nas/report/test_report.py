@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.data import Pair
+from nas.errors import ConversionError
+from nas.metrics import psnr_db
+from nas.pareto import front
+from nas.report import gather, write_report
+from nas.report.charts import crowded, effect_chart, front_chart, history_chart, ticks
+from nas.report.gather import find_effects
+from nas.report.page import duration, number, render, safe_json
+from nas.report.pictures import MODELS, busiest, compare, spread
+from nas.results import TrialResult
+from nas.store import RunFolder
+from tests.nas.fake_run import make_results, make_run
+
+VOID = {"meta", "img", "input", "br", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects scripts, text and addresses, and checks that elements are closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts: dict[str, str] = {}
+        self.addresses: list[str] = []
+        self.text = ""
+        self.headings: list[str] = []
+        self._script = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        values = dict(attrs)
+        self.addresses += [values[name] for name in ("src", "href") if name in values]
+        if tag not in VOID:
+            self.open.append(tag)
+        self._script = values.get("id", "?") if tag == "script" else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self._script = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+        elif self.open and self.open[-1] != "style":
+            self.text += data
+            if self.open[-1] == "h2":
+                self.headings.append(data)
+
+
+def pairs(count: int = 4, height: int = 60, width: int = 90) -> list[Pair]:
+    random = np.random.default_rng(1)
+    made = []
+    for index in range(count):
+        sharp = random.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        sharp[:, : width // 2] = sharp[:, : width // 2] // (index + 2)
+        made.append(Pair(f"picture {index}", sharp // 2 + 40, sharp))
+    return made
+
+
+def open_model(path: Path) -> Any:
+    return lambda image: np.clip(image.astype(int) * 3 // 2 - 30, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    run = make_run(tmp_path_factory.mktemp("run"), 40, ("host", "phone <1>"))
+    write_report(run, 2, pairs(), open_model)
+    return run
+
+
+@pytest.fixture(scope="module")
+def html(run: RunFolder) -> str:
+    return (run.path / "report" / "index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_one_page_that_needs_no_network(page: Page) -> None:
+    outside = [a for a in page.addresses if not a.startswith(("data:image/webp;base64,", "#"))]
+    assert outside == []
+    assert page.scripts["?"].count("plotly.js v") == 1
+
+
+def test_every_part_is_there(page: Page) -> None:
+    assert page.headings == [
+        "The best trade-offs",
+        "The front",
+        "What it looks like",
+        "How the search went",
+        "What each choice does",
+        "What did not work",
+        "Where the time went",
+        "All trials",
+        "Conditions",
+    ]
+    for expected in (
+        "Synthetic figures.",
+        "psnr-rgb-u8-b0-imgmean",
+        "median-of-launch-medians",
+        "one known shake of 9 pixels",
+        "a made-up processor",
+        "TrainingError",
+        "phone <1>",
+    ):
+        assert expected in page.text
+
+
+def test_what_people_wrote_is_escaped(html: str) -> None:
+    assert "phone &lt;1&gt;" in html
+    assert "phone <1>" not in html
+
+
+def test_the_table_holds_every_figure(run: RunFolder, page: Page) -> None:
+    table = json.loads(page.scripts["payload"])["table"]
+    names = [column["name"] for column in table["columns"]]
+    results = run.results()
+    assert len(table["rows"]) == len(results)
+    for row, result in zip(table["rows"], results, strict=True):
+        cells = dict(zip(names, row, strict=True))
+        assert cells["trial"] == result.number
+        assert cells["key"] == result.key
+        for name, metric in result.metrics.items():
+            assert cells[name] == metric.value
+            assert cells[f"{name}.source"] == metric.source
+        assert cells["parameter.precision"] == result.parameters["precision"]
+        assert (cells["psnr_db"] is None) == ("psnr_db" not in result.metrics)
+    on_front = {r.key for r in front(results, run.objectives())}
+    assert {row[names.index("key")] for row in table["rows"] if row[names.index("on_front")]} == (
+        on_front
+    )
+
+
+def test_charts_are_valid_plotly(run: RunFolder) -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    data = gather(run)
+    numbers = [result.number for result in data.front]
+    charts = [front_chart(data, cost) for cost in data.costs]
+    charts += [history_chart(data), *(effect_chart(effect, numbers) for effect in data.effects)]
+    assert len(charts) > 10
+    for chart in charts:
+        go.Figure(chart)  # raises ValueError on a property that Plotly has not
+        json.dumps(chart, allow_nan=False)
+
+
+def test_the_front_chart_shows_every_trial_once(run: RunFolder) -> None:
+    data = gather(run)
+    chart = front_chart(data, data.costs[0])
+    shown = [
+        int(re.match(r"<b>trial (\d+)</b>", text)[1])  # type: ignore[index]
+        for trace in chart["data"]
+        if trace["mode"] != "lines"
+        for text in trace.get("hovertext", trace.get("text"))
+    ]
+    assert sorted(shown) == [result.number for result in data.results]
+    names = {trace.get("name") for trace in chart["data"]}
+    assert {"Pareto front", "complete", "over a limit, not trained", "failed"} <= names
+    members = next(trace for trace in chart["data"] if trace.get("name") == "Pareto front")
+    metric = data.front[0].metrics["latency_ms[host]"]
+    assert metric.interval is not None
+    assert members["error_x"]["array"][0] == metric.interval[1] - metric.value
+    assert members["error_x"]["arrayminus"][0] == metric.value - metric.interval[0]
+
+
+def test_pictures_are_written(run: RunFolder) -> None:
+    sizes = {}
+    for name in ("front", "hypervolume", "parameters", "crops"):
+        with Image.open(run.path / "report" / f"{name}.png") as image:
+            sizes[name] = image.size
+            assert len(image.convert("L").getcolors(1 << 16) or []) > 20
+    assert sizes["front"][0] > sizes["front"][1] > 500
+
+
+def test_crops_are_the_models_own(run: RunFolder) -> None:
+    data = gather(run)
+    made = pairs(4)
+    comparisons = compare(run.path, data.front, made, 2, open_model)
+    assert len(comparisons) == 2
+    by_name = {pair.name: pair for pair in made}
+    for comparison in comparisons:
+        pair = by_name[comparison.name]
+        restored = open_model(Path())(pair.blurred)
+        assert len(comparison.restored) == min(MODELS, len(data.front))
+        for one in comparison.restored:
+            assert one.psnr_db == psnr_db(restored, pair.sharp)
+            np.testing.assert_array_equal(one.crop, restored)  # smaller than a crop: whole
+        assert comparison.blurred_psnr_db == psnr_db(pair.blurred, pair.sharp)
+
+
+def test_the_busiest_window_by_brute_force() -> None:
+    image = np.zeros((30, 40, 3), np.uint8)
+    image[12:20:2, 21:33] = 255
+    top, left = busiest(image, 12, 16)
+    assert 8 <= top <= 13
+    assert 17 <= left <= 21
+    assert busiest(image, 30, 40) == (0, 0)
+
+
+def test_spread_keeps_both_ends() -> None:
+    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
+    assert spread([1, 2], 4) == [1, 2]
+
+
+def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 30)
+
+    def refuses(path: Path) -> Any:
+        raise ConversionError(f"{path.name} is corrupt")
+
+    page = write_report(run, 2, pairs(), refuses).read_text()
+    assert "The pictures could not be restored: model.tflite is corrupt" in page
+    assert not (tmp_path / "report" / "crops.png").exists()
+
+
+def test_a_run_without_a_trial(tmp_path: Path) -> None:
+    page = Page(write_report(make_run(tmp_path, 0), 2, pairs(), open_model).read_text())
+    assert "No trial has finished yet." in page.text
+    assert page.headings == ["Conditions"]
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["index.html"]
+
+
+def test_a_run_without_a_complete_trial(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 60, bound_ms=1.0)
+    page = Page(write_report(run, 2, pairs(), open_model).read_text())
+    assert "No trial is complete." in page.text
+    assert "The front" in page.headings
+    assert "What it looks like" not in page.headings
+
+
+def test_a_report_replaces_an_earlier_one(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 20)
+    assert "No pictures were asked for." in write_report(run, 0).read_text()
+    assert (tmp_path / "report" / "front.png").exists()
+    for folder in (tmp_path / "trials").iterdir():
+        (folder / "result.json").unlink()
+    write_report(run, 1, pairs(), open_model)
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["index.html"]
+
+
+def test_many_trials_stay_usable(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 0)
+    data = replace(gather(run), results=tuple(make_results(3000)))
+    data = replace(data, effects=tuple(find_effects(data.results, data.objectives)))
+    chart = front_chart(data, data.costs[0])
+    kinds = {trace.get("name"): trace["type"] for trace in chart["data"]}
+    assert kinds["complete"] == "scattergl"
+    assert "error_x" not in next(t for t in chart["data"] if t.get("name") == "complete")
+    for effect in data.effects:
+        dots = sum(len(t["x"]) for t in effect_chart(effect, [])["data"][1:])
+        assert dots <= 60 * len(effect.groups)
+    assert len(render(data)) < 8e6
+
+
+def test_json_cannot_end_a_script() -> None:
+    assert "<" not in safe_json({"label": "</script><script>alert(1)"})
+    assert json.loads(safe_json(["</script>"])) == ["</script>"]
+
+
+def test_ticks_are_few_and_round() -> None:
+    for low, high in ((4.9, 60), (1, 1.2), (0.003, 4000), (900, 1100)):
+        found = ticks(low, high)
+        assert 1 <= len(found) <= 9
+        assert found == sorted(set(found))
+    assert ticks(5, 50) == [5, 10, 20, 30, 50]
+
+
+def test_numbers_and_durations() -> None:
+    assert [number(v) for v in (9.7, 23.04, 123.4, 12345.6, 7.0, 0.00001)] == [
+        "9.70", "23.0", "123", "12\u202f346", "7", "1.0e-05",
+    ]  # fmt: skip
+    assert [duration(s) for s in (0.61, 42, 200, 18720)] == [
+        "0.61 s", "42 s", "3 min 20 s", "5 h 12 min",
+    ]  # fmt: skip
+
+
+def test_crowded_labels_alternate() -> None:
+    def at(x: float, y: float) -> TrialResult:
+        from nas.metrics import Metric
+
+        metrics = {"x": Metric(x, "synthetic"), "y": Metric(y, "synthetic")}
+        return TrialResult(0, "", "", {}, "complete", {}, metrics)
+
+    members = [at(100, 30), at(99, 29.9), at(98, 29.8), at(10, 20)]
+    assert crowded(members, "x", "y") == [False, True, False, False]
+    assert crowded([], "x", "y") == []
