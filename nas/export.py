@@ -137,9 +137,8 @@ def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult)
     path = run.path / source if source else None
     if path is None or not path.is_file():
         raise RunError(
-            f"trial {result.number} is on the front, but {path or 'its ' + target.name} is "
-            f"missing; remove {run.trial(result.number)} and start the search again to have it "
-            "redone"
+            f"trial {result.number} can't be exported: {path or 'its ' + target.name} is missing; "
+            f"remove {run.trial(result.number)} and start the search again to have it redone"
         )
     shutil.copyfile(path, target)
 
