@@ -159,6 +159,7 @@ class AdbDevice:
         server: AdbServer | None = None,
         tell: Callable[[str], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        name: str | None = None,
     ) -> None:
         self.options = options or PhoneOptions()
         self.adb = Adb(server or AdbServer.from_environment(), serial)
@@ -166,6 +167,7 @@ class AdbDevice:
         self._stable_in_a_row = 0
         self._tell = tell or _to_stderr
         self._progress = progress
+        self._name = name or f"adb:{serial}"
         self._info: PhoneInfo | None = None
         self._tool: Tool | None = None
 
@@ -177,7 +179,7 @@ class AdbDevice:
     @property
     def spec(self) -> str:
         """The name that `open_device` takes."""
-        return f"adb:{self.serial}"
+        return self._name
 
     @property
     def set_aside(self) -> bool:

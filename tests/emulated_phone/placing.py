@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.emulated_phone.network import Network, Step
 from tests.emulated_phone.profiles import NNAPI_TYPES, Profile, Rule
@@ -25,9 +26,7 @@ class Plan:
     def kernels(self) -> int:
         """Contiguous runs of delegated operations."""
         inside = [place is not None for place in self.where]
-        return sum(
-            here and not before for before, here in zip([False, *inside], inside, strict=False)
-        )
+        return sum(here and not before for before, here in pairwise([False, *inside]))
 
 
 def plan_nnapi(

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -255,9 +256,7 @@ def _applied(run: Run, model: Network, plan: Plan, name: str, kernel: str) -> Pl
 
 def _islands(plan: Plan) -> int:
     outside = [place is None for place in plan.where]
-    return sum(
-        here and not before for before, here in zip([False, *outside], outside, strict=False)
-    )
+    return sum(here and not before for before, here in pairwise([False, *outside]))
 
 
 def _time(run: Run, model: Network, plan: Plan, path: Path) -> None:

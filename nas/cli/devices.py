@@ -1,0 +1,200 @@
+"""`nas devices`, `nas probe` and `nas parse-log`: phones, what they accelerate, what a log says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import emit_json, err, out, table
+from nas.errors import ConfigError, NasError
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+def devices(
+    server: Annotated[
+        str, typer.Option("--adb-server", help="HOST[:PORT] of an adb server elsewhere.")
+    ] = "",
+    connect: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT of a phone to connect to first.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that the mask is for.")] = 4,
+    json_: JsonOption = False,
+) -> None:
+    """List the phones that adb sees, with their state, heat, battery and accelerators."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from nas.devices.adb import AdbServer
+
+    adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
+    adb_server.ensure()
+    for address in connect or []:
+        adb_server.connect(address)
+    entries = adb_server.entries()
+    suffix = f"@{server}" if server else ""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
+    if json_:
+        emit_json(rows)
+        return
+    if not rows:
+        err.print(
+            "no phone is connected: plug one in with USB debugging on, or give --connect HOST:PORT "
+            "(docs/phones.md tells how to try an emulated one)"
+        )
+        return
+    columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
+    columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
+    columns |= {"thermal": "right"}
+    out.print(table("", columns, [_cells(row) for row in rows]))
+    for row in rows:
+        if row["advice"]:
+            err.print(f"{row['serial']}: {row['advice']}", highlight=False)
+
+
+def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
+    from nas.devices.adb import Adb
+    from nas.devices.hygiene import Limits, read_conditions, strongest_mask
+    from nas.devices.phone import AdbDevice
+    from nas.devices.phoneinfo import read_info
+
+    row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
+    names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
+    row |= {"state": entry.state, **dict.fromkeys(names), "source": None, "big_core_mask": None}
+    row |= {"battery_percent": None, "thermal_status": None, "fit": None, "advice": ""}
+    try:
+        AdbDevice(entry.serial, server=server).check()
+        adb = Adb(server, entry.serial)
+        info, found = read_info(adb), read_conditions(adb)
+    except NasError as error:
+        return {**row, "advice": str(error)}
+    complaints = Limits().complaints(found)
+    return row | {
+        "model": info.model,
+        "manufacturer": info.manufacturer,
+        "chip": info.chip,
+        "android": info.android,
+        "sdk": info.sdk,
+        "build": info.fingerprint,
+        "abis": list(info.abis),
+        "accelerators": list(info.accelerators),
+        "source": info.source,
+        "big_core_mask": strongest_mask(found.cores, threads),
+        "battery_percent": found.battery_percent,
+        "thermal_status": found.thermal_status,
+        "fit": not complaints,
+        "advice": f"not fit to measure now: {', '.join(complaints)}" if complaints else "",
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    battery, thermal = row["battery_percent"], row["thermal_status"]
+    return [
+        row["device"],
+        row["state"],
+        (row["model"] or "") + (" (synthetic)" if row["source"] == "synthetic" else ""),
+        row["chip"] or "",
+        row["android"] or "",
+        ", ".join(row["accelerators"] or []),
+        row["big_core_mask"] or "",
+        f"{battery} %" if battery is not None else "",
+        str(thermal) if thermal is not None else "",
+    ]
+
+
+def probe(
+    device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
+    delegate: Annotated[str | None, typer.Option(help="nnapi, gpu, cpu, …")] = None,
+    protocol: Annotated[str | None, typer.Option(help="robust or paper.")] = None,
+    benchmark_binary: Annotated[
+        list[str] | None, typer.Option(help="The tool: PATH, or ABI=PATH several times.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Measure which operations a phone accelerates: operation x data type x neighbour."""
+    from nas.devices.phonespec import open_phone, with_options
+    from nas.devices.support import probe_support
+
+    matrices = []
+    for spec in device:
+        binaries = tuple(benchmark_binary or ())
+        phone = open_phone(with_options(spec, delegate, protocol, binaries))
+        err.print(f"probing {spec} ...")
+        matrices.append(probe_support(phone, again))
+    if json_:
+        documents = [matrix.to_dict() for matrix in matrices]
+        emit_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for matrix in matrices:
+        _show_matrix(matrix)
+
+
+def _show_matrix(matrix: Any) -> None:
+    afters = list(dict.fromkeys(row.after for row in matrix.rows))
+    marks = {True: "yes", False: "CPU", None: "?"}
+    for dtype in dict.fromkeys(row.dtype for row in matrix.rows):
+        columns = {"operation": "left", **dict.fromkeys(afters, "left")}
+        rows = []
+        for op in dict.fromkeys(row.op for row in matrix.rows):
+            found = [matrix.row(op, dtype, after) for after in afters]
+            cells = [
+                "fails" if r and r.failure else marks[r.accelerated if r else None] for r in found
+            ]
+            rows.append([op, *cells])
+        title = f"{matrix.device}, {matrix.delegate}, {dtype} ({matrix.source}): accelerated after"
+        out.print(table(title, columns, rows))
+
+
+def parse_log(
+    file: Annotated[Path, typer.Argument(help="A saved output of the tool, or a saved logcat.")],
+    exit_code: Annotated[
+        int | None, typer.Option(help="The tool's exit code, where it is known.")
+    ] = None,
+    pid: Annotated[int | None, typer.Option(help="The process of a logcat to read.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Tell what a log of the benchmark tool, or of NNAPI, says."""
+    from nas.devices.logs import decode_log
+    from nas.devices.logs import parse_log as parse
+
+    try:
+        text = decode_log(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror or error}") from error
+    report = parse(text, exit_code, pid)
+    if json_:
+        emit_json({"file": str(file), **report.to_dict()})
+        return
+    if report.empty:
+        out.print(f"{file} says nothing that is known of the benchmark tool or of NNAPI")
+        return
+    for line in _log_lines(report):
+        out.print(line, highlight=False, markup=False)
+
+
+def _log_lines(report: Any) -> list[str]:
+    found, lines = report.benchmark, []
+    if found.generation:
+        lines.append(f"tool: {report.to_dict()['tool']}, format of {found.generation}")
+    if found.model:
+        lines.append(f"model: {found.model}")
+    if report.latency_ms is not None:
+        lines.append(
+            f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic} of {report.count})"
+        )
+    if found.init_ms is not None:
+        lines.append(f"init: {found.init_ms:.6g} ms")
+    if found.accelerators or report.nnapi.interfaces:
+        names = found.accelerators or report.nnapi.interfaces
+        lines.append(f"accelerators: {', '.join(names)}")
+    if found.delegation:
+        lines.append(f"delegation: {found.delegation.delegate}, {found.delegation.coverage}")
+    counts = report.to_dict()["operations_by_accelerator"]
+    if counts:
+        lines.append("operations: " + ", ".join(f"{n} on {name}" for name, n in counts.items()))
+    if report.failure:
+        lines.append(f"failure: {report.failure}")
+    return lines + [f"warning: {text}" for text in report.warnings]
