@@ -36,6 +36,7 @@ ACCELERATOR = "xnnpack"
 # Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
 BUSY_CORES = 0.1
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_ENDING_SECONDS = 10.0  # that a process may take to end when it has answered
 _STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -97,7 +98,7 @@ def _launch(artifact: Path, protocol: TimingProtocol) -> _Launch:
             content = _read_all(answers, started + protocol.timeout_seconds)
             if content is not None:  # it has nothing left to do but to end
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=10)
+                    process.wait(timeout=_ENDING_SECONDS)
         finally:
             code = _end(process)
         log.seek(0)
