@@ -18,10 +18,9 @@ class Schedule:
     `steps` of `batch` patches of `patch` x `patch` pixels; `learning_rate` reached after
     `warmup_steps` (linearly), then decaying: "exponential" multiplies it by `decay_rate` every
     `decay_steps`, continuously; "cosine" takes it to 0 at the last step. `clip_norm` bounds the
-    global norm of the gradients (None: no bound). `ema` is the momentum of the moving average of
-    the weights that is kept as the result (None: the last weights). `output_gain` scales the last
-    convolution's first weights: a small one starts a network with a global residual near the
-    identity. `threads` is part of the value because the last bits of a training depend on it.
+    global norm of the gradients (None: no bound). `identity_start` lets a network begin near the
+    identity (see `nas.train.start_near_identity`), which short schedules need. `threads` is part
+    of the value because the last bits of a training depend on it.
 
     Raises ConfigError on a value out of range.
     """
@@ -35,8 +34,7 @@ class Schedule:
     decay_rate: float = 0.98
     decay_steps: int = 5000
     clip_norm: float | None = None
-    ema: float | None = None
-    output_gain: float = 1.0
+    identity_start: bool = False
     checkpoint_seconds: float = 20.0
     threads: int = 1
 
@@ -46,8 +44,6 @@ class Schedule:
                 raise ConfigError(f"Schedule.{name}={getattr(self, name)}: expected more than 0")
         if self.decay not in get_args(Decay):
             raise unknown("decay", self.decay, get_args(Decay))
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ConfigError(f"Schedule.ema={self.ema}: expected a momentum between 0 and 1")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, the first being 0."""

@@ -21,14 +21,15 @@ from nas.candidate import Architecture
 from nas.canonical import content_key
 from nas.data import Pack
 from nas.errors import TrainingError
-from nas.files import held, write_atomically, write_json
-from nas.graph import Add, Graph
+from nas.files import cannot_write, held, write_atomically
+from nas.graph import Add, Concat, Conv, Graph, PReLU
 from nas.model import build_model
 from nas.quiethost import working
 from nas.schedule import Schedule
 
 FINAL = "final.weights.h5"
 CHECKPOINT = "checkpoint.npz"
+OUTPUT_GAIN = 0.1
 SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
 
 Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since the last call
@@ -51,10 +52,58 @@ def training_key(
 def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
     """The network as the training of `seed` starts from."""
     model = build_model(graph, seed)
-    output = model.get_layer(_output_convolution(graph))
-    kernel, *rest = output.get_weights()
-    output.set_weights([kernel * schedule.output_gain, *rest])
+    if schedule.identity_start:
+        start_near_identity(graph, model)
     return model
+
+
+def start_near_identity(graph: Graph, model: keras.Model) -> None:
+    """Change first weights, in place, so that the network begins by (nearly) repeating its input.
+
+    The last convolution starts at a tenth of its size. That does it where the input is added at the
+    end. Elsewhere the picture is carried through: wherever it lies in the first three channels of a
+    full-resolution convolution's input, that convolution's first three outputs copy it. Its values
+    are not negative, so ReLU and PReLU let it pass; skips carry it to the output. Measured on
+    U-Nets of 600 steps: without it a good part of those that lack a residual end below the blurred
+    input; with it all of 40 end 2.5 dB or more above.
+    """
+    residual = isinstance(graph.layers[-1], Add)
+    output = _output_convolution(graph)
+    last = model.get_layer(output)
+    last.kernel.assign(last.kernel * OUTPUT_GAIN)
+    if residual:
+        return
+    carried = _carried(graph)
+    if output not in carried:
+        return  # the picture's path is cut by a pooling or too few channels
+    for name, offset in carried.items():
+        convolution = model.get_layer(name)
+        kernel = convolution.kernel.numpy()
+        centre = kernel.shape[0] // 2
+        kernel[..., :3] = 0
+        for channel in range(3):
+            kernel[centre, centre, offset + channel, channel] = 1
+        convolution.kernel.assign(kernel)
+
+
+def _carried(graph: Graph) -> dict[str, int]:
+    """Convolutions that can copy the picture, and the first of its channels in their input."""
+    places, copies = {graph.layers[0].name: 0}, {}
+    channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.reduction] * 2)}
+    for layer in graph.layers[1:]:
+        match layer:
+            case Conv() if layer.inputs[0] in places and layer.channels >= 3:
+                copies[layer.name] = places[layer.inputs[0]]
+                places[layer.name] = 0
+            case PReLU() if layer.inputs[0] in places:
+                places[layer.name] = places[layer.inputs[0]]
+            case Concat():
+                before = 0
+                for name in layer.inputs:
+                    if name in places:
+                        places[layer.name] = before + places[name]
+                    before += channels[name]
+    return copies
 
 
 def trained(graph: Graph, weights: Path) -> keras.Model:
@@ -77,7 +126,6 @@ def train(
         if not final.exists():
             run = _Training.start(graph, schedule, seed, folder / CHECKPOINT)
             _loop(run, pack, schedule, seed, progress)
-            run.use_average()
             _save_weights(run.model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
     return final
@@ -106,7 +154,6 @@ class _Training:
 
     model: keras.Model
     optimizer: Any
-    average: list[tf.Variable]
     apply: Any
     schedule: Schedule
     checkpoint: Path
@@ -118,13 +165,8 @@ class _Training:
         # The legacy class updates each variable by one fused operation.
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
-        average = (
-            [tf.Variable(variable, trainable=False) for variable in model.trainable_variables]
-            if schedule.ema is not None
-            else []
-        )
-        apply = _step_function(model, optimizer, average, schedule)
-        run = cls(model, optimizer, average, apply, schedule, checkpoint)
+        apply = _step_function(model, optimizer, schedule)
+        run = cls(model, optimizer, apply, schedule, checkpoint)
         run._restore()
         return run
 
@@ -135,16 +177,11 @@ class _Training:
         while self.step < self.schedule.steps:
             rate = self.schedule.rate(self.step)
             blurred, sharp = pack.batch(self.step, self.schedule.batch, self.schedule.patch, seed)
-            losses.append(self.apply(blurred, sharp, np.float32(rate), np.float32(self.step)))
+            losses.append(self.apply(blurred, sharp, np.float32(rate)))
             self.step += 1
             if time.monotonic() > end:
                 break
         return [float(loss) for loss in losses]
-
-    def use_average(self) -> None:
-        """Put the moving average, where there is one, in the place of the last weights."""
-        for variable, average in zip(self.model.trainable_variables, self.average, strict=False):
-            variable.assign(average)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -160,16 +197,14 @@ class _Training:
             self.step = int(saved["step"])
 
     def _state(self) -> list[tf.Variable]:
-        return [*self.model.trainable_variables, *self.optimizer.variables(), *self.average]
+        return [*self.model.variables, *self.optimizer.variables()]
 
 
-def _step_function(
-    model: keras.Model, optimizer: Any, average: list[tf.Variable], schedule: Schedule
-) -> Any:
+def _step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
     variables = model.trainable_variables
 
     @tf.function  # type: ignore[untyped-decorator]
-    def apply(blurred: Any, sharp: Any, rate: Any, step: Any) -> Any:
+    def apply(blurred: Any, sharp: Any, rate: Any) -> Any:
         inputs = tf.cast(blurred, tf.float32) / 255.0
         targets = tf.cast(sharp, tf.float32) / 255.0
         with tf.GradientTape() as tape:
@@ -179,11 +214,6 @@ def _step_function(
             gradients, _ = tf.clip_by_global_norm(gradients, schedule.clip_norm)
         optimizer.learning_rate.assign(rate)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        if schedule.ema is not None:
-            # A young average follows closely, so that it never holds on to the first weights.
-            momentum = tf.minimum(schedule.ema, (1.0 + step) / (10.0 + step))
-            for mean, variable in zip(average, variables, strict=True):
-                mean.assign_sub((1.0 - momentum) * (mean - variable))
         return loss
 
     return apply
@@ -191,10 +221,12 @@ def _step_function(
 
 def _save_weights(model: keras.Model, path: Path) -> None:
     part = path.with_name("part.weights.h5")
-    model.save_weights(part)
-    write_atomically(path, lambda file: file.write(part.read_bytes()))
-    part.unlink()
-    write_json(path.with_name("weights.json"), {"trained": time.strftime("%Y-%m-%dT%H:%M:%S")})
+    try:
+        model.save_weights(part)
+        write_atomically(path, lambda file: file.write(part.read_bytes()))
+        part.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _output_convolution(graph: Graph) -> str:
