@@ -60,6 +60,7 @@ VLOG = "compilation,manager,execution"
 """NNAPI's log tags for placement and for fallbacks while running, without operands' dumps."""
 PAPER_MASK = "f0"
 PAPER_TIMEOUT_SECONDS = 900.0
+PROBE_TIMEOUT_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -355,13 +356,13 @@ class AdbDevice:
             session.tool, session.remote, self.options.delegate, self.options.method
         )
         if self.options.delegate.kind != "nnapi":
-            result = self.adb.run(arguments, PAPER_TIMEOUT_SECONDS)
+            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
             return parse_log(result.output, result.exit_code)
         old = self.adb.shell(
             f"getprop debug.nn.vlog; setprop debug.nn.vlog {VLOG}; logcat -G 16M; logcat -c"
         ).stdout.split("\n")[0]
         try:
-            result = self.adb.run(arguments, PAPER_TIMEOUT_SECONDS)
+            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
         finally:
             text = self._logcat_and_restore(old)
         return _merged(result, text)

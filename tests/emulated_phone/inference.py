@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class Clock:
 
     def _seen(self, path: Path) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return self._run.folder / "cache" / f"{digest}.ran"
+        return Path(os.environ["EMULATED_CACHE"]) / f"{digest}.ran"
 
     def _wait(self, milliseconds: float) -> None:
         if not self._real and self._run.profile.wait_scale > 0:
@@ -99,8 +100,6 @@ def _fill(run: Run, interpreter: Any) -> None:
             data = Path(chosen).read_bytes()
             if len(data) != size:
                 print(f"ERROR: input file {chosen}: size is {len(data)}, {size} expected")
-                import os
-
                 os.abort()
             values = np.frombuffer(data, kind).reshape(shape)
         elif np.issubdtype(kind, np.floating):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def load(path: Path, cache: Path) -> Network:
     if known.exists():
         return Network.from_json(known.read_text())
     network = read(data)
-    known.write_text(network.to_json())
+    temporary = known.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(network.to_json())
+    temporary.rename(known)
     return network
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -32,11 +31,19 @@ TOOL_PATH = "/data/local/tmp/benchmark_model"
 class EmulatedPhone:
     """One phone on one TCP port; `address` is what `adb connect` takes and its serial."""
 
-    def __init__(self, profile: Profile, folder: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        folder: Path | None = None,
+        port: int = 0,
+        cache: Path | None = None,
+    ) -> None:
+        """`cache` keeps what the tool knows of a model; phones may share one."""
         self.profile = profile
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="emulated-phone-"))
         self.root = self.folder / "root"
+        self.cache = cache or self.folder / "cache"
         self.faults = self.folder / "faults"
         self._transports: list[Transport] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -118,8 +125,9 @@ class EmulatedPhone:
     def _build(self) -> None:
         for name in ("data/local/tmp", "sdcard", "vendor/lib64"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        for name in ("bin", "props", "dumpsys", "cache", "faults"):
+        for name in ("bin", "props", "dumpsys", "faults"):
             (self.folder / name).mkdir(exist_ok=True)
+        self.cache.mkdir(exist_ok=True)
         (self.folder / "profile.json").write_text(self.profile.to_json())
         (self.folder / "logcat.txt").touch()
         for number, khz in enumerate(self.profile.max_frequencies_khz):
@@ -266,7 +274,7 @@ class EmulatedPhone:
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
             "HOME": str(self.path("/data/local/tmp")),
             "EMULATED_PHONE": str(self.folder),
-            "EMULATED_PYTHON": sys.executable,
+            "EMULATED_CACHE": str(self.cache),
             "LANG": "C.UTF-8",
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         }

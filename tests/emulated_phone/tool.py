@@ -143,7 +143,7 @@ def _benchmark(run: Run) -> None:
         _say_accelerators(run)
     path = Path(run.flags["graph"])
     try:
-        model = network.load(path, run.folder / "cache")
+        model = network.load(path, Path(os.environ["EMULATED_CACHE"]))
     except (OSError, ValueError) as error:
         run.runtime(
             str(error) if isinstance(error, ValueError) else f"Could not open '{path}'.", "ERROR"

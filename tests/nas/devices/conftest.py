@@ -39,12 +39,15 @@ def _own_folders(
 
 
 @pytest.fixture
-def start_phone(adb_server: AdbServer) -> Iterator[StartPhone]:
+def start_phone(
+    adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartPhone]:
     """A function that starts an emulated phone, connected; its arguments change the profile."""
     phones: list[EmulatedPhone] = []
+    cache = tmp_path_factory.getbasetemp() / "emulated-phones"
 
     def start(profile: str = "modern", **changes: Any) -> EmulatedPhone:
-        phone = EmulatedPhone(replace(PROFILES[profile], **changes))
+        phone = EmulatedPhone(replace(PROFILES[profile], **changes), cache=cache)
         phones.append(phone)
         adb_server.connect(phone.address)
         return phone
@@ -65,6 +68,7 @@ def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDev
     defaults: dict[str, Any] = {
         "limits": Limits(wait_seconds=3.0, poll_seconds=0.1),
         "backoff_seconds": 0.05,
+        "interleave": False,
         "lock_wait_seconds": 10.0,
         "reconnect_seconds": 8.0,
     }
