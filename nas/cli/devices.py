@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
 from nas.errors import ConfigError, NasError
 
+_PIPE_WIDTH = 300
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
@@ -48,10 +51,16 @@ def devices(
     columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
     columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
     columns |= {"thermal": "right"}
-    out.print(table("", columns, [_cells(row) for row in rows]))
+    _print_table(table("", columns, [_cells(row) for row in rows]))
     for row in rows:
         if row["advice"]:
             err.print(f"{row['serial']}: {row['advice']}", highlight=False)
+
+
+def _print_table(value: Table) -> None:
+    """A table as wide as it wants to be where it does not go to a terminal."""
+    console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
+    console.print(value, soft_wrap=False)
 
 
 def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def _show_matrix(matrix: Any) -> None:
             ]
             rows.append([op, *cells])
         title = f"{matrix.device}, {matrix.delegate}, {dtype} ({matrix.source}): accelerated after"
-        out.print(table(title, columns, rows))
+        _print_table(table(title, columns, rows))
 
 
 def parse_log(

@@ -1,0 +1,130 @@
+"""`nas devices`, `nas probe`, `nas parse-log` as functions behind a command line of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nas.cli import devices
+from nas.devices.adb import AdbServer
+from nas.errors import ConfigError
+from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.profiles import PROFILES
+from tests.emulated_phone.server import PrivateAdbServer
+
+LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
+
+app = typer.Typer()
+app.command("devices")(devices.devices)
+app.command("probe")(devices.probe)
+app.command("parse-log")(devices.parse_log)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[EmulatedPhone]]:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path))
+    with (
+        PrivateAdbServer() as server,
+        EmulatedPhone(PROFILES["pixel4-like"]) as one,
+        EmulatedPhone(PROFILES["modern"]) as other,
+    ):
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
+        AdbServer("127.0.0.1", server.port).connect(one.address)
+        yield [one, other]
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(app, [*arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result
+
+
+def test_devices(lab: list[EmulatedPhone]) -> None:
+    one, other = lab
+    one.set_state(battery=7)
+    rows = json.loads(run("devices", "--connect", other.address, "--json").stdout)
+    found = {row["serial"]: row for row in rows}
+    first = found[one.address]
+    assert first["device"] == f"adb:{one.address}"
+    assert first["state"] == "device"
+    assert (first["model"], first["chip"], first["android"]) == ("Pixel4-like", "sm8150-like", "10")
+    assert first["build"].startswith("emulated/pixel4-like")
+    assert "qti-dsp" in first["accelerators"]
+    assert first["big_core_mask"] == "f0"
+    assert (first["battery_percent"], first["thermal_status"]) == (7, 0)
+    assert first["source"] == "synthetic"
+    assert first["fit"] is False
+    assert "low on battery" in first["advice"]
+    assert found[other.address]["fit"] is True
+    text = run("devices").stdout
+    assert "(synthetic)" in text
+
+
+def test_devices_that_are_away_are_listed_with_advice(lab: list[EmulatedPhone]) -> None:
+    one, _ = lab
+    one.inject("unauthorized")
+    one.unplug()
+    one.plug()
+    server = AdbServer.from_environment()
+    server.client().disconnect(one.address)
+    server.connect(one.address)
+    (row,) = json.loads(run("devices", "--json").stdout)
+    assert row["state"] == "unauthorized"
+    assert "accept this computer's key" in row["advice"]
+    assert row["model"] is None
+
+
+def test_no_devices() -> None:
+    with PrivateAdbServer() as server:
+        result = run("devices", "--adb-server", f"127.0.0.1:{server.port}", "--json")
+    assert json.loads(result.stdout) == []
+
+
+def test_probe(lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.devices import support
+
+    short = (False, None, ("float32",), ("CONV_2D",))
+    monkeypatch.setattr(support.probe_support, "__defaults__", short)
+    one, _ = lab
+    arguments = ("probe", "--device", f"adb:{one.address}", "--protocol", "paper")
+    matrix = json.loads(run(*arguments, "--json").stdout)
+    rows = {row["op"]: row for row in matrix["rows"]}
+    assert rows["TRANSPOSE_CONV"]["accelerated"] is False
+    assert rows["TRANSPOSE_CONV"]["accelerator"] == "nnapi-reference"
+    assert rows["CONV_2D"]["accelerated"] is True
+    assert "TRANSPOSE_CONV" in run(*arguments).stdout
+
+
+def test_parse_log_json() -> None:
+    (path,) = LOGS.glob("08_*.txt")
+    found = json.loads(run("parse-log", str(path), "--json").stdout)
+    assert found["failure"]["class"] == "nnapi_error"
+    assert found["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
+    assert found["file"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("19", ["latency: 1.88574 ms (mean of 520)", "NNAPI, complete"]),
+        ("09", ["7 on qti-gpu"]),
+        ("05", ["failure: not_delegated"]),
+    ],
+)
+def test_parse_log_in_words(name: str, words: list[str]) -> None:
+    (path,) = LOGS.glob(f"{name}_*.txt")
+    text = run("parse-log", str(path)).stdout
+    assert all(word in text for word in words)
+
+
+def test_parse_log_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("hello\n")
+    assert "says nothing that is known" in run("parse-log", str(tmp_path / "x")).stdout
+    with pytest.raises(ConfigError, match="can't be read: No such file"):
+        run("parse-log", str(tmp_path / "none"))
