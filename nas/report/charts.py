@@ -86,7 +86,11 @@ def history_chart(data: ReportData) -> Chart:
         "hovertemplate": "<b>trial %{x}</b><br>%{text}<br>%{y:.3f}<extra></extra>",
     }
     layout = {
-        "xaxis": {"title": {"text": "trial"}, "zeroline": False},
+        "xaxis": {
+            "title": {"text": "trial"},
+            "zeroline": False,
+            **({"dtick": 1} if len(numbers) <= 12 else {}),
+        },
         "yaxis": {"title": {"text": "hypervolume"}, "rangemode": "tozero", "zeroline": False},
         "showlegend": False,
     }
