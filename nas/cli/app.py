@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from nas.cli import data, inspect, results, search
+from nas.cli import data, devices, inspect, results, search
 from nas.cli.console import err
 from nas.errors import NasError
 
@@ -37,6 +37,9 @@ app.command("report")(results.report)
 app.command("export")(results.export)
 app.command("describe")(inspect.describe)
 app.command("measure")(inspect.measure)
+app.command("devices")(devices.devices)
+app.command("probe")(devices.probe)
+app.command("parse-log")(devices.parse_log)
 app.add_typer(data.app, name="data")
 
 

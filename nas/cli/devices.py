@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
-from nas.errors import ConfigError, NasError
+from nas.errors import ConfigError, DeviceError, NasError
+
+if TYPE_CHECKING:
+    from nas.devices import Measurement, TimingProtocol
 
 _PIPE_WIDTH = 300
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+def phone_spec(
+    device: str, delegate: str | None, protocol: str | None, binaries: list[str] | None
+) -> str:
+    """The device with a phone's options added; ConfigError where it is no phone."""
+    from nas.devices.phonespec import PREFIX, with_options
+
+    if (delegate or protocol or binaries) and not device.startswith(PREFIX):
+        raise ConfigError(
+            "--delegate, --protocol and --benchmark-binary are for phones (adb:SERIAL), not for "
+            f"{device}"
+        )
+    return with_options(device, delegate, protocol, tuple(binaries or ()))
+
+
+def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
+    """A measurement; one that failed on a phone is printed as JSON before its error is raised."""
+    from nas.devices import open_device
+
+    try:
+        return open_device(device).measure(model, timing)
+    except DeviceError as error:
+        if as_json and hasattr(error, "failure"):
+            from nas.devices.phone import failed
+
+            emit_json(failed(device, error))
+        raise
 
 
 def devices(

@@ -11,6 +11,8 @@ import typer
 from nas.cli.console import emit_json, err, out, table
 from nas.errors import ConfigError, unknown
 
+CPU_NAMES = ("cpu", "nnapi-reference")
+
 
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) from WxH; ConfigError on anything else."""
@@ -100,16 +102,29 @@ def measure(
     launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
     runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 2,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
+    delegate: Annotated[
+        str | None,
+        typer.Option(help="On a phone: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="On a phone: robust, or paper (the paper's arguments).")
+    ] = None,
+    benchmark_binary: Annotated[
+        list[str] | None,
+        typer.Option(help="On a phone: the benchmark tool, PATH, or ABI=PATH several times."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
-    from nas.devices import TimingProtocol, open_device
+    from nas.cli.devices import measured, phone_spec
+    from nas.devices import TimingProtocol
 
-    protocol = TimingProtocol(launches=launches, runs=runs, threads=threads)
-    opened = open_device(device)
+    timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
+    device = phone_spec(device, delegate, protocol, benchmark_binary)
     if not json_:
-        err.print(f"measuring {model.name} on {device} ...")
-    measurement = opened.measure(model, protocol)
+        err.print(f"measuring {model.name} on {device} ...", highlight=False)
+    measurement = measured(device, model, timing, json_)
     if json_:
         emit_json(measurement.to_dict())
         return
@@ -126,7 +141,9 @@ def measure(
     )
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
-    elsewhere = [row for row in measurement.placement if row.accelerator == "cpu"]
+    elsewhere = [row for row in measurement.placement if row.accelerator in CPU_NAMES]
     if elsewhere:
-        names = ", ".join(sorted({row.op for row in elsewhere}))
+        names = ", ".join(sorted({f"{row.op} ({row.accelerator})" for row in elsewhere}))
         out.print(f"{len(elsewhere)} of {len(measurement.placement)} operations not taken: {names}")
+    if measurement.accelerated_mac_share is not None:
+        out.print(f"{measurement.accelerated_mac_share:.1%} of the MACs ran accelerated")

@@ -1,4 +1,4 @@
-"""Devices: what runs an artifact. A spec names one: `host`."""
+"""Devices: what runs an artifact. A spec names one: `host`, or `adb:SERIAL` for a phone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,12 @@ class Device(Protocol):
 
 def open_device(spec: str) -> Device:
     """The device that `spec` names; ConfigError, with the valid ones, where there is none."""
+    if spec.startswith("adb:"):
+        from nas.devices.phonespec import open_phone
+
+        return open_phone(spec)
     from nas.devices.host import HostDevice
 
     if spec == "host":
         return HostDevice()
-    raise unknown("device", spec, ["host"])
+    raise unknown("device", spec, ["host", "adb:SERIAL"])

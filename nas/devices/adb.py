@@ -22,7 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from adbutils import AdbClient, AdbConnection, AdbDevice, AdbError, AdbTimeout, adb_path
+from adbutils import (  # type: ignore[import-untyped]
+    AdbClient,
+    AdbConnection,
+    AdbDevice,
+    AdbError,
+    AdbTimeout,
+    adb_path,
+)
 
 from nas.canonical import file_sha256
 from nas.devices.failures import Evidence, Failure, FailureClass, PhoneError, phone_error

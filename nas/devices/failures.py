@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from nas.devices.measurement import Placement
 from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
 
 FailureClass = Literal[
@@ -81,6 +82,8 @@ class Failure:
         return cls(values["class"], values["detail"], values["code"], values["phase"])
 
     def __str__(self) -> str:
+        if self.code is not None and self.code in self.detail:
+            return f"{self.failure_class}: {self.detail}"
         code = f" {self.code}" if self.code else ""
         phase = f" while {self.phase}" if self.phase else ""
         detail = f": {self.detail}" if self.detail else ""
@@ -99,12 +102,16 @@ class Evidence:
 
 
 class PhoneError(DeviceError):
-    """A phone did not do what was asked; `failure` tells why, `evidence` what was seen."""
+    """A phone did not do what was asked; `failure` tells why, `evidence` what was seen.
+
+    `placement` tells where NNAPI had planned the operations, where it came that far.
+    """
 
     def __init__(self, message: str, failure: Failure, evidence: Evidence) -> None:
         super().__init__(message)
         self.failure = failure
         self.evidence = evidence
+        self.placement: tuple[Placement, ...] = ()
 
 
 class PhoneTransientError(PhoneError, DeviceTransientError):

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -316,8 +316,12 @@ class AdbDevice:
             robust = self.options.method == "robust"
             session = self._prepare(artifact, held, robust and self.options.interleave)
             report = self._probe(session)
-            self._believe(report, session)
             placement = join(operations, report, self.options.delegate)
+            try:
+                self._believe(report, session)
+            except PhoneError as error:
+                error.placement = placement
+                raise
             block, blocks = self._steady_block(session, protocol)
         share = accelerated_mac_share(artifact, placement)
         return self._result(session, protocol, report, placement, share, block, blocks)
@@ -504,13 +508,13 @@ class AdbDevice:
         )
 
 
-def failed(device: str, error: PhoneError) -> dict[str, Any]:
-    """A failed measurement as the JSON that `nas measure --json` prints."""
+def failed(device: str, error: Any) -> dict[str, Any]:
+    """A failed measurement (a PhoneError) as the JSON that `nas measure --json` prints."""
     return {
         "device": device,
         "latency_ms": None,
         "count": 0,
-        "placement": [],
+        "placement": [asdict(row) for row in error.placement],
         "accelerated_mac_share": None,
         "failure": error.failure.to_dict(),
         "message": str(error),

@@ -2,6 +2,7 @@
 
 python -m tests.emulated_phone start modern pixel4-like    # runs until Ctrl-C
 python -m tests.emulated_phone fault FOLDER unplug --seconds 5
+python -m tests.emulated_phone models FOLDER               # small files to try
 python -m tests.emulated_phone profiles
 """
 
@@ -32,10 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     fault.add_argument("--match", default="", help="a regular expression on the service")
     fault.add_argument("--times", type=int, default=1)
     fault.add_argument("--seconds", type=float, default=1.0)
+    written = commands.add_parser("models", help="write small .tflite files to try")
+    written.add_argument("folder", type=Path)
     commands.add_parser("profiles", help="list profiles and faults")
     given = parser.parse_args(arguments)
     if given.command == "profiles":
         return _list()
+    if given.command == "models":
+        return _models(given.folder)
     if given.command == "fault":
         switched = faults.Fault(given.kind, given.match, given.times, given.seconds)
         print(faults.inject(given.folder / "faults", switched))
@@ -49,6 +54,16 @@ def _list() -> int:
         print(f"{name:12} Android {profile.android}, tool of {profile.tool}, {accelerators}")
     for kind, text in faults.KINDS.items():
         print(f"fault {kind:13} {text}")
+    return 0
+
+
+def _models(folder: Path) -> int:
+    from tests.emulated_phone import models
+
+    folder.mkdir(parents=True, exist_ok=True)
+    print(models.small_unet(folder / "unet.tflite", 64, 8), "a U-Net with a transposed conv")
+    print(models.plain(folder / "plain.tflite", 4, 8, 64), "four convolutions")
+    print(models.back_projection(folder / "dbpn-like.tflite"), "a deconvolution of kernel 8/4")
     return 0
 
 

@@ -144,6 +144,7 @@ def test_phones_like_the_papers(
     assert document["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
     assert document["failure"]["phase"] == "completing NNAPI compilation"
     assert document["latency_ms"] is None
+    assert [row["op"] for row in document["placement"]] == ["CONV_2D", "TRANSPOSE_CONV_2D"]
     assert clean(phone)
 
 
