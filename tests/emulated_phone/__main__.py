@@ -9,6 +9,7 @@ python -m tests.emulated_phone profiles
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from contextlib import ExitStack
@@ -92,6 +93,7 @@ def _start(names: list[str], adb_port: int | None, wait_scale: float | None) -> 
             server.connect(phone.address)
             print(describe(phone), flush=True)
         print("running; all numbers are synthetic; Ctrl-C ends it", file=sys.stderr, flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the server, too
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
