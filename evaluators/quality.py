@@ -17,9 +17,10 @@ from nas.quiethost import working
 from nas.runtime import Artifact
 from nas.tiles import restore_any_size
 
-# A network whose activations died adds the same to every pixel. Even a training of 60 steps, worth
-# 0.02 dB, changes pixels by more than this (standard deviation, in levels of 255).
-DEAD_WITHIN_LEVELS = 0.25
+# A network whose activations died adds the same to every pixel (a bias, so that its PSNR may even be
+# a little over the input's), or gives one constant picture. Measured as standard deviations in
+# levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
+DEAD_WITHIN_LEVELS = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Score:
     """Figures of one artifact over a set of pictures.
 
     `input_psnr_db` is the blurred pictures' own; `change_levels` how much the artifact changes a
-    picture: the largest standard deviation of output less input, in levels of 255.
+    picture: the largest standard deviation of output less input, in levels of 255;
+    `output_levels` the largest one of the output itself.
     """
 
     psnr_db: float
     ssim: float
     input_psnr_db: float
     change_levels: float
+    output_levels: float
     pictures: int
     fitting: str
 
@@ -58,9 +61,10 @@ class Quality:
         if subject.artifact is None:
             raise ValueError("a quality needs an artifact")
         score = score_artifact(subject.artifact, subject.dataset.heldout(), self.threads)
-        if score.change_levels < DEAD_WITHIN_LEVELS:
+        if min(score.change_levels, score.output_levels) < DEAD_WITHIN_LEVELS:
+            does = "repeats its input" if score.output_levels > 1 else "gives a constant picture"
             raise TrainingError(
-                f"the training died: the network only repeats its input ({score.psnr_db:.2f} dB, "
+                f"the training died: the network only {does} ({score.psnr_db:.2f} dB, "
                 f"the blurred pictures have {score.input_psnr_db:.2f} dB). Lower the learning rate "
                 "or lengthen the warm-up"
             )
@@ -92,17 +96,19 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
                     ssim(restored, pair.sharp),
                     psnr_db(pair.blurred, pair.sharp),
                     float(np.std(restored.astype(np.float32) - pair.blurred)),
+                    float(np.std(restored)),
                 )
             )
         fittings.add(fitting)
     if not rows:
         raise ValueError("no held-out pictures to score on")
-    psnrs, ssims, inputs, changes = np.array(rows).T
+    psnrs, ssims, inputs, changes, outputs = np.array(rows).T
     return Score(
         float(psnrs.mean()),
         float(ssims.mean()),
         float(inputs.mean()),
         float(changes.max()),
+        float(outputs.max()),
         len(rows),
         " / ".join(sorted(fittings)),
     )

@@ -12,7 +12,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 from collections import deque
-
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol

@@ -197,4 +197,4 @@ def _bar(share: float, width: int = 16) -> str:
 
 
 def _line(text: str) -> None:
-    err.print(text, markup=False, highlight=False)
+    err.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -62,7 +62,11 @@ def search(
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None
-    err.print(f"next: [bold]nas report {folder}[/]   [bold]nas export {folder} --out models[/]")
+    err.print(
+        f"next: [bold]nas report {folder}[/]   [bold]nas export {folder} --out models[/]",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def studies(
