@@ -27,8 +27,9 @@ echo '#build'; getprop ro.build.fingerprint
 echo '#boot'; cat /proc/sys/kernel/random/boot_id
 echo '#cpu'
 cd {_CPU} && for cpu in cpu[0-9]*; do
+  top=; cap=; capacity=
   read -r top < $cpu/cpufreq/cpuinfo_max_freq; read -r cap < $cpu/cpufreq/scaling_max_freq
-  capacity=; [ -r $cpu/cpu_capacity ] && read -r capacity < $cpu/cpu_capacity
+  [ -r $cpu/cpu_capacity ] && read -r capacity < $cpu/cpu_capacity
   echo "$cpu $top $cap $capacity"
 done
 true

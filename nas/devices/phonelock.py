@@ -102,12 +102,13 @@ def _read_owner(path: Path) -> str:
 def _hold_on_phone(adb: Adb, folder: str, deadline: float) -> tuple[ShellStream, Held]:
     """A process on the phone that holds the lock until its connection ends."""
     lock, name = shlex.quote(f"{folder}/lock"), shlex.quote(f"{folder}/lock.owner")
+    # A redirection of a group, not of `exec`: Android's mksh hides the latter from `flock`.
     script = (
-        f"mkdir -p {shlex.quote(folder)}; cd {shlex.quote(folder)}; how=phone; exec 9<>{lock}; "
+        f"mkdir -p {shlex.quote(folder)}; cd {shlex.quote(folder)}; how=phone; "
         "command -v flock >/dev/null || how=host; "
-        f"if [ $how = host ] || flock -n 9; then echo {shlex.quote(owner())} >{name}; "
+        f"{{ if [ $how = host ] || flock -n 9; then echo {shlex.quote(owner())} >{name}; "
         "rm -f *.part; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
-        f"else echo busy; cat {name}; fi"
+        f"else echo busy; cat {name}; fi; }} 9<>{lock}"
     )
     while True:
         stream = ShellStream(adb, script, time.monotonic() + 10.0)

@@ -25,6 +25,8 @@ from tests.emulated_phone.services import Shell, Sync, end_session, remove_tree
 
 _MAPPED = re.compile(r"(?<![\w./-])/(?=(?:data|sdcard|storage|sys|system|vendor)(?:/|\b))")
 _LOADAVG = "/proc/loadavg"
+PATH_VARIABLE = "EMULATED_PHONE_PATH"
+"""Where the phone's programs are; a folder with mksh as `sh` and toybox makes it more like one."""
 TOOL_PATH = "/data/local/tmp/benchmark_model"
 
 
@@ -271,7 +273,7 @@ class EmulatedPhone:
 
     def _environment(self) -> dict[str, str]:
         return {
-            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin",
+            "PATH": f"{self.folder / 'bin'}:{os.environ.get(PATH_VARIABLE, '/usr/bin:/bin')}",
             "HOME": str(self.path("/data/local/tmp")),
             "EMULATED_PHONE": str(self.folder),
             "EMULATED_CACHE": str(self.cache),

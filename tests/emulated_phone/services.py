@@ -41,8 +41,9 @@ class Shell:
         self._framed = framed
 
     def __call__(self, stream: Stream) -> None:
+        command = self._inward(self._command)
         process = subprocess.Popen(
-            ["/bin/bash", "-c", self._inward(self._command)],
+            [shutil.which("sh", path=self._environment["PATH"]) or "/bin/sh", "-c", command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if self._framed else subprocess.STDOUT,
