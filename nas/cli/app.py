@@ -48,7 +48,7 @@ def main() -> None:
     try:
         app()
     except NasError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("interrupted")

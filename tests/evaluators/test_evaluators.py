@@ -1,0 +1,114 @@
+"""The evaluators on a real artifact: an untrained network, converted, run and timed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from evaluators import Cost, Latency, Quality
+from evaluators.quality import score_artifact
+from nas.candidate import Candidate
+from nas.data import Dataset, Pair, open_dataset
+from nas.devices import TimingProtocol
+from nas.errors import TrainingError
+from nas.evaluation import Subject
+from nas.graph import Add, Conv, Graph, Input
+from nas.runtime import Artifact
+from nas.tiles import restore_any_size
+from search_spaces import UNet
+
+NETWORK = UNet("resize-bilinear", "prelu", (4, 8), 1, 3, False)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Path:
+    from nas.convert import convert_untrained
+    from nas.schedule import Schedule
+
+    path = tmp_path_factory.mktemp("artifact") / "model.tflite"
+    schedule = Schedule(steps=1, identity_start=True)
+    path.write_bytes(convert_untrained(NETWORK.graph(), 256, 320, "float", schedule))
+    return path
+
+
+def _subject(artifact: Path | None, cache: Path, dataset: Dataset | None = None) -> Subject:
+    dataset = dataset or open_dataset("photos")
+    return Subject(Candidate(NETWORK), (320, 256), artifact, dataset, ("host",), cache)
+
+
+def test_cost_is_the_graphs(tmp_path: Path) -> None:
+    figures = Cost().evaluate(_subject(None, tmp_path))
+    assert figures["gmacs_conv"].value == NETWORK.graph().macs(256, 320).conv / 1e9
+    assert figures["gmacs_profiler"].definition == "profiler"
+    assert figures["parameters"].value == NETWORK.graph().parameters()
+    assert set(figures) == set(Cost().metrics(("host",)))
+
+
+def test_quality_is_what_scikit_image_says_of_the_artifacts_pictures(
+    artifact: Path, tmp_path: Path
+) -> None:
+    figures = Quality().evaluate(_subject(artifact, tmp_path))
+    runner = Artifact(artifact)
+    rows = []
+    for pair in open_dataset("photos").heldout():
+        restored, _ = restore_any_size(runner, pair.blurred)
+        rows.append(
+            (
+                peak_signal_noise_ratio(pair.sharp, restored, data_range=255),
+                structural_similarity(
+                    pair.sharp,
+                    restored,
+                    gaussian_weights=True,
+                    use_sample_covariance=False,
+                    data_range=255,
+                    channel_axis=-1,
+                ),
+                peak_signal_noise_ratio(pair.sharp, pair.blurred, data_range=255),
+            )
+        )
+    psnr, ssim, before = np.mean(rows, axis=0)
+    assert figures["psnr_db"].value == pytest.approx(psnr, abs=1e-6)
+    assert figures["ssim"].value == pytest.approx(ssim, abs=1e-6)
+    assert figures["psnr_db_input"].value == pytest.approx(before, abs=1e-6)
+    assert figures["psnr_db"].definition == "psnr-rgb-u8-b0-imgmean"
+    conditions = figures["psnr_db"].conditions
+    assert conditions is not None
+    assert conditions.startswith("photos-heldout, 5 pictures, ")
+    assert "tiled by 320x256" in conditions
+
+
+def test_a_network_that_repeats_its_input_is_a_dead_training(tmp_path: Path) -> None:
+    from nas.convert import convert
+    from nas.model import build_model
+
+    graph = Graph(
+        (Input("input"), Conv("output", ("input",), 3), Add("residual", ("output", "input")))
+    )
+    model = build_model(graph)
+    model.get_layer("output").set_weights([np.zeros((3, 3, 3, 3)), np.full(3, 0.004)])
+    path = tmp_path / "dead.tflite"
+    path.write_bytes(convert(model, 256, 320, "float"))
+    with pytest.raises(TrainingError, match="the training died: the network only repeats its"):
+        Quality().evaluate(_subject(path, tmp_path))
+
+
+def test_no_pictures_are_no_score(artifact: Path) -> None:
+    nothing: list[Pair] = []
+    with pytest.raises(ValueError, match="no held-out pictures"):
+        score_artifact(artifact, nothing)
+
+
+def test_latency_is_measured_once_a_structure(artifact: Path, tmp_path: Path) -> None:
+    latency = Latency(TimingProtocol(launches=2, runs=2, warmup=0, threads=1))
+    first = latency.evaluate(_subject(artifact, tmp_path))
+    figure = first["latency_ms[host]"]
+    assert figure.source == "measured"
+    assert figure.interval is not None
+    assert figure.interval[0] <= figure.value <= figure.interval[1]
+    assert figure.conditions == "320x256, 2 launches, 4 runs, 1 threads"
+    assert len(list(tmp_path.glob("*.json"))) == 1
+    assert latency.evaluate(_subject(artifact, tmp_path)) == first
+    next(tmp_path.glob("*.json")).write_text("{")  # damaged: measured again
+    assert latency.evaluate(_subject(artifact, tmp_path)) != first
+    assert set(latency.metrics(("host",))) <= set(first)
