@@ -216,6 +216,9 @@ def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) 
         "min_secs": "0",
         "warmup_min_secs": "0",
     }
+    if delegate.kind != "cpu" and tool.knows("use_xnnpack"):
+        # Else what is left goes into XNNPACK's own node, and the profile no longer names it.
+        arguments["use_xnnpack"] = "false"
     if tool.knows("enable_op_profiling"):
         arguments["enable_op_profiling"] = "true"
     return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]

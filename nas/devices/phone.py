@@ -442,6 +442,8 @@ class AdbDevice:
         failure = report.failure
         if failure is None and not believable:
             failure = Failure("unparsable", f"a latency of {latency}")
+        if failure is None and (report.benchmark.init_ms is None or _first_ms(report) is None):
+            failure = Failure("unparsable", "it tells no time of initialisation")
         if failure is not None and failure.failure_class != "partially_delegated":
             evidence = Evidence(
                 self.serial, result.command, result.exit_code, result.stdout, result.stderr

@@ -51,6 +51,8 @@ def join(
     nnapi = delegate.kind == "nnapi"
     names = [nnapi_name(step.name) if nnapi else step.name for step in listed]
     on_cpu = _cpu_nodes(listed, report)
+    if any("XNNPack" in row.node_type for row in report.benchmark.profile):
+        on_cpu = None  # XNNPACK is the CPU, too, and its node does not tell what is in it
     if nnapi and report.nnapi.compilations:
         where = _from_nnapi(names, on_cpu, report)
     else:

@@ -11,9 +11,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from nas.cli import devices
+from nas.cli import devices, inspect
 from nas.devices.adb import AdbServer
-from nas.errors import ConfigError
+from nas.errors import ConfigError, DeviceStableError
+from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer
@@ -24,6 +25,7 @@ app = typer.Typer()
 app.command("devices")(devices.devices)
 app.command("probe")(devices.probe)
 app.command("parse-log")(devices.parse_log)
+app.command("measure")(inspect.measure)
 
 
 @pytest.fixture
@@ -99,6 +101,42 @@ def test_probe(lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch) -> Non
     assert rows["TRANSPOSE_CONV"]["accelerator"] == "nnapi-reference"
     assert rows["CONV_2D"]["accelerated"] is True
     assert "TRANSPOSE_CONV" in run(*arguments).stdout
+
+
+def test_measure_on_a_phone(lab: list[EmulatedPhone], tmp_path: Path) -> None:
+    one, _ = lab
+    unet = str(models.small_unet(tmp_path / "unet.tflite"))
+    arguments = ("--device", f"adb:{one.address}", "--delegate", "nnapi", "--protocol", "paper")
+    found = json.loads(run("measure", unet, *arguments, "--json").stdout)
+    assert found["device"] == f"adb:{one.address}?delegate=nnapi&protocol=paper"
+    assert found["source"] == "synthetic"
+    assert found["failure"] is None
+    assert 0 < found["accelerated_mac_share"] < 1
+    where = {row["index"]: row["accelerator"] for row in found["placement"]}
+    assert where[3] == "nnapi-reference"
+    assert found["placement"][3]["op"] == "TRANSPOSE_CONV_2D"
+    text = run("measure", unet, *arguments).stdout
+    assert "TRANSPOSE_CONV_2D (nnapi-reference)" in text
+    assert "of the MACs ran accelerated" in text
+
+
+def test_a_failed_measurement_is_a_document_and_an_error(
+    lab: list[EmulatedPhone], tmp_path: Path
+) -> None:
+    one, _ = lab
+    refused = str(models.back_projection(tmp_path / "refused.tflite"))
+    result = CliRunner().invoke(
+        app, ["measure", refused, "--device", f"adb:{one.address}", "--json"]
+    )
+    assert isinstance(result.exception, DeviceStableError)
+    assert json.loads(result.stdout)["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
+    assert json.loads(result.stdout)["latency_ms"] is None
+
+
+def test_a_phones_options_are_for_phones(tmp_path: Path) -> None:
+    path = str(models.plain(tmp_path / "m.tflite"))
+    with pytest.raises(ConfigError, match="are for phones"):
+        run("measure", path, "--delegate", "gpu")
 
 
 def test_parse_log_json() -> None:

@@ -69,6 +69,8 @@ def test_every_delegate_has_its_flag(delegate: str, flag: str) -> None:
     assert flag in timed_arguments(NEW, "/m", Delegate.parse(delegate), "robust", PROTOCOL)
     assert flag in probe_arguments(NEW, "/m", Delegate.parse(delegate), "robust")
     assert str(Delegate.parse(delegate)) == delegate
+    shown = probe_arguments(NEW, "/m", Delegate.parse(delegate), "robust")
+    assert ("--use_xnnpack=false" in shown) == (delegate != "cpu")
 
 
 def test_the_other_tool_of_the_name() -> None:

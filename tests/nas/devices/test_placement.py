@@ -69,6 +69,13 @@ def test_a_fallback_of_the_whole_run(unet: Path) -> None:
     assert found[3] == "cpu"
 
 
+def test_what_xnnpack_took_is_on_the_cpu(unet: Path) -> None:
+    rows = [("TfLiteNnapiDelegate", 7), ("TfLiteXNNPackDelegate", 9), ("TfLiteNnapiDelegate", 8)]
+    assert places(unet, best(*GIVEN) + "\n" + profile(*rows)) == EXPECTED
+    gpu = [("TfLiteGpuDelegateV2", 7), ("TfLiteXNNPackDelegate", 8)]
+    assert set(places(unet, profile(*gpu), Delegate("gpu"))) == {None}  # nobody says which
+
+
 def test_other_delegates_bear_tflites_names(unet: Path) -> None:
     text = "Explicitly applied GPU delegate, and the model graph will be partially executed by the "
     text += "delegate w/ 2 delegate kernels.\n"
