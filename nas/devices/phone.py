@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +22,6 @@ from nas.canonical import file_sha256
 from nas.devices.adb import ADVICE, Adb, AdbServer, ShellResult
 from nas.devices.benchmark_tool import (
     CACHE_FOLDER,
-    DEFAULT_TOOL,
-    Delegate,
-    Method,
     Tool,
     have_tool,
     probe_arguments,
@@ -41,8 +38,6 @@ from nas.devices.failures import (
     phone_error,
 )
 from nas.devices.hygiene import (
-    Conditions,
-    Limits,
     read_conditions,
     strongest_mask,
     wait_until_fit,
@@ -50,6 +45,7 @@ from nas.devices.hygiene import (
 from nas.devices.logs import LogReport, parse_log
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phoneinfo import PhoneInfo, read_info
+from nas.devices.phonelaunch import Block, Launch, PhoneOptions, first_ms, merged
 from nas.devices.phonelock import Held, phone_lock
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.devices.reference import reference_model
@@ -61,81 +57,6 @@ VLOG = "compilation,manager,execution"
 PAPER_MASK = "f0"
 PAPER_TIMEOUT_SECONDS = 900.0
 PROBE_TIMEOUT_SECONDS = 900.0
-
-
-@dataclass(frozen=True)
-class PhoneOptions:
-    """How a phone is used.
-
-    `drift` bounds how far the reference's launches may be from their median (a share of it), and
-    `spread` the candidate's launches; a block of launches beyond either, or one that ended hot, is
-    taken again, up to `blocks` times. `attempts` is how often a transient failure is met again,
-    waiting `backoff_seconds`, then twice that. After `set_aside_after` measurements in a row in
-    which the reference failed, too, the phone is set aside.
-    """
-
-    delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
-    method: Method = "robust"
-    binaries: tuple[tuple[str, Path], ...] = ()
-    installed_tool: str = DEFAULT_TOOL
-    limits: Limits = field(default_factory=Limits)
-    interleave: bool = True
-    drift: float = 0.05
-    spread: float = 0.1
-    blocks: int = 3
-    attempts: int = 3
-    backoff_seconds: float = 1.0
-    set_aside_after: int = 3
-    lock_wait_seconds: float = 3600.0
-    reconnect_seconds: float = 15.0
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One timed launch: the figure that stands for it, and the tool's own statistics."""
-
-    latency_ms: float
-    count: int
-    report: LogReport
-
-    def to_dict(self) -> dict[str, Any]:
-        """The launch as JSON types."""
-        timed = self.report.benchmark.timed
-        return {"init_ms": self.report.benchmark.init_ms, **(timed.to_dict() if timed else {})}
-
-
-@dataclass(frozen=True)
-class Block:
-    """Launches of the candidate and, between them, of the reference; and the phone afterwards."""
-
-    launches: tuple[Launch, ...]
-    references: tuple[float, ...]
-    before: Conditions
-    after: Conditions
-
-    @property
-    def drift(self) -> float:
-        """The reference's farthest launch from the median of its launches, as a share of it."""
-        if len(self.references) < 2:
-            return 0.0
-        middle = statistics.median(self.references)
-        return max(abs(value / middle - 1) for value in self.references)
-
-    @property
-    def spread(self) -> float:
-        """The range of the candidate's launches over their median."""
-        values = [launch.latency_ms for launch in self.launches]
-        return (max(values) - min(values)) / statistics.median(values)
-
-    def troubles(self, options: PhoneOptions) -> list[str]:
-        """Why the block should be taken again; empty where it is good."""
-        found = []
-        if self.drift > options.drift:
-            found.append(f"the reference drifted by {self.drift:.0%}")
-        if self.spread > options.spread:
-            found.append(f"launches differ by {self.spread:.0%}")
-        calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
-        return found + [f"afterwards {reason}" for reason in calm.complaints(self.after)]
 
 
 @dataclass(frozen=True)
@@ -369,7 +290,7 @@ class AdbDevice:
             result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
         finally:
             text = self._logcat_and_restore(old)
-        return _merged(result, text)
+        return merged(result, text)
 
     def _logcat_and_restore(self, old: str) -> str:
         return self.adb.shell(
@@ -442,7 +363,7 @@ class AdbDevice:
         failure = report.failure
         if failure is None and not believable:
             failure = Failure("unparsable", f"a latency of {latency}")
-        if failure is None and (report.benchmark.init_ms is None or _first_ms(report) is None):
+        if failure is None and (report.benchmark.init_ms is None or first_ms(report) is None):
             failure = Failure("unparsable", "it tells no time of initialisation")
         if failure is not None and failure.failure_class != "partially_delegated":
             evidence = Evidence(
@@ -457,8 +378,7 @@ class AdbDevice:
         if failure.failure_class != "nnapi_error":
             return failure
         text = self.adb.shell("logcat -d -v threadtime -t 400", 20.0).stdout
-        merged = _merged(result, text)
-        return merged.failure or failure
+        return merged(result, text).failure or failure
 
     def _result(
         self,
@@ -472,7 +392,7 @@ class AdbDevice:
     ) -> Measurement:
         first = block.launches[0].report.benchmark
         inits = [launch.report.benchmark.init_ms for launch in block.launches]
-        firsts = [_first_ms(launch.report) for launch in block.launches]
+        firsts = [first_ms(launch.report) for launch in block.launches]
         delegation = probe.benchmark.delegation
         return Measurement(
             device=self.spec,
@@ -521,38 +441,6 @@ def failed(device: str, error: Any) -> dict[str, Any]:
         "failure": error.failure.to_dict(),
         "message": str(error),
     }
-
-
-def _first_ms(report: LogReport) -> float | None:
-    """The first inference; older tools print it only as the first of the warm-up."""
-    found = report.benchmark
-    if found.first_ms is not None:
-        return found.first_ms
-    return found.warmup.first_ms if found.warmup is not None else None
-
-
-def _merged(result: ShellResult, logcat: str) -> LogReport:
-    """The tool's own words, with NNAPI's from the phone's log of the same process."""
-    report = parse_log(result.output, result.exit_code)
-    if result.pid is None:
-        return report
-    lines = logcat.splitlines()
-    mark = f" {result.pid} "
-    start = next((n for n, line in enumerate(lines) if mark in f" {line} "), len(lines))
-    text = "\n".join(lines[start:])
-    log = parse_log(text, pid=result.pid)
-    failure = report.failure
-    if failure is not None and failure.failure_class == "nnapi_error":
-        drivers = "\n".join(log.driver_errors)
-        failure = parse_log(f"{result.output}\n{drivers}", result.exit_code).failure
-    return replace(
-        report,
-        nnapi=log.nnapi,
-        failure=failure,
-        pid=result.pid,
-        lost_lines=log.lost_lines,
-        driver_errors=log.driver_errors,
-    )
 
 
 def _short(protocol: TimingProtocol) -> TimingProtocol:

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from nas.devices.adb import AdbServer
 from nas.devices.benchmark_tool import Delegate, parse_binaries
-from nas.devices.phone import AdbDevice, PhoneOptions
+from nas.devices.phone import AdbDevice
+from nas.devices.phonelaunch import PhoneOptions
 from nas.errors import ConfigError, unknown
 
 PREFIX = "adb:"

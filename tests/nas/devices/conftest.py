@@ -11,7 +11,8 @@ import pytest
 
 from nas.devices.adb import Adb, AdbServer
 from nas.devices.hygiene import Limits
-from nas.devices.phone import AdbDevice, PhoneOptions
+from nas.devices.phone import AdbDevice
+from nas.devices.phonelaunch import PhoneOptions
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer

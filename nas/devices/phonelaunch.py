@@ -1,0 +1,121 @@
+"""The parts of a measurement on a phone: its options, one launch, a block of launches."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nas.devices.adb import ShellResult
+from nas.devices.benchmark_tool import DEFAULT_TOOL, Delegate, Method
+from nas.devices.hygiene import Conditions, Limits
+from nas.devices.logs import LogReport, parse_log
+
+
+@dataclass(frozen=True)
+class PhoneOptions:
+    """How a phone is used.
+
+    `drift` bounds how far the reference's launches may be from their median (a share of it), and
+    `spread` the candidate's launches; a block of launches beyond either, or one that ended hot, is
+    taken again, up to `blocks` times. `attempts` is how often a transient failure is met again,
+    waiting `backoff_seconds`, then twice that. After `set_aside_after` measurements in a row in
+    which the reference failed, too, the phone is set aside.
+    """
+
+    delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
+    method: Method = "robust"
+    binaries: tuple[tuple[str, Path], ...] = ()
+    installed_tool: str = DEFAULT_TOOL
+    limits: Limits = field(default_factory=Limits)
+    interleave: bool = True
+    drift: float = 0.05
+    spread: float = 0.1
+    blocks: int = 3
+    attempts: int = 3
+    backoff_seconds: float = 1.0
+    set_aside_after: int = 3
+    lock_wait_seconds: float = 3600.0
+    reconnect_seconds: float = 15.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One timed launch: the figure that stands for it, and the tool's own statistics."""
+
+    latency_ms: float
+    count: int
+    report: LogReport
+
+    def to_dict(self) -> dict[str, Any]:
+        """The launch as JSON types."""
+        timed = self.report.benchmark.timed
+        return {"init_ms": self.report.benchmark.init_ms, **(timed.to_dict() if timed else {})}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Launches of the candidate and, between them, of the reference; and the phone afterwards."""
+
+    launches: tuple[Launch, ...]
+    references: tuple[float, ...]
+    before: Conditions
+    after: Conditions
+
+    @property
+    def drift(self) -> float:
+        """The reference's farthest launch from the median of its launches, as a share of it."""
+        if len(self.references) < 2:
+            return 0.0
+        middle = statistics.median(self.references)
+        return max(abs(value / middle - 1) for value in self.references)
+
+    @property
+    def spread(self) -> float:
+        """The range of the candidate's launches over their median."""
+        values = [launch.latency_ms for launch in self.launches]
+        return (max(values) - min(values)) / statistics.median(values)
+
+    def troubles(self, options: PhoneOptions) -> list[str]:
+        """Why the block should be taken again; empty where it is good."""
+        found = []
+        if self.drift > options.drift:
+            found.append(f"the reference drifted by {self.drift:.0%}")
+        if self.spread > options.spread:
+            found.append(f"launches differ by {self.spread:.0%}")
+        calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
+        return found + [f"afterwards {reason}" for reason in calm.complaints(self.after)]
+
+
+def first_ms(report: LogReport) -> float | None:
+    """The first inference; older tools print it only as the first of the warm-up."""
+    found = report.benchmark
+    if found.first_ms is not None:
+        return found.first_ms
+    return found.warmup.first_ms if found.warmup is not None else None
+
+
+def merged(result: ShellResult, logcat: str) -> LogReport:
+    """The tool's own words, with NNAPI's from the phone's log of the same process."""
+    report = parse_log(result.output, result.exit_code)
+    if result.pid is None:
+        return report
+    lines = logcat.splitlines()
+    mark = f" {result.pid} "
+    start = next((n for n, line in enumerate(lines) if mark in f" {line} "), len(lines))
+    text = "\n".join(lines[start:])
+    log = parse_log(text, pid=result.pid)
+    failure = report.failure
+    if failure is not None and failure.failure_class == "nnapi_error":
+        drivers = "\n".join(log.driver_errors)
+        failure = parse_log(f"{result.output}\n{drivers}", result.exit_code).failure
+    return replace(
+        report,
+        nnapi=log.nnapi,
+        failure=failure,
+        pid=result.pid,
+        lost_lines=log.lost_lines,
+        driver_errors=log.driver_errors,
+    )
