@@ -100,7 +100,7 @@ MATE30 = Profile(
     capacities=None,
     max_pixels=1280 * 720,
     gmacs_per_s=300.0,
-    reference_gmacs_per_s=0.4,
+    reference_gmacs_per_s=0.08,
     rules=(
         Rule("TRANSPOSE_CONV"),
         Rule("MUL"),
@@ -137,7 +137,7 @@ PIXEL4 = Profile(
     tool="2020",
     max_pixels=1280 * 720,
     gmacs_per_s=90.0,
-    reference_gmacs_per_s=1.0,
+    reference_gmacs_per_s=2.5,
     hexagon=True,
     rules=(
         Rule("TRANSPOSE_CONV"),

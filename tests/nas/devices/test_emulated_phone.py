@@ -69,7 +69,8 @@ def test_what_the_stand_in_prints_is_read_back(samples: list[float], modern: boo
 def test_two_readers_of_one_format_agree(tmp_path: Path) -> None:
     from nas import tflite
 
-    path = models.small_unet(tmp_path / "unet.tflite", 32, 8)
+    path = models.small_unet(tmp_path / "unet.tflite", 1024, 64)  # beyond 32 bits
+    assert tflite.read(path).conv_macs > 2**33
     own, ours = network.read(path.read_bytes()), tflite.read(path)
     assert [step.op for step in own.steps] == [step.name for step in ours.operations]
     assert [step.macs for step in own.steps] == [step.conv_macs for step in ours.operations]
