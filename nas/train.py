@@ -121,10 +121,24 @@ def train(
     Returns the file of the final weights. Where another process trains the same, waits for it.
     Raises TrainingError if the loss stops being finite.
     """
+    return train_model(
+        lambda: untrained(graph, schedule, seed), pack, schedule, seed, folder, progress
+    )
+
+
+def train_model(
+    build: Callable[[], keras.Model],
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> Path:
+    """As `train`, of any model: `build` makes it as the training starts from, always the same."""
     final = folder / FINAL
     with held(folder, wait=True):
         if not final.exists():
-            run = _Training.start(graph, schedule, seed, folder / CHECKPOINT)
+            run = _Training.start(build(), schedule, folder / CHECKPOINT)
             _loop(run, pack, schedule, seed, progress)
             _save_weights(run.model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -160,21 +174,22 @@ class _Training:
     step: int = 0
 
     @classmethod
-    def start(cls, graph: Graph, schedule: Schedule, seed: int, checkpoint: Path) -> _Training:
-        model = untrained(graph, schedule, seed)
+    def start(cls, model: keras.Model, schedule: Schedule, checkpoint: Path) -> _Training:
         # The legacy class updates each variable by one fused operation.
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
-        apply = _step_function(model, optimizer, schedule)
+        apply = step_function(model, optimizer, schedule)
         run = cls(model, optimizer, apply, schedule, checkpoint)
         run._restore()
         return run
 
-    def advance(self, pack: Pack, seed: int, seconds: float) -> list[float]:
-        """Take steps for about `seconds`, at least one; returns their losses."""
+    def advance(
+        self, pack: Pack, seed: int, seconds: float, until: int | None = None
+    ) -> list[float]:
+        """Take steps for about `seconds`, at least one, at most to `until`; returns their losses."""
         losses = []
         end = time.monotonic() + seconds
-        while self.step < self.schedule.steps:
+        while self.step < min(self.schedule.steps, until or self.schedule.steps):
             rate = self.schedule.rate(self.step)
             blurred, sharp = pack.batch(self.step, self.schedule.batch, self.schedule.patch, seed)
             losses.append(self.apply(blurred, sharp, np.float32(rate)))
@@ -200,7 +215,8 @@ class _Training:
         return [*self.model.variables, *self.optimizer.variables()]
 
 
-def _step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
+def step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
+    """One training step as a graph: (blurred, sharp, learning rate) -> L1 loss."""
     variables = model.trainable_variables
 
     @tf.function  # type: ignore[untyped-decorator]

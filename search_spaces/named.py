@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from nas.candidate import Architecture
 from nas.errors import unknown
+from nas.pruned import PrunedNetwork
 from search_spaces.unet import ACTIVATIONS, PAPER, UPSAMPLINGS, UNet
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -17,7 +19,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     for activation in ACTIVATIONS
 }
 
-_FAMILIES = {UNet.family: UNet}
+_FAMILIES: dict[str, Callable[[dict[str, Any]], Architecture]] = {
+    UNet.family: UNet.from_dict,
+    PrunedNetwork.family: lambda values: PrunedNetwork.from_dict(values, architecture_from_dict),
+}
 
 
 def architecture_from_dict(values: dict[str, Any]) -> Architecture:
@@ -25,4 +30,4 @@ def architecture_from_dict(values: dict[str, Any]) -> Architecture:
     family = str(values.get("family"))
     if family not in _FAMILIES:
         raise unknown("architecture family", family, _FAMILIES)
-    return _FAMILIES[family].from_dict(values)
+    return _FAMILIES[family](values)

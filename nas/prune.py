@@ -1,0 +1,296 @@
+"""Structured pruning: which channels go, round by round, until a share of the MACs is gone.
+
+The method is that of "Architecture-aware Network Pruning for Vision Quality Applications" (Wang et
+al., ICIP 2019) as far as it is published: iterative, an adaptive magnitude threshold, weighed by
+what a channel costs, steered by the quality. Beside it the plain alternative: the same share of
+every layer, least L1 norm first. Knows graphs and arrays only: training is the caller's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, final, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.channels import Bools, Groups, Weights, filter_norms, narrowed, with_channels
+from nas.errors import ConfigError, unknown
+from nas.pruned import macs
+
+Method = Literal["adaptive", "uniform-l1"]
+Floats = npt.NDArray[np.float64]
+LADDER = 0.1  # a deeper pruning passes through all multiples of this share, and so can start there
+
+
+@final
+@dataclass(frozen=True)
+class Pruning:
+    """How a network is pruned.
+
+    A round takes `round_share` of the MACs. Where the check set's PSNR falls by more than
+    `drop_db` in it, the step of the layer that hurt most is undone and its threshold halved, at
+    most `undos` times a round. Each layer keeps `minimum_channels`. A layer's threshold grows with
+    the MACs that one of its channels saves to the power of `cost_power`, and falls with the share
+    of its channels that is left to the power of `thin_power`: a layer's norms lie close together,
+    so that without it one layer would be emptied before the next is touched. The network is trained
+    for `round_steps` of the float schedule's steps for each `round_share` that went, at the end for
+    `final_steps` of them, at `rate` of its learning rate.
+
+    Raises ConfigError on a value out of range.
+    """
+
+    method: Method = "adaptive"
+    round_share: float = 0.0075
+    drop_db: float = 0.1
+    undos: int = 3
+    minimum_channels: int = 4
+    cost_power: float = 0.5
+    thin_power: float = 2.0
+    round_steps: float = 0.01
+    final_steps: float = 0.25
+    rate: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise unknown("pruning method", self.method, get_args(Method))
+        for name in ("round_share", "minimum_channels", "rate"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"Pruning.{name}={getattr(self, name)}: expected more than 0")
+        for name in ("drop_db", "undos", "thin_power", "round_steps", "final_steps"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"Pruning.{name}={getattr(self, name)}: expected 0 or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON types, for keys."""
+        return asdict(self)
+
+
+class Prunable(Protocol):
+    """A network whose channels can be masked, looked at and trained; see `nas.finetune`."""
+
+    def weights(self) -> Weights:
+        """Of the whole network, by layer."""
+        ...
+
+    def psnr_db(self, kept: Bools) -> float:
+        """On the check set, without the groups that are not kept."""
+        ...
+
+    def train(self, kept: Bools) -> None:
+        """A little, after a round."""
+        ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PruningState:
+    """How far a pruning has come; `caution` divides the threshold of each site."""
+
+    kept: Bools
+    caution: Floats
+
+    @classmethod
+    def start(cls, groups: Groups) -> PruningState:
+        """Nothing is removed."""
+        return cls(groups.all_kept(), np.ones(len(groups.sites)))
+
+
+def ladder(share: float) -> list[float]:
+    """The shares at which a pruning to `share` stops, `share` itself last.
+
+    The way to a deeper target leads through the shallower ones, whatever was asked for first: so
+    what was done before can be gone on from, and the result is the same as if it had not been.
+    """
+    count = int(np.floor(share / LADDER + 1e-9))
+    stops = [round(LADDER * step, 10) for step in range(1, count + 1)]
+    return stops if stops and np.isclose(stops[-1], share) else [*stops, share]
+
+
+def check_share(groups: Groups, share: float, settings: Pruning) -> None:
+    """Raise ConfigError, telling the largest share that can go, where `share` can't."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"pruned share {share:g}: expected 0 or more and less than 1")
+    most = largest_share(groups, settings)
+    if share > most:
+        raise ConfigError(
+            f"can't prune {share:.1%} of the MACs: with {settings.minimum_channels} channels left "
+            f"in every layer {1 - most:.1%} of them remain, so prune {most:.1%} at most (the "
+            f"smallest reachable is {1 - most:.1%} of the network)"
+        )
+
+
+def largest_share(groups: Groups, settings: Pruning) -> float:
+    """The share of the MACs that can go while every layer keeps the fewest channels it may."""
+    picker = _Picker(groups, groups.all_kept(), settings)
+    for site in range(len(groups.sites)):
+        while picker.take(site, picker.members[site][0] if picker.members[site] else None):
+            pass
+    return 1 - macs(narrowed(groups, picker.kept)) / macs(groups.graph)
+
+
+def prune_to(
+    network: Prunable, groups: Groups, state: PruningState, share: float, settings: Pruning
+) -> PruningState:
+    """Prune on, in rounds, to the first step at which `share` of the MACs is gone.
+
+    Raises ConfigError as `check_share`.
+    """
+    check_share(groups, share, settings)
+    whole = macs(groups.graph)
+    goal = whole * (1 - share) * (1 + 1e-12)  # rounding, where the share is the largest there is
+    now = macs(narrowed(groups, state.kept))
+    while now > goal:
+        until = max(goal, now - settings.round_share * whole)
+        before, state = state, _round(network, groups, state, until, settings)
+        if (state.kept == before.kept).all():
+            raise ConfigError(
+                f"can't prune {share:.1%} of the MACs: no layer has a channel left to give at "
+                f"{1 - now / whole:.1%}"
+            )
+        network.train(state.kept)
+        now = macs(narrowed(groups, state.kept))
+    return state
+
+
+def uniform_kept(
+    groups: Groups, share: float, settings: Pruning, weights: Weights | None = None
+) -> Bools:
+    """The plain alternative: the same share of every layer, the filters of least L1 norm first.
+
+    Stops at the first channel at which `share` of the MACs is gone. Without `weights` the last
+    channels of each layer go: an estimate of the widths. Raises ConfigError as `check_share`.
+    """
+    check_share(groups, share, settings)
+    if weights is None:
+        scores = -np.arange(groups.count, dtype=np.float64)
+    else:
+        scores = relative_norms(groups, groups.all_kept(), weights, order=1)
+    goal = macs(groups.graph) * (1 - share)
+    picker = _Picker(groups, groups.all_kept(), settings)
+    queue = []
+    for site, members in enumerate(picker.members):
+        ranked = sorted(members, key=lambda group: (scores[group], group))
+        queue += [((rank + 1) / len(ranked), site, group) for rank, group in enumerate(ranked)]
+    for _, site, group in sorted(queue):
+        if macs(narrowed(groups, picker.kept)) <= goal:
+            break
+        picker.take(site, group)
+    return picker.kept
+
+
+def relative_norms(groups: Groups, kept: Bools, weights: Weights, order: int = 2) -> Floats:
+    """Each group's score: its filters' norms, each relative to the mean of its layer's.
+
+    L2, not the mean of the absolute values: a filter that copies one channel (networks may start
+    by copying the picture) has one large weight among zeros, the least of means and an L2 norm
+    like any other's. inf for groups without filters.
+    """
+    sums, counts = np.zeros(groups.count), np.zeros(groups.count)
+    for name, norms in filter_norms(groups, weights, order).items():
+        of = groups.of[name]
+        mean = norms[kept[of]].mean()
+        np.add.at(sums, of, norms / mean if mean > 0 else norms)
+        np.add.at(counts, of, 1)
+    scores: Floats = np.divide(sums, counts, out=np.full(groups.count, np.inf), where=counts > 0)
+    return scores
+
+
+def _round(
+    network: Prunable, groups: Groups, state: PruningState, until: float, settings: Pruning
+) -> PruningState:
+    """Remove channels until at most `until` MACs are left, where the quality allows it."""
+    scores = relative_norms(groups, state.kept, network.weights())
+    before = network.psnr_db(state.kept)
+    caution = state.caution.copy()
+    for undone in range(settings.undos + 1):
+        kept = _pick(groups, state.kept, scores, caution, until, settings)
+        if undone == settings.undos or before - network.psnr_db(kept) <= settings.drop_db:
+            break
+        caution[_worst(network, groups, state.kept, kept)] *= 2
+    return PruningState(kept, caution)
+
+
+def _worst(network: Prunable, groups: Groups, before: Bools, after: Bools) -> int:
+    """The site whose removed groups, alone, cost the most quality."""
+    gone = before & ~after
+    losses = {}
+    for site in np.unique(groups.site[gone]):
+        alone = before & ~(gone & (groups.site == site))
+        losses[int(site)] = -network.psnr_db(alone)
+    return max(losses, key=lambda site: losses[site])
+
+
+def _pick(
+    groups: Groups, kept: Bools, scores: Floats, caution: Floats, until: float, settings: Pruning
+) -> Bools:
+    """Raise the threshold until at most `until` MACs are left; the groups then kept.
+
+    A group falls where score < threshold * (what it saves)^cost_power * (what is left)^thin_power
+    / caution; so the next to fall is the one with the least score over the rest.
+    """
+    picker = _Picker(groups, kept, settings)
+    savings = _savings(groups, kept)
+    while macs(narrowed(groups, picker.kept)) > until:
+        best = None
+        for site, members in enumerate(picker.members):
+            if not members or not picker.may_take(site):
+                continue
+            weight = savings[site] ** settings.cost_power / caution[site]
+            weight *= picker.left(site) ** settings.thin_power
+            group = min(members, key=lambda member: (scores[member], member))
+            price = scores[group] / weight
+            if best is None or price < best[0]:
+                best = (price, site, group)
+        if best is None:
+            break
+        picker.take(best[1], best[2])
+    return picker.kept
+
+
+def _savings(groups: Groups, kept: Bools) -> Floats:
+    """What one more group of each site saves, relative to the mean over sites; 0 where none is."""
+    channels = groups.channels(kept)
+    graph = narrowed(groups, kept)
+    now = macs(graph)
+    savings = np.zeros(len(groups.sites))
+    for site, producers in enumerate(groups.sites):
+        fewer = {name: channels[name] - count for name, count in producers}
+        if min(fewer.values()) > 0:
+            savings[site] = now - macs(with_channels(graph, fewer))
+    relative: Floats = savings / max(float(savings.mean()), 1e-30)
+    return relative
+
+
+class _Picker:
+    """Groups still kept, site by site, and how many more may go."""
+
+    def __init__(self, groups: Groups, kept: Bools, settings: Pruning) -> None:
+        self.kept = kept.copy()
+        self.members: list[list[int]] = [[] for _ in groups.sites]
+        for group in np.flatnonzero(kept & (groups.site >= 0)):
+            self.members[groups.site[group]].append(int(group))
+        self._sites = groups.sites
+        self._channels = groups.channels(kept)
+        whole = groups.channels(groups.all_kept())
+        self._whole = whole
+        self._least = {name: min(settings.minimum_channels, n) for name, n in whole.items()}
+
+    def may_take(self, site: int) -> bool:
+        return all(
+            self._channels[name] - count >= self._least[name] for name, count in self._sites[site]
+        )
+
+    def left(self, site: int) -> float:
+        """The share of the site's channels that is left, of the layer that has the least."""
+        return min(self._channels[name] / self._whole[name] for name, _ in self._sites[site])
+
+    def take(self, site: int, group: int | None) -> bool:
+        """Remove a group; False where there is none or its layers have no more to give."""
+        if group is None or not self.may_take(site):
+            return False
+        self.members[site].remove(group)
+        self.kept[group] = False
+        for name, count in self._sites[site]:
+            self._channels[name] -= count
+        return True
