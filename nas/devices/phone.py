@@ -29,6 +29,7 @@ from nas.devices.benchmark_tool import (
 )
 from nas.devices.failures import (
     RETRIED,
+    WITH_LATENCY,
     Evidence,
     Failure,
     PhoneError,
@@ -162,6 +163,27 @@ class AdbDevice:
             self._info = read_info(self.adb)
         return self._info
 
+    def identity(self) -> dict[str, str]:
+        """What a measurement depends on beside the file and the protocol: a cache's key.
+
+        The phone's build, the tool's content, the delegate and the method. Raises as `measure`.
+        """
+        self.check()
+        return {
+            "serial": self.serial,
+            "build": self.info().fingerprint,
+            "tool": self._known_tool().sha256,
+            "delegate": str(self.options.delegate),
+            "method": self.options.method,
+        }
+
+    def _known_tool(self) -> Tool:
+        if self._tool is None:
+            abis = list(self.info().abis)
+            binaries = dict(self.options.binaries)
+            self._tool = have_tool(self.adb, binaries, abis, self.options.installed_tool)
+        return self._tool
+
     def _retried(self, action: Callable[[], Result], protocol: TimingProtocol) -> Result:
         if self.set_aside:
             raise self._set_aside_error()
@@ -226,7 +248,10 @@ class AdbDevice:
             self.check()
             with phone_lock(self.adb, CACHE_FOLDER, 1.0) as held:
                 session = self._prepare(reference_model(), held, with_reference=False)
-                self._launch(session, session.remote, _short(protocol))
+                self._launch(session, session.remote, _short(protocol), tolerant=True)
+        except PhoneStableError as error:
+            # A delegate may refuse the reference's type: the phone itself is well then.
+            return error.failure.failure_class == "delegate_refused"
         except (PhoneError, ConfigError):
             return False
         return True
@@ -250,17 +275,10 @@ class AdbDevice:
     def _prepare(self, artifact: Path, held: Held, with_reference: bool) -> _Session:
         """Send what is needed and not there yet."""
         info = self.info()
-        if self._tool is None:
-            self._tool = have_tool(
-                self.adb,
-                dict(self.options.binaries),
-                list(info.abis),
-                self.options.installed_tool,
-            )
         mask = PAPER_MASK if self.options.method == "paper" else None
         return _Session(
             info,
-            self._tool,
+            self._known_tool(),
             held.by,
             mask if info.has_taskset else None,
             self._send(artifact, held),
@@ -338,16 +356,28 @@ class AdbDevice:
         launches, references = [], []
         for _ in range(protocol.launches if self.options.method == "robust" else 1):
             if session.reference is not None:
-                reference = self._launch(session, session.reference, _short(protocol))
-                references.append(reference.latency_ms)
+                references += self._reference(session, session.reference, protocol)
             launches.append(self._launch(session, session.remote, protocol))
         after = read_conditions(self.adb)
         if before.boot_id != after.boot_id:
             raise self.adb.offline("it was restarted in the middle of a measurement")
         return Block(tuple(launches), tuple(references), before, after)
 
-    def _launch(self, session: _Session, remote: str, protocol: TimingProtocol) -> Launch:
-        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense."""
+    def _reference(self, session: _Session, remote: str, protocol: TimingProtocol) -> list[float]:
+        """One launch of the reference; none where the delegate refuses it, which says nothing."""
+        try:
+            return [self._launch(session, remote, _short(protocol), tolerant=True).latency_ms]
+        except PhoneStableError as error:
+            self._tell(f"no reference beside it: {error}")
+            return []
+
+    def _launch(
+        self, session: _Session, remote: str, protocol: TimingProtocol, tolerant: bool = False
+    ) -> Launch:
+        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense.
+
+        `tolerant`: a run that the delegate took no part in is good enough.
+        """
         options = self.options
         arguments = timed_arguments(
             session.tool, remote, options.delegate, options.method, protocol
@@ -365,7 +395,8 @@ class AdbDevice:
             failure = Failure("unparsable", f"a latency of {latency}")
         if failure is None and (report.benchmark.init_ms is None or first_ms(report) is None):
             failure = Failure("unparsable", "it tells no time of initialisation")
-        if failure is not None and failure.failure_class != "partially_delegated":
+        passing = WITH_LATENCY if tolerant else {"partially_delegated"}
+        if failure is not None and failure.failure_class not in passing:
             evidence = Evidence(
                 self.serial, result.command, result.exit_code, result.stdout, result.stderr
             )

@@ -26,10 +26,11 @@ from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.phone import failed
 from nas.devices.phonelock import phone_lock
 from nas.devices.placement import is_cpu
+from nas.devices.probegraphs import write_probe
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
-from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.nas.devices.conftest import StartPhone, adb_of, device_of
 
@@ -93,6 +94,16 @@ def test_a_robust_measurement(start_phone: StartPhone, adb_server: AdbServer, un
     assert set((phone.folder / "tasksets.txt").read_text().split()) == {"f0"}
     assert Measurement.from_dict(found.to_dict()) == found
     assert clean(phone)
+
+
+def test_what_a_measurement_depends_on(start_phone: StartPhone, adb_server: AdbServer) -> None:
+    phone = start_phone()
+    found = device_of(phone, adb_server, method="paper").identity()
+    assert found["build"].startswith("emulated/modern")
+    assert (found["delegate"], found["method"]) == ("nnapi", "paper")
+    phone.path(TOOL_PATH).write_text(phone.path(TOOL_PATH).read_text() + "# another tool\n")
+    other = device_of(phone, adb_server, method="paper").identity()
+    assert found["tool"] != other["tool"]
 
 
 def test_the_papers_protocol(start_phone: StartPhone, adb_server: AdbServer, unet: Path) -> None:
@@ -185,6 +196,18 @@ def test_delegates_that_the_phone_refuses(
     with pytest.raises(PhoneStableError) as caught:
         device.measure(plain, PROTOCOL)
     assert caught.value.failure.failure_class == failure
+
+
+def test_a_delegate_that_does_not_take_the_references_type(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
+) -> None:
+    write_probe(tmp_path / "int8.tflite", "int8", "CONV_2D", ("CONV_2D",))
+    device = device_of(
+        start_phone("pixel4-like"), adb_server, delegate=Delegate("hexagon"), interleave=True
+    )
+    found = device.measure(tmp_path / "int8.tflite", PROTOCOL)
+    assert {row.accelerator for row in found.placement} == {"hexagon"}
+    assert len(found.conditions["reference_ms"]) == 1
 
 
 def test_an_external_delegate(start_phone: StartPhone, adb_server: AdbServer, plain: Path) -> None:
