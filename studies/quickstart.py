@@ -33,7 +33,7 @@ STUDY = Study(
         clip_norm=0.1,
         identity_start=True,
     ),
-    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5, threads=1)), Quality()),
+    evaluators=(Cost(), Latency(TimingProtocol(launches=5, warmup=1, runs=3, threads=1)), Quality()),
     data="photos",
     size=(640, 360),
     trials=16,
