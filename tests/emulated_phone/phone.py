@@ -195,7 +195,9 @@ class EmulatedPhone:
         )
 
     def _serve(self, connection: socket.socket) -> None:
-        transport = Transport(connection, self._banner(), self._open, self._authorized)
+        transport = Transport(
+            connection, self._banner(), lambda name: self._open(name), self._authorized
+        )
         with self._lock:
             self._transports.append(transport)
         transport.run()
