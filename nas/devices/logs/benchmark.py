@@ -40,7 +40,7 @@ _ACCELERATORS = re.compile(
     r"NNAPI accelerators available: \[([^\]]*)\]"
     r"|accelerator name: \[[^\]]*\] \(Available: ([^)]*)\)"
 )
-_MODEL = re.compile(r"^(?:Loaded model|Loading model from:?|Graph:) \[?([^\]\s]+)\]?$")
+_MODEL = re.compile(r"^(?:Loaded model|Loading model from:?) (\S.*?)\s*$")
 _APPLIED = re.compile(
     r"(Explicitly applied|Applied) (\S+) delegate, and the model graph will be "
     r"(completely|partially) executed (?:by|w/) the delegate(?: w/ (\d+) delegate kernels?)?"
@@ -51,6 +51,14 @@ _REPLACING = re.compile(
     r"Replacing (\d+) (?:out of (\d+) )?node\(s\) with delegate \(([^)]+)\) node"
     r"(?:, ?\n?yielding (\d+) partitions?)?"
 )
+_NODES_DELEGATED = re.compile(
+    r"(\S+) delegate: (\d+) nodes delegated out of (\d+) nodes(?: with (\d+) partitions?)?"
+)
+_ON_GPU = re.compile(
+    r"(\d+) operations will run on the GPU, and the remaining (\d+) (?:operations will run )?on the"
+)
+_NOT_ON_GPU = re.compile(r"Following operations are not supported by (\w+) delegate")
+_UNSUPPORTED = re.compile(r"^([A-Z][A-Z0-9_]+): ?(.*)$")
 _YIELDING = re.compile(r"^yielding (\d+) partitions?")
 _REFUSED = re.compile(r"Operator (\w+) \(v(\d+)\) refused by (\w+) delegate: (.+)$")
 _PLUGIN = re.compile(r"RegisterAccelerator: .*name=(\S+)")
@@ -156,6 +164,7 @@ class BenchmarkLog:
     warnings: list[str] = field(default_factory=list)
     generation: str | None = None
     compiled: dict[str, float] = field(default_factory=dict)
+    listing: str | None = field(default=None, compare=False)
 
     @property
     def warmup(self) -> Statistics | None:
@@ -290,6 +299,18 @@ def _take_delegation(found: BenchmarkLog, text: str) -> bool:
     elif match := _REPLACING.search(text):
         total, partitions = (int(value) if value else None for value in (match[2], match[4]))
         found.replaced.append(Replaced(match[3], int(match[1]), total, partitions))
+    elif match := _NODES_DELEGATED.search(text):
+        partitions = int(match[4]) if match[4] else None
+        found.replaced.append(Replaced(match[1], int(match[2]), int(match[3]), partitions))
+    elif match := _ON_GPU.search(text):
+        nodes, rest = int(match[1]), int(match[2])
+        found.replaced.append(Replaced("GPU", nodes, nodes + rest, None))
+        found.listing = None
+    elif match := _NOT_ON_GPU.search(text):
+        found.listing = match[1]
+    elif found.listing and (match := _UNSUPPORTED.match(text)):
+        refusal = {"op": match[1], "version": "", "delegate": found.listing, "reason": match[2]}
+        found.refusals.append(refusal)
     elif (match := _YIELDING.match(text)) and found.replaced:
         last = found.replaced[-1]
         found.replaced[-1] = Replaced(last.delegate, last.nodes, last.total, int(match[1]))

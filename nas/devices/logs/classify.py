@@ -52,7 +52,7 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
     (
         "oom",
         re.compile(
-            r"OUT_OF_MEMORY|bad_alloc|lowmemorykiller: Kill|lmkd\b.*[Kk]ill|Out of memory"
+            r"OUT_OF_MEMORY|bad_alloc|^Killed\b|^Kill '[^']*(?:benchmark|tflite)|Out of memory"
             r"|Cannot allocate memory"
         ),
     ),
@@ -98,11 +98,23 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
 )
 
 
-def classify(lines: list[Line], exit_code: int | None = None) -> Failure | None:
-    """The failure that the messages and the exit code tell; None where they tell none."""
+def classify(
+    lines: list[Line], exit_code: int | None = None, pid: int | None = None
+) -> Failure | None:
+    """The failure that the messages and the exit code tell; None where they tell none.
+
+    In a logcat of several processes, a crash or a kill counts only where it is that of `pid`.
+    """
     by_exit = _EXITS.get(exit_code) if exit_code is not None else None
     for failure_class, pattern in _PATTERNS:
-        line = next((line for line in lines if pattern.search(line.text)), None)
+        line = next(
+            (
+                line
+                for line in lines
+                if pattern.search(line.text) and (failure_class not in _OWN or _concerns(line, pid))
+            ),
+            None,
+        )
         if line is None and failure_class != by_exit:
             continue
         if failure_class == "partially_delegated" and exit_code not in (None, 0):
@@ -111,6 +123,16 @@ def classify(lines: list[Line], exit_code: int | None = None) -> Failure | None:
         detail = line.text.strip() if line else f"exit code {exit_code}"
         return Failure(failure_class, detail, code, phase)
     return None
+
+
+_OWN = ("timeout", "oom", "crash")
+
+
+def _concerns(line: Line, pid: int | None) -> bool:
+    """Whether a line is about the process `pid`; with None, about any."""
+    if pid is None or line.pid in (None, pid):
+        return True
+    return re.search(rf"\b{pid}\b|benchmark", line.text) is not None
 
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:
@@ -140,14 +162,14 @@ def unparsable(lines: list[Line], exit_code: int | None) -> Failure:
 
 
 def failure_of(
-    found: BenchmarkLog, lines: list[Line], exit_code: int | None = None
+    found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
 ) -> Failure | None:
     """The failure of one run of the tool; None where its numbers may be believed.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With
     `exit_code` None (a saved log) silence is not: an excerpt may end before the numbers.
     """
-    failure = classify(lines, exit_code)
+    failure = classify(lines, exit_code, pid)
     if failure is not None:
         return failure
     if exit_code is None:

@@ -136,7 +136,7 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
     own: list[Line] = list(of_process(lines, chosen)) if chosen is not None else lines
     benchmark = read_benchmark(own if pid is not None else lines)
     nnapi = read_nnapi(own)
-    failure = failure_of(benchmark, lines, exit_code)
+    failure = failure_of(benchmark, lines, exit_code, chosen)
     failure = failure or _by_counts(benchmark)
     layouts = tuple(dict.fromkeys(line.layout for line in raw if line.text.strip()))
     empty = benchmark == replace(BenchmarkLog(), profile=()) and nnapi == NnapiLog()

@@ -307,6 +307,55 @@ def test_logcat_layouts(row: str) -> None:
     assert [(step.op, step.accelerator) for step in found.nnapi.placement] == [("CONV_2D", "dsp")]
 
 
+def test_what_the_gpu_delegate_leaves() -> None:
+    text = """ERROR: Following operations are not supported by GPU delegate:
+DEQUANTIZE:
+SPLIT: Operation is not supported.
+63 operations will run on the GPU, and the remaining 11 operations will run on the CPU.
+INFO: Loaded model /sdcard/my models/a b.tflite
+"""
+    found = parse_log(text).to_dict()
+    assert [(row["op"], row["reason"]) for row in found["refusals"]] == [
+        ("DEQUANTIZE", ""),
+        ("SPLIT", "Operation is not supported."),
+    ]
+    assert found["replaced"][0]["nodes"] == 63
+    assert found["replaced"][0]["total"] == 74
+    assert found["delegation"]["coverage"] == "partial"
+    assert found["failure"]["class"] == "partially_delegated"
+    assert found["model"] == "/sdcard/my models/a b.tflite"
+    older = parse_log("First 15 operations will run on the GPU, and the remaining 3 on the CPU.")
+    assert older.benchmark.replaced[0].total == 18
+
+
+def test_nodes_delegated_in_the_older_words() -> None:
+    text = "INFO: TfLiteHexagonDelegate delegate: 26 nodes delegated out of 29 nodes"
+    text += " with 2 partitions."
+    row = parse_log(text).benchmark.replaced[0]
+    assert (row.delegate, row.nodes, row.total, row.partitions) == (
+        "TfLiteHexagonDelegate",
+        26,
+        29,
+        2,
+    )
+
+
+def test_other_processes_crashes_are_not_ours() -> None:
+    own = f"01-02 03:04:05.678    77    77 I ExecutionPlan: {LINE}\n"
+    other = "01-02 03:04:05.700   500   500 F libc    : Fatal signal 6 (SIGABRT) in tid 500 (app)\n"
+    assert parse_log(own + other).failure is None
+    mine = other.replace("(app)", "(benchmark_model), pid 77")
+    for text in (own + mine, own + other.replace("  500   500", "   77    77")):
+        failure = parse_log(text).failure
+        assert failure is not None
+        assert failure.failure_class == "crash"
+    kill = "01-02 03:04:05.700   600   600 I lmkd    : Kill 'benchmark_model' (77), uid 2000\n"
+    failure = parse_log(own + kill).failure
+    assert failure is not None
+    assert failure.failure_class == "oom"
+    assert parse_log(own + kill.replace("benchmark_model' (77)", "com.app' (9)")).failure is None
+
+
 def test_utf16_of_a_windows_redirection() -> None:
     assert parse_log(decode_log(LINE.encode("utf-16"))).nnapi.placement[0].op == "CONV_2D"
 
