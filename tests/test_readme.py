@@ -1,0 +1,101 @@
+"""The README's and the documents' commands are commands, and their programs run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = DOCUMENTS[0].read_text()
+
+
+def _commands(text: str) -> list[str]:
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    inline = re.findall(r"`(nas [^`]+)`", text)
+    known = [line for line in [*lines, *inline] if re.match(r"(nas [a-z]|make )", line)]
+    return sorted({line.split("#")[0].split(" > ")[0].split(" | ")[0].strip() for line in known})
+
+
+COMMANDS = sorted({(d.name, command) for d in DOCUMENTS for command in _commands(d.read_text())})
+
+
+def test_there_are_commands() -> None:
+    names = {command for document, command in COMMANDS if document == "README.md"}
+    assert {"make quickstart", "make test", "nas studies"} <= names
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS)
+def test_every_command_is_one(document: str, command: str) -> None:
+    program, *arguments = shlex.split(command)
+    if program == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert arguments[0] in targets
+        return
+    from nas.cli.app import app
+
+    found: Any = typer.main.get_command(app)
+    while hasattr(found, "commands"):
+        name = arguments.pop(0)
+        assert name in found.commands, f"{document}: there is no `nas {name}`"
+        found = found.commands[name]
+    if arguments:  # without, it is a mention of the command
+        found.make_context(name, arguments)  # raises on a wrong option or a missing argument
+
+
+def _program(marker: str) -> str:
+    return next(b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if marker in b)
+
+
+@pytest.mark.parametrize("precision", ["float", "int8-ptq"])
+def test_the_program_of_a_models_user_needs_litert_only(tmp_path: Path, precision: str) -> None:
+    from nas.convert import convert_untrained
+    from nas.schedule import Schedule
+    from search_spaces import UNet
+
+    graph = UNet("depth-to-space", "relu", (4, 8), 1, 3, True).graph()
+    schedule = Schedule(steps=1, identity_start=True)
+    model = tmp_path / "model.tflite"
+    model.write_bytes(convert_untrained(graph, 48, 64, precision, schedule))
+    photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    blocked = "import sys\nfor name in ('tensorflow', 'nas'): sys.modules[name] = None\n"
+    program = tmp_path / "restore.py"
+    program.write_text(blocked + _program("Interpreter"))
+    subprocess.run(
+        [sys.executable, str(program), "model.tflite", "photo.png"], cwd=tmp_path, check=True
+    )
+    restored = np.asarray(Image.open(tmp_path / "restored.png"))
+    assert restored.shape == photo.shape
+    difference = np.abs(restored.astype(float) - photo).mean()
+    assert difference < 40  # an untrained network near the identity, not noise or black
+
+
+def test_the_python_program_runs(tmp_path: Path) -> None:
+    shorter = 'trials=1, schedule=replace(STUDIES["quickstart"].schedule, steps=60)'
+    program = tmp_path / "program.py"
+    program.write_text(_program("STUDIES").replace("trials=3", shorter))
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"unet-\S+ .* \d+\.\d+ \d+\.\d+", done.stdout)
+
+
+def test_the_pictures_are_there() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
