@@ -7,7 +7,6 @@ the phone's own. Whatever goes wrong ends as a `PhoneError` with a class.
 
 from __future__ import annotations
 
-import math
 import shlex
 import statistics
 import sys
@@ -46,7 +45,7 @@ from nas.devices.hygiene import (
 from nas.devices.logs import LogReport, parse_log
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phoneinfo import PhoneInfo, read_info
-from nas.devices.phonelaunch import Block, Launch, PhoneOptions, first_ms, merged
+from nas.devices.phonelaunch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phonelock import Held, phone_lock
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.devices.reference import reference_model
@@ -388,21 +387,15 @@ class AdbDevice:
         prefix = f"taskset {session.mask}" if session.mask else ""
         result = self.adb.run(arguments, seconds, prefix)
         report = parse_log(result.output, result.exit_code)
+        failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
         latency = report.latency_ms
-        believable = latency is not None and math.isfinite(latency) and latency > 0
-        failure = report.failure
-        if failure is None and not believable:
-            failure = Failure("unparsable", f"a latency of {latency}")
-        if failure is None and (report.benchmark.init_ms is None or first_ms(report) is None):
-            failure = Failure("unparsable", "it tells no time of initialisation")
-        passing = WITH_LATENCY if tolerant else {"partially_delegated"}
-        if failure is not None and failure.failure_class not in passing:
-            evidence = Evidence(
-                self.serial, result.command, result.exit_code, result.stdout, result.stderr
-            )
-            raise phone_error(self._refined(failure, result), evidence)
-        assert latency is not None
-        return Launch(latency, report.count or 0, report)
+        if failure is None and latency is not None:
+            return Launch(latency, report.count or 0, report)
+        failure = failure or Failure("unparsable", "no latency")
+        evidence = Evidence(
+            self.serial, result.command, result.exit_code, result.stdout, result.stderr
+        )
+        raise phone_error(self._refined(failure, result), evidence)
 
     def _refined(self, failure: Failure, result: ShellResult) -> Failure:
         """The failure, or the one that the drivers' own words in the phone's log make of it."""

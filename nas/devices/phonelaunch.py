@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.devices.adb import ShellResult
 from nas.devices.benchmark_tool import DEFAULT_TOOL, Delegate, Method
+from nas.devices.failures import Failure
 from nas.devices.hygiene import Conditions, Limits
 from nas.devices.logs import LogReport, parse_log
 
@@ -87,6 +88,21 @@ class Block:
             found.append(f"launches differ by {self.spread:.0%}")
         calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
         return found + [f"afterwards {reason}" for reason in calm.complaints(self.after)]
+
+
+def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:
+    """Why a launch's numbers may not be used; None where they may. `passing` failures don't matter.
+
+    A tool that was cut short may say of delegation what it likes: without numbers it has failed.
+    """
+    failure, latency = report.failure, report.latency_ms
+    if failure is not None and failure.failure_class not in passing:
+        return failure
+    if latency is None or not math.isfinite(latency) or latency <= 0:
+        return Failure("unparsable", f"it ended well, but with a latency of {latency}")
+    if report.benchmark.init_ms is None or first_ms(report) is None:
+        return Failure("unparsable", "it tells no time of initialisation")
+    return None
 
 
 def first_ms(report: LogReport) -> float | None:

@@ -130,7 +130,7 @@ class Builder:
 
     def write(self, outputs: list[int], path: Path) -> Path:
         """The file, whole or absent."""
-        import flatbuffers  # type: ignore[import-untyped]
+        import flatbuffers
 
         self._graph.outputs = outputs
         builder = flatbuffers.Builder(1 << 16)

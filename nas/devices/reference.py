@@ -33,7 +33,7 @@ def reference_model() -> Path:
 
 
 def _flatbuffer() -> bytes:
-    import flatbuffers  # type: ignore[import-untyped]
+    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model: Any = schema.ModelT()

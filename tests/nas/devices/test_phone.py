@@ -22,8 +22,10 @@ from nas.devices.failures import (
     PhoneTransientError,
 )
 from nas.devices.hygiene import Limits
+from nas.devices.logs import parse_log
 from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.phone import failed
+from nas.devices.phonelaunch import doubt
 from nas.devices.phonelock import phone_lock
 from nas.devices.placement import is_cpu
 from nas.devices.probegraphs import write_probe
@@ -539,6 +541,19 @@ def test_under_random_faults_every_call_ends_as_a_result_or_a_typed_failure(
     assert clean(phone)
     with phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 1.0):
         pass
+
+
+def test_delegation_without_numbers_is_no_measurement() -> None:
+    words = "Explicitly applied NNAPI delegate, and the model graph will be partially executed by "
+    words += "the delegate w/ 1 delegate kernels.\nInitialized session in 5ms.\n"
+    passing = frozenset({"partially_delegated"})
+    for numbers in ("", "count=0\ncount=0\n", "count=1 curr=5\ncount=2 curr=0(all same)\n"):
+        found = doubt(parse_log(words + numbers, 0), passing)
+        assert found is not None
+        assert found.failure_class == "unparsable"
+    good = words + "count=1 curr=5\ncount=2 curr=7(all same)\n"
+    assert doubt(parse_log(good, 0), passing) is None
+    assert doubt(parse_log(good, 0), frozenset()) is not None
 
 
 def test_profiles_survive_json() -> None:
