@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from evaluators.stand_in import runnable
 from nas.data import Pair
 from nas.errors import TrainingError
 from nas.evaluation import Needs, Subject
@@ -85,10 +86,12 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
 
     Raises ValueError where there are no pictures.
     """
-    artifact = Artifact(path, threads=threads)
-    rows, fittings = [], set()
+    artifact: Artifact | None = None
+    rows, fittings, note = [], set(), ""
     for pair in pairs:
         with working():
+            if artifact is None:
+                artifact, note = runnable(path, pair.blurred, threads)
             restored, fitting = restore_any_size(artifact, pair.blurred)
             rows.append(
                 (
@@ -110,5 +113,5 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
         float(changes.max()),
         float(outputs.max()),
         len(rows),
-        " / ".join(sorted(fittings)),
+        " / ".join(sorted(fittings)) + note,
     )

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from nas.canonical import content_key
-from nas.errors import unknown
+from nas.errors import ConfigError, unknown
 from nas.graph import Graph
 
 if TYPE_CHECKING:
     import optuna
 
-Precision = Literal["float", "int8-ptq"]
+Precision = Literal["float", "int8-ptq", "int8-qat", "int16-ptq"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MOST_PRUNED = 0.7
 
 
 class Architecture(Protocol):
@@ -63,17 +64,27 @@ class ArchitectureSpace(Space[Value], Protocol[Value]):
 
 @dataclass(frozen=True)
 class Compression:
-    """How an architecture's trained network is made smaller: for now, its precision."""
+    """How an architecture's trained network is made smaller.
+
+    `pruned_share` is the share of its MACs that pruning takes away, 0 to `MOST_PRUNED`; then it is
+    quantized to `precision`. Raises ConfigError on a value out of range.
+    """
 
     precision: Precision = "float"
+    pruned_share: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.pruned_share <= MOST_PRUNED:
+            raise ConfigError(
+                f"pruned_share={self.pruned_share}: expected a share of the MACs from 0 to "
+                f"{MOST_PRUNED}"
+            )
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
 
     def to_dict(self) -> dict[str, Any]:
         """The value as JSON types."""
-        return {"precision": self.precision}
+        return {"pruned_share": self.pruned_share, "precision": self.precision}
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,10 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """A short name for people, e.g. "unet-resizebilinear-relu 8-16-24 int8-ptq"."""
-        return f"{self.architecture.label} {self.compression.precision}"
+        """A short name for people, e.g. "unet-resizebilinear-relu 8-16-24 p30% int8-ptq"."""
+        share = self.compression.pruned_share
+        pruned = f" p{100 * share:g}%" if share else ""
+        return f"{self.architecture.label}{pruned} {self.compression.precision}"
 
     @property
     def key(self) -> str:

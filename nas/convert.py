@@ -12,7 +12,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,35 @@ from nas.graph import (
     ResizeBilinear,
     TransposeConv,
 )
+from nas.model import build_model
+from nas.quantize import fake_quantized, int16_form, pin_input
 from nas.quiethost import working
 from nas.quietlogs import quiet_native_logs
 from nas.runtime import Artifact, Float32, one_line
 from nas.schedule import Schedule
+from nas.tflite_edit import at_size
 
 # How near to its Keras model an artifact's output has to be, as PSNR with 1 as the peak. In float32
 # two kernels differ in the last bits only: 120 dB and more. In int8 healthy trained networks reach
 # 39 dB and more; those that quantization broke without an error message were at 14.
-MINIMUM_DB: dict[Precision, float] = {"float": 80.0, "int8-ptq": 30.0}
+# Quantization-aware training makes a model that computes as the file does; int16 loses by its 8-bit
+# weights alone.
+MINIMUM_DB: dict[Precision, float] = {
+    "float": 80.0,
+    "int8-ptq": 30.0,
+    "int8-qat": 34.0,
+    "int16-ptq": 36.0,
+}
 # An untrained network's values have no reason to lie near 0..1: only nonsense is turned away.
-UNTRAINED_MINIMUM_DB: dict[Precision, float] = {"float": 80.0, "int8-ptq": 15.0}
+UNTRAINED_MINIMUM_DB: dict[Precision, float] = {
+    "float": 80.0,
+    "int8-ptq": 15.0,
+    "int8-qat": 15.0,
+    "int16-ptq": 15.0,
+}
 
+QAT_STEPS, QAT_RATE, QAT_FRAMES = 0.25, 0.1, 8  # shares of the float schedule; patches for ranges
+CROP_SIDE = 128  # of what int16 files are run on, whose real size takes too long
 CALIBRATION_PIXELS = 2**17  # pixels of training patches that set the ranges of int8 activations
 
 _OPERATION: dict[type[Layer], str] = {
@@ -60,7 +77,13 @@ _OPERATION: dict[type[Layer], str] = {
     Concat: "CONCATENATION",
     Add: "ADD",
 }
+# What stands in an int16 file for operations that int16 has not: see `nas.quantize.int16_form`.
+_INT16_OPERATIONS: dict[type[Layer], tuple[str, ...]] = {
+    PReLU: ("MUL", "RELU", "MUL", "ADD"),
+    DepthToSpace: ("RESHAPE", "TRANSPOSE", "RESHAPE"),
+}
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
+_CALIBRATED: tuple[Precision, ...] = ("int8-ptq", "int16-ptq")
 # The converter gives a tensor that was 0 in all of the calibration a range of 2e-6 (scale 8e-9).
 _DEAD_SCALE = 1e-7
 # XNNPACK refuses a convolution whose output is that many times finer than its products.
@@ -87,19 +110,23 @@ def convert(
 ) -> bytes:
     """A `.tflite` of `model` for pictures of exactly height x width; equal inputs, equal bytes.
 
-    "int8-ptq" sets the ranges of the activations by `calibration`: arrays (1, height, width, 3) of
-    values from 0 to 1, a few of which do (a large network takes seconds for a large one). The range
-    of the input is always 0..1: then its int8 values are exactly a picture's bytes less 128.
+    "int8-ptq" and "int16-ptq" set the ranges of the activations by `calibration`: arrays (1,
+    height, width, 3) of values from 0 to 1, a few of which do (a large network takes seconds for a
+    large one). The range of the input is always 0..1: then its int8 values are exactly a picture's
+    bytes less 128. "int8-qat" needs a model that carries its ranges: `nas.quantize.fake_quantized`.
 
     Raises DataError where the calibration is empty, constant or malformed; ConversionError, naming
     the operation where the converter tells it.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
-    frames = _spanning(_checked(calibration, height, width)) if precision != "float" else []
+    calibrated = precision in _CALIBRATED
+    frames = _spanning(_checked(calibration, height, width)) if calibrated else []
     spec = tf.TensorSpec([1, height, width, 3], tf.float32, name="input")
     try:
         with quiet_native_logs(), warnings.catch_warnings():
+            if precision == "int16-ptq":
+                model = int16_form(model, height, width)
             warnings.filterwarnings("ignore", "Statistics for quantized inputs", UserWarning)
             # Not model(x): that would name tensors after the model ("model_3"), which counts up.
             function = tf.function(lambda x: model.call(x, training=False), autograph=False)
@@ -118,11 +145,18 @@ def _converter(function: Any, precision: Precision, frames: Sequence[Float32]) -
     # Without the model as a second argument the converter freezes the function's variables instead
     # of writing a SavedModel first: the same operations and weights in 0.2 s instead of 3 s.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-    if precision == "int8-ptq":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
+    if precision == "float":
+        return converter
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    kind = tf.int16 if precision == "int16-ptq" else tf.int8
+    converter.inference_input_type = converter.inference_output_type = kind
+    if precision in _CALIBRATED:
+        sets = tf.lite.OpsSet
+        int16 = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        # This set alone: with another one beside it what int16 has not stays in float32, silently.
+        converter.target_spec.supported_ops = [
+            int16 if precision == "int16-ptq" else sets.TFLITE_BUILTINS_INT8
+        ]
         converter.representative_dataset = lambda: ([frame] for frame in frames)
     return converter
 
@@ -148,7 +182,9 @@ def _checked(calibration: Iterable[Float32], height: int, width: int) -> list[Fl
             )
         frames.append(frame.astype(np.float32))
     if not frames:
-        raise DataError("int8 needs calibration pictures, but none came; give a few training ones")
+        raise DataError(
+            "integers need calibration pictures, but none came; give a few training ones"
+        )
     if max(float(frame.max()) for frame in frames) == min(float(frame.min()) for frame in frames):
         raise DataError(
             f"all {len(frames)} calibration pictures are one constant value; give real ones"
@@ -188,13 +224,18 @@ def verify(
         raise unknown("precision", precision, PRECISIONS)
     height, width = sample.shape[:2]
     file = tflite.parse(content, "the converted file")
-    (_check_float if precision == "float" else _check_int8)(file)
+    if precision == "float":
+        _check_float(file)
+    else:
+        _check_integers(file, precision)
     _check_structure(file, graph, precision, height, width)
     expected = graph.macs(height, width).conv
     if file.conv_macs != expected:
         raise ConversionError(
             f"the file's convolutions have {file.conv_macs} MACs, the architecture's {expected:.0f}"
         )
+    if precision == "int16-ptq":  # a minute and a half for a large picture
+        content, sample = _on_a_crop(content, graph, sample)
     agreement = _agreement_db(Artifact(content).run(sample), _output(model, sample))
     minimum = MINIMUM_DB[precision] if minimum_db is None else minimum_db
     if agreement is not None and agreement < minimum:
@@ -211,9 +252,7 @@ def _check_structure(
     file: tflite.TfliteFile, graph: Graph, precision: Precision, height: int, width: int
 ) -> None:
     """The graph's operations, none of another kind, between pictures of the right shape."""
-    expected = Counter(
-        _OPERATION[type(layer)] for layer in graph.layers if type(layer) in _OPERATION
-    )
+    expected = Counter(name for layer in graph.layers for name in _operations(layer, precision))
     found = file.operation_counts
     if precision != "float":
         del found["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
@@ -235,6 +274,20 @@ def _check_structure(
             )
 
 
+def _operations(layer: Layer, precision: Precision) -> tuple[str, ...]:
+    if precision == "int16-ptq" and type(layer) in _INT16_OPERATIONS:
+        return _INT16_OPERATIONS[type(layer)]
+    return (_OPERATION[type(layer)],) if type(layer) in _OPERATION else ()
+
+
+def _on_a_crop(content: bytes, graph: Graph, sample: Float32) -> tuple[bytes, Float32]:
+    """The file at a smaller size, with the picture's upper left corner, where it is larger."""
+    height, width = (
+        min(side, -(-CROP_SIDE // graph.reduction) * graph.reduction) for side in sample.shape[:2]
+    )
+    return at_size(content, height, width), sample[:height, :width]
+
+
 def _check_float(file: tflite.TfliteFile) -> None:
     for operation in file.operations:
         for tensor in operation.tensors:
@@ -246,31 +299,37 @@ def _check_float(file: tflite.TfliteFile) -> None:
                 )
 
 
-def _check_int8(file: tflite.TfliteFile) -> None:
+def _check_integers(file: tflite.TfliteFile, precision: Precision) -> None:
+    kind = precision.split("-")[0]
     for what, tensors in (("input", file.inputs), ("output", file.outputs)):
-        if tensors[0].dtype != "int8":
-            raise ConversionError(f"expected an int8 {what}, but it is {tensors[0].dtype}")
+        if tensors[0].dtype != kind:
+            raise ConversionError(f"expected an {kind} {what}, but it is {tensors[0].dtype}")
     if islands := file.float_islands:
         raise ConversionError(
-            f"{islands[0]} works in floating point, where int8 was promised "
+            f"{islands[0]} works in floating point, where {kind} was promised "
             f"({len(islands)} of {len(file.operations)} operations do)"
         )
+    constants = ("int8", "int32") if kind == "int8" else ("int8", "int16", "int32", "int64")
     for operation in file.operations:
         for tensor in operation.tensors:
-            if tensor.dtype not in ("int8", "int32"):  # int32: biases and sizes
-                raise ConversionError(f"{operation}: {tensor.name!r} is {tensor.dtype}, not int8")
-        _check_weights(operation)
+            # int32, with int16 int64: biases and sizes; int8: weights
+            if tensor.dtype != kind and not (tensor.constant and tensor.dtype in constants):
+                raise ConversionError(f"{operation}: {tensor.name!r} is {tensor.dtype}, not {kind}")
+        _check_weights(operation, precision)
         _check_alive(operation)
 
 
-def _check_weights(operation: tflite.Operation) -> None:
+def _check_weights(operation: tflite.Operation, precision: Precision) -> None:
     weights = operation.weights
     if operation.name not in _CONVOLUTIONS or weights is None:
         return
     channels, scales = weights.shape[0], weights.quantization and weights.quantization.scales
-    if weights.dtype != "int8" or not scales or len(scales) != channels:
+    # The library trains transposed convolutions with one scale a tensor.
+    single = precision == "int8-qat" and operation.name == "TRANSPOSE_CONV"
+    if weights.dtype != "int8" or not scales or len(scales) != (1 if single else channels):
+        wanted = "one scale" if single else f"a scale for each of {channels} channels"
         raise ConversionError(
-            f"{operation}: expected int8 weights with a scale for each of {channels} channels, "
+            f"{operation}: expected int8 weights with {wanted}, "
             f"found {weights.dtype} with {len(scales or ())}"
         )
 
@@ -286,12 +345,13 @@ def _check_alive(operation: tflite.Operation) -> None:
     if output.quantization is None:
         return
     scale = output.quantization.scales[0]
-    dead = scale < _DEAD_SCALE
+    steps = 2**16 if output.dtype == "int16" else 2**8
+    dead = scale * steps < _DEAD_SCALE * 2**8
     if operation.name in _CONVOLUTIONS and operation.weights and operation.weights.quantization:
         data = operation.inputs[2 if operation.name == "TRANSPOSE_CONV" else 0]
         if data is not None and data.quantization is not None:
             finest = max(operation.weights.quantization.scales) * data.quantization.scales[0]
-            dead |= finest >= _REQUANTIZATION_LIMIT * scale
+            dead |= output.dtype == "int8" and finest >= _REQUANTIZATION_LIMIT * scale
     if dead:
         raise TrainingError(
             f"the training died: the layer {re.split('[;/]', output.name)[0]!r} stays within "
@@ -322,14 +382,60 @@ def convert_trained(
 ) -> bytes:
     """The verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
-    It is compared with its model on other patches than those that set its ranges. Not to be called
-    inside `nas.quiethost.working`, which it takes itself. Raises as `convert` and `verify`.
+    It is compared with its model on other patches than those that set its ranges. For "int8-qat"
+    the weights are those of `train_quantized`. Not to be called inside `nas.quiethost.working`,
+    which it takes itself. Raises as `convert` and `verify`.
     """
     from nas.train import trained
 
+    def model() -> keras.Model:
+        if precision != "int8-qat":
+            return trained(graph, weights)
+        blank = np.zeros((1, graph.reduction, graph.reduction, 3), np.float32)
+        network = fake_quantized(build_model(graph), [blank])
+        network.load_weights(weights)
+        pin_input(network)
+        return network
+
     count = max(1, round(CALIBRATION_PIXELS / (height * width)))
     frames = [mosaic(pack, height, width, index) for index in range(count + 1)]
-    return _verified(lambda: trained(graph, weights), graph, precision, frames, MINIMUM_DB)
+    return _verified(model, graph, precision, frames, MINIMUM_DB)
+
+
+def train_quantized(
+    graph: Graph,
+    weights: Path,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int, float], None],
+) -> Path:
+    """Quantization-aware training from finished float weights; returns the file of its weights.
+
+    `schedule` is that of the float training, of which this takes `QAT_STEPS` steps at `QAT_RATE` of
+    its learning rate. Resumable, and never done twice, like `nas.train.train`; raises as that.
+    """
+    from nas.train import train_model, trained
+
+    steps = max(1, round(schedule.steps * QAT_STEPS))
+    side = min(pack.side, schedule.patch) // graph.reduction * graph.reduction
+    frames = [mosaic(pack, side, side, index) for index in range(QAT_FRAMES)]
+    return train_model(
+        lambda: fake_quantized(trained(graph, weights), frames),
+        pack,
+        replace(
+            schedule,
+            steps=steps,
+            learning_rate=schedule.learning_rate * QAT_RATE,
+            warmup_steps=steps // 10,
+            decay="cosine",
+            identity_start=False,
+        ),
+        seed,
+        folder,
+        progress,
+    )
 
 
 def convert_untrained(
@@ -345,7 +451,7 @@ def convert_untrained(
     def model() -> keras.Model:
         network = untrained(graph, schedule, seed=0)
         fill_biases(network)
-        return network
+        return fake_quantized(network, [noise]) if precision == "int8-qat" else network
 
     noise = np.random.default_rng(0).random((1, height, width, 3), dtype=np.float32)
     return _verified(model, graph, precision, [noise, noise], UNTRAINED_MINIMUM_DB)

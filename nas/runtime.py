@@ -21,9 +21,10 @@ Float32 = npt.NDArray[np.float32]
 class Artifact:
     """One loaded artifact with a picture (height, width, 3) as input and as output.
 
-    Values from 0 to 1 are float32, or int8 with the scale and zero point that the file tells. One
-    instance serves one thread, and any number of pictures of its size. Raises ConversionError, with
-    the runtime's reason, where the runtime refuses the file or it is no such artifact.
+    Values from 0 to 1 are float32, or int8 or int16 with the scale and zero point that the file
+    tells. One instance serves one thread, and any number of pictures of its size. Raises
+    ConversionError, with the runtime's reason, where the runtime refuses the file or it is no such
+    artifact.
     """
 
     def __init__(self, artifact: Path | bytes, threads: int = 1) -> None:
@@ -87,9 +88,11 @@ class Artifact:
             raise ConversionError(
                 f"{self._name}: expected one {what} of shape (1, height, width, 3), found {shapes}"
             )
-        if details[0]["dtype"] not in (np.float32, np.int8):
+        if details[0]["dtype"] not in (np.float32, np.int8, np.int16):
             found = np.dtype(details[0]["dtype"]).name
-            raise ConversionError(f"{self._name}: its {what} is {found}, not float32 or int8")
+            raise ConversionError(
+                f"{self._name}: its {what} is {found}, not float32, int8 or int16"
+            )
         return details[0]
 
 

@@ -13,7 +13,7 @@ from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS, Activation, UNet, Upsam
 
 SIDE = 32
 SIX = tuple(product(UPSAMPLINGS, ACTIVATIONS))
-TWELVE = tuple(product(UPSAMPLINGS, ACTIVATIONS, PRECISIONS))
+EVERY = tuple(product(UPSAMPLINGS, ACTIVATIONS, PRECISIONS))
 
 
 def network(upsampling: Upsampling, activation: Activation, residual: bool = True) -> UNet:
@@ -42,4 +42,15 @@ def artifact(architecture: UNet, precision: Precision, seed: int = 0, side: int 
     from nas.convert import convert
 
     frames = [picture(side, side, number)[None] for number in range(2)]
-    return convert(keras_model(architecture, seed), side, side, precision, frames)
+    return convert(model_of(architecture, precision, seed), side, side, precision, frames)
+
+
+@cache
+def model_of(architecture: UNet, precision: Precision, seed: int = 0) -> Any:
+    """What a file of this precision is made from, and compared with."""
+    from nas.quantize import fake_quantized
+
+    model = keras_model(architecture, seed)
+    if precision != "int8-qat":
+        return model
+    return fake_quantized(model, [picture(seed=number)[None] for number in range(2)])

@@ -11,24 +11,26 @@ import pytest
 
 from nas import convert as module
 from nas import tflite
+from nas.candidate import PRECISIONS
 from nas.convert import MINIMUM_DB, convert, convert_untrained, mosaic, verify
 from nas.errors import ConfigError, ConversionError, DataError, TrainingError
 from nas.metrics import psnr_db, to_uint8
 from nas.model import build_model
+from nas.quantize import fake_quantized
 from nas.runtime import Artifact
 from nas.schedule import Schedule
-from tests.nas.artifacts import SIDE, SIX, TWELVE, artifact, keras_model, network, picture
+from tests.nas.artifacts import EVERY, SIDE, artifact, keras_model, model_of, network, picture
 
 CONV = network("resize-bilinear", "relu")
 SAMPLE = picture(seed=7)
 
 
 def gate(content, architecture=CONV, precision="float", model=None, **how):
-    model = keras_model(architecture) if model is None else model
+    model = model_of(architecture, precision) if model is None else model
     return verify(content, architecture.graph(), model, precision, SAMPLE, **how)
 
 
-@pytest.mark.parametrize(("upsampling", "activation", "precision"), TWELVE)
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_every_network_passes_the_gate(upsampling, activation, precision):
     architecture = network(upsampling, activation)
     found = gate(artifact(architecture, precision), architecture, precision)
@@ -42,14 +44,14 @@ def test_every_network_passes_the_gate(upsampling, activation, precision):
         assert found.agreement_db < 80
 
 
-@pytest.mark.parametrize(("upsampling", "activation", "precision"), TWELVE)
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_pictures_through_an_artifact(upsampling, activation, precision):
     architecture = network(upsampling, activation)
     loaded = Artifact(artifact(architecture, precision), threads=1)
     assert (loaded.height, loaded.width) == (SIDE, SIDE)
     for seed in (7, 8):  # one interpreter, many pictures
         image = to_uint8(picture(seed=seed))
-        output = keras_model(architecture)(picture(seed=seed)[None]).numpy()[0]
+        output = model_of(architecture, precision)(picture(seed=seed)[None]).numpy()[0]
         restored = loaded.restore(image)
         assert restored.dtype == np.uint8
         assert restored.shape == image.shape
@@ -57,13 +59,14 @@ def test_pictures_through_an_artifact(upsampling, activation, precision):
         assert np.array_equal(restored, loaded.restore(image))
 
 
-@pytest.mark.parametrize(("upsampling", "activation"), SIX)
-@pytest.mark.parametrize("precision", ["float", "int8-ptq"])
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_equal_inputs_give_equal_bytes(upsampling, activation, precision):
     architecture = network(upsampling, activation)
     again = build_model(architecture.graph(), seed=0)  # another model of the same weights
     again.set_weights(keras_model(architecture).get_weights())
     frames = [picture(SIDE, SIDE, number)[None] for number in range(2)]
+    if precision == "int8-qat":
+        again = fake_quantized(again, frames)
     assert convert(again, SIDE, SIDE, precision, frames) == artifact(architecture, precision)
 
 
@@ -72,7 +75,8 @@ def test_another_process_gives_equal_bytes_quietly():
         "from nas.quietlogs import prepare_tensorflow; prepare_tensorflow(1)\n"
         "from tests.nas.artifacts import artifact, network; from nas.runtime import Artifact\n"
         "import hashlib\n"
-        "for precision in ('float', 'int8-ptq'):\n"
+        "from nas.candidate import PRECISIONS\n"
+        "for precision in PRECISIONS:\n"
         "    content = artifact(network('transpose-conv', 'prelu'), precision)\n"
         "    Artifact(content)\n"
         "    print(hashlib.sha256(content).hexdigest())"
@@ -81,7 +85,7 @@ def test_another_process_gives_equal_bytes_quietly():
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
-    ours = [artifact(network("transpose-conv", "prelu"), p) for p in ("float", "int8-ptq")]
+    ours = [artifact(network("transpose-conv", "prelu"), p) for p in PRECISIONS]
     assert ran.stdout.split() == [hashlib.sha256(content).hexdigest() for content in ours]
     assert ran.stderr == ""
 
@@ -108,7 +112,7 @@ def test_sizes_other_than_square():
 @pytest.mark.parametrize(
     ("frames", "reason"),
     [
-        ([], "int8 needs calibration pictures, but none came"),
+        ([], "integers need calibration pictures, but none came"),
         ([np.full((1, SIDE, SIDE, 3), 0.5, np.float32)] * 3, "all 3 calibration pictures are one"),
         ([picture(16, 16)[None]], r"picture 0: expected an array of shape \(1, 32, 32, 3\), but"),
         ([picture()[None], picture()[None] * 255], "picture 1: expected values from 0 to 1, but 0"),
@@ -129,7 +133,7 @@ def test_float_needs_no_calibration_and_takes_none():
 
 
 def test_an_unknown_precision():
-    with pytest.raises(ConfigError, match=r"unknown precision 'int8'\. Did you mean 'int8-ptq'"):
+    with pytest.raises(ConfigError, match=r"unknown precision 'int8'\. Did you mean 'int8-"):
         convert(keras_model(CONV), SIDE, SIDE, "int8")
     with pytest.raises(ConfigError, match="unknown precision 'int8'"):
         gate(artifact(CONV, "float"), precision="int8")
@@ -321,8 +325,7 @@ def test_weights_that_are_not_finite():
         gate(convert(model, SIDE, SIDE, "float"), model=model)
 
 
-@pytest.mark.parametrize("precision", ["float", "int8-ptq"])
-@pytest.mark.parametrize(("upsampling", "activation"), SIX)
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_untrained_files_have_the_structure_of_trained_ones(upsampling, activation, precision):
     architecture = network(upsampling, activation)
     schedule = Schedule(steps=1, identity_start=True)

@@ -6,7 +6,7 @@ import pytest
 from nas import tflite
 from nas.errors import ConfigError
 from search_spaces.unet import PAPER, UNet
-from tests.nas.artifacts import SIDE, SIX, TWELVE, artifact, network
+from tests.nas.artifacts import EVERY, SIDE, SIX, artifact, network
 
 CONV = network("resize-bilinear", "relu")
 
@@ -15,14 +15,14 @@ def parsed(architecture: UNet, precision: str, **how: int) -> tflite.TfliteFile:
     return tflite.parse(artifact(architecture, precision, **how), "x")
 
 
-@pytest.mark.parametrize(("upsampling", "activation", "precision"), TWELVE)
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_macs_are_the_graphs_exactly(upsampling, activation, precision):
     architecture = network(upsampling, activation)
     file = parsed(architecture, precision)
     assert file.conv_macs == architecture.graph().macs(SIDE, SIDE).conv > 0
 
 
-@pytest.mark.parametrize(("upsampling", "activation", "precision"), TWELVE)
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
 def test_shapes_are_those_that_the_interpreter_reports(upsampling, activation, precision):
     from ai_edge_litert.interpreter import Interpreter
 

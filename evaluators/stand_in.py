@@ -1,0 +1,48 @@
+"""What scores an int16 file whose pictures are large: its float32 form, shown to agree with it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from nas import tflite
+from nas.metrics import UInt8Image
+from nas.runtime import Artifact
+from nas.tflite_edit import at_size, in_float
+
+INT16_MACS = 2e9  # of one picture: larger int16 files take more than a second or so for one
+CROP_SIDE = 128
+AGREEMENT_DB = 60.0  # of an int16 file with what stands in for it: some 0.01 dB at 30 dB of PSNR
+
+
+def runnable(path: Path, picture: UInt8Image, threads: int = 1) -> tuple[Artifact, str]:
+    """What to score a file with, and what has to be said about it where it is not the file itself.
+
+    A large int16 file is slow beyond use (a second for 2.4 GMAC). Its float32 form stands in: the
+    same operations on the file's own 8-bit weights, which are where int16 loses its quality. Both
+    are compared on a crop of `picture` first; where they differ, the file itself is run.
+    """
+    file = tflite.read(path)
+    if file.inputs[0].dtype != "int16" or file.conv_macs <= INT16_MACS:
+        return Artifact(path, threads=threads), ""
+    content = path.read_bytes()
+    form = in_float(content)
+    height, width = file.inputs[0].shape[1:3]
+    height, width = min(CROP_SIDE, height), min(CROP_SIDE, width)
+    crop = picture[:height, :width]
+    below, right = height - crop.shape[0], width - crop.shape[1]
+    crop = np.pad(crop, ((0, below), (0, right), (0, 0)), mode="symmetric")
+    values = crop.astype(np.float32) / np.float32(255)
+    theirs = Artifact(at_size(content, height, width)).run(values)
+    ours = Artifact(at_size(form, height, width)).run(values)
+    error = float(np.mean(np.square(ours.astype(np.float64) - theirs)))
+    agreement = -10 * math.log10(max(error, 1e-12))
+    if agreement < AGREEMENT_DB:
+        return Artifact(path, threads=threads), ""
+    return (
+        Artifact(form, threads=threads),
+        f", by the file's float32 form ({agreement:.0f} dB from int16 on a crop of "
+        f"{width}x{height})",
+    )

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from nas import tflite
+from nas.errors import ConversionError
+from nas.runtime import Artifact
+from nas.tflite_edit import at_size, in_float
+from tests.nas.artifacts import EVERY, SIX, artifact, model_of, network, picture
+
+
+def db(one, other):
+    return -10 * np.log10(np.square(one.astype(float) - other).mean())
+
+
+@pytest.mark.parametrize(("upsampling", "activation", "precision"), EVERY)
+def test_another_size_is_the_same_network(upsampling, activation, precision):
+    architecture = network(upsampling, activation)
+    content = at_size(artifact(architecture, precision), 16, 24)
+    file = tflite.parse(content, "x")
+    assert file.conv_macs == architecture.graph().macs(16, 24).conv
+    sample = picture(16, 24, seed=3)
+    output = model_of(architecture, precision)(sample[None]).numpy()[0]
+    assert db(Artifact(content).run(sample), output) > (80 if precision == "float" else 30)
+    scales = [tensor.quantization for op in file.operations for tensor in op.tensors]
+    whole = tflite.parse(artifact(architecture, precision), "x")
+    assert scales == [tensor.quantization for op in whole.operations for tensor in op.tensors]
+
+
+@pytest.mark.parametrize(("upsampling", "activation"), SIX)
+def test_there_and_back_is_the_same_file(upsampling, activation):
+    content = artifact(network(upsampling, activation), "int16-ptq")
+    back = at_size(at_size(content, 64, 16), 32, 32)
+    key = tflite.parse(content, "x").structure_key
+    assert tflite.parse(back, "x").structure_key == key
+    sample = picture(seed=4)
+    assert np.array_equal(Artifact(back).run(sample), Artifact(content).run(sample))
+
+
+@pytest.mark.parametrize(("upsampling", "activation"), SIX)
+def test_the_float_form_agrees_with_int16(upsampling, activation):
+    content = artifact(network(upsampling, activation), "int16-ptq")
+    form = in_float(content)
+    assert {t.dtype for op in tflite.parse(form, "x").operations for t in op.tensors} <= {
+        "float32",
+        "int32",
+    }
+    seen = picture(seed=0)  # of the calibration: nothing is clipped
+    assert db(Artifact(form).run(seen), Artifact(content).run(seen)) > 75
+
+
+def test_a_size_that_does_not_come_out():
+    with pytest.raises(ConversionError, match="no whole size in a picture of 24x17 instead of 32x"):
+        at_size(artifact(network("resize-bilinear", "relu"), "int16-ptq"), 17, 24)
