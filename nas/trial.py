@@ -10,19 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nas.candidate import Candidate
+from nas.candidate import Architecture, Candidate, Compression
+from nas.compress import Workshop, compressed, expected_architecture, float_training
 from nas.data import Dataset
 from nas.errors import DeviceStableError, NasError, RunError
 from nas.evaluation import Needs, Subject
 from nas.files import write_atomically
 from nas.metrics import Metric
+from nas.prune import Pruning
 from nas.results import Failure, TrialResult
 from nas.store import RunFolder
 from nas.study import Study
+
+if TYPE_CHECKING:
+    from nas.finetune import Trained
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class _Findings:
     artifact: str | None = None
     weights: str | None = None
     structure: str | None = None
+    network: dict[str, Any] | None = None
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -107,7 +113,7 @@ def run_trial(task: TrialTask, report: Report) -> TrialResult:
         weights=findings.weights,
         baseline=task.baseline,
         timings_s=findings.timings_s,
-        conditions=_conditions(task),
+        conditions=_conditions(task, findings),
     )
     task.run.write_result(result)
     return result
@@ -116,27 +122,42 @@ def run_trial(task: TrialTask, report: Report) -> TrialResult:
 def _evaluate(task: TrialTask, findings: _Findings, report: Report) -> bool:
     """Fill `findings`, stage by stage; False as soon as a constraint is violated."""
     report(TrialProgress(task.number, "cost"))
-    if not _stage(task, findings, "architecture", None):
+    share = task.candidate.compression.pruned_share
+    network = expected_architecture(task.candidate.architecture, share)
+    if not _stage(task, findings, "architecture", network, None):
         return False
     report(TrialProgress(task.number, "screening"))
-    screened = _convert_untrained(task, findings)
-    if not _stage(task, findings, "structure", screened):
+    screened = _convert_untrained(task, findings, network)
+    if not _stage(task, findings, "structure", network, screened):
         return False
-    weights = _train(task, findings, report)
+    made = _train(task, findings, report)
+    if made.architecture != network and not _stage(
+        task, findings, "architecture", made.architecture, None
+    ):
+        return False
     report(TrialProgress(task.number, "converting"))
-    artifact = _convert_trained(task, findings, weights)
+    artifact = _convert_trained(task, findings, made)
     if _structure(artifact) != findings.structure and not _stage(
-        task, findings, "structure", artifact
+        task, findings, "structure", made.architecture, artifact
     ):
         return False
     report(TrialProgress(task.number, "scoring"))
-    return _stage(task, findings, "weights", artifact)
+    return _stage(task, findings, "weights", made.architecture, artifact)
 
 
-def _stage(task: TrialTask, findings: _Findings, needs: Needs, artifact: Path | None) -> bool:
-    """Run the evaluators of one stage; False where a bound is broken."""
+def _stage(
+    task: TrialTask,
+    findings: _Findings,
+    needs: Needs,
+    network: Architecture,
+    artifact: Path | None,
+) -> bool:
+    """Run the evaluators of one stage; False where a bound is broken.
+
+    `network` is the candidate's as pruned, or as it is expected to be before.
+    """
     subject = Subject(
-        task.candidate,
+        replace(task.candidate, architecture=network),
         task.study.size,
         artifact,
         task.dataset,
@@ -154,7 +175,7 @@ def _stage(task: TrialTask, findings: _Findings, needs: Needs, artifact: Path | 
     return all(violation <= 0 for violation in findings.violations.values())
 
 
-def _convert_untrained(task: TrialTask, findings: _Findings) -> Path:
+def _convert_untrained(task: TrialTask, findings: _Findings, network: Architecture) -> Path:
     """The candidate's structure as a file: its latency and placement don't depend on weights."""
     from nas.convert import convert_untrained
     from nas.tflite import structure_key
@@ -162,9 +183,7 @@ def _convert_untrained(task: TrialTask, findings: _Findings) -> Path:
     width, height = task.study.size
     precision = task.candidate.compression.precision
     with findings.timed("convert"):
-        content = convert_untrained(
-            task.candidate.architecture.graph(), height, width, precision, task.study.schedule
-        )
+        content = convert_untrained(network.graph(), height, width, precision, task.study.schedule)
         path = task.run.trial(task.number) / "untrained.tflite"
         write_atomically(path, lambda file: file.write(content))
         findings.structure = structure_key(path)
@@ -177,33 +196,37 @@ def _structure(artifact: Path) -> str:
     return structure_key(artifact)
 
 
-def _train(task: TrialTask, findings: _Findings, report: Report) -> Path:
-    from nas.train import train, training_key
+def _train(task: TrialTask, findings: _Findings, report: Report) -> Trained:
+    """Train in float32, prune, train the ranges of integers: each from what was there before."""
+
+    def progress(stage: str, done: int, total: int, loss: float) -> None:
+        report(TrialProgress(task.number, stage, done, total, f"L1 {loss:.4f}"))
 
     study = task.study
-    key = training_key(task.candidate.architecture, task.data_identity, study.schedule, study.seed)
-    folder = task.run.path / "weights" / key
-    findings.weights = str((folder / "final.weights.h5").relative_to(task.run.path))
-
-    def progress(step: int, steps: int, loss: float) -> None:
-        report(TrialProgress(task.number, "training", step, steps, f"L1 {loss:.4f}"))
-
+    pack = task.dataset.prepare(study.schedule.patch)
+    folder = task.run.path / "weights"
+    workshop = Workshop(pack, study.schedule, study.seed, folder, progress)
     with findings.timed("train"):
-        pack = task.dataset.prepare(study.schedule.patch)
-        return train(
-            task.candidate.architecture.graph(), pack, study.schedule, study.seed, folder, progress
-        )
+        source = float_training(task.candidate.architecture, task.data_identity, workshop)
+    findings.weights = str(source.weights.relative_to(task.run.path))
+    made = source
+    if task.candidate.compression != Compression():
+        with findings.timed("compress"):
+            made = compressed(source, task.candidate.compression, workshop)
+    findings.weights = str(made.weights.relative_to(task.run.path))
+    findings.network = made.architecture.to_dict()
+    return made
 
 
-def _convert_trained(task: TrialTask, findings: _Findings, weights: Path) -> Path:
+def _convert_trained(task: TrialTask, findings: _Findings, made: Trained) -> Path:
     from nas.convert import convert_trained
 
     width, height = task.study.size
     path = task.run.trial(task.number) / "model.tflite"
     with findings.timed("convert"):
         content = convert_trained(
-            task.candidate.architecture.graph(),
-            weights,
+            made.architecture.graph(),
+            made.weights,
             height,
             width,
             task.candidate.compression.precision,
@@ -215,10 +238,13 @@ def _convert_trained(task: TrialTask, findings: _Findings, weights: Path) -> Pat
     return path
 
 
-def _conditions(task: TrialTask) -> dict[str, Any]:
+def _conditions(task: TrialTask, findings: _Findings) -> dict[str, Any]:
     from nas.conditions import versions
 
+    pruned = task.candidate.compression.pruned_share > 0
     return {
+        **({"network": findings.network} if pruned else {}),
+        **({"pruning": Pruning().to_dict()} if pruned else {}),
         "versions": versions(),
         "data": task.study.data,
         "split": task.dataset.split,
