@@ -1,7 +1,7 @@
 """Evaluators: a candidate, and what was made of it, becomes named figures with units."""
 
-from evaluators.cost import Cost
+from evaluators.cost import Cost, FileSize
 from evaluators.latency import Latency
 from evaluators.quality import Quality
 
-__all__ = ["Cost", "Latency", "Quality"]
+__all__ = ["Cost", "FileSize", "Latency", "Quality"]

@@ -1,4 +1,4 @@
-"""What a network costs before it runs: MACs in both conventions, parameters, bytes."""
+"""What a network costs before it runs: MACs in both conventions, parameters, bytes of its file."""
 
 from __future__ import annotations
 
@@ -34,3 +34,24 @@ class Cost:
     def to_dict(self) -> dict[str, Any]:
         """The evaluator as JSON types."""
         return {"name": "cost"}
+
+
+@dataclass(frozen=True)
+class FileSize:
+    """`bytes` of the artifact that ships."""
+
+    needs: ClassVar[Needs] = "weights"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        """The figure's name."""
+        return ("bytes",)
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        """As the file system tells."""
+        if subject.artifact is None:
+            raise ValueError("a size needs an artifact")
+        return {"bytes": Metric(subject.artifact.stat().st_size, "measured")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluator as JSON types."""
+        return {"name": "size"}

@@ -6,7 +6,7 @@ Minutes on two cores, without a phone, a GPU or a download. It shows every part 
 on real photographs; a task this easy says nothing about which network deblurs best in general.
 """
 
-from evaluators import Cost, Latency, Quality
+from evaluators import Cost, FileSize, Latency, Quality
 from nas.devices import TimingProtocol
 from nas.schedule import Schedule
 from nas.study import Study
@@ -33,7 +33,12 @@ STUDY = Study(
         clip_norm=0.1,
         identity_start=True,
     ),
-    evaluators=(Cost(), Latency(TimingProtocol(launches=5, warmup=1, runs=3, threads=1)), Quality()),
+    evaluators=(
+        Cost(),
+        Latency(TimingProtocol(launches=5, warmup=1, runs=3, threads=1)),
+        Quality(),
+        FileSize(),
+    ),
     data="photos",
     size=(640, 360),
     trials=16,

@@ -128,7 +128,7 @@ class _View:
         names = [objective.metric for objective in self._study.expanded_objectives]
         rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
         for name in names:
-            rows.add_column(name, justify="right")
+            rows.add_column(Text(name), justify="right", no_wrap=True)
         rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True)
         for result in self._tally.front()[:FRONT_ROWS]:
             rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from evaluators import Cost, Latency, Quality
+from evaluators import Cost, FileSize, Latency, Quality
 from evaluators.quality import score_artifact
 from nas.candidate import Candidate
 from nas.data import Dataset, Pair, open_dataset
@@ -43,6 +43,11 @@ def test_cost_is_the_graphs(tmp_path: Path) -> None:
     assert figures["gmacs_profiler"].definition == "profiler"
     assert figures["parameters"].value == NETWORK.graph().parameters()
     assert set(figures) == set(Cost().metrics(("host",)))
+
+
+def test_size_is_the_files(artifact: Path, tmp_path: Path) -> None:
+    figures = FileSize().evaluate(_subject(artifact, tmp_path))
+    assert figures["bytes"].value == len(artifact.read_bytes())
 
 
 def test_quality_is_what_scikit_image_says_of_the_artifacts_pictures(
