@@ -18,8 +18,8 @@ from nas.quiethost import working
 from nas.runtime import Artifact
 from nas.tiles import restore_any_size
 
-# A network whose activations died adds the same to every pixel (a bias, so that its PSNR may even be
-# a little over the input's), or gives one constant picture. Measured as standard deviations in
+# A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
+# over the input's), or gives one constant picture. Measured as standard deviations in
 # levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
 DEAD_WITHIN_LEVELS = 0.5
 
