@@ -1,6 +1,6 @@
 """Studies: one file each, values only."""
 
 from nas.study import Study
-from studies import quickstart
+from studies import compressed, quickstart
 
-STUDIES: dict[str, Study] = {study.name: study for study in (quickstart.STUDY,)}
+STUDIES: dict[str, Study] = {study.name: study for study in (quickstart.STUDY, compressed.STUDY)}

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from nas.cli import data, devices, inspect, results, search
+from nas.cli import compress, data, devices, inspect, results, search
 from nas.cli.console import err
 from nas.errors import NasError
 
@@ -35,6 +35,7 @@ app.command("studies")(search.studies)
 app.command("pareto")(results.pareto)
 app.command("report")(results.report)
 app.command("export")(results.export)
+app.command("compress")(compress.compress)
 app.command("describe")(inspect.describe)
 app.command("measure")(inspect.measure)
 app.command("devices")(devices.devices)

@@ -1,0 +1,43 @@
+"""Compression as part of the search: up-sampling, activation, widths, pruned share, precision.
+
+    nas search compressed --trials 24 --out runs/compressed
+
+Half an hour or so on two cores: all four precisions and four pruned shares of small U-Nets, on the
+quickstart's photographs. The pictures are small because int16 is slow on a desktop processor (it
+has no fast kernels there): its latency says nothing about a phone's accelerator.
+"""
+
+from evaluators import Cost, Latency, Quality
+from nas.candidate import PRECISIONS
+from nas.devices import TimingProtocol
+from nas.schedule import Schedule
+from nas.study import Study
+from search_spaces import CompressionSpace, UNetSpace
+
+STUDY = Study(
+    name="compressed",
+    description="Small U-Nets, pruned by up to half of their MACs, in four precisions.",
+    space=UNetSpace(
+        levels=(3,),
+        widths=(12, 16, 24),
+        convolutions=(1, 2),
+        first_kernel=(3, 5),
+        global_residual=(True,),
+    ),
+    compression=CompressionSpace(precision=PRECISIONS, pruned_share=(0.0, 0.1, 0.3, 0.5)),
+    schedule=Schedule(
+        steps=600,
+        batch=4,
+        patch=48,
+        learning_rate=3e-3,
+        warmup_steps=100,
+        decay="cosine",
+        clip_norm=0.1,
+        identity_start=True,
+    ),
+    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5, threads=1)), Quality()),
+    data="photos",
+    size=(320, 180),
+    trials=24,
+    startup_trials=16,
+)

@@ -1,0 +1,97 @@
+"""`nas compress` on a data set of a few small pictures; the app is the command alone."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from nas import tflite
+from nas.cli.compress import compress
+from nas.errors import ConfigError
+from search_spaces import UNet, architecture_from_dict
+
+APP = typer.Typer()
+APP.command()(compress)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        sharp = rng.integers(0, 256, (16, 16, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        for name, picture in (
+            ("sharp", sharp),
+            ("blurred", sharp // 2 + np.roll(sharp, 1, 0) // 2),
+        ):
+            (folder / name).mkdir(exist_ok=True)
+            Image.fromarray(picture).save(folder / name / f"{number:02d}.png")
+    return f"pairs:{folder / 'blurred'},{folder / 'sharp'}"
+
+
+def architecture(folder, widths=(8, 12)):
+    path = folder / "network.json"
+    path.write_text(json.dumps(UNet("resize-bilinear", "prelu", widths, 1, 3).to_dict()))
+    return str(path)
+
+
+def run(*arguments):
+    return CliRunner().invoke(APP, [str(argument) for argument in arguments])
+
+
+def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
+    out = tmp_path / "out"
+    common = [architecture(tmp_path), "--data", data, "--out", out, "--prune", "0.2", "--smoke"]
+    ran = run(*common, "--precision", "int8-qat", "--json")
+    assert ran.exit_code == 0, ran.exception
+    document = json.loads(ran.stdout)
+    network = architecture_from_dict(document["conditions"]["network"])
+    file = tflite.read(out / "model.tflite")
+    assert file.inputs[0].dtype == "int8"
+    assert not file.float_islands
+    assert file.conv_macs == network.graph().macs(64, 64).conv
+    assert document["after"]["gmacs_profiler"] <= 0.8 * document["before"]["gmacs_profiler"]
+    assert document["after"]["bytes"] == (out / "model.tflite").stat().st_size
+    assert json.loads((out / "card.json").read_text()) == document
+
+    again = run(*common, "--precision", "int16-ptq")  # nothing is trained or pruned again
+    assert again.exit_code == 0, again.exception
+    assert "training" not in again.stderr
+    assert "pruning" not in again.stderr
+    assert tflite.read(out / "model.tflite").inputs[0].dtype == "int16"
+    assert "of the MACs pruned, at 64x64" in again.stdout
+
+    floats = tmp_path / "floats"  # an exported model's folder: here, one of our own
+    assert run(*common[:4], floats, *common[5:], "--precision", "float").exit_code == 0
+    deeper = run(floats, "--data", data, "--out", tmp_path / "next", "--size", "64x64", "--json")
+    assert deeper.exit_code == 0, deeper.exception
+    assert json.loads(deeper.stdout)["before"]["parameters"] == network.graph().parameters()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prune", "0.9"], r"pruned_share=0\.9: expected a share of the MACs from 0 to 0\.7"),
+        (["--precision", "int8"], "unknown precision 'int8'"),
+        (["--method", "l2"], "unknown pruning method 'l2'"),
+        (["--size", "33x32"], "33x32 does not divide by 2"),
+        (["--prune", "0.7"], "can't prune 70.0%.*so prune .*% at most"),
+    ],
+)
+def test_wrong_options_are_told_before_any_work(tmp_path, arguments, message):
+    out = tmp_path / "out"
+    ran = run(architecture(tmp_path, (4, 8)), "--data", "photos", "--out", out, *arguments)
+    with pytest.raises(ConfigError, match=message):
+        raise ran.exception
+    assert not out.exists()
+
+
+def test_fake_quantized_weights_are_refused(tmp_path):
+    card = {"candidate": {"compression": {"precision": "int8-qat"}}, "conditions": {}}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    ran = run(tmp_path, "--data", "photos", "--out", tmp_path / "out")
+    with pytest.raises(ConfigError, match="weights that were trained for int8; compress the float"):
+        raise ran.exception
