@@ -7,6 +7,7 @@ training goes on as if nothing had been, and whoever asks for the same key again
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from nas.files import cannot_write, held, write_atomically
 from nas.graph import Add, Concat, Conv, Graph, PReLU
 from nas.model import build_model
 from nas.quiethost import working
+from nas.runtime import one_line
 from nas.schedule import Schedule
 
 FINAL = "final.weights.h5"
@@ -241,8 +243,10 @@ def _save_weights(model: keras.Model, path: Path) -> None:
         model.save_weights(part)
         write_atomically(path, lambda file: file.write(part.read_bytes()))
         part.unlink()
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    except (OSError, RuntimeError) as error:  # HDF5 raises either, and names a full disk in words
+        full = "No space left" in str(error) or "errno = 28" in str(error)
+        known = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
+        raise cannot_write(path, known) from error
 
 
 def _output_convolution(graph: Graph) -> str:

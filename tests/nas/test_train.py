@@ -6,7 +6,7 @@ import pytest
 from nas import train as training
 from nas.data import open_dataset
 from nas.data.pack import Pack
-from nas.errors import ConfigError, NasError, TrainingError
+from nas.errors import ConfigError, NasError, RunError, TrainingError
 from nas.model import build_model
 from nas.schedule import PAPER, Schedule
 from nas.train import start_near_identity, train, trained, training_key, untrained
@@ -146,3 +146,13 @@ def test_bad_schedules_are_refused() -> None:
         Schedule(steps=0)
     with pytest.raises(ConfigError, match="Did you mean 'cosine'"):
         Schedule(steps=1, decay="cosin")  # type: ignore[arg-type]
+
+
+def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
+    import os
+
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    os.symlink("/dev/full", tmp_path / "part.weights.h5")  # HDF5 fails there as on a full disk
+    with pytest.raises(RunError, match="can't write .*final.weights.h5"):
+        train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, _ignore)
