@@ -188,7 +188,7 @@ class _Training:
     def advance(
         self, pack: Pack, seed: int, seconds: float, until: int | None = None
     ) -> list[float]:
-        """Take steps for about `seconds`, at least one, at most to `until`; returns their losses."""
+        """Take steps for about `seconds`, one at least, up to `until`; returns their losses."""
         losses = []
         end = time.monotonic() + seconds
         while self.step < min(self.schedule.steps, until or self.schedule.steps):

@@ -154,5 +154,5 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     os.symlink("/dev/full", tmp_path / "part.weights.h5")  # HDF5 fails there as on a full disk
-    with pytest.raises(RunError, match="can't write .*final.weights.h5"):
+    with pytest.raises(RunError, match=r"can't write .*final\.weights\.h5"):
         train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, _ignore)
