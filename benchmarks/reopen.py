@@ -51,7 +51,8 @@ def main(trials: int = 10_000) -> None:
                 raise RuntimeError("the run did not come back whole")
         megabytes = run.journal.stat().st_size / 1e6
         print(f"{trials} trials, journal {megabytes:.1f} MB")
-        print(f"reopened in {sorted(times)[2]:.2f} s (median of 5; {min(times):.2f} to {max(times):.2f})")
+        middle = sorted(times)[2]
+        print(f"reopened in {middle:.2f} s, median of 5 ({min(times):.2f} to {max(times):.2f})")
         started = time.perf_counter()
         run.results()
         print(f"every result read and parsed in {time.perf_counter() - started:.2f} s")

@@ -1,7 +1,7 @@
 """`nas`: the command line.
 
-Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3 unusable
-pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a conversion; 6 a
+Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
+unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a conversion; 6 a
 training; 7 a device; 130 Ctrl-C.
 """
 
@@ -17,8 +17,8 @@ from nas.cli.console import err
 from nas.errors import NasError
 
 EPILOG = (
-    "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged or "
-    "full, 5 conversion, 6 training, 7 device, 130 interrupted."
+    "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged "
+    "or full, 5 conversion, 6 training, 7 device, 130 interrupted."
 )
 
 app = typer.Typer(

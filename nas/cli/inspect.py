@@ -74,8 +74,8 @@ def describe(
     ]
     out.print(table(f"{value.label} at {width}x{height}", columns, body))
     out.print(
-        f"\n[bold]{macs.conv / 1e9:.2f}[/] GMAC in convolutions, [bold]{macs.profiler / 1e9:.2f}[/] "
-        f"by the profiler's convention, [bold]{graph.parameters():,}[/] parameters",
+        f"\n[bold]{macs.conv / 1e9:.2f}[/] GMAC in convolutions, "
+        f"[bold]{macs.profiler / 1e9:.2f}[/] by the profiler's convention, [bold]{graph.parameters():,}[/] parameters",
         highlight=False,
     )
 
