@@ -28,9 +28,9 @@ model.set_tensor(taken["index"], x)
 model.invoke()
 y = model.get_tensor(given["index"])[0]
 """
-_INT8 = """\
+_INTEGER = """\
 scale, zero = taken["quantization"]
-model.set_tensor(taken["index"], np.rint(x / scale + zero).astype(np.int8))
+model.set_tensor(taken["index"], np.rint(x / scale + zero).astype(taken["dtype"]))
 model.invoke()
 scale, zero = given["quantization"]
 y = (model.get_tensor(given["index"])[0].astype(np.float32) - zero) * scale
@@ -39,7 +39,7 @@ y = (model.get_tensor(given["index"])[0].astype(np.float32) - zero) * scale
 
 def usage(precision: str) -> str:
     """A program that restores `photo.jpg` with `model.tflite`, with LiteRT, NumPy and Pillow."""
-    return _LOAD + (_INT8 if precision.startswith("int8") else _FLOAT) + _SAVE
+    return _LOAD + (_INTEGER if precision.startswith("int") else _FLOAT) + _SAVE
 
 
 def model_card(description: Mapping[str, Any], result: TrialResult) -> str:
@@ -168,7 +168,12 @@ def _precision(result: TrialResult) -> str:
 def _kind(result: TrialResult) -> str:
     family = str(result.candidate.get("architecture", {}).get("family", "network"))
     name = {"unet": "U-Net"}.get(family, family)
-    words = {"float": "32-bit float", "int8-ptq": "fully quantized 8-bit"}
+    words = {
+        "float": "32-bit float",
+        "int8-ptq": "fully quantized 8-bit",
+        "int8-qat": "fully quantized 8-bit (quantization-aware)",
+        "int16-ptq": "16-bit integer (8-bit weights)",
+    }
     return f"{words.get(_precision(result), _precision(result))} {name}"
 
 
