@@ -1,8 +1,8 @@
 """`nas`: the command line.
 
 Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
-unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a conversion; 6 a
-training; 7 a device; 130 Ctrl-C.
+unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a
+conversion; 6 a training; 7 a device; 130 Ctrl-C.
 """
 
 from __future__ import annotations

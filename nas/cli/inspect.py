@@ -75,7 +75,8 @@ def describe(
     out.print(table(f"{value.label} at {width}x{height}", columns, body))
     out.print(
         f"\n[bold]{macs.conv / 1e9:.2f}[/] GMAC in convolutions, "
-        f"[bold]{macs.profiler / 1e9:.2f}[/] by the profiler's convention, [bold]{graph.parameters():,}[/] parameters",
+        f"[bold]{macs.profiler / 1e9:.2f}[/] by the profiler's convention, "
+        f"[bold]{graph.parameters():,}[/] parameters",
         highlight=False,
     )
 
