@@ -2,61 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
-from nas.canonical import content_key
-from nas.devices import Measurement, TimingProtocol, open_device
-from nas.errors import RunError
-from nas.evaluation import Needs, Subject
-from nas.files import read_json, write_json
+from nas.devices import Measurement, TimingProtocol
+from nas.devices.fleet import Outcome, measure_everywhere
+from nas.errors import DeviceStableError, RunError
+from nas.evaluation import (
+    DeviceAwayError,
+    DeviceLostError,
+    DeviceRefusedError,
+    Needs,
+    Subject,
+)
+from nas.files import held
 from nas.metrics import Metric
-from nas.tflite import structure_key
+from nas.study import WORST_RATIO
 
 
 @dataclass(frozen=True)
 class Latency:
-    """`latency_ms[DEVICE]`, `init_ms[DEVICE]` and, where known, `peak_memory_mb[DEVICE]`.
+    """`latency_ms[DEVICE]`, `init_ms[DEVICE]` and, where known, `peak_memory_mb[DEVICE]` and
+    `accelerated_mac_share[DEVICE]`, from all devices side by side.
 
     Latency belongs to the structure, not to the weights: each structure is measured once a device
-    and run, and kept.
+    and run, and kept, with where its operations ran.
+
+    `worst_latency_ratio` folds the required devices into one figure: the largest, over them, of the
+    candidate's latency divided by the study's reference's on the same device. The reference is
+    measured once a run and device, by the same protocol. It is 1 for the reference itself.
     """
 
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
     needs: ClassVar[Needs] = "structure"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
-        return tuple(
-            f"{name}[{device}]" for device in devices for name in ("latency_ms", "init_ms")
-        )
+        """The figures' names; a share of accelerated MACs for phones only."""
+        names = [f"{name}[{device}]" for device in devices for name in ("latency_ms", "init_ms")]
+        phones = [device for device in devices if device.startswith("adb:")]
+        names += [f"accelerated_mac_share[{phone}]" for phone in phones]
+        return (*names, WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Measure on every device; a DeviceError where one of them can't."""
+        """Measure on every device; a note for each, also where it could not.
+
+        Raises DeviceRefusedError where the artifact can't run on a required device,
+        DeviceLostError where such a device was set aside, DeviceAwayError where it could not
+        measure now: each with the figures of the others. Raises RunError where the reference
+        can't run.
+        """
         if subject.artifact is None:
             raise ValueError("a latency needs an artifact")
+        devices = subject.devices + subject.optional
+        outcomes = measure_everywhere(subject.artifact, devices, self.protocol, subject.cache)
         figures: dict[str, Metric] = {}
-        for device in subject.devices:
-            measurement = self._measure(subject.artifact, device, subject.cache)
-            figures |= _figures(measurement, subject.size)
+        for outcome in outcomes:
+            if outcome.measurement is not None:
+                figures |= _figures(outcome.measurement, subject.size)
+        required = outcomes[: len(subject.devices)]
+        subject.notes["devices"] = {
+            outcome.device: _note(outcome, outcome in required) for outcome in outcomes
+        }
+        _raise_worst(required, figures)
+        if subject.reference is not None:
+            figures[WORST_RATIO] = self._worst_ratio(subject, required)
         return figures
 
-    def _measure(self, artifact: Path, device: str, cache: Path) -> Measurement:
-        key = content_key([structure_key(artifact), device, self.protocol.to_dict()])
-        path = cache / f"{key}.json"
-        if path.exists():
-            try:
-                return Measurement.from_dict(read_json(path))
-            except (RunError, KeyError, TypeError):
-                path.unlink()  # damaged: measured again, which costs seconds
-        measurement = open_device(device).measure(artifact, self.protocol)
-        write_json(path, measurement.to_dict())
-        return measurement
+    def _worst_ratio(self, subject: Subject, outcomes: Sequence[Outcome]) -> Metric:
+        if subject.reference is None:
+            raise ValueError("a ratio needs a reference")
+        with held(subject.reference.parent, wait=True):  # one measures, the others read
+            references = measure_everywhere(
+                subject.reference, subject.devices, self.protocol, subject.cache
+            )
+        _check_reference(references)
+        return worst_ratio(_measurements(outcomes), _measurements(references))
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluator as JSON types."""
         return {"name": "latency", "protocol": self.protocol.to_dict()}
+
+
+def worst_ratio(
+    candidate: Mapping[str, Measurement], reference: Mapping[str, Measurement]
+) -> Metric:
+    """The largest of the devices' ratios of latencies, candidate over reference."""
+    ratios = {name: m.latency_ms / reference[name].latency_ms for name, m in candidate.items()}
+    worst = max(ratios, key=ratios.__getitem__)
+    sources = {m.source for m in (*candidate.values(), *reference.values())}
+    source = "synthetic" if "synthetic" in sources else "measured"
+    at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
+    return Metric(ratios[worst], source, "largest-ratio-to-reference-over-devices", conditions=at)
+
+
+def _measurements(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
+    return {o.device: o.measurement for o in outcomes if o.measurement is not None}
+
+
+def _check_reference(outcomes: Sequence[Outcome]) -> None:
+    """Raise where there is nothing to put latencies in relation to."""
+    for outcome in outcomes:
+        if isinstance(outcome.error, DeviceStableError):
+            raise RunError(
+                f"the study's reference can't run on {outcome.device} ({_why(outcome)}); choose "
+                "another reference, or make the device optional"
+            )
+    _raise_worst(outcomes, {})
+
+
+def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> None:
+    """Raise for the first required device that has no figure; refusals before mishaps."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    refused = [outcome for outcome in failed if isinstance(outcome.error, DeviceStableError)]
+    lost = [outcome for outcome in failed if outcome.lost]
+    kinds = ((lost, DeviceLostError), (refused, DeviceRefusedError), (failed, DeviceAwayError))
+    for found, kind in kinds:
+        if found:
+            message = "; ".join(f"{outcome.device}: {_why(outcome)}" for outcome in found)
+            raise kind(message, found[0].device, figures) from found[0].error
+
+
+def _why(outcome: Outcome) -> str:
+    """A failure in words, with the operations that no accelerator took."""
+    fallen = _fallen(outcome)
+    named = f"; no accelerator takes {', '.join(fallen)} there" if fallen else ""
+    return f"{outcome.error}{named}"
+
+
+def _fallen(outcome: Outcome) -> list[str]:
+    from nas.devices.placement import fallbacks
+
+    return list(fallbacks(getattr(outcome.error, "placement", ())))
+
+
+def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
+    """What a trial's result keeps of a device: where its placement is, or why there is none."""
+    return {
+        "required": required,
+        "measurement": outcome.key,
+        "failure": None if outcome.error is None else _why(outcome),
+    }
 
 
 def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metric]:
@@ -75,4 +161,7 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
     if measurement.peak_memory_mb is not None:
         name = f"peak_memory_mb[{device}]"
         figures[name] = Metric(measurement.peak_memory_mb, source, conditions=at)
+    if measurement.accelerated_mac_share is not None:
+        name = f"accelerated_mac_share[{device}]"
+        figures[name] = Metric(measurement.accelerated_mac_share, source, conditions=at)
     return figures

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nas.candidate import Candidate
+from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
 from nas.metrics import Metric
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ class Subject:
     `artifact` is the `.tflite` at the deployment `size` (width, height): None for evaluators that
     need the architecture alone, untrained for those that need the structure, trained for those
     that need the weights. `cache` is a folder for what should not be measured twice.
+
+    A candidate must run on every one of `devices`, and is measured on the `optional` ones where it
+    can be. `reference` is the artifact that latencies are put in relation to, None where nothing
+    is. An evaluator writes into `notes` (JSON types) what a trial's result should keep beside
+    figures.
     """
 
     candidate: Candidate
@@ -31,6 +37,30 @@ class Subject:
     dataset: Dataset
     devices: tuple[str, ...]
     cache: Path
+    optional: tuple[str, ...] = ()
+    reference: Path | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class MissingFigureError(DeviceError):
+    """A required device has no figure; `device` is its spec, `figures` are the other devices'."""
+
+    def __init__(self, message: str, device: str, figures: Mapping[str, Metric]) -> None:
+        super().__init__(message)
+        self.device = device
+        self.figures = figures
+
+
+class DeviceRefusedError(MissingFigureError, DeviceStableError):
+    """The candidate can't run there."""
+
+
+class DeviceAwayError(MissingFigureError, DeviceTransientError):
+    """The device could not measure this time, though it runs its reference model."""
+
+
+class DeviceLostError(MissingFigureError, DeviceTransientError):
+    """The device was set aside: it fails with its reference model, too."""
 
 
 class Evaluator(Protocol):

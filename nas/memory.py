@@ -192,7 +192,8 @@ class Memory:
         if metric in stand_in:
             return stand_in[metric]
         told = (trial.values[index] for trial in self.trials() if trial.values)
-        return max(told, default=0.0)
+        worst = max if self._objectives[index].direction == "minimize" else min
+        return worst(told, default=0.0)
 
     def _accept(self, trial: optuna.Trial) -> Asked | None:
         """Sample the trial's candidate; tell it at once, and None, where it was seen before."""

@@ -20,7 +20,7 @@ from nas.results import Objective, TrialResult
 
 LOGARITHMIC = frozenset(
     {"latency_ms", "init_ms", "gmacs_conv", "gmacs_profiler", "parameters", "bytes"}
-    | {"peak_memory_mb"}
+    | {"peak_memory_mb", "worst_latency_ratio"}
 )
 FIRST_TRIALS = 16  # what fixes the reference point where neither the study nor the data does
 MARGIN = 2.0  # the reference's cost over the worst of those, so that they count themselves

@@ -97,4 +97,5 @@ class Objective:
     def of(cls, metric: str) -> Objective:
         """The objective for a metric's name: quality goes up, everything else goes down."""
         base = metric.split("[")[0]
-        return cls(metric, "maximize" if base in ("psnr_db", "ssim") else "minimize")
+        up = base in ("psnr_db", "ssim", "accelerated_mac_share")
+        return cls(metric, "maximize" if up else "minimize")

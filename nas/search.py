@@ -24,7 +24,7 @@ from nas.metrics import psnr_db, ssim
 from nas.results import FORMAT, TrialResult
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import Report, TrialProgress, TrialTask
+from nas.trial import OnLostPhone, Report, TrialProgress, TrialTask
 
 
 class Watcher(Protocol):
@@ -69,11 +69,16 @@ def search(
     trials: int | None = None,
     workers: int = 1,
     watcher: Watcher | None = None,
+    on_lost_phone: OnLostPhone = "stop",
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
     With one worker everything happens in this process; with more, trials run in processes of
     their own. Ctrl-C, or a kill, at any moment loses at most what was not checkpointed.
+
+    A phone that is away is waited for until it is set aside (it failed with a network that runs
+    everywhere, too, again and again). If it is a required one the search then ends with a
+    RunError, or, with `on_lost_phone="continue"`, goes on with it as an optional one.
 
     Raises ConfigError before any work starts, DataError on unusable pictures, RunError where the
     folder is held by another search, belongs to another study or can't be written.
@@ -96,7 +101,10 @@ def search(
         finished = run.results()
         watcher.started(run, finished, trials)
         executor = _executor(study, workers, watcher.progress)
-        loop = _Loop(study, dataset, description, run, memory, executor, watcher, stand_in)
+        run.readmit_devices()
+        loop = _Loop(
+            study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
+        )
         try:
             loop.drive(trials, ahead=1 if workers == 1 else 2 * workers)
         finally:
@@ -116,6 +124,7 @@ class _Loop:
     executor: Executor
     watcher: Watcher
     stand_in: Mapping[str, float]
+    on_lost_phone: OnLostPhone = "stop"
 
     def drive(self, trials: int, ahead: int) -> None:
         """Keep `ahead` trials out until `trials` candidates are told.
@@ -165,6 +174,7 @@ class _Loop:
                 self.description["study"]["data"]["identity"],
                 self.run,
                 asked.baseline,
+                self.on_lost_phone,
             )
         )
 
@@ -185,8 +195,10 @@ def _check(study: Study) -> None:
             f"patches of {patch}x{patch} don't divide by {study.space.reduction}, as the space's "
             "deepest networks need; change schedule.patch or space.levels"
         )
-    for device in study.devices:
-        open_device(device)
+    for device in study.devices + study.optional_devices:
+        readmit = getattr(open_device(device), "readmit", None)
+        if readmit is not None:  # set aside by an earlier search of this process
+            readmit()
 
 
 def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:

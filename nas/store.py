@@ -6,7 +6,9 @@
     trials/00012/model.tflite    its artifact at the deployment size
     trials/00012/log.txt         what went wrong, where something did
     weights/KEY/                 checkpoints and final weights of a training, by content
-    measurements/KEY.json        latencies by structure, device and protocol
+    measurements/KEY.json        latencies, or why there is none, by structure, device and protocol
+    reference/KEY.tflite         what a study's latency ratios refer to
+    lost/KEY.json                required devices that were set aside while the search went on
 
 The results are the truth for reports and exports; the storage is the search's memory. Each can be
 rebuilt from the other.
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.canonical import content_key
 from nas.errors import RunError
 from nas.files import read_json, write_json
 from nas.results import FORMAT, Objective, TrialResult
@@ -65,6 +68,20 @@ class RunFolder:
         """The numbers of the trials that have a result."""
         found = (self.path / "trials").glob("[0-9]*/result.json")
         return {int(path.parent.name) for path in found if path.parent.name.isdigit()}
+
+    def lost_devices(self) -> set[str]:
+        """The required devices that were set aside since the search was started."""
+        return {str(read_json(path)["device"]) for path in (self.path / "lost").glob("*.json")}
+
+    def lose(self, device: str, reason: str) -> None:
+        """Note that a required device was set aside: from now on it is an optional one."""
+        path = self.path / "lost" / f"{content_key(device)}.json"
+        write_json(path, {"device": device, "reason": reason})
+
+    def readmit_devices(self) -> None:
+        """Require again the devices that were set aside."""
+        for path in (self.path / "lost").glob("*.json"):
+            path.unlink(missing_ok=True)
 
     def description(self) -> dict[str, Any]:
         """What run.json holds; RunError where the folder is no run's."""

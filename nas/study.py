@@ -13,6 +13,7 @@ from nas.evaluation import Evaluator
 from nas.results import Objective
 from nas.schedule import Schedule
 
+WORST_RATIO = "worst_latency_ratio"  # see `evaluators.Latency`
 Sampler = Literal["tpe", "gp", "nsga2", "random"]
 
 
@@ -56,6 +57,9 @@ class Study:
     at random before the sampler learns. `baselines` are tried first. `description` is one sentence
     for `nas studies`.
 
+    A candidate must run on every one of `devices`; on `optional_devices` it is measured where it
+    can be. `reference` (else the first baseline) is what "worst_latency_ratio" refers to.
+
     Raises ConfigError where the parts don't fit together.
     """
 
@@ -69,6 +73,8 @@ class Study:
     objectives: tuple[str, ...] = ("psnr_db", "latency_ms")
     constraints: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("host",)
+    optional_devices: tuple[str, ...] = ()
+    reference: Candidate | None = None
     size: tuple[int, int] = (1280, 720)
     trials: int = 50
     sampler: Sampler = "tpe"
@@ -81,6 +87,16 @@ class Study:
             raise unknown("sampler", self.sampler, get_args(Sampler))
         if not self.devices or len(set(self.devices)) != len(self.devices):
             raise ConfigError(f"devices={self.devices}: none, or one twice")
+        everything = self.devices + self.optional_devices
+        if len(set(everything)) != len(everything):
+            raise ConfigError(
+                f"optional_devices={self.optional_devices}: one twice, or required, too"
+            )
+        if self.uses_reference and self.reference_candidate is None:
+            raise ConfigError(
+                f"{WORST_RATIO} needs a network to refer to: give the study a `reference` or a "
+                "baseline"
+            )
         known = [m for evaluator in self.evaluators for m in evaluator.metrics(self.devices)]
         for objective in self.expanded_objectives:
             if objective.metric not in known:
@@ -99,6 +115,17 @@ class Study:
             per_device = name == "latency_ms"
             names += [f"{name}[{device}]" for device in self.devices] if per_device else [name]
         return tuple(Objective.of(name) for name in names)
+
+    @property
+    def reference_candidate(self) -> Candidate | None:
+        """What latencies are put in relation to: `reference`, else the first baseline."""
+        return self.reference or next(iter(self.baselines), None)
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether an objective or a constraint puts latencies in relation to the reference's."""
+        names = {*self.objectives, *(constraint.metric for constraint in self.parsed_constraints)}
+        return WORST_RATIO in names
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:
@@ -121,7 +148,11 @@ class Study:
 
         The number of trials is not part of it: a run may go on for longer.
         """
+        optional = {"optional_devices": list(self.optional_devices)}
+        reference = self.reference_candidate if self.uses_reference else None
         return {
+            **(optional if self.optional_devices else {}),
+            **({"reference": reference.to_dict()} if reference else {}),
             "name": self.name,
             "description": self.description,
             "space": self.space.to_dict(),

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas.candidate import Architecture, Candidate, Compression
 from nas.compress import Workshop, compressed, expected_architecture, float_training
 from nas.data import Dataset
 from nas.errors import DeviceStableError, NasError, RunError
-from nas.evaluation import Needs, Subject
+from nas.evaluation import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
 from nas.files import write_atomically
 from nas.metrics import Metric
 from nas.prune import Pruning
@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     from nas.finetune import Trained
 
 
+OnLostPhone = Literal["continue", "stop"]
+
+
 @dataclass(frozen=True)
 class TrialTask:
-    """A candidate to evaluate, and everything that it needs for it."""
+    """A candidate to evaluate, and everything that it needs for it.
+
+    `on_lost_phone`: whether a required device that is set aside ends the search, or is an optional
+    one from then on.
+    """
 
     number: int
     candidate: Candidate
@@ -42,6 +49,7 @@ class TrialTask:
     data_identity: dict[str, Any]
     run: RunFolder
     baseline: bool = False
+    on_lost_phone: OnLostPhone = "stop"
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class _Findings:
     weights: str | None = None
     structure: str | None = None
     network: dict[str, Any] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -86,7 +95,8 @@ def run_trial(task: TrialTask, report: Report) -> TrialResult:
     """Evaluate a candidate, write its result and return it.
 
     A candidate that can't be converted, trained or run is a result too ("failed", with its cause).
-    Raises RunError only: a run's folder that can't be written is no fault of the candidate.
+    Raises RunError only: a run's folder that can't be written, or a phone that is lost, is no fault
+    of the candidate, which is evaluated when the run goes on.
     """
     findings = _Findings()
     failure = None
@@ -124,25 +134,25 @@ def _evaluate(task: TrialTask, findings: _Findings, report: Report) -> bool:
     report(TrialProgress(task.number, "cost"))
     share = task.candidate.compression.pruned_share
     network = expected_architecture(task.candidate.architecture, share)
-    if not _stage(task, findings, "architecture", network, None):
+    if not _stage(task, findings, "architecture", network, None, report):
         return False
     report(TrialProgress(task.number, "screening"))
     screened = _convert_untrained(task, findings, network)
-    if not _stage(task, findings, "structure", network, screened):
+    if not _stage(task, findings, "structure", network, screened, report):
         return False
     made = _train(task, findings, report)
     if made.architecture != network and not _stage(
-        task, findings, "architecture", made.architecture, None
+        task, findings, "architecture", made.architecture, None, report
     ):
         return False
     report(TrialProgress(task.number, "converting"))
     artifact = _convert_trained(task, findings, made)
     if _structure(artifact) != findings.structure and not _stage(
-        task, findings, "structure", made.architecture, artifact
+        task, findings, "structure", made.architecture, artifact, report
     ):
         return False
     report(TrialProgress(task.number, "scoring"))
-    return _stage(task, findings, "weights", made.architecture, artifact)
+    return _stage(task, findings, "weights", made.architecture, artifact, report)
 
 
 def _stage(
@@ -151,28 +161,95 @@ def _stage(
     needs: Needs,
     network: Architecture,
     artifact: Path | None,
+    report: Report,
 ) -> bool:
     """Run the evaluators of one stage; False where a bound is broken.
 
     `network` is the candidate's as pruned, or as it is expected to be before.
     """
-    subject = Subject(
-        replace(task.candidate, architecture=network),
-        task.study.size,
-        artifact,
-        task.dataset,
-        task.study.devices,
-        task.run.path / "measurements",
-    )
+    candidate = replace(task.candidate, architecture=network)
     for evaluator in task.study.evaluators:
         if evaluator.needs == needs:
             with findings.timed(evaluator.to_dict()["name"]):
-                findings.metrics |= evaluator.evaluate(subject)
+                _run(evaluator, candidate, artifact, task, findings, report)
     for constraint in task.study.parsed_constraints:
         if constraint.metric in findings.metrics:
             value = findings.metrics[constraint.metric].value
             findings.violations[str(constraint)] = constraint.violation(value)
     return all(violation <= 0 for violation in findings.violations.values())
+
+
+def _run(
+    evaluator: Evaluator,
+    candidate: Candidate,
+    artifact: Path | None,
+    task: TrialTask,
+    findings: _Findings,
+    report: Report,
+) -> None:
+    """Add an evaluator's figures; again without a device that was lost, where that is allowed."""
+    while True:
+        try:
+            subject = _subject(evaluator.needs, candidate, artifact, task, findings)
+            findings.metrics |= evaluator.evaluate(subject)
+            return
+        except DeviceLostError as error:
+            findings.metrics |= error.figures
+            if task.on_lost_phone == "stop":
+                raise RunError(
+                    f"a required phone is lost: {error}. Nothing finished is lost: see to the "
+                    "phone and start the same command again, or give --on-lost-phone continue"
+                ) from error
+            task.run.lose(error.device, str(error))
+            note = f"{error.device} is lost, and optional from now on: {error}"
+            report(TrialProgress(task.number, "warning", note=note))
+        except MissingFigureError as error:
+            findings.metrics |= error.figures
+            raise
+
+
+def _subject(
+    needs: Needs,
+    candidate: Candidate,
+    artifact: Path | None,
+    task: TrialTask,
+    findings: _Findings,
+) -> Subject:
+    """What an evaluator looks at; devices that were lost are optional, and no ratio is taken."""
+    study = task.study
+    lost = task.run.lost_devices() & set(study.devices)
+    with_ratio = study.uses_reference and needs == "structure" and not lost
+    return Subject(
+        candidate,
+        study.size,
+        artifact,
+        task.dataset,
+        tuple(device for device in study.devices if device not in lost),
+        task.run.path / "measurements",
+        (*(device for device in study.devices if device in lost), *study.optional_devices),
+        _reference(task) if with_ratio else None,
+        findings.notes,
+    )
+
+
+def _reference(task: TrialTask) -> Path:
+    """The artifact that latencies are put in relation to, made once a run; untrained."""
+    from nas.convert import convert_untrained
+
+    study = task.study
+    candidate = study.reference_candidate
+    if candidate is None:
+        raise ValueError("the study has no reference")
+    path = task.run.path / "reference" / f"{candidate.key}.tflite"
+    if not path.exists():
+        width, height = study.size
+        compression = candidate.compression
+        network = expected_architecture(candidate.architecture, compression.pruned_share)
+        content = convert_untrained(
+            network.graph(), height, width, compression.precision, study.schedule
+        )
+        write_atomically(path, lambda file: file.write(content))
+    return path
 
 
 def _convert_untrained(task: TrialTask, findings: _Findings, network: Architecture) -> Path:
@@ -243,6 +320,7 @@ def _conditions(task: TrialTask, findings: _Findings) -> dict[str, Any]:
 
     pruned = task.candidate.compression.pruned_share > 0
     return {
+        **findings.notes,
         **({"network": findings.network} if pruned else {}),
         **({"pruning": Pruning().to_dict()} if pruned else {}),
         "versions": versions(),

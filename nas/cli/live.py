@@ -56,7 +56,7 @@ class _Lines:
         _line(f"{self._study.name} in {self._folder}: {trials} trials{again}")
 
     def progress(self, progress: TrialProgress) -> None:
-        if progress.stage == "again":
+        if progress.stage in ("again", "warning"):
             _line(f"trial {progress.number}: {progress.note}")
 
     def finished(self, result: TrialResult) -> None:
@@ -83,6 +83,9 @@ class _View:
         self._tally.start(finished, trials)
 
     def progress(self, progress: TrialProgress) -> None:
+        if progress.stage == "warning":  # stays above the view
+            _line(f"trial {progress.number}: {progress.note}")
+            return
         self._running[progress.number] = progress
 
     def finished(self, result: TrialResult) -> None:
@@ -182,8 +185,8 @@ class _Tally:
 
 
 def _outcome(result: TrialResult) -> str:
-    if result.state == "failed" and result.failure:
-        return f"failed ({result.failure.message})"
+    if result.failure:
+        return f"{result.state} ({result.failure.message})"
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
         f"{name} {result.value(name):.2f}" for name in shown if name != "psnr_db_input"

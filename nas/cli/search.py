@@ -6,7 +6,7 @@ import dataclasses
 import os
 import runpy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -25,7 +25,15 @@ def search(
         typer.Option("--out", help="The run's folder; the same one resumes. [runs/STUDY]"),
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="Repeat for several.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="host or adb:SERIAL, required; repeat for several.")
+    ] = None,
+    optional_device: Annotated[
+        list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
+    ] = None,
+    on_lost_phone: Annotated[
+        str, typer.Option(help="stop | continue, once a required phone is set aside.")
+    ] = "stop",
     data: Annotated[
         str | None,
         typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
@@ -45,10 +53,14 @@ def search(
     """
     from nas.cli.live import watch
     from nas.search import search as run_search
+    from nas.trial import OnLostPhone
 
+    if on_lost_phone not in get_args(OnLostPhone):
+        raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
     chosen = load_study(study)
     given: dict[str, Any] = {"data": data, "seed": seed}
     given["devices"] = tuple(device) if device else None
+    given["optional_devices"] = tuple(optional_device) if optional_device else None
     given["constraints"] = tuple(constraint) if constraint else None
     given["size"] = parse_size(size) if size else None
     chosen = dataclasses.replace(
@@ -58,7 +70,8 @@ def search(
     processes = workers or min(4, _cores() // chosen.schedule.threads or 1)
     try:
         with watch(chosen, folder) as watcher:
-            run_search(chosen, folder, trials, processes, watcher)
+            lost = cast(OnLostPhone, on_lost_phone)
+            run_search(chosen, folder, trials, processes, watcher, lost)
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None

@@ -19,6 +19,13 @@ class Device(Protocol):
         """The name that `open_device` took."""
         ...
 
+    def identity(self) -> dict[str, str]:
+        """What a measurement depends on beside the file, the spec and the protocol.
+
+        Raises as `measure`.
+        """
+        ...
+
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """Time one artifact.
 

@@ -47,6 +47,10 @@ class HostDevice:
 
     spec: ClassVar[str] = "host"
 
+    def identity(self) -> dict[str, str]:
+        """Nothing: a run's folder stays with its machine."""
+        return {}
+
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """Time `artifact` in `protocol.launches` fresh processes, while no work of ours runs.
 

@@ -90,6 +90,7 @@ class AdbDevice:
         self._tell = tell or _to_stderr
         self._progress = progress
         self._name = name or f"adb:{serial}"
+        self.expected = False
         self._info: PhoneInfo | None = None
         self._tool: Tool | None = None
 
@@ -165,9 +166,11 @@ class AdbDevice:
     def identity(self) -> dict[str, str]:
         """What a measurement depends on beside the file and the protocol: a cache's key.
 
-        The phone's build, the tool's content, the delegate and the method. Raises as `measure`.
+        The phone's build, the tool's content, the delegate and the method; asked once, so that
+        what was measured is found while the phone is away. Raises as `measure`.
         """
-        self.check()
+        if self._info is None or self._tool is None:
+            self._retried(lambda: (self.info(), self._known_tool()), TimingProtocol())
         return {
             "serial": self.serial,
             "build": self.info().fingerprint,
@@ -175,6 +178,14 @@ class AdbDevice:
             "delegate": str(self.options.delegate),
             "method": self.options.method,
         }
+
+    def expect(self) -> None:
+        """Be patient from now on: an absent phone is a pulled cable, not a wrong serial."""
+        self.expected = True
+
+    def readmit(self) -> None:
+        """Forget its failures: a person may have seen to a phone that was set aside."""
+        self.failures_in_a_row = self._stable_in_a_row = 0
 
     def _known_tool(self) -> Tool:
         if self._tool is None:
@@ -199,7 +210,8 @@ class AdbDevice:
                 self._count_stable(protocol)
                 raise
             except PhoneTransientError as error:
-                if self._info is None and attempt == 0 and "is not connected" in str(error):
+                never_seen = self._info is None and not self.expected
+                if never_seen and attempt == 0 and "is not connected" in str(error):
                     raise  # never seen: a wrong serial rather than a pulled cable
                 failures.append(error)
                 self._tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
@@ -222,6 +234,8 @@ class AdbDevice:
         """Whose fault repeated failures are: the reference model's fate tells."""
         last = failures[-1]
         kinds = {error.failure.failure_class for error in failures}
+        if "held" in kinds:
+            return last  # somebody else is at work on it: says nothing against the phone
         if self._reference_runs(protocol):
             self.failures_in_a_row = 0
             if len(failures) == self.options.attempts and kinds <= {"timeout", "driver_crash"}:
@@ -245,7 +259,7 @@ class AdbDevice:
     def _reference_runs(self, protocol: TimingProtocol) -> bool:
         try:
             self.check()
-            with phone_lock(self.adb, CACHE_FOLDER, 1.0) as held:
+            with phone_lock(self.adb, CACHE_FOLDER, self.options.lock_wait_seconds) as held:
                 session = self._prepare(reference_model(), held, with_reference=False)
                 self._launch(session, session.remote, _short(protocol), tolerant=True)
         except PhoneStableError as error:
