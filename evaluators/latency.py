@@ -125,15 +125,14 @@ def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> 
 
 def _why(outcome: Outcome) -> str:
     """A failure in words, with the operations that no accelerator took."""
-    fallen = _fallen(outcome)
-    named = f"; no accelerator takes {', '.join(fallen)} there" if fallen else ""
-    return f"{outcome.error}{named}"
-
-
-def _fallen(outcome: Outcome) -> list[str]:
     from nas.devices.placement import fallbacks
 
-    return list(fallbacks(getattr(outcome.error, "placement", ())))
+    placement = getattr(outcome.error, "placement", ())
+    fallen = fallbacks(placement)
+    if fallen:
+        return f"{outcome.error}; no accelerator takes {', '.join(fallen)} there"
+    silent = "; its log blames no operation" if placement else ""
+    return f"{outcome.error}{silent}"
 
 
 def _note(outcome: Outcome, required: bool) -> dict[str, Any]:

@@ -278,10 +278,10 @@ class AdbDevice:
             placement = join(operations, report, self.options.delegate)
             try:
                 self._believe(report, session)
+                block, blocks = self._steady_block(session, protocol)
             except PhoneError as error:
                 error.placement = placement
                 raise
-            block, blocks = self._steady_block(session, protocol)
         share = accelerated_mac_share(artifact, placement)
         return self._result(session, protocol, report, placement, share, block, blocks)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from nas.metrics import Metric
 from nas.pareto import Reference, front, hypervolume_history, knee, reference_point
+from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.results import Objective, TrialResult
 from nas.store import RunFolder
 
@@ -33,6 +34,8 @@ TITLES = {
     "peak_memory_mb": "Peak memory",
     "gmacs_conv": "MACs (convolutions)",
     "gmacs_profiler": "MACs (profiler)",
+    "worst_latency_ratio": "Worst latency over the reference's",
+    "accelerated_mac_share": "Accelerated share of the MACs",
     "parameters": "Parameters",
     "bytes": "Size",
 }
@@ -98,6 +101,8 @@ class ReportData:
     causes: tuple[Cause, ...]
     timings_s: Mapping[str, float]
     definitions: tuple[Definition, ...]
+    fallen: tuple[FallenOperation, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
     @property
     def study(self) -> Mapping[str, Any]:
@@ -161,6 +166,8 @@ def gather(run: RunFolder) -> ReportData:
         causes=tuple(_causes(results)),
         timings_s=_timings(results),
         definitions=tuple(_definitions(results)),
+        fallen=tuple(fallen_operations(run, results)),
+        refusals=tuple(refusals(run, results)),
     )
 
 

@@ -22,6 +22,7 @@ from nas.devices.hygiene import Limits
 from nas.errors import ConfigError, RunError
 from nas.evaluation import Needs, Subject
 from nas.metrics import Metric
+from nas.report import gather
 from nas.results import TrialResult
 from nas.search import NobodyWatches, search
 from nas.store import RunFolder
@@ -145,8 +146,20 @@ def test_two_phones_and_the_host_one_of_them_unplugged_in_the_middle(
     assert results[TRANSPOSED.key].value(f"accelerated_mac_share[{a}]") < 1
     assert reference.value(f"accelerated_mac_share[{a}]") == 1
     _check_refusal(results[SHUFFLED.key], a, b)
+    _check_report(run, a, b)
     documents = [json.loads(p.read_text()) for p in run.path.glob("measurements/*.json")]
     assert len(documents) == 12  # 4 structures on 3 devices; the reference is one of them
+
+
+def _check_report(run: RunFolder, a: str, b: str) -> None:
+    data = gather(run)
+    assert [(row.device, row.op, row.where, row.of) for row in data.fallen] == [
+        (a, "TRANSPOSE_CONV_2D", ("cpu",), 1),
+        (b, "TRANSPOSE_CONV_2D", ("cpu",), 1),
+    ]
+    (refusal,) = data.refusals
+    assert (refusal.device, refusal.lasting) == (b, True)
+    assert refusal.suspects == ("DEPTH_TO_SPACE",)
 
 
 def _check_refusal(refused: TrialResult, a: str, b: str) -> None:
@@ -154,6 +167,7 @@ def _check_refusal(refused: TrialResult, a: str, b: str) -> None:
     assert refused.failure.kind == "DeviceRefusedError"
     assert refused.failure.message.startswith(f"{b}: phone ")
     assert "ANEURALNETWORKS_OP_FAILED" in refused.failure.message
+    assert refused.failure.message.endswith("; its log blames no operation")
     assert refused.violations[RUNS] > 0
     assert {f"latency_ms[{a}]", "latency_ms[host]"} <= refused.metrics.keys()
     assert f"latency_ms[{b}]" not in refused.metrics
