@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from nas.cli import compress, data, devices, inspect, results, search
+from nas.cli import compress, data, devices, inspect, phones, results, search
 from nas.cli.console import err
 from nas.errors import NasError
 
@@ -41,6 +41,7 @@ app.command("measure")(inspect.measure)
 app.command("devices")(devices.devices)
 app.command("probe")(devices.probe)
 app.command("parse-log")(devices.parse_log)
+app.command("sweep")(phones.sweep)
 app.add_typer(data.app, name="data")
 
 

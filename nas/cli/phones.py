@@ -1,0 +1,77 @@
+"""`nas sweep`: one network at several picture sizes on phones and the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.console import emit_json, err, out, table
+from nas.cli.inspect import parse_size
+
+
+def sweep(
+    model: Annotated[Path, typer.Argument(help="A .tflite file, at whatever size.")],
+    out_: Annotated[Path, typer.Option("--out", help="Folder for figures, files and the plot.")],
+    device: Annotated[
+        list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT; repeatable. [five, from 640x360 to 1920x1080]"),
+    ] = None,
+    launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
+    delegate: Annotated[
+        str | None,
+        typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")
+    ] = None,
+    benchmark_binary: Annotated[
+        list[str] | None,
+        typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Measure a model at several picture sizes: figures, failures and a plot.
+
+    Latencies are also given as multiples of the first device's at the first size.
+    """
+    from nas.cli.devices import phone_spec
+    from nas.devices import TimingProtocol
+    from nas.devices.sweep import SIZES
+    from nas.devices.sweep import sweep as run_sweep
+
+    timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
+    specs = [
+        phone_spec(spec, delegate, protocol, benchmark_binary) if spec != "host" else spec
+        for spec in dict.fromkeys(device or ["host"])
+    ]
+    sizes = [parse_size(text) for text in size] if size else SIZES
+    err.print(f"{model.name}: {len(sizes)} sizes on {', '.join(specs)} ...", highlight=False)
+    rows = run_sweep(model, specs, out_, timing, sizes)
+    if json_:
+        emit_json([row.to_dict() for row in rows])
+        return
+    columns = {"device": "left", "size": "left", "run at": "left", "ms": "right"}
+    columns |= {"ratio": "right", "accelerated": "right", "source": "left", "": "left"}
+    cells = [
+        [
+            row.device,
+            f"{row.size[0]}x{row.size[1]}",
+            f"{row.run_size[0]}x{row.run_size[1]}",
+            "" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+            "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.accelerated_mac_share is None else f"{row.accelerated_mac_share:.0%}",
+            row.source or "",
+            (row.failure or "").replace("[", r"\["),
+        ]
+        for row in rows
+    ]
+    out.print(table("", columns, cells), soft_wrap=False)
+    err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)
