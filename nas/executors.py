@@ -11,8 +11,11 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
+import threading
 from collections import deque
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -79,6 +82,7 @@ class ProcessExecutor:
         self._threads = threads
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["nas.worker"])
+        _start_fork_server()
         self._waiting: deque[tuple[TrialTask, int]] = deque()
         self._workers: list[_Worker | None] = [None] * workers
 
@@ -179,6 +183,21 @@ class _Worker:
         return cls(process, ours)
 
 
+def _start_fork_server() -> None:
+    """Start it deaf to Ctrl-C, which is the driver's to handle; its children inherit that.
+
+    The terminal sends Ctrl-C to all of them, also while they still load TensorFlow.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        forkserver.ensure_running()  # only the main thread may change how signals are handled
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def failed_trial(task: TrialTask, kind: str, message: str) -> TrialResult:
     """The result of a trial that could not even say why it failed, written to the run's folder."""
     result = TrialResult(
@@ -206,11 +225,8 @@ def _serve(connection: Connection, threads: int) -> None:
 
     Progress is sent at least once a slice of training, so an orphan lives for a second or two.
     """
-    import signal
-
     from nas.quietlogs import prepare_tensorflow
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     prepare_tensorflow(threads)
     try:
         connection.send(READY)
