@@ -12,7 +12,7 @@ import argparse
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def _start(names: list[str], adb_port: int | None, wait_scale: float | None) -> 
     from tests.emulated_phone.server import PrivateAdbServer
 
     profiles = [_profile(name) for name in names]
-    with ExitStack() as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the phones and the server, too
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
         port = adb_port or stack.enter_context(PrivateAdbServer()).port
         server = AdbServer("127.0.0.1", port)
         print(f"export ANDROID_ADB_SERVER_PORT={port}", flush=True)
@@ -93,11 +94,7 @@ def _start(names: list[str], adb_port: int | None, wait_scale: float | None) -> 
             server.connect(phone.address)
             print(describe(phone), flush=True)
         print("running; all numbers are synthetic; Ctrl-C ends it", file=sys.stderr, flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end the server, too
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return 0
+        threading.Event().wait()
     return 0
 
 
