@@ -57,21 +57,6 @@ def network(small: bool) -> Any:
     return UNet("resize-bilinear", "relu", widths, convolutions, 5, True)
 
 
-def schedule(steps: int) -> Any:
-    from nas.schedule import Schedule
-
-    return Schedule(
-        steps=steps,
-        batch=4,
-        patch=48,
-        learning_rate=3e-3,
-        warmup_steps=steps // 6,
-        decay="cosine",
-        clip_norm=0.1,
-        identity_start=True,
-    )
-
-
 def wanted(small: bool) -> list[tuple[str, float, str]]:
     """(precision, pruned share, pruning method), shallow first."""
     from nas.candidate import PRECISIONS
@@ -89,9 +74,10 @@ def one_seed(seed: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from nas.compress import Workshop, compressed, float_training
     from nas.data import open_dataset
     from nas.prune import Pruning
+    from nas.schedule import short_schedule
 
     dataset = open_dataset("photos")
-    base, plan = network(arguments.small), schedule(arguments.steps)
+    base, plan = network(arguments.small), short_schedule(arguments.steps)
     pack = dataset.prepare(plan.patch)
     rows = []
     for precision, share, method in wanted(arguments.small):
@@ -139,9 +125,10 @@ def step_ratio(arguments: argparse.Namespace, steps: int = 40) -> float:
     from nas.data import open_dataset
     from nas.model import build_model
     from nas.quantize import fake_quantized
+    from nas.schedule import short_schedule
     from nas.train import step_function
 
-    plan = schedule(arguments.steps)
+    plan = short_schedule(arguments.steps)
     pack = open_dataset("photos").prepare(plan.patch)
     blurred, sharp = pack.batch(0, plan.batch, plan.patch, 0)
     model = build_model(network(arguments.small).graph())

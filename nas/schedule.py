@@ -66,3 +66,21 @@ class Schedule:
 
 # The recipe of Chiang et al. 2020, section 4.1: REDS, 256x256 patches, 1M steps on one GPU.
 PAPER = Schedule(steps=1_000_000)
+
+
+def short_schedule(steps: int = 600) -> Schedule:
+    """The schedule for seconds of training on small patches.
+
+    Of 44 small U-Nets trained so for 600 steps on `photos` none died; without the warm-up, the
+    clipped gradients and the gentle start some do.
+    """
+    return Schedule(
+        steps=steps,
+        batch=4,
+        patch=48,
+        learning_rate=3e-3,
+        warmup_steps=steps // 6,
+        decay="cosine",
+        clip_norm=0.1,
+        identity_start=True,
+    )

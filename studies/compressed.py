@@ -10,7 +10,7 @@ has no fast kernels there): its latency says nothing about a phone's accelerator
 from evaluators import Cost, Latency, Quality
 from nas.candidate import PRECISIONS
 from nas.devices import TimingProtocol
-from nas.schedule import Schedule
+from nas.schedule import short_schedule
 from nas.study import Study
 from search_spaces import CompressionSpace, UNetSpace
 
@@ -25,16 +25,7 @@ STUDY = Study(
         global_residual=(True,),
     ),
     compression=CompressionSpace(precision=PRECISIONS, pruned_share=(0.0, 0.1, 0.3, 0.5)),
-    schedule=Schedule(
-        steps=600,
-        batch=4,
-        patch=48,
-        learning_rate=3e-3,
-        warmup_steps=100,
-        decay="cosine",
-        clip_norm=0.1,
-        identity_start=True,
-    ),
+    schedule=short_schedule(600),
     evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5, threads=1)), Quality()),
     data="photos",
     size=(320, 180),

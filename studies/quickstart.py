@@ -8,7 +8,7 @@ on real photographs; a task this easy says nothing about which network deblurs b
 
 from evaluators import Cost, FileSize, Latency, Quality
 from nas.devices import TimingProtocol
-from nas.schedule import Schedule
+from nas.schedule import short_schedule
 from nas.study import Study
 from search_spaces import CompressionSpace, UNetSpace
 
@@ -23,16 +23,7 @@ STUDY = Study(
         global_residual=(True,),
     ),
     compression=CompressionSpace(precision=("float", "int8-ptq")),
-    schedule=Schedule(
-        steps=600,
-        batch=4,
-        patch=48,
-        learning_rate=3e-3,
-        warmup_steps=100,
-        decay="cosine",
-        clip_norm=0.1,
-        identity_start=True,
-    ),
+    schedule=short_schedule(600),
     evaluators=(
         Cost(),
         Latency(TimingProtocol(launches=5, warmup=1, runs=3, threads=1)),

@@ -56,12 +56,13 @@ def compress(
     from nas.files import held
     from nas.graph import check_size
     from nas.prune import Pruning
+    from nas.schedule import short_schedule
 
     wanted = Compression(precision, prune)  # type: ignore[arg-type]
     settings = Pruning(method)  # type: ignore[arg-type]
     source = _source(model)
     width, height = parse_size(size)
-    schedule = _schedule(steps)
+    schedule = short_schedule(steps)
     if smoke:
         source = _Source(_narrowed(source.architecture, prune), None)
         width = height = SMOKE_SIDE
@@ -108,21 +109,6 @@ def _source(name: str) -> _Source:
     if not weights.is_file():
         raise RunError(f"{weights} is missing; export the model again")
     return _Source(architecture_from_dict(network or candidate["architecture"]), weights)
-
-
-def _schedule(steps: int) -> Schedule:
-    from nas.schedule import Schedule
-
-    return Schedule(
-        steps=steps,
-        batch=4,
-        patch=48,
-        learning_rate=3e-3,
-        warmup_steps=steps // 6,
-        decay="cosine",
-        clip_norm=0.1,
-        identity_start=True,
-    )
 
 
 def _narrowed(architecture: Architecture, prune: float) -> Architecture:
