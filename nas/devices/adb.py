@@ -32,21 +32,15 @@ from adbutils import (  # type: ignore[import-untyped]
 )
 
 from nas.canonical import file_sha256
-from nas.devices.failures import Evidence, Failure, FailureClass, PhoneError, phone_error
+from nas.devices.adbwire import CountedFile, ShellResult, ShellStream, seconds_left, short
+from nas.devices.failures import ADVICE, Evidence, Failure, FailureClass, PhoneError, phone_error
 from nas.errors import ConfigError
 from nas.files import write_atomically
 
 DEFAULT_PORT = 5037
 MAX_COMMAND_BYTES = 65_000
 """adb's length field has four hexadecimal digits; a longer command corrupts it and hangs."""
-_STDOUT, _STDERR, _EXIT = 1, 2, 3
 _GRACE_SECONDS = 5.0
-ADVICE = {
-    "device_offline": "check the cable and `nas devices`",
-    "unauthorized": "unlock the phone and accept this computer's key",
-    "timeout": "raise --timeout where the model is slow",
-    "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
-}
 
 
 @dataclass(frozen=True)
@@ -55,19 +49,6 @@ class AdbEntry:
 
     serial: str
     state: str
-
-
-@dataclass(frozen=True)
-class ShellResult:
-    """What a command on the phone printed, how it ended, and how long it took."""
-
-    command: str
-    exit_code: int
-    stdout: str
-    stderr: str
-    output: str
-    seconds: float
-    pid: int | None = None
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]
@@ -264,6 +245,12 @@ class Adb:
                 self._device = device
         return self._device
 
+    def stream(self, command: str, deadline: float) -> ShellStream:
+        """Start a command; whoever gets the stream closes it. `deadline` by the monotonic clock."""
+        with translated(self.serial, f"run {short(command)}"):
+            connection = self.device.open_transport(timeout=seconds_left(deadline))
+            return ShellStream(connection, command, deadline)
+
     def shell(self, script: str, timeout: float = 20.0) -> ShellResult:
         """Run a script of ours; quote every name in it. Ends on the phone, too, after `timeout`."""
         limited = f"timeout -s KILL {timeout:g} sh -c {shlex.quote(script)}"
@@ -295,9 +282,9 @@ class Adb:
                 f"phone {self.serial}: a command of {size} bytes; adb takes {MAX_COMMAND_BYTES}"
             )
         started = time.monotonic()
-        stream = ShellStream(self, command, started + timeout + _GRACE_SECONDS)
+        stream = self.stream(command, started + timeout + _GRACE_SECONDS)
         try:
-            with translated(self.serial, f"run {_short(command)}"):
+            with translated(self.serial, f"run {short(command)}"):
                 exit_code = stream.collect(on_text)
         except PhoneError as error:
             if error.failure.failure_class == "timeout":
@@ -308,7 +295,7 @@ class Adb:
         seconds = time.monotonic() - started
         result = stream.result(exit_code, seconds, tells_pid)
         if exit_code in (124, 137) and seconds >= timeout - 0.1:
-            failure = Failure("timeout", f"{_short(command)} took more than {timeout:g} s")
+            failure = Failure("timeout", f"{short(command)} took more than {timeout:g} s")
             evidence = Evidence(self.serial, command, exit_code, result.stdout, result.stderr)
             raise phone_error(failure, evidence, ADVICE["timeout"])
         return result
@@ -320,7 +307,7 @@ class Adb:
         name = next((word for word in shlex.split(command) if word.startswith("/")), "")
         check = f"grep -qF {shlex.quote(name)} /proc/{pid}/cmdline && kill -9 {pid}"
         with suppress(PhoneError):
-            stream = ShellStream(self, check, time.monotonic() + 3.0)
+            stream = self.stream(check, time.monotonic() + 3.0)
             try:
                 with translated(self.serial, "end a process"):
                     stream.collect(None)
@@ -347,7 +334,7 @@ class Adb:
         part = f"{remote}.{uuid.uuid4().hex[:8]}.part"
         try:
             with local.open("rb") as file:
-                self._send(_Counted(file, size, progress), part)
+                self._send(CountedFile(file, size, progress), part)
             quoted = shlex.quote(part)
             told = self.shell(f"sha256sum {quoted}", 60.0)
             if told.stdout.split()[:1] != [file_sha256(local)]:
@@ -359,7 +346,7 @@ class Adb:
             raise
         return True
 
-    def _send(self, file: _Counted, remote: str) -> None:
+    def _send(self, file: CountedFile, remote: str) -> None:
         try:
             with translated(self.serial, f"send {Path(remote).name}"):
                 self.device.sync.push(file, remote, 0o755)
@@ -409,114 +396,3 @@ class Adb:
     def _expect(self, result: ShellResult) -> None:
         if result.exit_code != 0:
             raise self.offline(f"{result.command} ended with {result.exit_code}: {result.output}")
-
-
-class _Counted:
-    """A file that tells how much of it was read: adbutils has no progress of its own."""
-
-    def __init__(
-        self, file: IO[bytes], size: int, progress: Callable[[int, int], None] | None
-    ) -> None:
-        self._file = file
-        self._sent = 0
-        self._progress = progress
-        self.size = size
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(max(size, 32 * 1024))  # a message may hold up to 64 KiB
-        self._sent += len(data)
-        if self._progress is not None:
-            self._progress(self._sent, self.size)
-        return data
-
-
-class ShellStream:
-    """A command of shell v2 with a deadline for the whole of it, and both streams apart."""
-
-    def __init__(self, adb: Adb, command: str, deadline: float) -> None:
-        self._serial = adb.serial
-        self.command = command
-        self._deadline = deadline
-        self._out = bytearray()
-        self._err = bytearray()
-        self._all = bytearray()
-        with translated(adb.serial, f"run {_short(command)}"):
-            self._connection = adb.device.open_transport(timeout=self._left())
-            self._connection.send_command(f"shell,v2,raw:{command}")
-            self._connection.conn.settimeout(self._left())
-            self._connection.check_okay()
-
-    def limit(self, seconds: float) -> None:
-        """Move the deadline to `seconds` from now."""
-        self._deadline = time.monotonic() + seconds
-
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return min(left, 3600.0)
-
-    def _receive(self, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            self._connection.conn.settimeout(self._left())
-            data = self._connection.conn.recv(size - len(parts))
-            if not data:
-                raise EOFError
-            parts += data
-        return bytes(parts)
-
-    @property
-    def pid(self) -> int | None:
-        """The process id, where the command's first line of output is it."""
-        first, newline, _ = bytes(self._out[:32]).partition(b"\n")
-        return int(first) if newline and first.strip().isdigit() else None
-
-    def read_until(self, text: str) -> str:
-        """The standard output up to a line that holds `text`, or up to the command's end."""
-        while text.encode() not in self._out:
-            if self._packet(None) is not None:
-                break
-        return self._out.decode(errors="replace")
-
-    def collect(self, on_text: Callable[[str], None] | None) -> int:
-        """Read to the end; the exit code."""
-        while True:
-            code = self._packet(on_text)
-            if code is not None:
-                return code
-
-    def _packet(self, on_text: Callable[[str], None] | None) -> int | None:
-        kind, length = struct.unpack("<BI", self._receive(5))
-        data = self._receive(length)
-        if kind == _EXIT:
-            return data[0]
-        if kind in (_STDOUT, _STDERR):
-            (self._out if kind == _STDOUT else self._err).extend(data)
-            self._all.extend(data)
-            if on_text is not None:
-                on_text(data.decode(errors="replace"))
-        return None
-
-    def result(self, exit_code: int, seconds: float, tells_pid: bool) -> ShellResult:
-        """What came; the line with the process id is taken out of it."""
-        pid = self.pid if tells_pid else None
-        out, everything = self._out, self._all
-        if pid is not None:
-            out = out.partition(b"\n")[2]
-            line = f"{pid}\n".encode()
-            everything = everything.replace(line, b"", 1)
-        stdout, stderr, output = (
-            bytes(part).decode(errors="replace") for part in (out, self._err, everything)
-        )
-        return ShellResult(self.command, exit_code, stdout, stderr, output, seconds, pid)
-
-    def close(self) -> None:
-        """Let go: the phone closes the command's input and output."""
-        with suppress(OSError, AttributeError):
-            self._connection.close()
-
-
-def _short(command: str) -> str:
-    text = re.sub(r"^(?:exec )?timeout -s KILL \S+ sh -c ('echo \$\$[^']*' sh)?", "", command)
-    return text.strip()[:80]

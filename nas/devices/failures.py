@@ -48,6 +48,14 @@ RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full"}
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
 """The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""
 
+ADVICE: dict[str, str] = {
+    "device_offline": "check the cable and `nas devices`",
+    "unauthorized": "unlock the phone and accept this computer's key",
+    "timeout": "raise --timeout where the model is slow",
+    "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
+}
+"""What a person can do, by class."""
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.devices.adb import ShellResult
+from nas.devices.adbwire import ShellResult
 from nas.devices.benchmark_tool import DEFAULT_TOOL, Delegate, Method
 from nas.devices.failures import Failure
 from nas.devices.hygiene import Conditions, Limits

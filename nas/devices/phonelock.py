@@ -23,7 +23,8 @@ from pathlib import Path
 import platformdirs
 
 from nas.canonical import content_key
-from nas.devices.adb import Adb, ShellStream, translated
+from nas.devices.adb import Adb, translated
+from nas.devices.adbwire import ShellStream
 from nas.devices.failures import Evidence, Failure, phone_error
 from nas.quiethost import FOLDER_VARIABLE
 
@@ -111,7 +112,7 @@ def _hold_on_phone(adb: Adb, folder: str, deadline: float) -> tuple[ShellStream,
         f"else echo busy; cat {name}; fi; }} 9<>{lock}"
     )
     while True:
-        stream = ShellStream(adb, script, time.monotonic() + 10.0)
+        stream = adb.stream(script, time.monotonic() + 10.0)
         try:
             with translated(adb.serial, "lock it"):
                 answer = stream.read_until("held-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nas.devices.failures import Failure, FailureClass
-from nas.devices.logs.benchmark import BenchmarkLog
+from nas.devices.logs.benchmarklog import BenchmarkLog
 from nas.devices.logs.lines import Line
 
 CODES = {

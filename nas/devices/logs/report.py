@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.devices.failures import WITH_LATENCY, Failure, FailureClass
-from nas.devices.logs.benchmark import BenchmarkLog, read_benchmark
+from nas.devices.logs.benchmark import read_benchmark
+from nas.devices.logs.benchmarklog import BenchmarkLog
 from nas.devices.logs.classify import failure_of
 from nas.devices.logs.lines import Line, of_process, read_lines, unfold
 from nas.devices.logs.nnapi import NnapiLog, busiest_process, read_nnapi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from nas.devices.adb import Adb, AdbServer
 from nas.devices.hygiene import Limits
 from nas.devices.phone import AdbDevice
 from nas.devices.phonelaunch import PhoneOptions
+from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer
@@ -59,6 +61,16 @@ def start_phone(
         adb_server.client().disconnect(phone.address)
 
 
+@pytest.fixture
+def unet(tmp_path: Path) -> Path:
+    return models.small_unet(tmp_path / "unet.tflite")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return models.plain(tmp_path / "plain.tflite")
+
+
 def adb_of(phone: EmulatedPhone, server: AdbServer) -> Adb:
     """The driver of an emulated phone."""
     return Adb(server, phone.address)
@@ -79,3 +91,17 @@ def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDev
     )
     device.told = told  # type: ignore[attr-defined]
     return device
+
+
+def clean(phone: EmulatedPhone) -> bool:
+    """Nothing on the phone beyond the cache, nothing running, NNAPI's log as it was."""
+    allowed = ("benchmark_model", "portable-nas/")
+    base = "data/local/tmp/"
+    extra = [name for name in phone.files() if not name.removeprefix(base).startswith(allowed)] + [
+        name for name in phone.files() if name.endswith(".part")
+    ]
+    vlog = phone.folder / "props/debug.nn.vlog"
+    deadline = time.monotonic() + 3
+    while phone.running() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not extra and not phone.running() and (not vlog.exists() or not vlog.read_text().strip())

@@ -138,7 +138,7 @@ def calm(phone: EmulatedPhone, server: AdbServer) -> None:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.devices.adb._GRACE_SECONDS", 0.5)
-    monkeypatch.setattr("nas.devices.phone.PROBE_TIMEOUT_SECONDS", PROBE_SECONDS)
+    monkeypatch.setattr("nas.devices.phonesession.PROBE_TIMEOUT_SECONDS", PROBE_SECONDS)
 
 
 @pytest.mark.slow

@@ -1,0 +1,259 @@
+"""A phone that is held, ready to be measured on: files, the untimed launch, blocks of launches."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nas import tflite
+from nas.canonical import file_sha256
+from nas.devices.adb import Adb
+from nas.devices.adbwire import ShellResult
+from nas.devices.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
+from nas.devices.failures import (
+    WITH_LATENCY,
+    Evidence,
+    Failure,
+    PhoneError,
+    PhoneStableError,
+    phone_error,
+)
+from nas.devices.hygiene import Conditions, read_conditions, strongest_mask, wait_until_fit
+from nas.devices.logs import LogReport, parse_log
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phoneinfo import PhoneInfo
+from nas.devices.phonelaunch import Block, Launch, PhoneOptions, doubt, first_ms, merged
+from nas.devices.phonelock import Held
+from nas.devices.placement import accelerated_mac_share, fallbacks, join
+from nas.devices.reference import reference_model
+from nas.errors import ConfigError
+
+VLOG = "compilation,manager,execution"
+"""NNAPI's log tags for placement and for fallbacks while running, without operands' dumps."""
+PAPER_MASK = "f0"
+PAPER_TIMEOUT_SECONDS = 900.0
+PROBE_TIMEOUT_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Paths on the phone; `reference` None where none runs beside the candidate."""
+
+    candidate: str
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class PhoneSession:
+    """What launches need while the phone is held; `spec` is the device's name in a measurement."""
+
+    adb: Adb
+    options: PhoneOptions
+    info: PhoneInfo
+    tool: Tool
+    held: Held
+    spec: str
+    tell: Callable[[str], None]
+    progress: Callable[[int, int], None] | None = None
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """Time one artifact, after an untimed launch told where its operations run.
+
+        Raises a PhoneError, with the placement as far as it is known, ConfigError where the
+        options can't work.
+        """
+        operations = tflite.read(artifact).operations
+        interleaved = self.options.method == "robust" and self.options.interleave
+        remote = self.send(artifact)
+        files = _Files(remote, self.send(reference_model()) if interleaved else None)
+        report = self.probe(remote)
+        placement = join(operations, report, self.options.delegate)
+        try:
+            self.believe(report)
+            block, blocks = self._steady_block(files, protocol)
+        except PhoneError as error:
+            error.placement = placement
+            raise
+        share = accelerated_mac_share(artifact, placement)
+        return self._result(protocol, report, placement, share, block, blocks)
+
+    def send(self, artifact: Path) -> str:
+        """Have a file on the phone, named by its content; its path there."""
+        name = f"{file_sha256(artifact)[:24]}.tflite"
+        remote = f"{CACHE_FOLDER}/{name}"
+        if self.held.files.get(name) == artifact.stat().st_size:
+            return remote
+        self.adb.push(artifact, remote, self.progress)
+        return remote
+
+    def probe(self, remote: str) -> LogReport:
+        """The untimed launch, with NNAPI's log on; the old setting is put back."""
+        arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
+        if self.options.delegate.kind != "nnapi":
+            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
+            return parse_log(result.output, result.exit_code)
+        old = self.adb.shell(
+            f"getprop debug.nn.vlog; setprop debug.nn.vlog {VLOG}; logcat -G 16M; logcat -c"
+        ).stdout.split("\n")[0]
+        try:
+            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
+        finally:
+            text = self._logcat_and_restore(old)
+        return merged(result, text)
+
+    def _logcat_and_restore(self, old: str) -> str:
+        return self.adb.shell(
+            f"setprop debug.nn.vlog {shlex.quote(old)}; logcat -d -v threadtime", 60.0
+        ).stdout
+
+    def believe(self, report: LogReport) -> None:
+        """Raise where the launch failed, or nothing runs on the delegate that was asked for."""
+        failure, delegate = report.failure, self.options.delegate
+        evidence = Evidence(self.adb.serial, " ".join([self.tool.path, str(delegate)]))
+        library = any("libneuralnetworks" in warning for warning in report.warnings)
+        if delegate.kind == "nnapi" and library and not report.benchmark.accelerators:
+            raise ConfigError(
+                f"phone {self.adb.serial} (Android {self.info.android}) has no NNAPI: take "
+                "--delegate gpu or cpu"
+            )
+        if failure is not None and failure.failure_class != "partially_delegated":
+            raise phone_error(failure, evidence)
+        applied = report.benchmark.delegation is not None or report.nnapi.compilations
+        if delegate.kind not in ("cpu", "npu") and not applied:
+            words = next(iter(report.warnings), "the tool says nothing of it")
+            failure = Failure("not_delegated", f"{delegate} was not applied: {words}")
+            raise phone_error(failure, evidence)
+
+    def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
+        """The first block without trouble, else the calmest; and how many were taken."""
+        count = self.options.blocks if self.options.method == "robust" else 1
+        taken: list[Block] = []
+        for _ in range(count):
+            block = self._block(files, protocol)
+            troubles = block.troubles(self.options)
+            if not troubles:
+                return block, len(taken) + 1
+            taken.append(block)
+            self.tell(f"phone {self.adb.serial}: {', '.join(troubles)}")
+        cool = [b for b in taken if not b.after.capped_cores] or taken
+        return min(cool, key=lambda b: max(b.drift, b.spread)), len(taken)
+
+    def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
+        before = wait_until_fit(self.adb, self.options.limits, self.tell)
+        mask = self._mask(before, protocol.threads)
+        launches, references = [], []
+        for _ in range(protocol.launches if self.options.method == "robust" else 1):
+            if files.reference is not None:
+                references += self._reference(files.reference, protocol, mask)
+            launches.append(self.launch(files.candidate, protocol, mask))
+        after = read_conditions(self.adb)
+        if before.boot_id != after.boot_id:
+            raise self.adb.offline("it was restarted in the middle of a measurement")
+        return Block(tuple(launches), tuple(references), before, after)
+
+    def _mask(self, found: Conditions, threads: int) -> str | None:
+        if not self.info.has_taskset:
+            return None
+        if self.options.method == "paper":
+            return PAPER_MASK
+        return strongest_mask(found.cores, threads)
+
+    def _reference(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
+        """One launch of the reference; none where the delegate refuses it, which says nothing."""
+        try:
+            return [self.launch(remote, shortened(protocol), mask, tolerant=True).latency_ms]
+        except PhoneStableError as error:
+            self.tell(f"no reference beside it: {error}")
+            return []
+
+    def launch(
+        self,
+        remote: str,
+        protocol: TimingProtocol,
+        mask: str | None = None,
+        tolerant: bool = False,
+    ) -> Launch:
+        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense.
+
+        `tolerant`: a run that the delegate took no part in is good enough.
+        """
+        options = self.options
+        arguments = timed_arguments(self.tool, remote, options.delegate, options.method, protocol)
+        seconds = protocol.timeout_seconds
+        if options.method == "paper":
+            seconds = max(seconds, PAPER_TIMEOUT_SECONDS)
+        prefix = f"taskset {mask}" if mask else ""
+        result = self.adb.run(arguments, seconds, prefix)
+        report = parse_log(result.output, result.exit_code)
+        failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
+        latency = report.latency_ms
+        if failure is None and latency is not None:
+            return Launch(latency, report.count or 0, report)
+        failure = failure or Failure("unparsable", "no latency")
+        evidence = Evidence(
+            self.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
+        )
+        raise phone_error(self._refined(failure, result), evidence)
+
+    def _refined(self, failure: Failure, result: ShellResult) -> Failure:
+        """The failure, or the one that the drivers' own words in the phone's log make of it."""
+        if failure.failure_class != "nnapi_error":
+            return failure
+        text = self.adb.shell("logcat -d -v threadtime -t 400", 20.0).stdout
+        return merged(result, text).failure or failure
+
+    def _result(
+        self,
+        protocol: TimingProtocol,
+        probe: LogReport,
+        placement: tuple[Placement, ...],
+        share: float | None,
+        block: Block,
+        blocks: int,
+    ) -> Measurement:
+        first = block.launches[0].report.benchmark
+        inits = [launch.report.benchmark.init_ms for launch in block.launches]
+        firsts = [first_ms(launch.report) for launch in block.launches]
+        delegation = probe.benchmark.delegation
+        return Measurement(
+            device=self.spec,
+            source=self.info.source,
+            samples_ms=tuple((launch.latency_ms,) for launch in block.launches),
+            init_ms=statistics.median(value for value in inits if value is not None),
+            first_ms=statistics.median(value for value in firsts if value is not None),
+            peak_memory_mb=first.memory.get("peak_mb", first.memory.get("overall_mb")),
+            placement=placement,
+            counts=tuple(launch.count for launch in block.launches),
+            accelerated_mac_share=share,
+            conditions={
+                "method": self.options.method,
+                "delegate": str(self.options.delegate),
+                "threads": 4 if self.options.method == "paper" else protocol.threads,
+                "statistic": block.launches[0].report.latency_statistic,
+                "launches": [launch.to_dict() for launch in block.launches],
+                "reference_ms": list(block.references),
+                "drift": block.drift,
+                "steady": not block.troubles(self.options),
+                "blocks": blocks,
+                "before": block.before.to_dict(),
+                "after": block.after.to_dict(),
+                "phone": self.info.to_dict(),
+                "tool": {
+                    "path": self.tool.path,
+                    "sha256": self.tool.sha256,
+                    "generation": first.generation,
+                },
+                "delegation": delegation.to_dict() if delegation else None,
+                "fallbacks": fallbacks(placement),
+                "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+                "lock": self.held.by,
+            },
+        )
+
+
+def shortened(protocol: TimingProtocol) -> TimingProtocol:
+    """The reference's launches: as many runs, but no minimum of seconds."""
+    return replace(protocol, min_seconds=0.0, runs=min(protocol.runs, 10))

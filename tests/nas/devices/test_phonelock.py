@@ -1,0 +1,122 @@
+"""One trial at a time on a phone; several phones side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.devices.adb import AdbServer
+from nas.devices.benchmark_tool import CACHE_FOLDER
+from nas.devices.failures import (
+    PhoneTransientError,
+)
+from nas.devices.measurement import TimingProtocol
+from nas.devices.phonelock import phone_lock
+from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
+
+PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
+
+
+def test_one_trial_at_a_time_between_threads(
+    start_phone: StartPhone, adb_server: AdbServer, plain: Path
+) -> None:
+    phone = start_phone()
+    found: list[Any] = []
+
+    def measure() -> None:
+        device = device_of(phone, adb_server, lock_wait_seconds=30)
+        found.append(device.measure(plain, TimingProtocol(launches=1, runs=5)))
+
+    threads = [threading.Thread(target=measure) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert clean(phone)
+
+
+def test_a_held_phone_names_its_owner(start_phone: StartPhone, adb_server: AdbServer) -> None:
+    phone = start_phone()
+    adb = adb_of(phone, adb_server)
+    with (
+        phone_lock(adb, CACHE_FOLDER, 1.0),
+        pytest.raises(PhoneTransientError, match=r"held by .* \(.*pid \d+ on ") as caught,
+        phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 0.1),
+    ):
+        pass
+    assert caught.value.failure.failure_class == "held"
+
+
+def test_the_lock_holds_between_hosts(
+    start_phone: StartPhone,
+    adb_server: AdbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Another host has another lock folder, but the same phone."""
+    phone = start_phone()
+    adb = adb_of(phone, adb_server)
+    with phone_lock(adb, CACHE_FOLDER, 1.0) as held:
+        assert held.by == "host and phone"
+        monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "other host"))
+        with (
+            pytest.raises(PhoneTransientError, match="held by another trial"),
+            phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 0.3),
+        ):
+            pass
+    with phone_lock(adb, CACHE_FOLDER, 3.0):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
+) -> None:
+    phone = start_phone()
+    script = (
+        "import sys, time\n"
+        "from nas.devices.adb import Adb, AdbServer\n"
+        "from nas.devices.phonelock import phone_lock\n"
+        f"adb = Adb(AdbServer('127.0.0.1', {adb_server.port}), {phone.address!r})\n"
+        f"with phone_lock(adb, {CACHE_FOLDER!r}, 5):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    adb = adb_of(phone, adb_server)
+    with pytest.raises(PhoneTransientError), phone_lock(adb, CACHE_FOLDER, 0.2):
+        pass
+    process.kill()
+    process.wait()
+    with phone_lock(adb, CACHE_FOLDER, 3.0):
+        pass
+    assert clean(phone)
+
+
+def test_four_phones_side_by_side_take_as_long_as_one(
+    start_phone: StartPhone, adb_server: AdbServer, plain: Path
+) -> None:
+    """Their speed is waited for, so that this machine's cores don't decide."""
+    phones = [start_phone(wait_scale=1.0, gmacs_per_s=0.002) for _ in range(4)]
+    devices = [device_of(phone, adb_server, interleave=False) for phone in phones]
+    protocol = TimingProtocol(launches=2, runs=5, warmup=1)
+
+    def took(some: list[Any]) -> float:
+        started = time.monotonic()
+        threads = [threading.Thread(target=d.measure, args=(plain, protocol)) for d in some]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return time.monotonic() - started
+
+    took(devices)  # send the files
+    assert took(devices) < 2.5 * took(devices[:1])
