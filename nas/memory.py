@@ -6,7 +6,6 @@ the sampler knows when it draws a candidate does not depend on which trial happe
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import optuna.storages.journal._storage
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
 from nas.errors import RunError
-from nas.files import cannot_write
+from nas.journal import RunJournal
 from nas.results import TrialResult
 from nas.study import Study
 
@@ -33,18 +30,7 @@ STAND_IN = "stand_in"
 FAILURE = "failure"
 
 _STUDY = "search"
-_journal_module: Any = optuna.storages.journal._storage
 _DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
-
-
-class _HeldElsewhere(JournalFileOpenLock):
-    """No lock: the run's folder is held by this process, and a lock file would outlive a kill."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        return None
 
 
 @dataclass(frozen=True)
@@ -66,17 +52,14 @@ class Memory:
     def __init__(self, study: Study, journal: Path) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
-        self._journal = journal
         self._objectives = study.expanded_objectives
-        _drop_half_line(journal)
-        _share_distributions()
         fresh = not journal.exists()
-        with self._storage_errors():
-            backend = JournalFileBackend(str(journal), lock_obj=_HeldElsewhere(str(journal)))
-            storage = optuna.storages.JournalStorage(backend)
+        self._journal = RunJournal(journal)
+        with self._written():
+            self._storage = optuna.storages.JournalStorage(self._journal)
             self._study = optuna.create_study(
                 study_name=_STUDY,
-                storage=storage,
+                storage=self._storage,
                 directions=[objective.direction for objective in self._objectives],
                 load_if_exists=True,
             )
@@ -98,7 +81,7 @@ class Memory:
 
     def asked(self, number: int) -> Asked | None:
         """A trial as it was asked for; None where it was a duplicate."""
-        with self._storage_errors():
+        with self._written():
             return self._accept(self._reopen(number))
 
     def candidates(self) -> int:
@@ -114,7 +97,7 @@ class Memory:
     def ask(self) -> Asked | None:
         """A candidate that this run has not seen; None where the space has no more of them."""
         for _ in range(_DRAWS):
-            with self._storage_errors():
+            with self._written():
                 self._seed(len(self._study.get_trials(deepcopy=False)))
                 trial = self._study.ask()
                 asked = self._accept(trial)
@@ -130,7 +113,7 @@ class Memory:
         blurred pictures' own PSNR); where a latency is missing, too, the worst one told so far
         stands in. The trial's attributes name what was stood in for.
         """
-        with self._storage_errors():
+        with self._written():
             trial = self._reopen(result.number)
             for constraint, violation in result.violations.items():
                 trial.set_constraint(constraint, violation)
@@ -143,6 +126,7 @@ class Memory:
             if missing:
                 trial.set_user_attr(STAND_IN, missing)
             self._study.tell(result.number, values)
+        self._journal.tidy(self._storage, result.number)
 
     def told(self) -> set[int]:
         """The numbers of the trials that were told."""
@@ -153,13 +137,13 @@ class Memory:
 
         Raises RunError where a result is not of this study's space.
         """
-        for result in results:
-            trial = self._frozen(result, stand_in)
-            with self._storage_errors():
+        with self._written():
+            for result in results:
+                trial = self._frozen(result, stand_in)
                 while len(self._study.get_trials(deepcopy=False)) < result.number:
                     self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
                 self._study.add_trial(trial)
-            self._seen[result.key] = result.number
+                self._seen[result.key] = result.number
 
     def _frozen(self, result: TrialResult, stand_in: Mapping[str, float]) -> FrozenTrial:
         fixed = optuna.trial.FixedTrial(dict(result.parameters))
@@ -235,7 +219,7 @@ class Memory:
             draw = draws.ask()
             candidate = self._study_value.sample(draw)
             if candidate.key not in self._seen:
-                with self._storage_errors():
+                with self._written():
                     self._study.enqueue_trial(draw.params)
                     return self._accept(self._study.ask())
         return None
@@ -244,7 +228,7 @@ class Memory:
         if self._study.get_trials(deepcopy=False):
             return
         for baseline in self._study_value.baselines:
-            with self._storage_errors():
+            with self._written():
                 self._study.enqueue_trial(
                     dict(self._study_value.to_parameters(baseline)), user_attrs={BASELINE: True}
                 )
@@ -254,11 +238,10 @@ class Memory:
         self._study.sampler = _sampler(self._study_value, number)
 
     @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise cannot_write(self._journal, error) from error
+    def _written(self) -> Iterator[None]:
+        """What is done inside is on the disk afterwards."""
+        yield
+        self._journal.sync()
 
 
 def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
@@ -272,36 +255,3 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
-
-
-def _share_distributions() -> None:
-    """Let Optuna's journal parse each distinct distribution once, not once a trial and parameter.
-
-    That and comparing them is nearly half of the time that reopening a long run takes. Both names
-    are private to Optuna; where a release lacks one, reopening is merely slower.
-    """
-    parse = getattr(_journal_module, "json_to_distribution", None)
-    compare = getattr(_journal_module, "check_distribution_compatibility", None)
-    if parse is None or compare is None or hasattr(parse, "cache_info"):
-        return
-
-    def check(old: Any, new: Any) -> None:
-        if old is not new:
-            compare(old, new)
-
-    _journal_module.json_to_distribution = functools.cache(parse)
-    _journal_module.check_distribution_compatibility = check
-
-
-def _drop_half_line(journal: Path) -> None:
-    """Cut off the half line that a kill or a full disk may have left at a journal's end."""
-    if not journal.exists():
-        return
-    try:
-        with journal.open("r+b") as file:
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                file.truncate(whole)
-    except OSError as error:
-        raise cannot_write(journal, error) from error
