@@ -178,23 +178,28 @@ def train_quantized(
     """
     from nas.train import train_model, trained
 
-    steps = max(1, round(schedule.steps * QAT_STEPS))
     side = min(pack.side, schedule.patch) // graph.reduction * graph.reduction
     frames = [mosaic(pack, side, side, index) for index in range(QAT_FRAMES)]
     return train_model(
         lambda: fake_quantized(trained(graph, weights), frames),
         pack,
-        replace(
-            schedule,
-            steps=steps,
-            learning_rate=schedule.learning_rate * QAT_RATE,
-            warmup_steps=steps // 10,
-            decay="cosine",
-            identity_start=False,
-        ),
+        quantizing_schedule(schedule),
         seed,
         folder,
         progress,
+    )
+
+
+def quantizing_schedule(schedule: Schedule) -> Schedule:
+    """What follows a float training of `schedule` in `train_quantized`."""
+    steps = max(1, round(schedule.steps * QAT_STEPS))
+    return replace(
+        schedule,
+        steps=steps,
+        learning_rate=schedule.learning_rate * QAT_RATE,
+        warmup_steps=steps // 10,
+        decay="cosine",
+        identity_start=False,
     )
 
 
