@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nas.devices import Measurement, TimingProtocol
-from nas.devices.fleet import Outcome, measure_everywhere
+from nas.devices.fleet import Outcome
 from nas.errors import DeviceStableError, RunError
 from nas.evaluation import (
     DeviceAwayError,
@@ -55,7 +55,7 @@ class Latency:
         if subject.artifact is None:
             raise ValueError("a latency needs an artifact")
         devices = subject.devices + subject.optional
-        outcomes = measure_everywhere(subject.artifact, devices, self.protocol, subject.cache)
+        outcomes = subject.measure(subject.artifact, devices, self.protocol, subject.cache)
         figures: dict[str, Metric] = {}
         for outcome in outcomes:
             if outcome.measurement is not None:
@@ -73,7 +73,7 @@ class Latency:
         if subject.reference is None:
             raise ValueError("a ratio needs a reference")
         with held(subject.reference.parent, wait=True):  # one measures, the others read
-            references = measure_everywhere(
+            references = subject.measure(
                 subject.reference, subject.devices, self.protocol, subject.cache
             )
         _check_reference(references)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nas.candidate import Candidate
+from nas.devices.fleet import MeasureAll, measure_everywhere
 from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
 from nas.metrics import Metric
 
@@ -28,7 +29,7 @@ class Subject:
     A candidate must run on every one of `devices`, and is measured on the `optional` ones where it
     can be. `reference` is the artifact that latencies are put in relation to, None where nothing
     is. An evaluator writes into `notes` (JSON types) what a trial's result should keep beside
-    figures.
+    figures. `measure` gets devices to run artifacts, wherever they hang.
     """
 
     candidate: Candidate
@@ -40,6 +41,7 @@ class Subject:
     optional: tuple[str, ...] = ()
     reference: Path | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    measure: MeasureAll = measure_everywhere
 
 
 class MissingFigureError(DeviceError):

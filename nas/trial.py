@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from nas.candidate import Architecture, Candidate, Compression
 from nas.compress import Workshop, compressed, expected_architecture, float_training
 from nas.data import Dataset
+from nas.devices.fleet import MeasureAll, measure_everywhere
 from nas.errors import DeviceStableError, NasError, RunError
 from nas.evaluation import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
 from nas.files import write_atomically
+from nas.measuring import InHand, MeasureJob, Reply, Wanted
 from nas.metrics import Metric
 from nas.prune import Pruning
 from nas.results import Failure, TrialResult
@@ -69,8 +71,8 @@ Report = Callable[[TrialProgress], None]
 
 
 @dataclass
-class _Findings:
-    """What a trial has come to so far."""
+class Findings:
+    """What a trial has come to so far; `step` is the next of its steps."""
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     violations: dict[str, float] = field(default_factory=dict)
@@ -80,9 +82,12 @@ class _Findings:
     structure: str | None = None
     network: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    made: Trained | None = None
+    step: int = 0
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
+        """Add to `timings_s` what the block takes."""
         started = time.perf_counter()
         try:
             yield
@@ -91,17 +96,101 @@ class _Findings:
             self.timings_s[stage] = round(self.timings_s.get(stage, 0.0) + spent, 4)
 
 
+@dataclass(frozen=True)
+class TrialPart:
+    """A trial as a worker gets it: from its start, or from where it stopped, with the replies.
+
+    `replies` are all measurements that the trial has asked for so far. `stop_early`: the worker
+    is not for training.
+    """
+
+    task: TrialTask
+    findings: Findings = field(default_factory=Findings)
+    replies: tuple[Reply, ...] = ()
+    stop_early: bool = False
+
+    @property
+    def number(self) -> int:
+        """The trial's."""
+        return self.task.number
+
+    @property
+    def trains(self) -> bool:
+        """Whether the next step needs a trainer."""
+        return self.findings.step >= _FIRST_HEAVY
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A trial that goes on elsewhere: after `jobs`, or, where there are none, on a trainer."""
+
+    number: int
+    findings: Findings
+    jobs: tuple[MeasureJob, ...] = ()
+
+
 def run_trial(task: TrialTask, report: Report) -> TrialResult:
-    """Evaluate a candidate, write its result and return it.
+    """Evaluate a candidate here, write its result and return it.
 
     A candidate that can't be converted, trained or run is a result too ("failed", with its cause).
     Raises RunError only: a run's folder that can't be written, or a phone that is lost, is no fault
     of the candidate, which is evaluated when the run goes on.
     """
-    findings = _Findings()
+    return _run(_Trial(task, Findings(), report, measure_everywhere))
+
+
+def run_part(part: TrialPart, report: Report) -> TrialResult | Paused:
+    """Go on with a trial until it ends, wants measurements or wants a trainer; as `run_trial`."""
+    task, findings = part.task, part.findings
+    measure = InHand(task.number, part.replies)
+    try:
+        return _run(_Trial(task, findings, report, measure, part.stop_early))
+    except Wanted as wanted:
+        return Paused(task.number, findings, wanted.jobs)
+    except _WantsTrainer:
+        return Paused(task.number, findings)
+
+
+class _WantsTrainer(Exception):  # noqa: N818
+    """What comes next is a training."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A trial under way."""
+
+    task: TrialTask
+    findings: Findings
+    report: Report
+    measure: MeasureAll
+    stop_early: bool = False
+
+    @property
+    def number(self) -> int:
+        return self.task.number
+
+    @property
+    def network(self) -> Architecture:
+        """The candidate's, as it is expected to be once it is pruned."""
+        share = self.task.candidate.compression.pruned_share
+        return expected_architecture(self.task.candidate.architecture, share)
+
+    @property
+    def made(self) -> Trained:
+        if self.findings.made is None:
+            raise ValueError("nothing is trained yet")
+        return self.findings.made
+
+    @property
+    def file(self) -> Path:
+        return self.task.run.trial(self.number) / "model.tflite"
+
+
+def _run(trial: _Trial) -> TrialResult:
+    task, findings = trial.task, trial.findings
     failure = None
     try:
-        state = "complete" if _evaluate(task, findings, report) else "infeasible"
+        state = "complete" if _evaluate(trial) else "infeasible"
     except RunError:
         raise
     except DeviceStableError as error:
@@ -129,49 +218,73 @@ def run_trial(task: TrialTask, report: Report) -> TrialResult:
     return result
 
 
-def _evaluate(task: TrialTask, findings: _Findings, report: Report) -> bool:
-    """Fill `findings`, stage by stage; False as soon as a constraint is violated."""
-    report(TrialProgress(task.number, "cost"))
-    share = task.candidate.compression.pruned_share
-    network = expected_architecture(task.candidate.architecture, share)
-    if not _stage(task, findings, "architecture", network, None, report):
-        return False
-    report(TrialProgress(task.number, "screening"))
-    screened = _convert_untrained(task, findings, network)
-    if not _stage(task, findings, "structure", network, screened, report):
-        return False
-    made = _train(task, findings, report)
-    if made.architecture != network and not _stage(
-        task, findings, "architecture", made.architecture, None, report
-    ):
-        return False
-    report(TrialProgress(task.number, "converting"))
-    artifact = _convert_trained(task, findings, made)
-    if _structure(artifact) != findings.structure and not _stage(
-        task, findings, "structure", made.architecture, artifact, report
-    ):
-        return False
-    report(TrialProgress(task.number, "scoring"))
-    return _stage(task, findings, "weights", made.architecture, artifact, report)
+def _evaluate(trial: _Trial) -> bool:
+    """Fill the findings, step by step; False as soon as a constraint is violated."""
+    findings = trial.findings
+    while findings.step < len(_STEPS):
+        if trial.stop_early and findings.step >= _FIRST_HEAVY:
+            raise _WantsTrainer
+        if not _STEPS[findings.step](trial):
+            return False
+        findings.step += 1
+    return True
 
 
-def _stage(
-    task: TrialTask,
-    findings: _Findings,
-    needs: Needs,
-    network: Architecture,
-    artifact: Path | None,
-    report: Report,
-) -> bool:
+def _cost(trial: _Trial) -> bool:
+    trial.report(TrialProgress(trial.number, "cost"))
+    return _stage(trial, "architecture", trial.network, None)
+
+
+def _draft(trial: _Trial) -> bool:
+    trial.report(TrialProgress(trial.number, "screening"))
+    _convert_untrained(trial.task, trial.findings, trial.network)
+    return True
+
+
+def _screen(trial: _Trial) -> bool:
+    return _stage(trial, "structure", trial.network, _draft_file(trial.task))
+
+
+def _make(trial: _Trial) -> bool:
+    made = trial.findings.made = _train(trial.task, trial.findings, trial.report)
+    if made.architecture == trial.network:
+        return True
+    return _stage(trial, "architecture", made.architecture, None)
+
+
+def _finish(trial: _Trial) -> bool:
+    trial.report(TrialProgress(trial.number, "converting"))
+    _convert_trained(trial.task, trial.findings, trial.made)
+    return True
+
+
+def _measure_again(trial: _Trial) -> bool:
+    """The file, unless its structure is the one that was measured."""
+    if _structure(trial.file) == trial.findings.structure:
+        return True
+    return _stage(trial, "structure", trial.made.architecture, trial.file)
+
+
+def _score(trial: _Trial) -> bool:
+    trial.report(TrialProgress(trial.number, "scoring"))
+    return _stage(trial, "weights", trial.made.architecture, trial.file)
+
+
+_STEPS = (_cost, _draft, _screen, _make, _finish, _measure_again, _score)
+_FIRST_HEAVY = _STEPS.index(_make)
+
+
+def _stage(trial: _Trial, needs: Needs, network: Architecture, artifact: Path | None) -> bool:
     """Run the evaluators of one stage; False where a bound is broken.
 
     `network` is the candidate's as pruned, or as it is expected to be before.
     """
+    task, findings = trial.task, trial.findings
     candidate = replace(task.candidate, architecture=network)
     for evaluator in task.study.evaluators:
         if evaluator.needs == needs:
             with findings.timed(evaluator.to_dict()["name"]):
-                _run(evaluator, candidate, artifact, task, findings, report)
+                _figures(evaluator, candidate, artifact, trial)
     for constraint in task.study.parsed_constraints:
         if constraint.metric in findings.metrics:
             value = findings.metrics[constraint.metric].value
@@ -179,18 +292,14 @@ def _stage(
     return all(violation <= 0 for violation in findings.violations.values())
 
 
-def _run(
-    evaluator: Evaluator,
-    candidate: Candidate,
-    artifact: Path | None,
-    task: TrialTask,
-    findings: _Findings,
-    report: Report,
+def _figures(
+    evaluator: Evaluator, candidate: Candidate, artifact: Path | None, trial: _Trial
 ) -> None:
     """Add an evaluator's figures; again without a device that was lost, where that is allowed."""
+    task, findings = trial.task, trial.findings
     while True:
         try:
-            subject = _subject(evaluator.needs, candidate, artifact, task, findings)
+            subject = _subject(evaluator.needs, candidate, artifact, trial)
             findings.metrics |= evaluator.evaluate(subject)
             return
         except DeviceLostError as error:
@@ -202,20 +311,15 @@ def _run(
                 ) from error
             task.run.lose(error.device, str(error))
             note = f"{error.device} is lost, and optional from now on: {error}"
-            report(TrialProgress(task.number, "warning", note=note))
+            trial.report(TrialProgress(task.number, "warning", note=note))
         except MissingFigureError as error:
             findings.metrics |= error.figures
             raise
 
 
-def _subject(
-    needs: Needs,
-    candidate: Candidate,
-    artifact: Path | None,
-    task: TrialTask,
-    findings: _Findings,
-) -> Subject:
+def _subject(needs: Needs, candidate: Candidate, artifact: Path | None, trial: _Trial) -> Subject:
     """What an evaluator looks at; devices that were lost are optional, and no ratio is taken."""
+    task = trial.task
     study = task.study
     lost = task.run.lost_devices() & set(study.devices)
     with_ratio = study.uses_reference and needs == "structure" and not lost
@@ -228,7 +332,8 @@ def _subject(
         task.run.path / "measurements",
         (*(device for device in study.devices if device in lost), *study.optional_devices),
         _reference(task) if with_ratio else None,
-        findings.notes,
+        trial.findings.notes,
+        trial.measure,
     )
 
 
@@ -252,7 +357,7 @@ def _reference(task: TrialTask) -> Path:
     return path
 
 
-def _convert_untrained(task: TrialTask, findings: _Findings, network: Architecture) -> Path:
+def _convert_untrained(task: TrialTask, findings: Findings, network: Architecture) -> None:
     """The candidate's structure as a file: its latency and placement don't depend on weights."""
     from nas.convert import convert_untrained
     from nas.tflite import structure_key
@@ -261,10 +366,13 @@ def _convert_untrained(task: TrialTask, findings: _Findings, network: Architectu
     precision = task.candidate.compression.precision
     with findings.timed("convert"):
         content = convert_untrained(network.graph(), height, width, precision, task.study.schedule)
-        path = task.run.trial(task.number) / "untrained.tflite"
+        path = _draft_file(task)
         write_atomically(path, lambda file: file.write(content))
         findings.structure = structure_key(path)
-    return path
+
+
+def _draft_file(task: TrialTask) -> Path:
+    return task.run.trial(task.number) / "untrained.tflite"
 
 
 def _structure(artifact: Path) -> str:
@@ -273,7 +381,7 @@ def _structure(artifact: Path) -> str:
     return structure_key(artifact)
 
 
-def _train(task: TrialTask, findings: _Findings, report: Report) -> Trained:
+def _train(task: TrialTask, findings: Findings, report: Report) -> Trained:
     """Train in float32, prune, train the ranges of integers: each from what was there before."""
 
     def progress(stage: str, done: int, total: int, loss: float) -> None:
@@ -295,7 +403,7 @@ def _train(task: TrialTask, findings: _Findings, report: Report) -> Trained:
     return made
 
 
-def _convert_trained(task: TrialTask, findings: _Findings, made: Trained) -> Path:
+def _convert_trained(task: TrialTask, findings: Findings, made: Trained) -> None:
     from nas.convert import convert_trained
 
     width, height = task.study.size
@@ -310,12 +418,11 @@ def _convert_trained(task: TrialTask, findings: _Findings, made: Trained) -> Pat
             task.dataset.prepare(task.study.schedule.patch),
         )
         write_atomically(path, lambda file: file.write(content))
-        (task.run.trial(task.number) / "untrained.tflite").unlink(missing_ok=True)
+        _draft_file(task).unlink(missing_ok=True)
     findings.artifact = str(path.relative_to(task.run.path))
-    return path
 
 
-def _conditions(task: TrialTask, findings: _Findings) -> dict[str, Any]:
+def _conditions(task: TrialTask, findings: Findings) -> dict[str, Any]:
     from nas.conditions import versions
 
     pruned = task.candidate.compression.pruned_share > 0

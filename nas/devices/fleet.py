@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from nas.canonical import content_key
 from nas.devices import Device, Measurement, Placement, TimingProtocol, open_device
@@ -25,18 +25,30 @@ Result = TypeVar("Result")
 class Outcome:
     """What became of an artifact on one device: a measurement, or the error instead of it.
 
-    `key` names the file below the cache in which it is kept; None where it is not.
+    `key` names the file below the cache in which it is kept; None where it is not. `lost`: the
+    device was set aside, because it fails with its reference model, too.
     """
 
     device: str
     measurement: Measurement | None
     error: DeviceError | None = None
     key: str | None = None
+    lost: bool = False
 
-    @property
-    def lost(self) -> bool:
-        """Whether the device was set aside: it fails with its reference model, too."""
-        return self.error is not None and self.key is None and _set_aside(open_device(self.device))
+
+class MeasureAll(Protocol):
+    """`measure_everywhere`, or whoever has its answer: see `nas.measuring`."""
+
+    def __call__(
+        self, artifact: Path, devices: Sequence[str], protocol: TimingProtocol, cache: Path
+    ) -> list[Outcome]:
+        """An outcome for each of `devices`, in their order."""
+        ...
+
+
+def physical(device: str) -> str:
+    """What a device's spec names without its options: one phone measures one thing at a time."""
+    return device.partition("?")[0]
 
 
 def measure_everywhere(
@@ -51,7 +63,7 @@ def measure_everywhere(
     structure = structure_key(artifact)
     phones: dict[str, list[str]] = {}
     for device in devices:
-        phones.setdefault(device.partition("?")[0], []).append(device)
+        phones.setdefault(physical(device), []).append(device)
 
     def one_phone(specs: list[str]) -> list[Outcome]:
         return [_measure(artifact, structure, spec, protocol, cache) for spec in specs]
@@ -84,7 +96,7 @@ def _measure(
     except DeviceError as error:
         refused = _refusal(spec, error)
         if refused is None or _set_aside(device):  # a phone that refuses everything is not believed
-            return Outcome(spec, None, error)
+            return Outcome(spec, None, error, lost=_set_aside(device))
         write_json(path, refused)
         return Outcome(spec, None, error, key)
     write_json(path, measurement.to_dict())
@@ -128,19 +140,32 @@ def _refusal(spec: str, error: DeviceError) -> dict[str, Any] | None:
     }
 
 
-def _kept(path: Path, spec: str, key: str) -> Outcome | None:
+def as_document(outcome: Outcome) -> dict[str, Any] | None:
+    """An outcome that is kept, as JSON types; None for one that is not."""
+    if outcome.key is None:
+        return None
+    if outcome.error is not None:
+        return _refusal(outcome.device, outcome.error)
+    return outcome.measurement.to_dict() if outcome.measurement else None
+
+
+def of_document(values: dict[str, Any], spec: str, key: str) -> Outcome:
+    """The outcome that `as_document` wrote; raises KeyError or TypeError on anything else."""
     from nas.devices.failures import Evidence, Failure, PhoneStableError
 
+    if values["failure"] is None:
+        return Outcome(spec, Measurement.from_dict(values), key=key)
+    failure = Failure.from_dict(values["failure"])
+    error = PhoneStableError(values["message"], failure, Evidence(values["serial"]))
+    error.placement = tuple(Placement(**row) for row in values["placement"])
+    return Outcome(spec, None, error, key)
+
+
+def _kept(path: Path, spec: str, key: str) -> Outcome | None:
     if not path.exists():
         return None
     try:
-        values = read_json(path)
-        if values["failure"] is None:
-            return Outcome(spec, Measurement.from_dict(values), key=key)
-        failure = Failure.from_dict(values["failure"])
-        error = PhoneStableError(values["message"], failure, Evidence(values["serial"]))
-        error.placement = tuple(Placement(**row) for row in values["placement"])
-        return Outcome(spec, None, error, key)
+        return of_document(read_json(path), spec, key)
     except (RunError, KeyError, TypeError):
         path.unlink(missing_ok=True)  # damaged: measured again, which costs seconds
         return None
