@@ -129,8 +129,12 @@ class Memory:
         self._journal.tidy(self._storage, result.number)
 
     def told(self) -> set[int]:
-        """The numbers of the trials that were told."""
-        return {trial.number for trial in self.trials() if trial.state.is_finished()}
+        """The numbers of the trials that were told a result; duplicates have none of their own."""
+        return {
+            trial.number
+            for trial in self.trials()
+            if trial.state.is_finished() and CANDIDATE in trial.user_attrs
+        }
 
     def adopt(self, results: Iterable[TrialResult], stand_in: Mapping[str, float]) -> None:
         """Fill an empty journal from a run's results: the journal was lost, the results were not.

@@ -46,6 +46,24 @@ def test_no_candidate_comes_twice_until_the_space_has_no_more(tmp_path: Path) ->
     assert memory.ask() is None
 
 
+def test_duplicates_are_no_results_that_could_be_missing(tmp_path: Path) -> None:
+    space = UNetSpace(
+        upsampling=("depth-to-space",), activation=("relu",), levels=(2,), widths=(4,),
+        convolutions=(1, 2), first_kernel=(3,),
+    )  # fmt: skip
+    study = small_study(space=space, sampler="random")
+    memory = Memory(study, tmp_path / "journal")
+    numbers = set()
+    for _ in range(6):
+        asked = memory.ask()
+        assert asked is not None
+        numbers.add(asked.number)
+        memory.tell(result_of(asked), STAND_IN)
+    reopened = Memory(study, tmp_path / "journal")
+    assert any("duplicate_of" in trial.user_attrs for trial in reopened.trials())
+    assert reopened.told() == numbers
+
+
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_a_reopened_memory_draws_what_an_undisturbed_one_would(tmp_path: Path, ahead: int) -> None:
     undisturbed = _candidates(Memory(small_study(), tmp_path / "a"), 14, ahead)
