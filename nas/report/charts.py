@@ -350,4 +350,4 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 9 else name.replace("-", "-<br>")
+    return name if len(name) <= 7 else name.replace("-", "-<br>")

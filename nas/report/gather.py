@@ -12,6 +12,7 @@ import numpy as np
 
 from nas.metrics import Metric
 from nas.pareto import Reference, front, hypervolume_history, knee, reference_point
+from nas.report.compression import CompressionRow, compression_rows
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.results import Objective, TrialResult
 from nas.store import RunFolder
@@ -103,6 +104,7 @@ class ReportData:
     definitions: tuple[Definition, ...]
     fallen: tuple[FallenOperation, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    compressions: tuple[CompressionRow, ...] = ()
 
     @property
     def study(self) -> Mapping[str, Any]:
@@ -168,6 +170,7 @@ def gather(run: RunFolder) -> ReportData:
         definitions=tuple(_definitions(results)),
         fallen=tuple(fallen_operations(run, results)),
         refusals=tuple(refusals(run, results)),
+        compressions=compression_rows(results),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from nas.metrics import Metric, UInt8Image
 from nas.report.charts import effect_chart, front_chart, history_chart
+from nas.report.compression import compression_chart, network_of
 from nas.report.gather import Effect, ReportData, latencies, parameters_of, title, unit
 from nas.report.pictures import Comparison
 from nas.results import TrialResult
@@ -47,6 +48,7 @@ def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures
         front_rows=[_front_row(result, data) for result in data.front],
         source_of=source_of,
         effects=_effects(data),
+        compressions=_compressions(data),
         title=title,
         unit=unit,
         pictures=[_picture(comparison) for comparison in comparisons],
@@ -98,6 +100,9 @@ def _charts(data: ReportData) -> dict[str, Any]:
     charts = {f"front{index}": front_chart(data, cost) for index, cost in enumerate(data.costs)}
     members = [result.number for result in data.front]
     charts["history"] = history_chart(data)
+    for metric in ("psnr_db", "ssim"):
+        name = f"compression-{metric}"
+        charts[name] = compression_chart(data.compressions, metric, members)
     for index, effect in enumerate(data.effects):
         charts[f"effect{index}"] = effect_chart(effect, members)
     return {name: chart for name, chart in charts.items() if chart["data"]}
@@ -175,6 +180,19 @@ def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
         "result": result,
         "precision": parameters_of(result).get("precision", ""),
         "latencies": [timed.get(device) for device in data.devices],
+    }
+
+
+def _compressions(data: ReportData) -> dict[str, Any]:
+    """The table of pruned shares and precisions: devices, rows, and what its rows share."""
+    rows = data.compressions
+    devices = list(dict.fromkeys(name for row in rows for name in latencies(row.best)))
+    return {
+        "devices": devices,
+        "rows": [(row, [latencies(row.best).get(device) for device in devices]) for row in rows],
+        "drops": any(row.drop_db is not None for row in rows),
+        "sizes": any("bytes" in row.best.metrics for row in rows),
+        "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,
     }
 
 

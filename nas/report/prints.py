@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from nas.metrics import UInt8Image
 from nas.pareto import front
 from nas.report.charts import crowded, ticks
+from nas.report.compression import APART, STYLES, CompressionRow, joined
 from nas.report.gather import Effect, ReportData, title, unit
 from nas.report.pictures import Comparison, spread
 from nas.results import Objective, TrialResult
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 INK, MUTED, LINE, DOT, FRONT, BASELINE, FAILED = (
     "#1d1f23", "#6d7078", "#e4e2dd", "#a9adb6", "#0b7a75", "#8b5cc7", "#c2501c",
 )  # fmt: skip
+_PRECISIONS = {
+    "float": (INK, "o"), "int16-ptq": (FRONT, "s"), "int8-qat": (BASELINE, "D"),
+    "int8-ptq": (FAILED, "^"),
+}  # fmt: skip
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -81,6 +86,39 @@ def save_effects(data: ReportData, file: IO[bytes]) -> None:
                 axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
                 _effect_panel(axes, effect, first=column == 0)
         figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_compression(rows: Sequence[CompressionRow], file: IO[bytes]) -> None:
+    """PSNR and SSIM by pruned share, a line and a shape a precision."""
+    with _styled():
+        figure, panels = _figure(2, 5.6, 4.2)
+        for axes, metric in zip(panels, ("psnr_db", "ssim"), strict=True):
+            _compression_panel(axes, rows, metric)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) -> None:
+    shares = sorted({row.pruned_share for row in rows})
+    precisions = [name for name in STYLES if any(row.precision == name for row in rows)]
+    for index, name in enumerate(precisions):
+        own = [row for row in rows if row.precision == name]
+        offset = APART * (index - (len(precisions) - 1) / 2)
+        style: dict[str, Any] = {"color": _PRECISIONS[name][0], "zorder": 3}
+        for run in joined(own):
+            shown = [(share, trial) for share, trial in run if metric in trial.metrics]
+            x = [shares.index(share) + offset for share, _ in shown]
+            axes.plot(x, [t.value(metric) for _, t in shown], linewidth=1.3, alpha=0.5, **style)
+        dots = [(row.pruned_share, t) for row in own for t in row.trials if metric in t.metrics]
+        x = [shares.index(share) + offset for share, _ in dots]
+        y = [trial.value(metric) for _, trial in dots]
+        axes.scatter(x, y, s=34, marker=_PRECISIONS[name][1], linewidths=0, label=name, **style)
+    axes.set_xticks(range(len(shares)), [f"{100 * share:.3g} %" for share in shares])
+    axes.set_xlim(-0.5, len(shares) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("pruned share of the MACs")
+    axes.set_ylabel(_axis(metric))
 
 
 def save_crops(

@@ -73,12 +73,21 @@ def _heldout(data: ReportData) -> Iterable[Pair]:
 
 def _write_prints(folder: Path, data: ReportData, comparisons: tuple[Comparison, ...]) -> None:
     """The PNG files for which there is something to draw; those of an earlier report go."""
-    from nas.report.prints import save_crops, save_effects, save_front, save_history
+    from nas.report.prints import (
+        save_compression,
+        save_crops,
+        save_effects,
+        save_front,
+        save_history,
+    )
 
     drawn = {
         "front.png": partial(save_front, data) if data.front and data.costs else None,
         "hypervolume.png": partial(save_history, data) if data.front else None,
         "parameters.png": partial(save_effects, data) if data.effects else None,
+        "compression.png": partial(save_compression, data.compressions)
+        if data.compressions
+        else None,
         "crops.png": partial(save_crops, comparisons, data) if comparisons else None,
     }
     for name, save in drawn.items():

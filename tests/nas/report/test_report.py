@@ -105,6 +105,7 @@ def test_every_part_is_there(page: Page) -> None:
         "What it looks like",
         "How the search went",
         "What each choice does",
+        "Pruning and precision",
         "What did not work",
         "Where the time went",
         "All trials",
