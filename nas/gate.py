@@ -166,9 +166,7 @@ def _operations(layer: Layer, precision: Precision) -> tuple[str, ...]:
 
 def _on_a_crop(content: bytes, graph: Graph, sample: Float32) -> tuple[bytes, Float32]:
     """The file at a smaller size, with the picture's upper left corner, where it is larger."""
-    height, width = (
-        min(side, -(-CROP_SIDE // graph.reduction) * graph.reduction) for side in sample.shape[:2]
-    )
+    height, width = (min(side, graph.fits(CROP_SIDE)) for side in sample.shape[:2])
     return at_size(content, height, width), sample[:height, :width]
 
 

@@ -9,6 +9,8 @@ import tf_keras as keras
 
 from nas.graph import (
     Add,
+    AveragePool,
+    BatchNorm,
     Concat,
     Conv,
     DepthToSpace,
@@ -17,9 +19,18 @@ from nas.graph import (
     Layer,
     MaxPool,
     PReLU,
+    ReLU,
     ResizeBilinear,
+    ResizeNearest,
+    Scale,
+    SpaceToDepth,
+    Subtract,
+    Tanh,
     TransposeConv,
+    ZeroPad,
 )
+
+NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-3  # 0.99 would not have settled after a short training
 
 
 @keras.utils.register_keras_serializable(package="portable_nas")
@@ -33,6 +44,32 @@ class DepthToSpaceLayer(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any) -> Any:
         """(batch, h, w, factor^2 * c) -> (batch, factor * h, factor * w, c)."""
         return tf.nn.depth_to_space(inputs, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class SpaceToDepthLayer(DepthToSpaceLayer):
+    """`tf.nn.space_to_depth`, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, factor * h, factor * w, c) -> (batch, h, w, factor^2 * c)."""
+        return tf.nn.space_to_depth(inputs, self.factor)
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ScaleLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Every element times a constant, as a layer."""
+
+    def __init__(self, factor: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """The input's shape."""
+        return inputs * self.factor
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments."""
@@ -61,11 +98,58 @@ class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "factor": self.factor}
 
 
+class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Takes its height and width, over `divisor` and rounded up, from its second input."""
+
+    def __init__(self, divisor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.divisor = divisor
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "divisor": self.divisor}
+
+    def size(self, like: Any) -> Any:
+        """Two numbers where they are known, else a tensor of two."""
+        sides = like.shape[1:3]
+        if None in tuple(sides):
+            return -(-tf.shape(like)[1:3] // self.divisor)
+        return [-(-int(side) // self.divisor) for side in sides]
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ResizeNearestLayer(_LikeLayer):
+    """Resizing to the nearest pixel, half-pixel centres, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
+        return tf.image.resize(inputs[0], self.size(inputs[1]), method="nearest")
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ZeroPadLayer(_LikeLayer):
+    """Zeros around the first input, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
+        source, like = inputs
+        sizes, sides = self.size(like), source.shape[1:3]
+        if isinstance(sizes, list) and None not in tuple(sides):
+            missing = [size - side for size, side in zip(sizes, sides, strict=True)]
+            if missing == [0, 0]:
+                return source
+        else:
+            missing = tf.unstack(sizes - tf.shape(source)[1:3])
+        around = [(total // 2, total - total // 2) for total in missing]
+        return tf.pad(source, [(0, 0), *around, (0, 0)])
+
+
 def build_model(graph: Graph, seed: int = 0) -> keras.Model:
     """A Keras model of `graph` for pictures of any size, float32, values from 0 to 1.
 
-    Convolutions start by Glorot's uniform rule, biases at 0, the slopes of PReLU at 0.25. `seed`
-    fixes all of it: the same seed gives the same weights whatever was built before in the process.
+    Convolutions start by Glorot's uniform rule, biases at 0, the slopes of PReLU at 0.25, batch
+    normalisation at the identity. `seed` fixes all of it: the same seed gives the same weights
+    whatever was built before in the process.
     """
     tensors: dict[str, Any] = {}
     inputs: list[Any] = []
@@ -88,18 +172,21 @@ def _keras_layer(layer: Layer, initializer: Any) -> Any:
             # weights before it in quantization-aware training.
             return keras.layers.Conv2D(
                 layer.channels,
-                layer.kernel,
-                padding="same",
+                layer.window,
+                strides=layer.stride,
+                padding=layer.padding,
                 activation=layer.activation,
+                use_bias=layer.bias,
                 kernel_initializer=initializer,
                 name=layer.name,
             )
         case TransposeConv():
             return keras.layers.Conv2DTranspose(
                 layer.channels,
-                layer.factor,
+                layer.side,
                 strides=layer.factor,
                 padding="same",
+                activation=layer.activation,
                 kernel_initializer=initializer,
                 name=layer.name,
             )
@@ -109,14 +196,41 @@ def _keras_layer(layer: Layer, initializer: Any) -> Any:
                 shared_axes=(1, 2),
                 name=layer.name,
             )
+        case BatchNorm():
+            return keras.layers.BatchNormalization(
+                momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=layer.name
+            )
+    return _plain_layer(layer)
+
+
+def _plain_layer(layer: Layer) -> Any:
+    """Of those that have no weights."""
+    name = layer.name
+    match layer:
+        case ReLU():
+            return keras.layers.ReLU(name=name)
+        case Tanh():
+            return keras.layers.Activation("tanh", name=name)
+        case Scale():
+            return ScaleLayer(layer.factor, name=name)
         case MaxPool():
-            return keras.layers.MaxPool2D(layer.factor, name=layer.name)
+            return keras.layers.MaxPool2D(layer.side, layer.factor, name=name)
+        case AveragePool():
+            return keras.layers.AveragePooling2D(layer.kernel, 1, padding="same", name=name)
         case DepthToSpace():
-            return DepthToSpaceLayer(layer.factor, name=layer.name)
+            return DepthToSpaceLayer(layer.factor, name=name)
+        case SpaceToDepth():
+            return SpaceToDepthLayer(layer.factor, name=name)
         case ResizeBilinear():
-            return ResizeBilinearLayer(layer.factor, name=layer.name)
+            return ResizeBilinearLayer(layer.factor, name=name)
+        case ResizeNearest():
+            return ResizeNearestLayer(layer.divisor, name=name)
+        case ZeroPad():
+            return ZeroPadLayer(layer.divisor, name=name)
         case Concat():
-            return keras.layers.Concatenate(name=layer.name)
+            return keras.layers.Concatenate(name=name)
         case Add():
-            return keras.layers.Add(name=layer.name)
+            return keras.layers.Add(name=name)
+        case Subtract():
+            return keras.layers.Subtract(name=name)
     raise TypeError(f"no Keras layer for {layer}")

@@ -91,7 +91,7 @@ def start_near_identity(graph: Graph, model: keras.Model) -> None:
 def _carried(graph: Graph) -> dict[str, int]:
     """Convolutions that can copy the picture, and the first of its channels in their input."""
     places, copies = {graph.layers[0].name: 0}, {}
-    channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.reduction] * 2)}
+    channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.smallest] * 2)}
     for layer in graph.layers[1:]:
         match layer:
             case Conv() if layer.inputs[0] in places and layer.channels >= 3:

@@ -9,6 +9,11 @@ from typing import Any
 from nas.candidate import Architecture
 from nas.errors import unknown
 from nas.pruned import PrunedNetwork
+from search_spaces.dbpn import DBPN
+from search_spaces.edsr import EDSR
+from search_spaces.fpn import FPN
+from search_spaces.rdn import RDN
+from search_spaces.sgn import SGN
 from search_spaces.unet import ACTIVATIONS, PAPER, UPSAMPLINGS, UNet
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -18,9 +23,21 @@ ARCHITECTURES: dict[str, Architecture] = {
     for upsampling in UPSAMPLINGS
     for activation in ACTIVATIONS
 }
+ARCHITECTURES |= {
+    "edsr": EDSR(),
+    "rdn": RDN(),
+    "dbpn": DBPN(),
+    "fpn": FPN(),
+    "sgn": SGN(),
+}
 
 _FAMILIES: dict[str, Callable[[dict[str, Any]], Architecture]] = {
     UNet.family: UNet.from_dict,
+    EDSR.family: EDSR.from_dict,
+    RDN.family: RDN.from_dict,
+    DBPN.family: DBPN.from_dict,
+    FPN.family: FPN.from_dict,
+    SGN.family: SGN.from_dict,
     PrunedNetwork.family: lambda values: PrunedNetwork.from_dict(values, architecture_from_dict),
 }
 

@@ -8,12 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from nas.candidate import PRECISIONS, Precision
+from nas.candidate import PRECISIONS, Architecture, Precision
+from search_spaces import DBPN, EDSR, FPN, RDN, SGN
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS, Activation, UNet, Upsampling
 
 SIDE = 32
 SIX = tuple(product(UPSAMPLINGS, ACTIVATIONS))
 EVERY = tuple(product(UPSAMPLINGS, ACTIVATIONS, PRECISIONS))
+
+# The other families, and the side of a picture that does for each.
+FIVE: dict[str, Architecture] = {
+    "edsr": EDSR(8, 2),
+    "rdn": RDN(8, 4, 2, 2),
+    "dbpn": DBPN(8, 4, 2),
+    "fpn": FPN(4, 1, 1, 8, 8),
+    "sgn": SGN(4, 2, 1),
+}
+
+
+def side_of(architecture: Architecture) -> int:
+    return architecture.graph().fits(SIDE)
 
 
 def network(upsampling: Upsampling, activation: Activation, residual: bool = True) -> UNet:

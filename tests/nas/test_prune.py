@@ -93,7 +93,7 @@ def test_the_papers_targets():
     assert architecture_from_dict(json.loads(json.dumps(architecture.to_dict()))) == architecture
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", sorted(name for name in ARCHITECTURES if "unet" in name))
 @pytest.mark.parametrize("method", ["adaptive", "uniform-l1"])
 def test_every_network_stops_at_the_first_step_below(name, method):
     base = ARCHITECTURES[name]

@@ -40,6 +40,7 @@ def test_help_is_light() -> None:
         ("unet-resizebilinear-relu", 255.69, 255.93),
         ("unet-transposeconv-relu", 237.76, 238.03),
         ("unet-depthtospace-relu", 222.25, 222.49),
+        ("fpn", 250.19, 250.44),
     ],
 )
 def test_describe(name: str, conv: float, profiler: float) -> None:

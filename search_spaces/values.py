@@ -1,0 +1,58 @@
+"""What the architectures share: their JSON, and a list of layers that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar, final
+
+from nas.errors import ConfigError
+from nas.graph import Graph, Input, Layer
+
+Value = TypeVar("Value")
+
+
+def to_json(value: Any) -> dict[str, Any]:
+    """An architecture's fields as JSON types, `family` first."""
+    return {"family": value.family, **asdict(value)}
+
+
+def from_json(kind: type[Value], values: dict[str, Any]) -> Value:
+    """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry."""
+    types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: value for name, value in values.items() if name != "family"}
+    if given.keys() != types.keys():
+        raise ConfigError(
+            f"{kind.__name__} has the entries {sorted(types)}, but {sorted(given)} came; "
+            f"these differ: {sorted(types.keys() ^ given.keys())}"
+        )
+    for name, value in given.items():
+        if type(value).__name__ != types[name]:
+            raise ConfigError(f"{kind.__name__}.{name}={value!r}: expected {types[name]}")
+    return kind(**given)
+
+
+def check_at_least(value: Any, least: int, names: Sequence[str]) -> None:
+    """Raise ConfigError where one of the named fields of `value` is less than `least`."""
+    for name in names:
+        if getattr(value, name) < least:
+            raise ConfigError(
+                f"{type(value).__name__}.{name}={getattr(value, name)}: expected {least} at least"
+            )
+
+
+@final
+class Layers:
+    """Layers in order; starts with the picture, "input"."""
+
+    def __init__(self) -> None:
+        self._layers: list[Layer] = [Input("input")]
+
+    def add(self, layer: Layer) -> str:
+        """Append a layer; returns its name."""
+        self._layers.append(layer)
+        return layer.name
+
+    def graph(self) -> Graph:
+        """The whole; the layer that was added last is its output."""
+        return Graph(tuple(self._layers))

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from nas.errors import ConfigError
+from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, architecture_from_dict
+
+# Conv and profiler GMAC at 1280x720, and the figure that the paper prints.
+PAPER = {
+    "edsr": (247.90, 248.57, 249),
+    "rdn": (242.71, 243.30, 243),
+    "dbpn": (241.41, 242.27, 242),
+    "fpn": (250.19, 250.44, 250),
+    "sgn": (246.31, 246.59, 247),
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_mac_figures(name: str) -> None:
+    conv, profiler, printed = PAPER[name]
+    macs = ARCHITECTURES[name].graph().macs(720, 1280)
+    assert macs.conv / 1e9 == pytest.approx(conv, abs=0.005)
+    assert macs.profiler / 1e9 == pytest.approx(profiler, abs=0.005)
+    assert round(macs.profiler / 1e9) == printed
+
+
+def test_conv_macs_against_a_count_by_hand() -> None:
+    pixels = 720 * 1280
+
+    def conv(cin: int, cout: int, kernel: int = 3, reduction: int = 1) -> float:
+        return kernel**2 * cin * cout * pixels / reduction**2
+
+    edsr = conv(3, 32) + 29 * conv(32, 32) + conv(32, 3)
+    assert ARCHITECTURES["edsr"].graph().macs(720, 1280).conv == edsr
+    block = sum(conv(32 + 16 * c, 16) for c in range(3)) + conv(80, 32, 1)
+    rdn = conv(3, 32) + 2 * conv(32, 32) + 10 * block + conv(320, 32, 1) + conv(32, 3)
+    assert ARCHITECTURES["rdn"].graph().macs(720, 1280).conv == rdn
+    dbpn = conv(3, 128) + conv(128, 32, 1) + 60 * conv(32, 32, 8, 4) + conv(320, 3)
+    assert ARCHITECTURES["dbpn"].graph().macs(720, 1280).conv == dbpn
+    sgn = conv(3, 32) + conv(48, 32) + 11 * conv(32, 32) + conv(32, 3)
+    for k in (1, 2, 3):
+        c = 32 * 2**k
+        sgn += conv(3 * 4**k, c, 3, 2**k) + 4 * conv(c, c, 3, 2**k)
+        sgn += conv(c + c // 2, c, 3, 2**k) if k < 3 else 0
+    assert ARCHITECTURES["sgn"].graph().macs(720, 1280).conv == sgn
+
+
+def test_the_pyramids_sizes_at_720p() -> None:
+    shapes = {row.layer.name: row.shape for row in FPN().graph().costs(720, 1280)}
+    assert shapes["enc0"][:2] == (359, 639)
+    assert shapes["enc1"] == (178, 318, 64)
+    assert shapes["enc2"] == (87, 157, 192)
+    assert shapes["mixed5b"][2] == 320
+    assert shapes["mixed6a"] == (43, 78, 1088)
+    assert shapes["mixed7a"] == (21, 38, 2080)
+    padded = [shapes[f"lateral{level}_pad"] for level in (4, 3, 2, 1, 0)]
+    sides = [(23, 40), (45, 80), (90, 160), (180, 320), (360, 640)]
+    assert padded == [(*side, 112 if side[0] == 360 else 256) for side in sides]
+    assert shapes["heads"] == (180, 320, 448)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_json_and_back(name: str) -> None:
+    value = ARCHITECTURES[name]
+    small = value.narrowed()  # type: ignore[attr-defined]
+    for one in (value, small):
+        assert architecture_from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    assert small.graph().parameters() < 0.05 * value.graph().parameters()
+    assert small.label != value.label
+    assert small.narrowed() == small
+    assert type(small) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EDSR(blocks=0), r"EDSR\.blocks=0: expected 1 at least"),
+        (lambda: RDN(growth=0), r"RDN\.growth=0: expected 1 at least"),
+        (lambda: DBPN(kernel=7), r"DBPN\.kernel=7: expected the factor 4 plus an even number"),
+        (lambda: DBPN(kernel=2), r"DBPN\.kernel=2"),
+        (lambda: FPN(stem=3), r"FPN\.stem=3, head=112: both must be even"),
+        (lambda: SGN(width=5), r"SGN\.width=5: must be even"),
+    ],
+)
+def test_bad_values_are_refused(make, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_bad_json_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"EDSR has the entries .*these differ: \['blocks'\]"):
+        architecture_from_dict({"family": "edsr", "width": 8})
+    with pytest.raises(ConfigError, match=r"EDSR\.blocks='2': expected int"):
+        architecture_from_dict({"family": "edsr", "width": 8, "blocks": "2"})
