@@ -1,31 +1,33 @@
-"""Where trials run: in this process, or in a pool of long-lived processes.
+"""Where trials run: in this process, or in a pool of workers, wherever those are.
 
-Both take tasks and give results back in the order in which they end. The pool's processes come
-from a fork server that has TensorFlow loaded but has not run it: forking after TensorFlow ran an
-operation hangs, a fresh interpreter costs seconds a process.
+All take tasks and give results back in the order in which they end. A pool's workers come from a
+`Crew`: processes of this machine (`nas.processes`) or of a cluster (`nas.rayrunner`). What is
+given to whom, retried and given up is decided here, the same for each of them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
-from collections import deque
-from dataclasses import dataclass
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection
+import heapq
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nas.errors import RunError
+from nas.leases import Lease, Leases, in_words
+from nas.measuring import MeasureJob, Reply, unreachable
 from nas.results import Failure, TrialResult
-from nas.trial import Report, TrialProgress, TrialTask, run_trial
+from nas.runlog import RunLog
+from nas.trial import Paused, Report, TrialPart, TrialProgress, TrialTask, run_trial
 
-TRIALS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
-ATTEMPTS = 3
-READY = "ready"
+TRAIN, LIGHT = "train", "light"
+BUILDS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
+START_FAILURES = 3  # in a row
+NO_ROOM_SECONDS = 60.0
+HUNGRY_SECONDS = 30.0
+
+Job = TrialPart | MeasureJob
 
 
 class Executor(Protocol):
@@ -35,8 +37,11 @@ class Executor(Protocol):
         """Take a task; it starts as soon as there is room."""
         ...
 
-    def next(self) -> TrialResult:
-        """Wait for the next trial to end; raises RunError where its folder can't be written."""
+    def next(self) -> TrialResult | None:
+        """Wait for the next trial to end; None where workers have long been waiting for more.
+
+        Raises RunError where the run's folder can't be written, or no worker can be had.
+        """
         ...
 
     def close(self) -> None:
@@ -47,155 +52,420 @@ class Executor(Protocol):
 class InProcessExecutor:
     """One trial after the other, here."""
 
-    def __init__(self, report: Report, threads: int) -> None:
+    def __init__(self, report: Report, threads: int, log: RunLog | None = None) -> None:
         self._tasks: deque[TrialTask] = deque()
         self._report = report
         self._threads = threads
+        self._log = log or RunLog(None)
+        self._leases = Leases(time.monotonic)
         self._ready = False
 
     def submit(self, task: TrialTask) -> None:
         """See `Executor`."""
         self._tasks.append(task)
 
-    def next(self) -> TrialResult:
+    def next(self) -> TrialResult | None:
         """See `Executor`."""
         if not self._ready:
             from nas.quietlogs import prepare_tensorflow
 
             prepare_tensorflow(self._threads)
             self._ready = True
-        return run_trial(self._tasks.popleft(), self._report)
+        task = self._tasks.popleft()
+        self._leases.take(task.number, "trial", "driver", limited=False)
+        self._log.event(task.number, "given", worker="driver", attempt=1)
+        try:
+            result = run_trial(task, self._heard)
+        finally:
+            self._leases.done("driver")
+        self._log.event(task.number, "ended", state=result.state)
+        return result
 
     def close(self) -> None:
         """See `Executor`."""
+        self._log.publish(self._table, force=True)
+
+    def _heard(self, progress: TrialProgress) -> None:
+        before = self._leases.of("driver")
+        if before is not None and before.stage != progress.stage:
+            self._log.event(progress.number, "stage", stage=progress.stage)
+        self._leases.heard("driver", progress.stage, progress.done, progress.total)
+        self._log.publish(self._table)
+        self._report(progress)
+
+    def _table(self) -> dict[str, Any]:
+        now = time.monotonic()
+        lease = self._leases.of("driver")
+        row = {"worker": "driver", "kind": TRAIN, "where": "", "state": "busy" if lease else "idle"}
+        return {
+            "workers": [row | (lease.to_dict(now) if lease else {})],
+            "queued": {TRAIN: len(self._tasks)},
+            "retried": {},
+        }
 
 
-class ProcessExecutor:
-    """`workers` processes, each with its own pipe, so that the death of one is known exactly.
+@dataclass(frozen=True)
+class Ready:
+    """A worker's first message; `where` names its process or its machine."""
 
-    A task whose process dies is tried again, `ATTEMPTS` times in all, going on from its
-    checkpoint; then it is a failed trial that says so.
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What a crew says of a worker that is no more, and why ("its process was killed by …")."""
+
+    cause: str
+
+
+Message = Ready | Gone | TrialProgress | TrialResult | Paused | Reply | BaseException
+
+
+class Crew(Protocol):
+    """Workers, each with one thing to do at a time. Only `wait` takes time.
+
+    A worker's kind says what it is for: TRAIN, LIGHT (anything but training), or a device.
     """
 
-    def __init__(self, workers: int, report: Report, threads: int) -> None:
-        self._report = report
-        self._threads = threads
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["nas.worker"])
-        _start_fork_server()
-        self._waiting: deque[tuple[TrialTask, int]] = deque()
-        self._workers: list[_Worker | None] = [None] * workers
+    def start(self, kind: str) -> str | None:
+        """Start a worker and tell its name, new each time; it says `Ready` later.
 
-    def submit(self, task: TrialTask) -> None:
-        """See `Executor`."""
-        self._waiting.append((task, 1))
+        None where there is no room for it now. Raises RunError where there never will be.
+        """
+        ...
 
-    def next(self) -> TrialResult:
-        """See `Executor`."""
-        while True:
-            self._fill()
-            busy = [worker for worker in self._workers if worker is not None and worker.task]
-            ready = multiprocessing.connection.wait([worker.connection for worker in busy])
-            for worker in busy:
-                if worker.connection in ready:
-                    result = self._hear(worker)
-                    if result is not None:
-                        return result
+    def give(self, worker: str, job: Job) -> None:
+        """Give a worker something to do; one that has died says `Gone`."""
+        ...
+
+    def wait(self, seconds: float) -> list[tuple[str, Message]]:
+        """What workers have said, by name; nothing after `seconds`."""
+        ...
+
+    def stop(self, worker: str) -> None:
+        """End a worker, whatever it does; nothing is heard of it any more."""
+        ...
+
+    def lacks(self, kind: str) -> str:
+        """Why there is no room for a worker, in words."""
+        ...
 
     def close(self) -> None:
-        """See `Executor`."""
-        for worker in self._workers:
-            if worker is not None:
-                worker.process.kill()
-        for worker in self._workers:
-            if worker is not None:
-                worker.process.join()
-        self._workers = [None] * len(self._workers)
-
-    def _fill(self) -> None:
-        for index, worker in enumerate(self._workers):
-            if not self._waiting:
-                return
-            if worker is not None and worker.task is not None:
-                continue
-            if worker is None or worker.done >= TRIALS_PER_WORKER:
-                if worker is not None:
-                    worker.connection.close()  # it ends by itself
-                worker = self._workers[index] = _Worker.start(self._context, self._threads)
-            worker.task, worker.attempt = self._waiting.popleft()
-            with contextlib.suppress(OSError):  # died idle: noticed when it is heard
-                worker.connection.send(worker.task)
-
-    def _hear(self, worker: _Worker) -> TrialResult | None:
-        try:
-            message = worker.connection.recv()
-        except (EOFError, OSError):
-            return self._lost(worker)
-        if message == READY:
-            worker.ready = True
-            return None
-        if isinstance(message, TrialProgress):
-            self._report(message)
-            return None
-        worker.task = None
-        worker.done += 1
-        if isinstance(message, TrialResult):
-            return message
-        if isinstance(message, BaseException):
-            raise message
-        raise TypeError(f"a worker sent {message!r}")
-
-    def _lost(self, worker: _Worker) -> TrialResult | None:
-        worker.process.join()
-        task, attempt = worker.task, worker.attempt
-        self._workers[self._workers.index(worker)] = None
-        if task is None:
-            return None
-        how = _how_it_ended(worker.process.exitcode)
-        if not worker.ready:
-            raise RunError(
-                f"a worker process {how} before it was ready; what it printed is above. Try "
-                "--workers 1, which needs no processes"
-            )
-        if attempt < ATTEMPTS:
-            note = f"its process {how}; attempt {attempt + 1} of {ATTEMPTS}"
-            self._report(TrialProgress(task.number, "again", note=note))
-            self._waiting.appendleft((task, attempt + 1))
-            return None
-        return failed_trial(task, "WorkerDied", f"its process {how} in each of {ATTEMPTS} attempts")
+        """End them all."""
+        ...
 
 
 @dataclass
 class _Worker:
-    process: Any
-    connection: Connection
-    task: TrialTask | None = None
-    attempt: int = 0
-    done: int = 0
+    kind: str
+    where: str = ""
     ready: bool = False
-
-    @classmethod
-    def start(cls, context: Any, threads: int) -> _Worker:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
-        process.start()
-        theirs.close()
-        return cls(process, ours)
+    builds: int = 0
+    since: float = 0.0
 
 
-def _start_fork_server() -> None:
-    """Start it deaf to Ctrl-C, which is the driver's to handle; its children inherit that.
+@dataclass
+class _Open:
+    """A trial that is not finished: its newest part, and the measurements that it waits for."""
 
-    The terminal sends Ctrl-C to all of them, also while they still load TensorFlow.
+    part: TrialPart
+    wanted: int = 0
+    replies: list[Reply] = field(default_factory=list)
+
+
+class PoolExecutor:
+    """Trials on the workers of a crew: `limits` says how many of a kind, a device has one.
+
+    Work whose worker dies, or is silent for too long, is tried again, `ATTEMPTS` times in all,
+    going on from its checkpoint; then it is a failed trial that says so. Where LIGHT workers are
+    there, they do all but the trainings.
     """
-    if threading.current_thread() is not threading.main_thread():
-        forkserver.ensure_running()  # only the main thread may change how signals are handled
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+    def __init__(
+        self,
+        crew: Crew,
+        limits: Mapping[str, int],
+        report: Report,
+        log: RunLog | None = None,
+        leases: Leases | None = None,
+    ) -> None:
+        self._crew = crew
+        self._limits = dict(limits)
+        self._report = report
+        self._log = log or RunLog(None)
+        self._leases = leases or Leases(time.monotonic)
+        self._clock: Callable[[], float] = self._leases.clock
+        self._open: dict[int, _Open] = {}
+        self._queues: dict[str, list[tuple[int, int, Job]]] = {}
+        self._queued = 0
+        self._given: dict[str, Job] = {}
+        self._workers: dict[str, _Worker] = {}
+        self._idle: dict[str, list[str]] = {}
+        self._count: Counter[str] = Counter()
+        self._starting: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._ended: deque[TrialResult] = deque()
+        self._start_failures = 0
+        self._no_room: dict[str, float] = {}
+        self._retried: Counter[str] = Counter()
+        self._hungry_since: float | None = None
+        self._looked = 0.0
+
+    def submit(self, task: TrialTask) -> None:
+        """See `Executor`."""
+        part = TrialPart(task)
+        self._open[task.number] = _Open(part)
+        self._enqueue(part)
+
+    def next(self) -> TrialResult | None:
+        """See `Executor`."""
+        while not self._ended:
+            self._assign()
+            if self._is_hungry():
+                return None
+            for worker, message in self._crew.wait(1.0):
+                self._hear(worker, message)
+            if self._clock() >= self._looked + 1.0:
+                self._look_around()
+        return self._ended.popleft()
+
+    def close(self) -> None:
+        """See `Executor`."""
+        self._crew.close()
+        self._workers.clear()
+        self._log.publish(self._table, force=True)
+
+    # Giving work out.
+
+    def _enqueue(self, job: Job) -> None:
+        if isinstance(job, MeasureJob):
+            kind = job.place
+        else:
+            kind = TRAIN if job.trains or not self._limits.get(LIGHT) else LIGHT
+        self._queued += 1
+        heapq.heappush(self._queues.setdefault(kind, []), (job.number, self._queued, job))
+
+    def _assign(self) -> None:
+        for kind, queue in self._queues.items():
+            while queue and self._idle.get(kind):
+                self._give(self._idle[kind].pop(), heapq.heappop(queue)[2])
+            if kind == LIGHT and not self._queues.get(TRAIN):
+                while queue and self._idle.get(TRAIN):
+                    self._give(self._idle[TRAIN].pop(), heapq.heappop(queue)[2])
+            while len(queue) > self._starting[kind] and self._start(kind):
+                pass
+
+    def _start(self, kind: str) -> bool:
+        """Start a worker where one is missing and there is room."""
+        if self._count[kind] >= self._limits.get(kind, 1):
+            return False
+        worker = self._crew.start(kind)
+        if worker is None:
+            since = self._no_room.setdefault(kind, self._clock())
+            if self._count[kind] == 0 and self._clock() - since > NO_ROOM_SECONDS:
+                self._give_up_on(kind)
+            return False
+        self._no_room.pop(kind, None)
+        self._workers[worker] = _Worker(kind, since=self._clock())
+        self._count[kind] += 1
+        self._starting[kind] += 1
+        return True
+
+    def _give(self, worker: str, job: Job) -> None:
+        about = self._workers[worker]
+        if isinstance(job, TrialPart):
+            job = replace(job, stop_early=about.kind == LIGHT)
+            place = "trial"
+        else:
+            place = job.device
+        lease = self._leases.take(job.number, place, worker, limited=about.kind in (TRAIN, LIGHT))
+        self._given[worker] = job
+        self._busy[about.kind] += 1
+        self._log.event(
+            job.number,
+            "given",
+            place=place,
+            worker=worker,
+            where=about.where,
+            attempt=lease.attempt,
+        )
+        self._crew.give(worker, job)
+
+    # Hearing of it.
+
+    def _hear(self, worker: str, message: Message) -> None:
+        about = self._workers.get(worker)
+        if about is None:  # stopped meanwhile
+            return
+        match message:
+            case Ready(where):
+                about.where, about.ready, about.since = where, True, self._clock()
+                self._starting[about.kind] -= 1
+                self._start_failures = 0
+                self._idle.setdefault(about.kind, []).append(worker)
+            case Gone(cause):
+                self._lost(worker, cause)
+            case TrialProgress():
+                self._progress(worker, message)
+            case TrialResult():
+                self._free(worker, builds="convert" in message.timings_s)
+                self._end(message)
+            case Paused():
+                self._free(worker, builds="convert" in message.findings.timings_s)
+                self._pause(message)
+            case Reply():
+                self._free(worker)
+                self._reply(message)
+            case BaseException():
+                raise message
+
+    def _progress(self, worker: str, progress: TrialProgress) -> None:
+        before = self._leases.of(worker)
+        if before is not None and before.stage != progress.stage:
+            self._log.event(progress.number, "stage", stage=progress.stage, note=progress.note)
+        self._leases.heard(worker, progress.stage, progress.done, progress.total)
+        self._report(progress)
+
+    def _free(self, worker: str, builds: bool = False) -> None:
+        self._leases.done(worker)
+        self._given.pop(worker, None)
+        about = self._workers[worker]
+        self._busy[about.kind] -= 1
+        about.builds += builds
+        about.since = self._clock()
+        if about.builds >= BUILDS_PER_WORKER:
+            self._drop(worker)
+            self._crew.stop(worker)
+        else:
+            self._idle.setdefault(about.kind, []).append(worker)
+
+    def _pause(self, paused: Paused) -> None:
+        trial = self._open[paused.number]
+        trial.part = replace(trial.part, findings=paused.findings)
+        trial.wanted = len(paused.jobs)
+        if not paused.jobs:
+            self._enqueue(trial.part)
+            return
+        devices = ", ".join(job.device for job in paused.jobs)
+        self._report(TrialProgress(paused.number, "waiting", note=f"for {devices}"))
+        for job in paused.jobs:
+            self._enqueue(job)
+
+    def _reply(self, reply: Reply) -> None:
+        trial = self._open[reply.number]
+        trial.replies.append(reply)
+        self._log.event(
+            reply.number,
+            "measured",
+            device=reply.device,
+            seconds=round(reply.seconds, 3),
+            error=reply.error[1],
+        )
+        trial.wanted -= 1
+        if trial.wanted:
+            return
+        findings = trial.part.findings
+        slowest = max(row.seconds for row in trial.replies)
+        findings.timings_s["latency"] = round(findings.timings_s.get("latency", 0) + slowest, 4)
+        replies = (*trial.part.replies, *trial.replies)
+        trial.part = replace(trial.part, replies=replies)
+        trial.replies = []
+        self._enqueue(trial.part)
+
+    def _end(self, result: TrialResult) -> None:
+        self._open.pop(result.number, None)
+        self._leases.forget(result.number)
+        self._log.event(result.number, "ended", state=result.state)
+        self._ended.append(result)
+
+    # What goes wrong.
+
+    def _drop(self, worker: str) -> None:
+        about = self._workers.pop(worker)
+        self._count[about.kind] -= 1
+        if not about.ready:
+            self._starting[about.kind] -= 1
+        elif worker in self._idle.get(about.kind, ()):
+            self._idle[about.kind].remove(worker)
+
+    def _lost(self, worker: str, cause: str) -> None:
+        about = self._workers[worker]
+        self._drop(worker)
+        self._retried[cause] += 1
+        if not about.ready:
+            self._start_failures += 1
+            if self._start_failures >= START_FAILURES:
+                raise RunError(
+                    f"{START_FAILURES} workers in a row ended before they were ready; of the last "
+                    f"one {cause}. Try --workers 1, which needs none"
+                )
+            return
+        found = self._leases.lost(worker, cause)
+        job = self._given.pop(worker, None)
+        if found is not None and job is not None:
+            self._busy[about.kind] -= 1
+            self._try_again(job, *found)
+
+    def _try_again(self, job: Job, lease: Lease, again: bool) -> None:
+        causes = self._leases.causes[lease.number, lease.place]
+        self._log.event(
+            lease.number, "lost", place=lease.place, worker=lease.worker, cause=causes[-1]
+        )
+        if again:
+            note = f"{causes[-1]}; attempt {lease.attempt + 1} of {self._leases.attempts}"
+            self._report(TrialProgress(lease.number, "again", note=note))
+            self._enqueue(job)
+        elif isinstance(job, MeasureJob):
+            self._reply(unreachable(job, in_words(causes)))
+        else:
+            self._end(failed_trial(job.task, "WorkerDied", in_words(causes)))
+
+    def _give_up_on(self, kind: str) -> None:
+        if kind in (TRAIN, LIGHT):
+            raise RunError(
+                f"no worker can be had: {self._crew.lacks(kind)}. Nothing finished is lost: start "
+                "the same command again once there is room"
+            )
+        while self._queues[kind]:
+            job = heapq.heappop(self._queues[kind])[2]
+            if isinstance(job, MeasureJob):
+                self._reply(unreachable(job, self._crew.lacks(kind)))
+
+    def _look_around(self) -> None:
+        self._looked = self._clock()
+        for lease in self._leases.overdue():
+            self._crew.stop(lease.worker)
+            minutes = self._leases.patience_s / 60
+            self._lost(lease.worker, f"no sign of life for {minutes:.3g} minutes in {lease.stage}")
+        self._log.publish(self._table)
+
+    def _is_hungry(self) -> bool:
+        """Whether trainers have waited for long while other trials are still out."""
+        queued = self._queues.get(TRAIN) or self._queues.get(LIGHT)
+        if queued or self._busy[TRAIN] >= self._limits.get(TRAIN, 1):
+            self._hungry_since = None
+            return False
+        now = self._clock()
+        self._hungry_since = now if self._hungry_since is None else self._hungry_since
+        if now - self._hungry_since < HUNGRY_SECONDS:
+            return False
+        self._hungry_since = now
+        return True
+
+    def _table(self) -> dict[str, Any]:
+        now = self._clock()
+        rows = []
+        for name, about in self._workers.items():
+            lease = self._leases.of(name)
+            state = "busy" if lease else "idle" if about.ready else "starting"
+            row = {"worker": name, "kind": about.kind, "where": about.where, "state": state}
+            idle = {"for_s": round(now - about.since, 1)}
+            rows.append(row | (lease.to_dict(now) if lease else idle))
+        return {
+            "workers": rows,
+            "queued": {kind: len(queue) for kind, queue in self._queues.items() if queue},
+            "retried": dict(self._retried),
+        }
 
 
 def failed_trial(task: TrialTask, kind: str, message: str) -> TrialResult:
@@ -212,38 +482,3 @@ def failed_trial(task: TrialTask, kind: str, message: str) -> TrialResult:
     )
     task.run.write_result(result)
     return result
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by signal {-code}"
-    return f"ended with exit code {code}"
-
-
-def _serve(connection: Connection, threads: int) -> None:
-    """What a worker does; it ends when the other end of its pipe is closed, however that happens.
-
-    Progress is sent at least once a slice of training, so an orphan lives for a second or two.
-    """
-    from nas.quietlogs import prepare_tensorflow
-
-    prepare_tensorflow(threads)
-    try:
-        connection.send(READY)
-        while True:
-            connection.send(_attempt(connection.recv(), connection.send))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)
-
-
-def _attempt(task: TrialTask, report: Report) -> TrialResult | BaseException:
-    try:
-        return run_trial(task, report)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
-    except RunError as error:
-        return error
-    except Exception as error:  # a fault of ours: the driver shows it whole
-        import traceback
-
-        return RuntimeError("".join(traceback.format_exception(error)))

@@ -14,17 +14,19 @@ import numpy as np
 from nas import __version__
 from nas.conditions import processor, versions
 from nas.data import Dataset, open_dataset
-from nas.devices import open_device
+from nas.devices.fleet import check_answers
 from nas.errors import ConfigError, RunError
-from nas.executors import Executor, InProcessExecutor, ProcessExecutor
+from nas.executors import Executor, InProcessExecutor
 from nas.files import held, write_json
 from nas.graph import check_size
 from nas.memory import Asked, Memory
 from nas.metrics import psnr_db, ssim
+from nas.processes import process_executor
 from nas.results import FORMAT, TrialResult
+from nas.runlog import RunLog
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import OnLostPhone, Report, TrialProgress, TrialTask
+from nas.trial import OnLostPhone, TrialProgress, TrialTask
 
 
 class Watcher(Protocol):
@@ -46,6 +48,10 @@ class Watcher(Protocol):
         """A trial ended."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something worth a line that is about no trial."""
+        ...
+
 
 class NobodyWatches:
     """A watcher that shows nothing."""
@@ -62,51 +68,57 @@ class NobodyWatches:
     def finished(self, result: TrialResult) -> None:
         """See `Watcher`."""
 
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+
 
 def search(
     study: Study,
     out: Path | str,
     trials: int | None = None,
-    workers: int = 1,
+    workers: int | None = 1,
     watcher: Watcher | None = None,
     on_lost_phone: OnLostPhone = "stop",
+    ray: str | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
     With one worker everything happens in this process; with more, trials run in processes of
-    their own. Ctrl-C, or a kill, at any moment loses at most what was not checkpointed.
+    their own; with `ray`, on the cluster of that address, or on one of this machine that is
+    started for it ("local"), where `workers=None` takes all that it has room for. Ctrl-C, or a
+    kill, at any moment loses at most what was not checkpointed.
 
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
     RunError, or, with `on_lost_phone="continue"`, goes on with it as an optional one.
 
-    Raises ConfigError before any work starts, DataError on unusable pictures, RunError where the
+    Raises ConfigError, or DeviceError for a required phone that can't be used, before any work
+    starts, DataError on unusable pictures, RunError where the
     folder is held by another search, belongs to another study or can't be written.
     """
     watcher = watcher or NobodyWatches()
-    run = RunFolder(Path(out))
+    run = RunFolder(Path(out).absolute() if ray else Path(out))
     trials = study.trials if trials is None else trials
-    if trials < 1 or workers < 1:
+    if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
-    _check(study)
+    _check(study, watcher)
     dataset = open_dataset(study.data)
     with held(run.path):
         description = _open_run(run, study, dataset)
         stand_in = description["input"]
         memory = Memory(study, run.journal)
         _reconcile(run, memory, stand_in)
-        dataset.prepare(
-            study.schedule.patch, lambda done, total, what: watcher.preparing(what, done, total)
-        )
-        finished = run.results()
-        watcher.started(run, finished, trials)
-        executor = _executor(study, workers, watcher.progress)
-        run.readmit_devices()
-        loop = _Loop(
-            study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
-        )
+        executor, workers = _executor(study, workers, ray, run, dataset, watcher)
         try:
-            loop.drive(trials, ahead=1 if workers == 1 else 2 * workers)
+            dataset.prepare(
+                study.schedule.patch, lambda done, total, what: watcher.preparing(what, done, total)
+            )
+            watcher.started(run, run.results(), trials)
+            run.readmit_devices()
+            loop = _Loop(
+                study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
+            )
+            loop.drive(trials, _ahead(study, workers))
         finally:
             executor.close()
     return run
@@ -153,11 +165,24 @@ class _Loop:
                 return
             while out[0].number not in early:
                 result = self.executor.next()
+                if result is None:  # workers are idle: better another trial than none
+                    self._ask_beyond(out, early, trials)
+                    continue
                 early[result.number] = result
                 self.watcher.finished(result)
             number = out.popleft().number
             if number not in known:
                 self.memory.tell(early.pop(number), self.stand_in)
+
+    def _ask_beyond(self, out: deque[Asked], early: dict[int, TrialResult], trials: int) -> None:
+        """Ask for one more than agreed, so that one slow trial does not stop all workers.
+
+        Only here does it matter how fast the workers are.
+        """
+        new = self.memory.ask() if self.memory.candidates() < trials else None
+        if new is not None:
+            out.append(new)
+            self._submit(new, early)
 
     def _submit(self, asked: Asked, early: dict[int, TrialResult]) -> None:
         result = self.run.read_result(asked.number)
@@ -179,14 +204,38 @@ class _Loop:
         )
 
 
-def _executor(study: Study, workers: int, report: Report) -> Executor:
-    if workers == 1:
-        return InProcessExecutor(report, study.schedule.threads)
-    return ProcessExecutor(workers, report, study.schedule.threads)
+def _ahead(study: Study, workers: int) -> int:
+    """How many trials are out at a time: one is drawn from all results before it, with one worker.
+
+    With more, each has a next one waiting, and so has each device.
+    """
+    devices = len(study.devices + study.optional_devices)
+    return 1 if workers == 1 else 2 * workers + (devices if devices > 1 else 0)
 
 
-def _check(study: Study) -> None:
-    """Raise ConfigError for what would only fail in the middle of the search."""
+def _executor(
+    study: Study,
+    workers: int | None,
+    ray: str | None,
+    run: RunFolder,
+    dataset: Dataset,
+    watcher: Watcher,
+) -> tuple[Executor, int]:
+    """Where the trials run, and how many at a time."""
+    threads, report = study.schedule.threads, watcher.progress
+    if ray is not None:
+        from nas.rayrunner import ray_executor
+
+        return ray_executor(ray, study, workers, run, dataset, report, watcher.note)
+    log = RunLog(run.path)
+    if workers is None or workers == 1:
+        return InProcessExecutor(report, threads, log), 1
+    phones = any(d.startswith("adb:") for d in study.devices + study.optional_devices)
+    return process_executor(workers, report, threads, log, light=int(phones)), workers
+
+
+def _check(study: Study, watcher: Watcher) -> None:
+    """Raise for what would only fail in the middle of the search; DeviceError for a phone's."""
     width, height = study.size
     check_size(study.space.reduction, height, width)
     patch = study.schedule.patch
@@ -195,10 +244,7 @@ def _check(study: Study) -> None:
             f"patches of {patch}x{patch} don't divide by {study.space.reduction}, as the space's "
             "deepest networks need; change schedule.patch or space.levels"
         )
-    for device in study.devices + study.optional_devices:
-        readmit = getattr(open_device(device), "readmit", None)
-        if readmit is not None:  # set aside by an earlier search of this process
-            readmit()
+    check_answers(study.devices, study.optional_devices, watcher.note)
 
 
 def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:

@@ -8,11 +8,12 @@ conversion; 6 a training; 7 a device; 130 Ctrl-C.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import typer
 
-from nas.cli import compress, data, devices, inspect, phones, results, search
+from nas.cli import compress, data, devices, fidelity, inspect, phones, results, search
 from nas.cli.console import err
 from nas.errors import NasError
 
@@ -42,13 +43,14 @@ app.command("devices")(devices.devices)
 app.command("probe")(devices.probe)
 app.command("parse-log")(devices.parse_log)
 app.command("sweep")(phones.sweep)
+app.command("fidelity")(fidelity.fidelity)
 app.add_typer(data.app, name="data")
 
 
 def main() -> None:
     """Run the command line; every failure that is ours is one line and an exit code."""
     try:
-        app()
+        app(_with_addresses(sys.argv[1:]))
     except NasError as error:
         err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
@@ -58,6 +60,17 @@ def main() -> None:
     except BrokenPipeError:  # `nas pareto ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _with_addresses(arguments: list[str]) -> list[str]:
+    """`--ray` alone means `--ray local`."""
+    whole: list[str] = []
+    for index, argument in enumerate(arguments):
+        whole.append(argument)
+        after = arguments[index + 1] if index + 1 < len(arguments) else ""
+        if argument == "--ray" and after != "local" and not re.fullmatch(r".+:\d+", after):
+            whole.append("local")
+    return whole
 
 
 def _plain(text: str) -> str:

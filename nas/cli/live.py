@@ -64,6 +64,9 @@ class _Lines:
         done, trials = len(self._tally.results), self._tally.trials
         _line(f"[{done}/{trials}] trial {result.number}: {_outcome(result)}  {result.label}")
 
+    def note(self, text: str) -> None:
+        _line(text)
+
 
 class _View:
     """The live view: running trials, the best trade-offs so far, how far it is."""
@@ -91,6 +94,9 @@ class _View:
     def finished(self, result: TrialResult) -> None:
         self._running.pop(result.number, None)
         self._tally.add(result)
+
+    def note(self, text: str) -> None:
+        _line(text)  # stays above the view
 
     def __rich__(self) -> Group:
         width, height = self._study.size

@@ -46,6 +46,12 @@ def search(
         int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the candidates and trainings.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]", help="On that Ray cluster; alone, on one started here for it."
+        ),
+    ] = None,
 ) -> None:
     """Search: train, convert and measure candidates, and keep the best trade-offs.
 
@@ -67,11 +73,13 @@ def search(
         chosen, **{name: value for name, value in given.items() if value is not None}
     )
     folder = out_ or Path("runs") / chosen.name
-    processes = workers or min(4, _cores() // chosen.schedule.threads or 1)
+    processes = workers
+    if ray is None:
+        processes = workers or min(4, _cores() // chosen.schedule.threads or 1)
     try:
         with watch(chosen, folder) as watcher:
             lost = cast(OnLostPhone, on_lost_phone)
-            run_search(chosen, folder, trials, processes, watcher, lost)
+            run_search(chosen, folder, trials, processes, watcher, lost, ray)
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None

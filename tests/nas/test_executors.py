@@ -10,8 +10,10 @@ from nas.candidate import Candidate
 from nas.data import open_dataset
 from nas.errors import RunError
 from nas.evaluation import Subject
-from nas.executors import ATTEMPTS, InProcessExecutor, ProcessExecutor
+from nas.executors import InProcessExecutor
+from nas.leases import ATTEMPTS
 from nas.metrics import Metric
+from nas.processes import process_executor
 from nas.results import TrialResult
 from nas.store import RunFolder
 from nas.trial import TrialProgress, TrialTask
@@ -63,7 +65,7 @@ def _run(executor: Any, tasks: list[TrialTask]) -> dict[int, TrialResult]:
 def test_both_executors_give_the_same_results(tmp_path: Path) -> None:
     tasks = [_task(tmp_path, number) for number in range(5)]
     heard: list[TrialProgress] = []
-    pool = _run(ProcessExecutor(2, heard.append, 1), tasks)
+    pool = _run(process_executor(2, heard.append, 1), tasks)
     assert {p.number for p in heard} == set(range(5))
     here = _run(InProcessExecutor(heard.append, 1), tasks)
     assert [r.metrics for _, r in sorted(pool.items())] == [
@@ -78,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again(tmp_path: Path) -
     marks.mkdir()
     heard: list[TrialProgress] = []
     tasks = [_task(tmp_path, 0, evaluators=(Kills(str(marks), 1),)), _task(tmp_path, 1)]
-    results = _run(ProcessExecutor(2, heard.append, 1), tasks)
+    results = _run(process_executor(2, heard.append, 1), tasks)
     assert results[0].state == results[1].state == "infeasible"
     again = [p for p in heard if p.stage == "again"]
     assert [p.note for p in again] == [
@@ -90,7 +92,7 @@ def test_a_candidate_that_always_kills_its_worker_is_a_failed_trial(tmp_path: Pa
     marks = tmp_path / "marks"
     marks.mkdir()
     tasks = [_task(tmp_path, 0, evaluators=(Kills(str(marks), 99),)), _task(tmp_path, 1)]
-    results = _run(ProcessExecutor(1, lambda progress: None, 1), tasks)
+    results = _run(process_executor(1, lambda progress: None, 1), tasks)
     failure = results[0].failure
     assert failure is not None
     assert failure.kind == "WorkerDied"
@@ -99,7 +101,7 @@ def test_a_candidate_that_always_kills_its_worker_is_a_failed_trial(tmp_path: Pa
     assert RunFolder(tmp_path / "run").read_result(0) == results[0]
 
 
-@pytest.mark.parametrize("make", [InProcessExecutor, lambda r, t: ProcessExecutor(1, r, t)])
+@pytest.mark.parametrize("make", [InProcessExecutor, lambda r, t: process_executor(1, r, t)])
 def test_a_folder_that_cannot_be_written_stops_the_search(tmp_path: Path, make: Any) -> None:
     task = _task(tmp_path, 0, evaluators=(FullDisk(),))
     with pytest.raises(RunError, match="the disk is full"):

@@ -1,0 +1,500 @@
+"""A crew on a Ray cluster: the one module that imports Ray, and does so inside functions.
+
+Ray starts processes on nodes and carries messages; what is given to whom, retried and given up is
+the driver's (`nas.executors`). A phone is a custom resource `phone:SERIAL` of amount 1 of the node
+that it hangs on; the host is timed on the driver's own machine only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas.conditions import versions
+from nas.data import Dataset
+from nas.errors import ConfigError, NasError, RunError
+from nas.executors import LIGHT, TRAIN, Gone, Job, Message, PoolExecutor, Ready
+from nas.files import write_atomically
+from nas.processes import attempt
+from nas.runlog import RunLog
+from nas.store import RunFolder
+from nas.study import Study
+from nas.trial import Report, TrialProgress
+
+LOCAL = "local"
+CONNECT_SECONDS = 5.0
+START_SECONDS = 120.0
+CLOCK_SECONDS = 5.0
+PROGRESS_SECONDS = 0.5
+PHONE = "phone:"
+LIGHT_CPUS = 0.25
+_COMPARED = ("python", "portable-nas", "tensorflow", "tf_keras", "ai-edge-litert")
+_QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+
+
+def ray_executor(
+    address: str,
+    study: Study,
+    workers: int | None,
+    run: RunFolder,
+    dataset: Dataset,
+    report: Report,
+    tell: Callable[[str], None],
+) -> tuple[PoolExecutor, int]:
+    """Trials on the cluster at `address` (HOST:PORT), or on a new one of this machine (LOCAL).
+
+    Returns the executor and its number of workers: `workers`, or as many as the cluster has room
+    for. Raises ConfigError, within seconds, where the cluster does not answer, has another
+    version, or lacks what the study needs.
+    """
+    phones = {d: phone_resource(d) for d in study.devices + study.optional_devices if d != "host"}
+    tell("starting Ray on this machine" if address == LOCAL else f"joining Ray at {address}")
+    ray = connect(address, set(phones.values()) if address == LOCAL else set())
+    try:
+        cluster = _Cluster(ray, study.schedule.threads)
+        workers = cluster.check(workers, [phones[d] for d in study.devices if d in phones])
+        check = NodeCheck.of(run, dataset)
+        crew = RayCrew(cluster, check, tell)
+    except BaseException:
+        ray.shutdown()
+        raise
+    tell(f"Ray: {workers} workers, {len(cluster.nodes())} nodes")
+    limits = {TRAIN: workers} | ({LIGHT: 1} if phones else {})
+    return PoolExecutor(crew, limits, report, RunLog(run.path)), workers
+
+
+def phone_resource(device: str) -> str:
+    """The resource that stands for a phone: `adb:SERIAL@HOST?options` is `phone:SERIAL`."""
+    from nas.devices.phonespec import parse_spec
+
+    return PHONE + parse_spec(device)[0]
+
+
+def import_ray() -> Any:
+    """Ray, told to be quiet; ConfigError where it is not installed."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray._private.worker as internal
+    except ImportError as error:
+        raise ConfigError(
+            f"Ray can't be imported ({error}); install it: pip install ray"
+        ) from error
+    # A dead worker is told by us, in one line; Ray tells it in ten, past every setting of its own.
+    if hasattr(internal, "print_to_stdstream"):
+        internal.print_to_stdstream = lambda *_, **__: None
+    return ray
+
+
+def connect(address: str, resources: set[str]) -> Any:
+    """Join a cluster, or start one here with these resources; returns the module `ray`.
+
+    Raises ConfigError where the address does not answer or the cluster has other versions.
+    """
+    ray = import_ray()
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+        "namespace": f"portable-nas-{os.getpid()}",
+    }
+    if address == LOCAL:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ray.init(
+            address="local",
+            num_cpus=cores,
+            num_gpus=None,
+            resources=dict.fromkeys(resources, 1),
+            include_dashboard=False,
+            object_store_memory=200_000_000,
+            **common,
+        )
+        return ray
+    answers(address)
+    try:
+        ray.init(address=address, **common)
+    except (RuntimeError, ConnectionError, OSError, ValueError) as error:
+        raise ConfigError(_why_not(address, error)) from error
+    return ray
+
+
+def answers(address: str) -> tuple[str, int]:
+    """Host and port of an address that answers; ConfigError otherwise, within seconds."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"Ray's address {address!r}: expected HOST:PORT, as `nas node` prints it")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
+            "`nas node`, and look whether a firewall is between"
+        ) from error
+    return host, int(port)
+
+
+def _why_not(address: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "ersion" in text and "mismatch" in text:
+        return f"the cluster at {address} has other versions than this machine: {text}"
+    return (
+        f"can't join the cluster at {address}: {text[:300]}. Is this machine a node of it? "
+        f"`nas node --address {address}` makes it one"
+    )
+
+
+@dataclass(frozen=True)
+class Node:
+    """A living node of the cluster."""
+
+    id: str
+    host: str
+    resources: Mapping[str, float]
+
+
+class _Cluster:
+    """What there is, and what a worker takes of it; asked at most once a second."""
+
+    def __init__(self, ray: Any, threads: int) -> None:
+        self.ray = ray
+        self.here: str = ray.get_runtime_context().get_node_id()
+        self.threads = threads
+        self._nodes: list[Node] = []
+        self._asked = 0.0
+        self.per_worker = {"CPU": float(threads)}
+        if any(node.resources.get("GPU") for node in self.nodes()):
+            self.per_worker["GPU"] = 1.0
+
+    def nodes(self) -> list[Node]:
+        """The living ones."""
+        if time.monotonic() - self._asked > 1.0:
+            self._nodes = [
+                Node(row["NodeID"], row["NodeManagerHostname"], row["Resources"])
+                for row in self.ray.nodes()
+                if row["Alive"]
+            ]
+            self._asked = time.monotonic()
+        return self._nodes
+
+    def room(self, node: Node) -> int:
+        """How many workers a node has room for, when it is empty."""
+        return int(min(node.resources.get(n, 0.0) // x for n, x in self.per_worker.items()))
+
+    def phones(self) -> list[str]:
+        """The resources of phones that nodes have announced."""
+        return sorted(n for node in self.nodes() for n in node.resources if n.startswith(PHONE))
+
+    def check(self, workers: int | None, phones: list[str]) -> int:
+        """The number of workers; ConfigError where that many, or a phone, is not to be had."""
+        there = self.phones()
+        missing = [phone for phone in phones if phone not in there]
+        if missing:
+            raise ConfigError(
+                f"the cluster has no {', '.join(missing)}; it has "
+                f"{', '.join(there) or 'no phone'}. `nas node`, on the machine that a phone hangs "
+                "on, announces it"
+            )
+        most = sum(self.room(node) for node in self.nodes())
+        needs = ", ".join(f"{amount:g} {name}" for name, amount in self.per_worker.items())
+        if most < (workers or 1):
+            rows = ", ".join(
+                f"{node.host}: {node.resources.get('CPU', 0):g} CPU" for node in self.nodes()
+            )
+            raise ConfigError(
+                f"{workers or 1} workers of {needs} each are asked for, but the cluster has room "
+                f"for {most} ({rows})"
+            )
+        return workers or most
+
+
+@dataclass(frozen=True)
+class NodeCheck:
+    """What a node must see as the driver does, or nothing that it makes would be found again."""
+
+    run: Path
+    token: str
+    dataset: Dataset
+    identity: Mapping[str, Any]
+    versions: Mapping[str, str]
+    folder: str
+    path: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: RunFolder, dataset: Dataset) -> NodeCheck:
+        """The check for this driver; leaves a token in the run's folder."""
+        token = f"{socket.gethostname()} {os.getpid()} {time.time_ns()}"
+        write_atomically(run.path / ".cluster-token", lambda file: file.write(token.encode()))
+        path = tuple(entry or os.getcwd() for entry in sys.path)
+        return cls(run.path, token, dataset, dataset.identity(), versions(), os.getcwd(), path)
+
+    def complaint(self) -> str:
+        """Why this machine can't work for that driver; "" where it can."""
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)  # paths may be relative
+        mine = versions()
+        other = [n for n in _COMPARED if mine[n] != self.versions[n]]
+        if other:
+            rows = ", ".join(f"{n} {mine[n]} (the driver has {self.versions[n]})" for n in other)
+            return f"it has {rows}; install the same versions there"
+        try:
+            seen = (self.run / ".cluster-token").read_text()
+        except OSError as error:
+            seen = str(error.strerror)
+        if seen != self.token:
+            return (
+                f"it does not see the run's folder {self.run} as the driver does; share it under "
+                "the same path on all machines"
+            )
+        try:
+            same = self.dataset.identity() == self.identity
+        except NasError as error:
+            return f"it can't read the pictures: {error}"
+        return "" if same else f"its pictures of {self.dataset.spec!r} differ from the driver's"
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A worker's first message where its node can't be used."""
+
+    why: str
+
+
+class _Worker:
+    """What an actor does. Its process is the worker's; it never trains on Ray's own threads."""
+
+    def __init__(self, kind: str, threads: int, check: NodeCheck) -> None:
+        self._kind = kind
+        self._threads = threads
+        self._check = check
+
+    def hello(self) -> Ready | _Refused:
+        """Whether this node can be used, and get ready."""
+        for entry in self._check.path:
+            if entry not in sys.path:
+                sys.path.append(entry)
+        why = self._check.complaint()
+        if why:
+            return _Refused(why)
+        if self._kind == LIGHT:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        if self._kind in (TRAIN, LIGHT):
+            from nas.quietlogs import prepare_tensorflow
+
+            prepare_tensorflow(self._threads)
+        return Ready(f"{socket.gethostname()} pid {os.getpid()}")
+
+    def now(self) -> float:
+        """The time on this node, seconds since 1970."""
+        return time.time()
+
+    def work(self, job: Job) -> Iterator[Message]:
+        """Do it: progress, then what became of it."""
+        said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        threading.Thread(target=lambda: said.put(_shielded(job, said.put)), daemon=True).start()
+        last, stage = 0.0, ""
+        while True:
+            message = said.get()
+            if isinstance(message, TrialProgress):
+                now = time.monotonic()
+                if message.stage == stage and now - last < PROGRESS_SECONDS:
+                    continue
+                last, stage = now, message.stage
+                yield message
+            else:
+                yield message
+                return
+
+
+def _shielded(job: Job, report: Callable[[TrialProgress], None]) -> Message:
+    try:
+        return attempt(job, report)
+    except BaseException as error:
+        return RuntimeError(repr(error))
+
+
+@dataclass
+class _Member:
+    kind: str
+    actor: Any
+    node: Node
+    hears: Any  # what it says next: an object's reference, or a generator of them
+    since: float
+    ready: bool = False
+
+
+@dataclass
+class RayCrew:
+    """See `nas.executors.Crew`: actors, pinned to nodes that this driver chose."""
+
+    cluster: _Cluster
+    check: NodeCheck
+    tell: Callable[[str], None]
+    _members: dict[str, _Member] = field(default_factory=dict)
+    _refused: dict[str, str] = field(default_factory=dict)
+    _clocks: set[str] = field(default_factory=set)
+    _started: int = 0
+
+    def start(self, kind: str) -> str | None:
+        """See `Crew`."""
+        node = self._place(kind)
+        if node is None:
+            usable = [n for n in self.cluster.nodes() if n.id not in self._refused]
+            if kind in (TRAIN, LIGHT) and not usable:
+                raise RunError(f"no node of the cluster can be used: {self.lacks(kind)}")
+            return None
+        ray = self.cluster.ray
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_task_retries": 0}
+        if kind == TRAIN:
+            options |= {"num_cpus": self.cluster.threads}
+            options |= {"num_gpus": self.cluster.per_worker.get("GPU", 0)}
+        elif kind == LIGHT:
+            options |= {"num_cpus": 0}
+        elif kind != "host":
+            options |= {"resources": {phone_resource(kind): 1}}
+        affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        actor = (
+            ray.remote(_Worker)
+            .options(scheduling_strategy=affinity(node.id, soft=False), **options)
+            .remote(kind, self.cluster.threads, self.check)
+        )
+        self._started += 1
+        name = f"{node.host}-{self._started}" if kind in (TRAIN, LIGHT) else kind
+        if name in self._members:
+            name = f"{name}-{self._started}"
+        now = time.monotonic()
+        self._members[name] = _Member(kind, actor, node, actor.hello.remote(), now)
+        return name
+
+    def give(self, worker: str, job: Job) -> None:
+        """See `Crew`."""
+        member = self._members[worker]
+        member.hears = member.actor.work.options(num_returns="streaming").remote(job)
+
+    def wait(self, seconds: float) -> list[tuple[str, Message]]:
+        """See `Crew`."""
+        names = {m.hears: name for name, m in self._members.items() if m.hears is not None}
+        if not names:
+            time.sleep(seconds)
+            return []
+        ray, hears = self.cluster.ray, list(names)
+        ready, _ = ray.wait(hears, timeout=seconds, fetch_local=False)
+        if ready and len(hears) > 1:
+            ready, _ = ray.wait(hears, num_returns=len(hears), timeout=0, fetch_local=False)
+        heard = [(names[ref], self._hear(names[ref])) for ref in ready]
+        return [(n, m) for n, m in heard if m is not None] + self._late()
+
+    def stop(self, worker: str) -> None:
+        """See `Crew`."""
+        member = self._members.pop(worker)
+        with contextlib.suppress(Exception):  # it may be gone already
+            self.cluster.ray.kill(member.actor)
+
+    def lacks(self, kind: str) -> str:
+        """See `Crew`."""
+        if kind not in (TRAIN, LIGHT, "host"):
+            there = ", ".join(self.cluster.phones()) or "no phone"
+            return f"no node has {phone_resource(kind)}; the cluster has {there}"
+        refused = [f"{n.host}: {self._refused.get(n.id, 'busy')}" for n in self.cluster.nodes()]
+        return "; ".join(refused) or "the cluster has no node"
+
+    def close(self) -> None:
+        """See `Crew`."""
+        for worker in list(self._members):
+            self.stop(worker)
+        self.cluster.ray.shutdown()
+
+    def _place(self, kind: str) -> Node | None:
+        """The node with most room for a worker of that kind."""
+        nodes = [node for node in self.cluster.nodes() if node.id not in self._refused]
+        if kind == "host":
+            return next((node for node in nodes if node.id == self.cluster.here), None)
+        if kind not in (TRAIN, LIGHT):
+            resource = phone_resource(kind)
+            return next((node for node in nodes if resource in node.resources), None)
+        if kind == LIGHT:
+            return max(nodes, key=self._free, default=None)
+        best = max(nodes, key=self._free, default=None)
+        return best if best is not None and self._free(best) > 0 else None
+
+    def _free(self, node: Node) -> int:
+        taken = sum(m.kind == TRAIN and m.node.id == node.id for m in self._members.values())
+        return self.cluster.room(node) - taken
+
+    def _hear(self, name: str) -> Message | None:
+        member = self._members[name]
+        ray = self.cluster.ray
+        try:
+            reference = member.hears if not member.ready else next(member.hears)
+            message = ray.get(reference, timeout=30)
+        except StopIteration:
+            member.hears = None
+            return None
+        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
+            self.stop(name)
+            return Gone(self._cause(member, error))
+        if isinstance(message, _Refused):
+            self.stop(name)
+            self._refuse(member.node, message.why)
+            return Gone(f"node {member.node.host}: {message.why}")
+        if not member.ready:
+            member.ready = True
+            member.hears = None
+            self._compare_clocks(member)
+        elif not isinstance(message, TrialProgress):
+            member.hears = None
+        said: Message = message
+        return said
+
+    def _cause(self, member: _Member, error: Exception) -> str:
+        self.cluster._asked = 0.0
+        if all(node.id != member.node.id for node in self.cluster.nodes()):
+            return f"its node {member.node.host} is gone"
+        if isinstance(error, self.cluster.ray.exceptions.RayActorError):
+            return f"its process on {member.node.host} was killed or crashed"
+        text = " ".join(str(error).split())
+        return f"its process on {member.node.host} failed: {text[:300]}"
+
+    def _refuse(self, node: Node, why: str) -> None:
+        if node.id not in self._refused:
+            self._refused[node.id] = why
+            self.tell(f"node {node.host} is not used: {why}")
+
+    def _late(self) -> list[tuple[str, Message]]:
+        """Workers that don't get their place: somebody else has it."""
+        late = []
+        for name, member in list(self._members.items()):
+            if not member.ready and time.monotonic() - member.since > START_SECONDS:
+                self.stop(name)
+                what = f"no start within {START_SECONDS:.0f} s on {member.node.host}"
+                message: Message = Gone(f"{what}: others may hold what it needs")
+                late.append((name, message))
+        return late
+
+    def _compare_clocks(self, member: _Member) -> None:
+        if member.node.id in self._clocks:
+            return
+        self._clocks.add(member.node.id)
+        before = time.time()
+        with contextlib.suppress(Exception):
+            there = self.cluster.ray.get(member.actor.now.remote(), timeout=5)
+            apart = there - (before + time.time()) / 2
+            if abs(apart) > CLOCK_SECONDS:
+                self.tell(
+                    f"the clock of node {member.node.host} is {apart:+.0f} s off: times in its "
+                    "files won't fit. Set it (NTP); the search does not depend on it"
+                )

@@ -1,0 +1,65 @@
+"""What a driver writes for those who look on: the table of running work, and a log a trial.
+
+    leases.json                  what runs where, and what waits; written whole, about once a second
+    trials/00012/log.jsonl       one line an event of a trial: given, stage, retried, ended
+
+Both are for people and for `nas status`; a search that goes on reads neither.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nas.files import cannot_write
+
+EVERY_SECONDS = 1.0
+_SHARE = 0.01  # of the driver's time that may go into the table
+
+
+class RunLog:
+    """The logs of one run; `folder` None for none."""
+
+    def __init__(self, folder: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._next = 0.0
+
+    def event(self, number: int, event: str, **about: Any) -> None:
+        """Append a line to a trial's log; RunError where the disk is full."""
+        if self._folder is None:
+            return
+        path = self._folder / "trials" / f"{number:05d}" / "log.jsonl"
+        now = time.time()
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+        line = json.dumps({"at": at, "event": event, **about}) + "\n"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(line.encode())
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def publish(self, table: Callable[[], dict[str, Any]], force: bool = False) -> None:
+        """Write leases.json, unless that was done a moment ago. A full disk is no reason to stop.
+
+        Not flushed to the disk: a table that a power cut took is of no use to anybody.
+        """
+        now = self._clock()
+        if self._folder is None or (now < self._next and not force):
+            return
+        started = time.perf_counter()
+        about = {"at": time.time(), "pid": os.getpid(), "host": socket.gethostname()}
+        path = self._folder / "leases.json"
+        temporary = path.with_name(".leases.json.tmp")
+        with suppress(OSError):
+            temporary.write_text(json.dumps(about | table()))
+            os.replace(temporary, path)
+        spent = time.perf_counter() - started
+        self._next = now + max(EVERY_SECONDS, spent / _SHARE)
