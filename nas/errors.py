@@ -22,6 +22,14 @@ class ConfigError(NasError):
     exit_code = 2
 
 
+class UnreachableShareError(ConfigError):
+    """A network can't lose as many MACs as were to be pruned; `excess` is the share too many."""
+
+    def __init__(self, message: str, excess: float) -> None:
+        super().__init__(message)
+        self.excess = excess
+
+
 class DataError(NasError):
     """Pictures are missing, unreadable or don't fit together."""
 

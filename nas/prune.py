@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.channels import Bools, Groups, Weights, filter_norms, narrowed, with_channels
-from nas.errors import ConfigError, unknown
+from nas.errors import ConfigError, UnreachableShareError, unknown
 from nas.pruned import macs
 
 Method = Literal["adaptive", "uniform-l1"]
@@ -108,15 +108,19 @@ def ladder(share: float) -> list[float]:
 
 
 def check_share(groups: Groups, share: float, settings: Pruning) -> None:
-    """Raise ConfigError, telling the largest share that can go, where `share` can't."""
+    """Raise ConfigError where `share` is none, UnreachableShareError (one, too) where it can't go.
+
+    The latter tells the largest share that can.
+    """
     if not 0 <= share < 1:
         raise ConfigError(f"pruned share {share:g}: expected 0 or more and less than 1")
     most = largest_share(groups, settings)
     if share > most:
-        raise ConfigError(
+        raise UnreachableShareError(
             f"can't prune {share:.1%} of the MACs: with {settings.minimum_channels} channels left "
             f"in every layer {1 - most:.1%} of them remain, so prune {most:.1%} at most (the "
-            f"smallest reachable is {1 - most:.1%} of the network)"
+            f"smallest reachable is {1 - most:.1%} of the network)",
+            share - most,
         )
 
 
@@ -144,9 +148,11 @@ def prune_to(
         until = max(goal, now - settings.round_share * whole)
         before, state = state, _round(network, groups, state, until, settings)
         if (state.kept == before.kept).all():
-            raise ConfigError(
+            gone = 1 - now / whole
+            raise UnreachableShareError(
                 f"can't prune {share:.1%} of the MACs: no layer has a channel left to give at "
-                f"{1 - now / whole:.1%}"
+                f"{gone:.1%}",
+                share - gone,
             )
         network.train(state.kept)
         now = macs(narrowed(groups, state.kept))

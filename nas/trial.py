@@ -18,7 +18,7 @@ from nas.candidate import Architecture, Candidate, Compression
 from nas.compress import Workshop, compressed, expected_architecture, float_training
 from nas.data import Dataset
 from nas.devices.fleet import MeasureAll, measure_everywhere
-from nas.errors import DeviceStableError, NasError, RunError
+from nas.errors import DeviceStableError, NasError, RunError, UnreachableShareError
 from nas.evaluation import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
 from nas.files import write_atomically
 from nas.measuring import InHand, MeasureJob, Reply, Wanted
@@ -65,6 +65,7 @@ class TrialProgress:
     note: str = ""
 
 
+REACHABLE = "pruned share can be reached"  # what a network breaks that has too few channels
 RUNS = "runs on every device"  # the constraint that a candidate breaks where a device refuses it
 
 Report = Callable[[TrialProgress], None]
@@ -196,6 +197,9 @@ def _run(trial: _Trial) -> TrialResult:
     except DeviceStableError as error:
         state, failure = "infeasible", Failure.of(error)
         findings.violations[RUNS] = 1.0
+    except UnreachableShareError as error:
+        state, failure = "infeasible", Failure.of(error)
+        findings.violations[REACHABLE] = error.excess
     except NasError as error:
         state, failure = "failed", Failure.of(error)
     result = TrialResult(

@@ -113,14 +113,19 @@ def test_screening_expects_uniform_widths():
     assert expected_architecture(BASE, 0) is BASE
 
 
-def test_a_share_beyond_reach_is_a_failure_that_says_so(run):
+def test_a_share_beyond_reach_is_infeasible_before_any_work(tmp_path):
     tiny = UNet("resize-bilinear", "relu", (4, 8), 1, 3, True)
-    task = TrialTask(
-        9, Candidate(tiny, Compression("float", 0.7)), {}, STUDY, DATA, {}, RunFolder(run)
+    candidate = Candidate(tiny, Compression("int8-qat", 0.7))
+    stages = []
+    result = run_trial(
+        TrialTask(9, candidate, {}, STUDY, DATA, {}, RunFolder(tmp_path)),
+        lambda progress: stages.append(progress.stage),
     )
-    result = run_trial(task, lambda progress: None)
-    assert result.state == "failed"
+    assert stages == ["cost"]
+    assert result.state == "infeasible"
+    assert 0.3 < result.violations["pruned share can be reached"] < 0.7
     assert "can't prune 70.0% of the MACs" in result.failure.message
+    assert "smallest reachable is" in result.failure.message
 
 
 def test_compressions_as_values():
