@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from evaluators.stand_in import runnable
 from nas.data import Pair
-from nas.errors import TrainingError
+from nas.errors import ConversionError, TrainingError
 from nas.evaluation import Needs, Subject
-from nas.metrics import PSNR_ID, SSIM_ID, Metric, psnr_db, ssim
+from nas.metrics import PSNR_ID, SSIM_ID, Metric, UInt8Image, psnr_db, ssim
 from nas.quiethost import working
 from nas.runtime import Artifact
+from nas.tflite_edit import at_size
 from nas.tiles import restore_any_size
 
 # A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
 # over the input's), or gives one constant picture. Measured as standard deviations in
 # levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
 DEAD_WITHIN_LEVELS = 0.5
+OWN_SIZE_PIXELS = 2**20  # of a picture that is run whole; beyond, a network's memory may be GBs
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Score:
 class Quality:
     """`psnr_db` and `ssim` of the `.tflite` on the held-out pictures, and `psnr_db_input`.
 
-    The artifact has a fixed size: a picture of another one is mirrored at its edges up to that
-    size, or cut into overlapping tiles, and the conditions say so.
+    The artifact has a fixed size. A smaller picture is mirrored at its edges up to that size; a
+    larger one is run through the same file with its shapes (nothing else) set to the picture's
+    size, or cut into overlapping tiles where that can't be. The conditions say which.
     """
 
     threads: int = 1
@@ -86,13 +89,13 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
 
     Raises ValueError where there are no pictures.
     """
-    artifact: Artifact | None = None
-    rows, fittings, note = [], set(), ""
+    runner: _Runner | None = None
+    rows, fittings = [], set()
     for pair in pairs:
         with working():
-            if artifact is None:
-                artifact, note = runnable(path, pair.blurred, threads)
-            restored, fitting = restore_any_size(artifact, pair.blurred)
+            if runner is None:
+                runner = _Runner(path, pair.blurred, threads)
+            restored, fitting = runner.restore(pair.blurred)
             rows.append(
                 (
                     psnr_db(restored, pair.sharp),
@@ -103,7 +106,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
                 )
             )
         fittings.add(fitting)
-    if not rows:
+    if runner is None:
         raise ValueError("no held-out pictures to score on")
     psnrs, ssims, inputs, changes, outputs = np.array(rows).T
     return Score(
@@ -113,5 +116,36 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
         float(changes.max()),
         float(outputs.max()),
         len(rows),
-        " / ".join(sorted(fittings)) + note,
+        " / ".join(sorted(fittings)) + runner.note,
     )
+
+
+@final
+class _Runner:
+    """A file for pictures of every size."""
+
+    def __init__(self, path: Path, picture: UInt8Image, threads: int) -> None:
+        self._content, self.note = runnable(path, picture)
+        self._threads = threads
+        self._artifact = Artifact(self._content, threads, str(path))
+        self._at_size: dict[tuple[int, int], Artifact | None] = {}
+
+    def restore(self, picture: UInt8Image) -> tuple[UInt8Image, str]:
+        """The restored picture, and how it was fitted."""
+        height, width = picture.shape[:2]
+        deployed = (self._artifact.height, self._artifact.width)
+        larger = height > deployed[0] or width > deployed[1]
+        if larger and height * width <= max(OWN_SIZE_PIXELS, 2 * deployed[0] * deployed[1]):
+            own = self._of_size(height, width)
+            if own is not None:
+                return own.restore(picture), "larger ones whole, by the same file at their size"
+        return restore_any_size(self._artifact, picture)
+
+    def _of_size(self, height: int, width: int) -> Artifact | None:
+        if (height, width) not in self._at_size:
+            try:
+                made = Artifact(at_size(self._content, height, width), self._threads)
+            except ConversionError:  # its poolings don't divide this size
+                made = None
+            self._at_size[height, width] = made
+        return self._at_size[height, width]

@@ -17,17 +17,17 @@ CROP_SIDE = 128
 AGREEMENT_DB = 60.0  # of an int16 file with what stands in for it: some 0.01 dB at 30 dB of PSNR
 
 
-def runnable(path: Path, picture: UInt8Image, threads: int = 1) -> tuple[Artifact, str]:
-    """What to score a file with, and what has to be said about it where it is not the file itself.
+def runnable(path: Path, picture: UInt8Image) -> tuple[bytes, str]:
+    """The `.tflite` to score a file with, and what has to be said where it is not the file itself.
 
     A large int16 file is slow beyond use (2.4 GMAC a second). Its float32 form stands in: the
     same operations on the file's own 8-bit weights, which are where int16 loses its quality. Both
     are compared on a crop of `picture` first; where they differ, the file itself is run.
     """
     file = tflite.read(path)
-    if file.inputs[0].dtype != "int16" or file.conv_macs <= INT16_MACS:
-        return Artifact(path, threads=threads), ""
     content = path.read_bytes()
+    if file.inputs[0].dtype != "int16" or file.conv_macs <= INT16_MACS:
+        return content, ""
     form = in_float(content)
     height, width = file.inputs[0].shape[1:3]
     height, width = min(CROP_SIDE, height), min(CROP_SIDE, width)
@@ -40,9 +40,9 @@ def runnable(path: Path, picture: UInt8Image, threads: int = 1) -> tuple[Artifac
     error = float(np.mean(np.square(ours.astype(np.float64) - theirs)))
     agreement = -10 * math.log10(max(error, 1e-12))
     if agreement < AGREEMENT_DB:
-        return Artifact(path, threads=threads), ""
+        return content, ""
     return (
-        Artifact(form, threads=threads),
+        form,
         f", by the file's float32 form ({agreement:.0f} dB from int16 on a crop of "
         f"{width}x{height})",
     )

@@ -5,6 +5,7 @@ For quality, not for latency: a latency is taken by a device, in a process of it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,16 @@ class Artifact:
     Values from 0 to 1 are float32, or int8 or int16 with the scale and zero point that the file
     tells. One instance serves one thread, and any number of pictures of its size. Raises
     ConversionError, with the runtime's reason, where the runtime refuses the file or it is no such
-    artifact.
+    artifact; `name` is what messages call bytes.
     """
 
-    def __init__(self, artifact: Path | bytes, threads: int = 1) -> None:
+    def __init__(
+        self, artifact: Path | bytes, threads: int = 1, name: str = "the artifact"
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         source: dict[str, Any] = {"model_content": artifact}
-        self._name = "the artifact"
+        self._name = name
         if isinstance(artifact, Path):
             source, self._name = {"model_path": str(artifact)}, str(artifact)
         try:
@@ -74,12 +77,14 @@ class Artifact:
                 f"but an array of shape {image.shape} came"
             )
         try:
-            self._interpreter.set_tensor(self._input["index"], _stored(image[None], self._input))
+            self._interpreter.set_tensor(
+                self._input["index"], stored_values(image[None], self._input)
+            )
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             raise ConversionError(f"LiteRT can't run {self._name}: {one_line(error)}") from error
         output: npt.NDArray[Any] = self._interpreter.get_tensor(self._output["index"])
-        picture: Float32 = _real(output, self._output)[0]
+        picture: Float32 = real_values(output, self._output)[0]
         return picture
 
     def _only(self, what: str, details: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +101,8 @@ class Artifact:
         return details[0]
 
 
-def _stored(values: Float32, details: dict[str, Any]) -> npt.NDArray[Any]:
+def stored_values(values: Float32, details: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Real values as a tensor holds them; `details`: its `dtype`, `quantization` (scale, zero)."""
     if details["dtype"] == np.float32:
         return np.ascontiguousarray(values, np.float32)
     scale, zero_point = details["quantization"]
@@ -106,7 +112,8 @@ def _stored(values: Float32, details: dict[str, Any]) -> npt.NDArray[Any]:
     return stored
 
 
-def _real(stored: npt.NDArray[Any], details: dict[str, Any]) -> Float32:
+def real_values(stored: npt.NDArray[Any], details: Mapping[str, Any]) -> Float32:
+    """What a tensor's values stand for; `details` as in `stored_values`."""
     if details["dtype"] == np.float32:
         return stored
     scale, zero_point = details["quantization"]

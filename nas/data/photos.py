@@ -16,7 +16,7 @@ import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, final, get_args
 
@@ -107,12 +107,8 @@ class Photos:
 
     def heldout(self) -> Iterator[Pair]:
         """The five held-out photographs, blurred: each side a multiple of 16, 624x496 at most."""
-        for index, name in enumerate(HELD_OUT):
-            sharp = read_photograph(name)
-            shake = known_shake()
-            if self.shake == "random":
-                shake = random_shake(np.random.default_rng((0, 2, index)))
-            yield Pair(Path(name).stem, _inner(blur(sharp, shake)), _inner(sharp))
+        for index in range(len(HELD_OUT)):
+            yield _heldout(index, self.shake)
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
         """Patches of `patch` x `patch`, chosen for texture, from photographs that were turned,
@@ -191,6 +187,18 @@ def photograph_path(name: str) -> Path:
 def read_photograph(name: str) -> UInt8Image:
     """A photograph of scikit-image's wheel, uint8 (height, width, 3)."""
     return read_picture(photograph_path(name))
+
+
+@cache
+def _heldout(index: int, shake: Shake) -> Pair:
+    """A held-out photograph; kept (9 MB in all), as every trial of a search asks for it."""
+    sharp = read_photograph(HELD_OUT[index])
+    path = known_shake()
+    if shake == "random":
+        path = random_shake(np.random.default_rng((0, 2, index)))
+    pair = Pair(Path(HELD_OUT[index]).stem, _inner(blur(sharp, path)), _inner(sharp))
+    pair.blurred.flags.writeable = pair.sharp.flags.writeable = False
+    return pair
 
 
 @dataclass(frozen=True)
