@@ -20,12 +20,13 @@ import tf_keras as keras
 from nas.candidate import PRECISIONS, Precision
 from nas.data import Pack
 from nas.errors import ConversionError, DataError, unknown
+from nas.fold import folded
 from nas.gate import MINIMUM_DB, UNTRAINED_MINIMUM_DB, verify
 from nas.graph import (
     Graph,
 )
-from nas.model import build_model
-from nas.quantize import fake_quantized, int16_form, pin_input
+from nas.model import build_model, folded_model
+from nas.quantize import fake_quantized, int16_form, with_trained_ranges
 from nas.quiethost import working
 from nas.quietlogs import quiet_native_logs
 from nas.runtime import Float32, one_line
@@ -151,11 +152,7 @@ def convert_trained(
     def model() -> keras.Model:
         if precision != "int8-qat":
             return trained(graph, weights)
-        blank = np.zeros((1, graph.reduction, graph.reduction, 3), np.float32)
-        network = fake_quantized(build_model(graph), [blank])
-        network.load_weights(weights)
-        pin_input(network)
-        return network
+        return with_trained_ranges(build_model(folded(graph)), graph.smallest, weights)
 
     count = max(1, round(CALIBRATION_PIXELS / (height * width)))
     frames = [mosaic(pack, height, width, index) for index in range(count + 1)]
@@ -181,7 +178,7 @@ def train_quantized(
     side = min(pack.side, schedule.patch) // graph.reduction * graph.reduction
     frames = [mosaic(pack, side, side, index) for index in range(QAT_FRAMES)]
     return train_model(
-        lambda: fake_quantized(trained(graph, weights), frames),
+        lambda: fake_quantized(folded_model(graph, trained(graph, weights)), frames),
         pack,
         quantizing_schedule(schedule),
         seed,
@@ -216,7 +213,9 @@ def convert_untrained(
     def model() -> keras.Model:
         network = untrained(graph, schedule, seed=0)
         fill_biases(network)
-        return fake_quantized(network, [noise]) if precision == "int8-qat" else network
+        if precision != "int8-qat":
+            return network
+        return fake_quantized(folded_model(graph, network), [noise])
 
     noise = np.random.default_rng(0).random((1, height, width, 3), dtype=np.float32)
     return _verified(model, graph, precision, [noise, noise], UNTRAINED_MINIMUM_DB)
@@ -242,10 +241,10 @@ def _verified(
 
 
 def fill_biases(model: keras.Model, seed: int = 0) -> None:
-    """Give every bias that is all 0 small positive values, in place."""
+    """Give every bias that is all 0, a normalisation's too, small positive values, in place."""
     rng = np.random.default_rng(seed)
     for variable in model.trainable_variables:
-        if variable.name.endswith("bias:0") and not np.any(variable.numpy()):
+        if variable.name.endswith(("bias:0", "beta:0")) and not np.any(variable.numpy()):
             variable.assign(rng.uniform(0.01, 0.05, variable.shape).astype(np.float32))
 
 

@@ -7,6 +7,7 @@ it runs, its loss falls, and the file is wrong. Imports TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,13 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from nas.model import DepthToSpaceLayer, ResizeBilinearLayer
+from nas.model import (
+    DepthToSpaceLayer,
+    ResizeBilinearLayer,
+    ResizeNearestLayer,
+    SpaceToDepthLayer,
+    ZeroPadLayer,
+)
 from nas.quietlogs import quiet_native_logs
 from nas.runtime import Float32
 
@@ -64,14 +71,21 @@ class _Nothing(_OutputOnly):
 # layer of its own the library would switch off the quantization of the convolution's weights.
 _CONFIGS: dict[type, type] = {
     keras.layers.PReLU: _OutputOnly,
+    keras.layers.Subtract: _OutputOnly,
     DepthToSpaceLayer: _Nothing,
+    SpaceToDepthLayer: _Nothing,
     ResizeBilinearLayer: _Nothing,
+    ResizeNearestLayer: _Nothing,
+    ZeroPadLayer: _Nothing,
 }
-_OBJECTS = {
+_OBJECTS: dict[str, type] = {
     "_OutputOnly": _OutputOnly,
     "_Nothing": _Nothing,
     "DepthToSpaceLayer": DepthToSpaceLayer,
+    "SpaceToDepthLayer": SpaceToDepthLayer,
     "ResizeBilinearLayer": ResizeBilinearLayer,
+    "ResizeNearestLayer": ResizeNearestLayer,
+    "ZeroPadLayer": ZeroPadLayer,
 }
 
 
@@ -127,6 +141,17 @@ def _set_ranges(model: keras.Model, ranges: Mapping[str, tuple[float, float]]) -
     pin_input(model)
 
 
+def with_trained_ranges(model: keras.Model, side: int, weights: Path) -> keras.Model:
+    """The network of a finished quantization-aware training, from its file of weights.
+
+    `model` is the float one, `side` a picture's that its poolings divide.
+    """
+    network = fake_quantized(model, [np.zeros((1, side, side, 3), np.float32)])
+    network.load_weights(weights)
+    pin_input(network)
+    return network
+
+
 def pin_input(model: keras.Model) -> None:
     """Set the input's range to 0..1, in place: then its int8 values are a picture's bytes - 128."""
     for layer in model.layers:
@@ -154,9 +179,22 @@ class _TransposedDepthToSpace(DepthToSpaceLayer):
         return tf.reshape(rows, (1, height * factor, width * factor, left))
 
 
+class _TransposedSpaceToDepth(SpaceToDepthLayer):
+    """The same backwards: SPACE_TO_DEPTH has no int16 kernel either."""
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, channels = inputs.shape
+        factor = self.factor
+        high, wide = height // factor, width // factor
+        rows = tf.reshape(inputs, (high, factor, wide, factor * channels))
+        rows = tf.transpose(rows, (0, 2, 1, 3))
+        return tf.reshape(rows, (1, high, wide, factor**2 * channels))
+
+
 _INT16_FORMS: dict[type, type] = {
     keras.layers.PReLU: _AffinePReLU,
     DepthToSpaceLayer: _TransposedDepthToSpace,
+    SpaceToDepthLayer: _TransposedSpaceToDepth,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,7 +67,7 @@ def devices(
     adb_server.ensure()
     for address in connect or []:
         adb_server.connect(address)
-    entries = adb_server.entries()
+    entries = _settled(adb_server)
     suffix = f"@{server}" if server else ""
     with ThreadPoolExecutor(max_workers=8) as pool:
         rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
@@ -82,13 +83,24 @@ def devices(
     columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
     columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
     columns |= {"thermal": "right"}
-    _print_table(table("", columns, [_cells(row) for row in rows]))
+    print_table(table("", columns, [_cells(row) for row in rows]))
     for row in rows:
         if row["advice"]:
             err.print(f"{row['serial']}: {row['advice']}", highlight=False)
 
 
-def _print_table(value: Table) -> None:
+def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
+    """What adb lists, once no phone in it is only just connecting, or after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        entries: list[Any] = server.entries()
+        passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
+        if not passing or time.monotonic() >= deadline:
+            return entries
+        time.sleep(0.1)
+
+
+def print_table(value: Table) -> None:
     """A table as wide as it wants to be where it does not go to a terminal."""
     console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
     console.print(value, soft_wrap=False)
@@ -185,7 +197,7 @@ def _show_matrix(matrix: Any) -> None:
             ]
             rows.append([op, *cells])
         title = f"{matrix.device}, {matrix.delegate}, {dtype} ({matrix.source}): accelerated after"
-        _print_table(table(title, columns, rows))
+        print_table(table(title, columns, rows))
 
 
 def parse_log(

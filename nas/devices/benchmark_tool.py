@@ -224,6 +224,56 @@ def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) 
     return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
 
 
+def check_outputs(tool: Tool) -> None:
+    """Raise ConfigError where the tool can't read an input and write its output."""
+    if tool.compiled_model:
+        raise ConfigError(
+            f"{tool.path} is the CompiledModel benchmark tool, which neither reads inputs nor "
+            "writes outputs; give the classic one with --benchmark-binary PATH"
+        )
+    missing = [
+        name for name in ("input_layer_value_files", "output_filepath") if name not in tool.flags
+    ]
+    if missing:
+        raise ConfigError(
+            f"the benchmark tool {tool.path} is too old to write outputs (it does not know "
+            f"--{missing[-1]}); give a newer classic one with --benchmark-binary PATH"
+        )
+
+
+def output_arguments(
+    tool: Tool,
+    model: str,
+    delegate: Delegate,
+    method: Method,
+    threads: int,
+    shape: tuple[int, ...],
+    files: tuple[str, str],
+) -> list[str]:
+    """The program and its arguments for one inference on a file of raw values, its output kept.
+
+    `shape` is the model's only input's; `files` are the phone's paths of the input and the output.
+    Raises ConfigError where the tool can't.
+    """
+    check_outputs(tool)
+    given, kept = files
+    arguments = {
+        "graph": model,
+        **_delegate_flags(tool, delegate, method),
+        "num_threads": str(threads),
+        # The name is only for the next flag: the tool warns where the model's differs.
+        "input_layer": "picture",
+        "input_layer_shape": ",".join(map(str, shape)),
+        "input_layer_value_files": f"picture:{given}",
+        "output_filepath": kept,
+        "num_runs": "1",
+        "warmup_runs": "0",
+        "min_secs": "0",
+        "warmup_min_secs": "0",
+    }
+    return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
+
+
 def _delegate_flags(tool: Tool, delegate: Delegate, method: Method) -> dict[str, str]:
     flags = _wanted_flags(tool, delegate, method)
     missing = [name for name in flags if not tool.knows(name)]

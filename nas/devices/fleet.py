@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from nas.canonical import content_key
 from nas.devices import Device, Measurement, Placement, TimingProtocol, open_device
-from nas.errors import DeviceError, DeviceTransientError, RunError
+from nas.errors import ConfigError, DeviceError, DeviceTransientError, RunError
 from nas.files import read_json, write_json
 from nas.tflite import structure_key
 
@@ -49,6 +49,29 @@ class MeasureAll(Protocol):
 def physical(device: str) -> str:
     """What a device's spec names without its options: one phone measures one thing at a time."""
     return device.partition("?")[0]
+
+
+def check_answers(
+    required: Sequence[str], optional: Sequence[str], warn: Callable[[str], None]
+) -> None:
+    """See at once whether every device can be used; forget that one was set aside.
+
+    Raises ConfigError on an unknown device or serial, DeviceError, with what to do, where a
+    required phone can't be used now; `warn` is told of optional ones.
+    """
+    for spec in (*required, *optional):
+        device = open_device(spec)
+        readmit, answer = (getattr(device, name, None) for name in ("readmit", "answer"))
+        if readmit is not None:  # set aside by an earlier search of this process
+            readmit()
+        if answer is None:
+            continue
+        try:
+            answer()
+        except (ConfigError, DeviceError) as error:
+            if spec in required:
+                raise
+            warn(f"{spec} is optional, and can't be used now: {error}")
 
 
 def measure_everywhere(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,12 +38,16 @@ from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phoneinfo import PhoneInfo, read_info
 from nas.devices.phonelaunch import PhoneOptions
 from nas.devices.phonelock import phone_lock
+from nas.devices.phoneoutputs import run_inputs
 from nas.devices.phonesession import PhoneSession, shortened
 from nas.devices.placement import join
 from nas.devices.reference import reference_model
 from nas.errors import ConfigError
 
 Result = TypeVar("Result")
+ANSWER_SECONDS = 3.0
+"""How long a phone may take to come back when it is asked for."""
+NOT_CONNECTED = "not connected"
 
 
 class AdbDevice:
@@ -61,7 +65,6 @@ class AdbDevice:
         self.options = options or PhoneOptions()
         self.adb = Adb(server or AdbServer.from_environment(), serial)
         self.failures_in_a_row = 0
-        self._stable_in_a_row = 0
         self._tell = tell or _to_stderr
         self._progress = progress
         self._name = name or f"adb:{serial}"
@@ -129,6 +132,27 @@ class AdbDevice:
                 self._progress,
             )
 
+    def outputs(
+        self, artifact: Path, inputs: Sequence[bytes], protocol: TimingProtocol
+    ) -> list[bytes]:
+        """What the artifact makes of its only input: an output for each, as the tensors hold them.
+
+        Of `protocol` the threads and the seconds of a launch count. Raises as `measure`.
+        """
+        file = tflite.read(artifact)
+
+        def run() -> list[bytes]:
+            with self.session() as session:
+                return run_inputs(session, artifact, file, inputs, protocol)
+
+        return self._retried(run, protocol)
+
+    def tool(self) -> Tool:
+        """The benchmark tool on the phone; raises as `measure`."""
+        if self._tool is None:
+            self.identity()
+        return self._known_tool()
+
     def check(self) -> None:
         """Raise where the phone is not there, not authorised, or is one of several of that name."""
         self.adb.server.ensure()
@@ -140,7 +164,7 @@ class AdbDevice:
             there = ", ".join(row.serial for row in entries) or "none"
             raise PhoneTransientError(
                 f"phone {self.serial} is not connected; connected: {there} (see `nas devices`)",
-                Failure("device_offline", "not connected"),
+                Failure("device_offline", NOT_CONNECTED),
                 Evidence(self.serial),
             )
         unauthorized = state in ("unauthorized", "authorizing")
@@ -149,6 +173,26 @@ class AdbDevice:
         if state.startswith("no permissions"):
             advice = "this user may not use the USB device: add a udev rule for it"
         raise phone_error(failure, Evidence(self.serial), advice)
+
+    def answer(self) -> None:
+        """Raise at once where the phone can't be used: before a long work that needs it.
+
+        Raises ConfigError where adb knows no such serial, PhoneTransientError, with what to do,
+        where it knows it and can't use it.
+        """
+        try:
+            self.check()
+        except PhoneTransientError as error:
+            if error.failure.failure_class == "unauthorized":
+                raise
+            if self.adb.server.reconnect(self.serial, ANSWER_SECONDS):
+                return
+            try:
+                self.check()
+            except PhoneTransientError as again:
+                if again.failure.detail != NOT_CONNECTED:
+                    raise
+                raise ConfigError(str(again)) from again
 
     def info(self) -> PhoneInfo:
         """The phone's lasting facts; asked once."""
@@ -178,7 +222,7 @@ class AdbDevice:
 
     def readmit(self) -> None:
         """Forget its failures: a person may have seen to a phone that was set aside."""
-        self.failures_in_a_row = self._stable_in_a_row = 0
+        self.failures_in_a_row = 0
 
     def _known_tool(self) -> Tool:
         if self._tool is None:
@@ -199,9 +243,8 @@ class AdbDevice:
                     self.adb.server.reconnect_if_away(self.serial, self.options.reconnect_seconds)
                 self.check()
                 result = action()
-            except PhoneStableError:
-                self._count_stable(protocol)
-                raise
+            except PhoneStableError as error:
+                raise self._believed(error, protocol) from error
             except PhoneTransientError as error:
                 never_seen = self._info is None and not self.expected
                 if never_seen and attempt == 0 and "is not connected" in str(error):
@@ -211,17 +254,22 @@ class AdbDevice:
                 if error.failure.failure_class not in RETRIED:
                     break
             else:
-                self.failures_in_a_row = self._stable_in_a_row = 0
+                self.failures_in_a_row = 0
                 return result
         raise self._verdict(failures, protocol) from failures[-1]
 
-    def _count_stable(self, protocol: TimingProtocol) -> None:
-        """Doubt a phone that refuses one candidate after another: is it the phone?"""
-        self._stable_in_a_row += 1
-        if self._stable_in_a_row % self.options.set_aside_after:
-            return
-        if not self._reference_runs(protocol):
-            self.failures_in_a_row = self.options.set_aside_after
+    def _believed(self, refusal: PhoneStableError, protocol: TimingProtocol) -> PhoneError:
+        """The refusal, if the phone still runs the reference model: else it is the phone's."""
+        if self._reference_runs(protocol):
+            self.failures_in_a_row = 0
+            return refusal
+        self.failures_in_a_row += 1
+        if self.set_aside:
+            return self._set_aside_error(refusal)
+        message = f"{refusal}; it fails with the reference model, too"
+        error = PhoneTransientError(message, refusal.failure, refusal.evidence)
+        error.placement = refusal.placement
+        return error
 
     def _verdict(self, failures: list[PhoneTransientError], protocol: TimingProtocol) -> PhoneError:
         """Whose fault repeated failures are: the reference model's fate tells."""

@@ -28,6 +28,9 @@ from nas.devices.adbwire import ShellStream
 from nas.devices.failures import Evidence, Failure, phone_error
 from nas.quiethost import FOLDER_VARIABLE
 
+PICTURES = "pictures"
+"""The folder, inside the phone's own, of what is only there while the phone is held."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -108,7 +111,7 @@ def _hold_on_phone(adb: Adb, folder: str, deadline: float) -> tuple[ShellStream,
         f"mkdir -p {shlex.quote(folder)}; cd {shlex.quote(folder)}; how=phone; "
         "command -v flock >/dev/null || how=host; "
         f"{{ if [ $how = host ] || flock -n 9; then echo {shlex.quote(owner())} >{name}; "
-        "rm -f *.part; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
+        f"rm -rf *.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
         f"else echo busy; cat {name}; fi; }} 9<>{lock}"
     )
     while True:

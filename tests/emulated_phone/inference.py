@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import time
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 class Clock:
     """Blocks of inferences of one model, by the tool's rules of how many there are."""
 
-    def __init__(self, run: Run, model: Network, path: Path, modelled_ms: float) -> None:
+    def __init__(
+        self, run: Run, model: Network, path: Path, modelled_ms: float, half: bool = False
+    ) -> None:
+        """`half`: outputs are kept as an accelerator gives them that computes in 16 bits."""
         self._run = run
         self._real = run.profile.timing == "real"
         self._interpreter: Any = None
@@ -42,7 +46,7 @@ class Clock:
             if not self._real:
                 self._interpreter.invoke()
                 seen.touch()
-            _keep_outputs(run, self._interpreter)
+            _keep_outputs(run, self._interpreter, half)
         from tests.emulated_phone.tool import noise
 
         self._noise = noise(run.profile)
@@ -88,18 +92,15 @@ def _interpreter(path: Path, threads: int) -> Any:
 def _fill(run: Run, interpreter: Any) -> None:
     import numpy as np
 
-    files = [f for f in run.flags.get("input_layer_value_files", "").split(",") if f]
-    by_name = dict(entry.split(":", 1) for entry in files)
+    chosen = _value_files(run)
     generator = np.random.default_rng(0)
-    for detail in interpreter.get_input_details():
+    for detail, given in zip_longest(interpreter.get_input_details(), chosen):
         shape, kind = tuple(detail["shape"]), detail["dtype"]
         size = math.prod(shape) * np.dtype(kind).itemsize
-        name = detail["name"].split(":")[0]
-        chosen = by_name.get(detail["name"]) or by_name.get(name)
-        if chosen is not None:
-            data = Path(chosen).read_bytes()
+        if given is not None:
+            data = Path(given).read_bytes()
             if len(data) != size:
-                print(f"ERROR: input file {chosen}: size is {len(data)}, {size} expected")
+                run.say(f"The size of {given} is {len(data)} bytes. It should be {size}.", "FATAL")
                 os.abort()
             values = np.frombuffer(data, kind).reshape(shape)
         elif np.issubdtype(kind, np.floating):
@@ -109,11 +110,34 @@ def _fill(run: Run, interpreter: Any) -> None:
         interpreter.set_tensor(detail["index"], values)
 
 
-def _keep_outputs(run: Run, interpreter: Any) -> None:
+def _value_files(run: Run) -> list[str | None]:
+    """A file, or None, for each of the inputs that `--input_layer` names, by the tool's rules."""
+    names = [name for name in run.flags["input_layer"].split(",") if name]
+    shapes = [shape for shape in run.flags["input_layer_shape"].split(":") if shape]
+    if len(names) != len(shapes):
+        run.say(f"The number of items in --input_layer_shape must match {names}", "ERROR")
+        run.fail()
+    files = [entry for entry in run.flags.get("input_layer_value_files", "").split(",") if entry]
+    found: dict[str, str] = {}
+    for entry in files:
+        name, _, path = entry.partition(":")
+        if name not in names:
+            run.say(f"Cannot find the corresponding input_layer name({name})", "FATAL")
+            os.abort()
+        found[name] = path
+    return [found.get(name) for name in names]
+
+
+def _keep_outputs(run: Run, interpreter: Any, half: bool) -> None:
+    import numpy as np
+
     target = run.flags.get("output_filepath")
     if not target:
         return
     interpreter.invoke()
     with Path(target).open("wb") as file:
         for detail in interpreter.get_output_details():
-            file.write(interpreter.get_tensor(detail["index"]).tobytes())
+            values = interpreter.get_tensor(detail["index"])
+            if half and values.dtype == np.float32:
+                values = values.astype(np.float16).astype(np.float32)
+            file.write(values.tobytes())

@@ -141,7 +141,7 @@ class EmulatedPhone:
         for library in self.profile.external_libraries:
             (self.root / "vendor/lib64" / library).touch()
         write_programs(self.folder, self.profile)
-        write_tool(self.path(TOOL_PATH))
+        write_tool(self.path(TOOL_PATH), self.profile.tool)
         self.render()
 
     def celsius(self) -> float:

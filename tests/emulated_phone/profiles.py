@@ -37,7 +37,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Profile:
-    """One kind of phone."""
+    """One kind of phone.
+
+    `half_precision`: where 16 bits are allowed for float32 (`allow_fp16`), an accelerator's output
+    is rounded to them; what it computes before is this machine's.
+    """
 
     name: str
     manufacturer: str
@@ -66,6 +70,7 @@ class Profile:
     external_libraries: tuple[str, ...] = ()
     gpu: bool = True
     hexagon: bool = False
+    half_precision: bool = False
 
     def to_json(self) -> str:
         """The profile as JSON."""
@@ -98,6 +103,7 @@ MATE30 = Profile(
     tool="2020",
     max_frequencies_khz=(1950000,) * 4 + (2360000,) * 2 + (2860000,) * 2,
     capacities=None,
+    half_precision=True,
     max_pixels=1280 * 720,
     gmacs_per_s=300.0,
     reference_gmacs_per_s=0.08,
@@ -121,6 +127,7 @@ RENO3 = Profile(
     tool="2020",
     max_frequencies_khz=(2000000,) * 4 + (2200000,) * 4,
     capacities=(300,) * 4 + (1024,) * 4,
+    half_precision=True,
     max_pixels=1600 * 900,
     gmacs_per_s=160.0,
     external_libraries=("libneuron_delegate.so",),
@@ -135,6 +142,7 @@ PIXEL4 = Profile(
     sdk=29,
     accelerators=("google-edgetpu", "qti-default", "qti-dsp", "qti-gpu", "qti-hta"),
     tool="2020",
+    half_precision=True,
     max_pixels=1280 * 720,
     gmacs_per_s=90.0,
     reference_gmacs_per_s=2.5,
@@ -163,6 +171,7 @@ MODERN = Profile(
     android="15",
     sdk=35,
     accelerators=("vendor-npu",),
+    half_precision=True,
     rules=(Rule("TRANSPOSE_CONV"), Rule("PRELU", types=INT8)),
 )
 HOST_SPEED = Profile(

@@ -43,6 +43,7 @@ _SERVICE = """#!/bin/bash
 cat "$EMULATED_PHONE/services.txt"
 """
 _LAUNCHER = """#!{python} -SE
+# a stand-in for the tool of {tool}
 import sys
 sys.path[:0] = [{paths}]
 from tests.emulated_phone.tool import main
@@ -89,12 +90,16 @@ def write_programs(folder: Path, profile: Profile) -> None:
         (folder / "props" / name).write_text(value + "\n")
 
 
-def write_tool(path: Path) -> None:
-    """The launcher of the stand-in for `benchmark_model` at `path`, executable."""
+def write_tool(path: Path, tool: str = "2026") -> None:
+    """The launcher of the stand-in for `benchmark_model` at `path`, executable.
+
+    Tools of different years have different contents, as their flags are kept by content.
+    """
     here = Path(__file__).parents[2]
     site = sysconfig.get_paths()
     paths = dict.fromkeys([str(here), site["purelib"], site["platlib"]])
-    text = _LAUNCHER.format(python=sys.executable, paths=", ".join(repr(entry) for entry in paths))
+    listed = ", ".join(repr(entry) for entry in paths)
+    text = _LAUNCHER.format(python=sys.executable, paths=listed, tool=tool)
     _executable(path, text)
 
 

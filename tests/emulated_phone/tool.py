@@ -262,7 +262,8 @@ def _islands(plan: Plan) -> int:
 def _time(run: Run, model: Network, plan: Plan, path: Path) -> None:
     from tests.emulated_phone.inference import Clock
 
-    clock = Clock(run, model, path, modelled_ms(run.profile, model, plan))
+    half = plan.delegated > 0 and run.profile.half_precision and run.on("allow_fp16")
+    clock = Clock(run, model, path, modelled_ms(run.profile, model, plan), half)
     run.say(f"Initialized session in {clock.init_ms:.6g}ms.")
     blocks = []
     for runs, seconds in (("warmup_runs", "warmup_min_secs"), ("num_runs", "min_secs")):

@@ -16,11 +16,12 @@ from evaluators.latency import worst_ratio
 from nas.candidate import Candidate
 from nas.devices import Measurement, TimingProtocol, open_device
 from nas.devices.adb import AdbServer
-from nas.devices.failures import PhoneStableError
-from nas.devices.fleet import measure_everywhere
+from nas.devices.failures import PhoneSetAsideError, PhoneStableError, PhoneTransientError
+from nas.devices.fleet import check_answers, measure_everywhere
 from nas.devices.hygiene import Limits
 from nas.errors import ConfigError, RunError
 from nas.evaluation import Needs, Subject
+from nas.files import write_atomically
 from nas.metrics import Metric
 from nas.report import gather
 from nas.results import TrialResult
@@ -106,6 +107,48 @@ def _expected_ms(phone: EmulatedPhone, artifact: Path) -> float:
     network = read(artifact.read_bytes())
     plan = placing.plan_nnapi(phone.profile, network, reference=False)
     return placing.modelled_ms(phone.profile, network, plan)
+
+
+@pytest.fixture(scope="module")
+def done() -> dict[Any, Any]:
+    """Files and weights that were made before in this module."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _made_once(done: dict[Any, Any], request: pytest.FixtureRequest) -> None:
+    """Conversions and trainings are pure functions: what one test made is used by the next."""
+    if "start_phone" not in request.fixturenames:
+        return
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    from nas import convert, train
+
+    untrained, trained, training = (
+        convert.convert_untrained, convert.convert_trained, train.train
+    )  # fmt: skip
+
+    def kept(key: Any, make: Any) -> Any:
+        if key not in done:
+            done[key] = make()
+        return done[key]
+
+    def convert_untrained(*arguments: Any) -> bytes:
+        return kept(("untrained", repr(arguments)), lambda: untrained(*arguments))  # type: ignore[no-any-return]
+
+    def convert_trained(graph: Any, weights: Path, *arguments: Any) -> bytes:
+        key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]))
+        return kept(key, lambda: trained(graph, weights, *arguments))  # type: ignore[no-any-return]
+
+    def train_once(*arguments: Any) -> Path:
+        *_, folder, _ = arguments
+        path = folder / train.FINAL
+        content = kept(("training", folder.name), lambda: training(*arguments).read_bytes())
+        write_atomically(path, lambda file: file.write(content))
+        return path
+
+    monkeypatch.setattr(convert, "convert_untrained", convert_untrained)
+    monkeypatch.setattr(convert, "convert_trained", convert_trained)
+    monkeypatch.setattr(train, "train", train_once)
 
 
 @pytest.fixture
@@ -244,16 +287,54 @@ def test_the_cache_knows_the_phones_tool_and_keeps_refusals(
     phone.plug()
     (other,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
     assert other.key != first.key
-    phone.inject("crash", times=1000)
+    phone.inject("crash")
     refusing = models.small_unet(tmp_path / "unet.tflite")
     (refused,) = measure_everywhere(refusing, [spec], PROTOCOL, tmp_path / "cache")
     assert isinstance(refused.error, PhoneStableError)
-    for fault in (phone.folder / "faults").glob("*.json"):
-        fault.unlink()
     (kept,) = measure_everywhere(refusing, [spec], PROTOCOL, tmp_path / "cache")
     assert (kept.key, str(kept.error)) == (refused.key, str(refused.error))
     assert isinstance(kept.error, PhoneStableError)
     assert kept.error.failure == refused.error.failure
+
+
+def test_a_phone_that_refuses_everything_leaves_nothing_in_the_cache(
+    start_phone: StartPhone, plain: Path, tmp_path: Path
+) -> None:
+    phone = start_phone()
+    phone.inject("crash", times=1000)
+    spec = _spec(phone)
+    (outcome,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
+    assert isinstance(outcome.error, PhoneSetAsideError)
+    assert outcome.lost
+    assert not list((tmp_path / "cache").glob("*"))
+    for fault in phone.faults.glob("*.json"):
+        fault.unlink()
+    open_device(spec).readmit()  # type: ignore[attr-defined]
+    (again,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
+    assert again.measurement is not None
+
+
+def test_a_search_starts_with_devices_that_answer(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
+) -> None:
+    phone, locked = start_phone(), start_phone()
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=f"phone nobody is not connected; .*{phone.address}"):
+        search(_study(_spec(phone), "adb:nobody"), tmp_path / "run")
+    assert time.monotonic() - started < 10
+    assert not (tmp_path / "run").exists()
+    locked.inject("unauthorized")
+    locked.unplug()
+    locked.plug()
+    adb_server.client().disconnect(locked.address)
+    adb_server.connect(locked.address)
+    with pytest.raises(PhoneTransientError, match="accept this computer's key"):
+        search(_study(_spec(locked)), tmp_path / "run")
+    warnings: list[str] = []
+    check_answers([_spec(phone)], [_spec(locked), "adb:nobody"], warnings.append)
+    assert [text.split(" is optional")[0] for text in warnings] == [_spec(locked), "adb:nobody"]
+    assert "accept this computer's key" in warnings[0]
+    assert "is not connected" in warnings[1]
 
 
 def test_phones_are_asked_side_by_side_and_one_phone_in_turn(
