@@ -17,7 +17,7 @@ from nas.evaluation import (
     Subject,
 )
 from nas.files import held
-from nas.metrics import Metric
+from nas.metrics import Metric, least_trusted
 from nas.study import WORST_RATIO
 
 
@@ -38,10 +38,13 @@ class Latency:
     needs: ClassVar[Needs] = "structure"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names; a share of accelerated MACs for phones only."""
-        names = [f"{name}[{device}]" for device in devices for name in ("latency_ms", "init_ms")]
-        phones = [device for device in devices if device.startswith("adb:")]
-        names += [f"accelerated_mac_share[{phone}]" for phone in phones]
+        """The figures' names: loading where something runs, accelerated MACs for phones."""
+        names = []
+        for device in devices:
+            kind = device.partition(":")[0]
+            names.append(f"latency_ms[{device}]")
+            names += [f"init_ms[{device}]"] if kind != "paper" else []
+            names += [f"accelerated_mac_share[{device}]"] if kind in ("adb", "paper") else []
         return (*names, WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
@@ -90,8 +93,7 @@ def worst_ratio(
     """The largest of the devices' ratios of latencies, candidate over reference."""
     ratios = {name: m.latency_ms / reference[name].latency_ms for name, m in candidate.items()}
     worst = max(ratios, key=ratios.__getitem__)
-    sources = {m.source for m in (*candidate.values(), *reference.values())}
-    source = "synthetic" if "synthetic" in sources else "measured"
+    source = least_trusted(m.source for m in (*candidate.values(), *reference.values()))
     at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
     return Metric(ratios[worst], source, "largest-ratio-to-reference-over-devices", conditions=at)
 
@@ -146,17 +148,13 @@ def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
 
 def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metric]:
     device, source = measurement.device, measurement.source
-    threads = measurement.conditions.get("threads")
-    at = (
-        f"{size[0]}x{size[1]}, {len(measurement.samples_ms)} launches, {measurement.count} runs"
-        + (f", {threads} threads" if threads else "")
-    )
-    figures = {
-        f"latency_ms[{device}]": Metric(
-            measurement.latency_ms, source, "median-of-launch-medians", measurement.interval_ms, at
-        ),
-        f"init_ms[{device}]": Metric(measurement.init_ms, source, conditions=at),
-    }
+    at = _conditions(measurement, size)
+    name = f"latency_ms[{device}]"
+    how = "median-of-launch-medians" if measurement.measured else None
+    interval = measurement.interval_ms if how else measurement.stated_interval_ms
+    figures = {name: Metric(measurement.latency_ms, source, how, interval, at)}
+    if measurement.init_ms is not None:
+        figures[f"init_ms[{device}]"] = Metric(measurement.init_ms, source, conditions=at)
     if measurement.peak_memory_mb is not None:
         name = f"peak_memory_mb[{device}]"
         figures[name] = Metric(measurement.peak_memory_mb, source, conditions=at)
@@ -164,3 +162,15 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
         name = f"accelerated_mac_share[{device}]"
         figures[name] = Metric(measurement.accelerated_mac_share, source, conditions=at)
     return figures
+
+
+def _conditions(measurement: Measurement, size: tuple[int, int]) -> str:
+    """On what the latency was taken, and how; of a figure that nobody took here, whence it is."""
+    picture, about = f"{size[0]}x{size[1]}", measurement.conditions
+    if not measurement.measured:
+        said = [picture, about.get("about"), about.get("caution")]
+        return ", ".join(str(part) for part in said if part)
+    launches, threads = len(measurement.samples_ms), about.get("threads")
+    return f"{picture}, {launches} launches, {measurement.count} runs" + (
+        f", {threads} threads" if threads else ""
+    )

@@ -9,6 +9,7 @@ valid region only, each RGB channel on its own, then the mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,6 +49,33 @@ class Metric:
         """The metric that `to_dict` wrote."""
         interval = values.get("interval")
         return cls(**{**values, "interval": tuple(interval) if interval else None})
+
+
+_TRUST = ("measured", "computed", "published", "modelled", "synthetic")
+
+
+def least_trusted(sources: Iterable[str]) -> str:
+    """The source of a figure that is made of several: that of its weakest part.
+
+    Raises ValueError where none is given, or an unknown one.
+    """
+    return max(sources, key=_TRUST.index)
+
+
+NTIRE_REFERENCE_FPS, NTIRE_MOST_FPS = 8.23, 45.0
+
+
+def ntire_smartphone_score(psnr_db: float, latency_ms: float) -> float:
+    """PSNR + 0.5 log2(fps / 8.23), where more than 45 frames a second count as 45.
+
+    The score of the smartphone track of the NTIRE 2020 image deblurring challenge, there at 256x256
+    on a Pixel 4: twice the speed is worth half a dB. Source: Nah et al., "NTIRE 2020 Challenge on
+    Image and Video Deblurring", CVPRW 2020. Raises ValueError where the latency is not positive.
+    """
+    if latency_ms <= 0:
+        raise ValueError(f"a latency must be positive, but {latency_ms} ms came")
+    fps = min(1000.0 / latency_ms, NTIRE_MOST_FPS)
+    return psnr_db + 0.5 * math.log2(fps / NTIRE_REFERENCE_FPS)
 
 
 def to_uint8(image: npt.NDArray[np.floating[Any]]) -> UInt8Image:

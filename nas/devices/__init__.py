@@ -1,4 +1,7 @@
-"""Devices: what runs an artifact. A spec names one: `host`, or `adb:SERIAL` for a phone."""
+"""Devices: what runs an artifact, or stands in for what did.
+
+A spec names one: `host`, `adb:SERIAL` for a phone, or `paper:PHONE` for one of the paper's.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,14 @@ def open_device(spec: str) -> Device:
         from nas.devices.phonespec import open_phone
 
         return open_phone(spec)
+    if spec.startswith("paper:"):
+        from nas.devices.modelled import open_modelled
+
+        return open_modelled(spec)
     from nas.devices.host import HostDevice
 
     if spec == "host":
         return HostDevice()
-    raise unknown("device", spec, ["host", "adb:SERIAL"])
+    from nas.devices.modelled import SPECS
+
+    raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])

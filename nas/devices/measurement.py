@@ -27,6 +27,9 @@ class Measurement:
     the first inference are kept apart from the samples. `source` is "measured", "modelled",
     "published" or "synthetic". A tool that prints statistics only gives one sample a launch (its
     median or mean); `counts` then tells how many inferences each stands for.
+    A figure that nobody measured here ("modelled", "published") is the one sample, has no counts,
+    no init_ms and no first_ms; `stated_interval_ms` then holds the true latency with probability
+    `stated_coverage`, both None where nothing is known of its spread.
     `accelerated_mac_share` is the share of the MACs that ran on an accelerator, None where nothing
     tells.
     """
@@ -34,13 +37,20 @@ class Measurement:
     device: str
     source: str
     samples_ms: tuple[tuple[float, ...], ...]
-    init_ms: float
-    first_ms: float
+    init_ms: float | None
+    first_ms: float | None
     peak_memory_mb: float | None
     placement: tuple[Placement, ...]
     conditions: dict[str, Any] = field(default_factory=dict)
     counts: tuple[int, ...] = ()
     accelerated_mac_share: float | None = None
+    stated_interval_ms: tuple[float, float] | None = None
+    stated_coverage: float | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether something ran for this figure, be it an emulated phone."""
+        return self.source in ("measured", "synthetic")
 
     @property
     def launch_medians_ms(self) -> list[float]:
@@ -54,13 +64,17 @@ class Measurement:
 
     @property
     def interval_ms(self) -> tuple[float, float]:
-        """The lowest and the highest launch."""
+        """The stated one, else the lowest and the highest launch."""
+        if self.stated_interval_ms is not None:
+            return self.stated_interval_ms
         medians = self.launch_medians_ms
         return (min(medians), max(medians))
 
     @property
     def interval_coverage(self) -> float:
         """How probably the interval holds the true median."""
+        if self.stated_coverage is not None:
+            return self.stated_coverage
         return float(1 - 2.0 ** (1 - len(self.samples_ms)))
 
     @property
@@ -71,7 +85,9 @@ class Measurement:
 
     @property
     def count(self) -> int:
-        """Timed inferences over all launches."""
+        """Timed inferences over all launches; none where nothing was measured."""
+        if not self.measured:
+            return 0
         return sum(self.counts) or sum(len(launch) for launch in self.samples_ms)
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +108,10 @@ class Measurement:
             "accelerated_mac_share": self.accelerated_mac_share,
             "failure": None,
             "counts": list(self.counts),
+            "stated_interval_ms": list(self.stated_interval_ms)
+            if self.stated_interval_ms
+            else None,
+            "stated_coverage": self.stated_coverage,
             "conditions": self.conditions,
         }
 
@@ -109,6 +129,10 @@ class Measurement:
             conditions=values["conditions"],
             counts=tuple(values.get("counts", ())),
             accelerated_mac_share=values.get("accelerated_mac_share"),
+            stated_interval_ms=tuple(stated)
+            if (stated := values.get("stated_interval_ms"))
+            else None,
+            stated_coverage=values.get("stated_coverage"),
         )
 
 
