@@ -75,7 +75,7 @@ def search(
     folder = out_ or Path("runs") / chosen.name
     processes = workers
     if ray is None:
-        processes = workers or min(4, _cores() // chosen.schedule.threads or 1)
+        processes = workers or min(4, available_cores() // chosen.schedule.threads or 1)
     try:
         with watch(chosen, folder) as watcher:
             lost = cast(OnLostPhone, on_lost_phone)
@@ -142,5 +142,6 @@ def load_study(name: str) -> Study:
     return study
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
