@@ -2,12 +2,12 @@
 
     nas search compressed --trials 24 --out runs/compressed
 
-Half an hour or so on two cores: all four precisions and four pruned shares of small U-Nets, on the
+A quarter of an hour on two cores: all four precisions and four pruned shares of small U-Nets, on the
 quickstart's photographs. The pictures are small because int16 is slow on a desktop processor (it
 has no fast kernels there): its latency says nothing about a phone's accelerator.
 """
 
-from evaluators import Cost, Latency, Quality
+from evaluators import Cost, FileSize, Latency, Quality
 from nas.candidate import PRECISIONS
 from nas.devices import TimingProtocol
 from nas.schedule import short_schedule
@@ -25,10 +25,15 @@ STUDY = Study(
         global_residual=(True,),
     ),
     compression=CompressionSpace(precision=PRECISIONS, pruned_share=(0.0, 0.1, 0.3, 0.5)),
-    schedule=short_schedule(600),
-    evaluators=(Cost(), Latency(TimingProtocol(launches=5, runs=5, threads=1)), Quality()),
+    schedule=short_schedule(300),
+    evaluators=(
+        Cost(),
+        Latency(TimingProtocol(launches=5, warmup=1, runs=3, threads=1)),
+        FileSize(),
+        Quality(),
+    ),
     data="photos",
-    size=(320, 180),
+    size=(256, 144),
     trials=24,
     startup_trials=16,
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +14,8 @@ from nas.cli.inspect import _architecture, parse_size
 from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from evaluators.quality import Score
     from nas.candidate import Architecture, Compression
-    from nas.compress import Workshop
-    from nas.data import Dataset
-    from nas.finetune import Trained
-    from nas.schedule import Schedule
+    from nas.cli.compressing import Source
 
 SMOKE_SHARES = (0.93, 0.8, 0.5)  # of the MACs, by which --smoke narrows a network first
 SMOKE_SIDE = 64
@@ -37,10 +32,19 @@ def compress(
     ],
     data: Annotated[str, typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S")],
     out_: Annotated[Path, typer.Option("--out", help="Where the files go; what is there is used.")],
-    prune: Annotated[float, typer.Option(help="The share of the MACs to take away, 0 to 0.7.")] = 0,
+    prune: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="The share of the MACs to take away, 0 to 0.7; several times for a table."
+        ),
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="float | int8-ptq | int8-qat | int16-ptq")
-    ] = "int8-qat",
+        list[str] | None,
+        typer.Option(help="float | int8-ptq | int8-qat (default) | int16-ptq; several times, too."),
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="A device to time on; several times, too.")
+    ] = None,
     method: Annotated[str, typer.Option(help="adaptive | uniform-l1")] = "adaptive",
     size: Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")] = "1280x720",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the float training.")] = 600,
@@ -50,51 +54,66 @@ def compress(
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Prune a network, quantize it, and score the file beside the float one's."""
-    from nas.candidate import Compression
+    """Prune a network, quantize it, and score the file beside the float one's.
+
+    Several shares or precisions make every combination of them, and one table.
+    """
+    from nas.cli.compressing import Job, Source, Told
     from nas.data import open_dataset
+    from nas.devices import open_device
     from nas.files import held
     from nas.graph import check_size
     from nas.prune import Pruning
     from nas.schedule import short_schedule
 
-    wanted = Compression(precision, prune)  # type: ignore[arg-type]
+    wanted = _wanted(prune or [0.0], precision or ["int8-qat"])
+    deepest = max(one.pruned_share for one in wanted)
     settings = Pruning(method)  # type: ignore[arg-type]
     source = _source(model)
     width, height = parse_size(size)
     schedule = short_schedule(steps)
     if smoke:
-        source = _Source(_narrowed(source.architecture, prune), None)
+        source = Source(_narrowed(source.architecture, deepest), None)
         width = height = SMOKE_SIDE
         # A network that has hardly left the identity is one large weight among many tiny ones a
         # filter, which 8 bits round away: it would fail for a reason that training removes.
         schedule = replace(schedule, steps=10, batch=2, patch=32, identity_start=False)
     check_size(source.architecture.graph().reduction, height, width)
-    _check_reach(source.architecture, wanted, settings)
+    _check_reach(source.architecture, deepest, settings)
+    devices = tuple(dict.fromkeys(device or []))
+    for spec in devices:
+        open_device(spec)
     dataset = open_dataset(data)
     with held(out_):
-        job = _Job(dataset, (width, height), out_, _Told(), schedule, seed, settings)
-        document = job.run(source, wanted)
+        job = Job(dataset, (width, height), out_, schedule, seed, settings, devices, Told())
+        document, failed = job.run(source, wanted)
+        if "rows" in document:
+            _write_tables(document, out_)
     if json_:
         emit_json(document)
     else:
         _print(document, out_)
+    if failed is not None:
+        raise failed
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A network, and its trained weights where there are some."""
+def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
+    """Every combination, shallow first: a deeper pruning goes on from a shallower one."""
+    from nas.candidate import Compression
 
-    architecture: Architecture
-    weights: Path | None
+    for name, given in (("--prune", shares), ("--precision", precisions)):
+        if len(set(given)) != len(given):
+            raise ConfigError(f"{name} {' '.join(map(str, given))}: one is given twice")
+    return [Compression(p, share) for share in sorted(shares) for p in precisions]  # type: ignore[arg-type]
 
 
-def _source(name: str) -> _Source:
+def _source(name: str) -> Source:
+    from nas.cli.compressing import Source
     from search_spaces import architecture_from_dict
 
     folder = Path(name)
     if not (folder / "card.json").is_file():
-        return _Source(_architecture(name), None)
+        return Source(_architecture(name), None)
     try:
         card = json.loads((folder / "card.json").read_text())
         candidate, network = card["candidate"], card["conditions"].get("network")
@@ -108,7 +127,7 @@ def _source(name: str) -> _Source:
     weights = folder / "model.weights.h5"
     if not weights.is_file():
         raise RunError(f"{weights} is missing; export the model again")
-    return _Source(architecture_from_dict(network or candidate["architecture"]), weights)
+    return Source(architecture_from_dict(network or candidate["architecture"]), weights)
 
 
 def _narrowed(architecture: Architecture, prune: float) -> Architecture:
@@ -127,146 +146,100 @@ def _narrowed(architecture: Architecture, prune: float) -> Architecture:
     return architecture
 
 
-def _check_reach(architecture: Architecture, wanted: Compression, settings: Any) -> None:
+def _check_reach(architecture: Architecture, share: float, settings: Any) -> None:
     from nas.channels import group_channels
     from nas.prune import check_share
 
-    if wanted.pruned_share:
-        check_share(group_channels(architecture.graph()), wanted.pruned_share, settings)
+    if share:
+        check_share(group_channels(architecture.graph()), share, settings)
 
 
-class _Told:
-    """A line for each stage, and one every few seconds of a long one."""
+def _write_tables(document: dict[str, Any], folder: Path) -> None:
+    """The table as Markdown, and the chart where there are several figures to draw."""
+    from functools import partial
 
-    def __init__(self) -> None:
-        self._stage, self._when = "", 0.0
+    from nas.cli.compressing import as_results
+    from nas.files import write_atomically
+    from nas.report.compression import compression_rows
+    from nas.report.prints import save_compression
 
-    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
-        if stage == self._stage and time.monotonic() - self._when < 5:
-            return
-        self._stage, self._when = stage, time.monotonic()
-        where = f" {done}/{total}, L1 {loss:.4f}" if loss else ""
-        err.print(f"{stage}{where}", highlight=False)
-
-
-@dataclass(frozen=True)
-class _Job:
-    dataset: Dataset
-    size: tuple[int, int]
-    folder: Path
-    progress: _Told
-    schedule: Schedule
-    seed: int
-    settings: Any
-
-    def run(self, source: _Source, wanted: Compression) -> dict[str, Any]:
-        """Train, compress, convert, score, write; what `--json` prints."""
-        from nas.candidate import Compression
-        from nas.compress import Workshop, compressed
-        from nas.files import write_atomically, write_json
-        from nas.pruned import pruned_share
-        from nas.quietlogs import prepare_tensorflow
-
-        prepare_tensorflow(self.schedule.threads)
-        graph = source.architecture.graph()
-        side = -(-self.schedule.patch // graph.reduction) * graph.reduction
-        schedule = replace(self.schedule, patch=side)
-        pack = self.dataset.prepare(side)
-        weights = self.folder / "weights"
-        shop = Workshop(pack, schedule, self.seed, weights, self.progress, self.settings)
-        trained = self._trained(source, shop)
-        made = compressed(trained, wanted, shop)
-        before = self._file(trained, "float", shop, "float.tflite")
-        after = self._file(made, wanted.precision, shop, "model.tflite")
-        narrow = made.architecture.graph()
-        document = {
-            "candidate": {
-                "architecture": source.architecture.to_dict(),
-                "compression": wanted.to_dict(),
-            },
-            "conditions": {
-                "network": made.architecture.to_dict(),
-                "data": self.dataset.spec,
-                "split": self.dataset.split,
-                "schedule": schedule.to_dict(),
-                "pruning": self.settings.to_dict(),
-                "seed": self.seed,
-                "size": list(self.size),
-            },
-            "pruned_share": pruned_share(graph, narrow),
-            "before": {**_costs(graph, self.size), **before},
-            "after": {**_costs(narrow, self.size), **after},
-        }
-        content = made.weights.read_bytes()
-        write_atomically(self.folder / "model.weights.h5", lambda file: file.write(content))
-        write_json(self.folder / "card.json", document)
-        if wanted == Compression():
-            err.print("nothing was asked for: --prune is 0 and the precision float")
-        return document
-
-    def _trained(self, source: _Source, shop: Workshop) -> Trained:
-        from nas.canonical import file_sha256
-        from nas.compress import float_training
-        from nas.finetune import Trained
-
-        if source.weights is None:
-            return float_training(source.architecture, self.dataset.identity(), shop)
-        key = file_sha256(source.weights)[:12]
-        return Trained(source.architecture, source.weights, key)
-
-    def _file(self, made: Trained, precision: Any, shop: Workshop, name: str) -> dict[str, Any]:
-        """Convert, write, score."""
-        from evaluators.quality import score_artifact
-        from nas.convert import convert_trained
-        from nas.files import write_atomically
-
-        self.progress(f"converting to {precision}, scoring", 0, 1, 0.0)
-        width, height = self.size
-        graph = made.architecture.graph()
-        content = convert_trained(graph, made.weights, height, width, precision, shop.pack)
-        write_atomically(self.folder / name, lambda file: file.write(content))
-        score: Score = score_artifact(self.folder / name, self.dataset.heldout())
-        return {
-            "precision": precision,
-            "bytes": len(content),
-            "psnr_db": score.psnr_db,
-            "ssim": score.ssim,
-            "psnr_db_input": score.input_psnr_db,
-            "scored_on": f"{score.pictures} pictures, {score.fitting}",
-        }
+    columns, rows = _table(document)
+    lines = [list(columns), ["---:" if end == "right" else "---" for end in columns.values()]]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in [*lines, *rows])
+    write_atomically(folder / "compression.md", lambda file: file.write(text.encode()))
+    shown = compression_rows(as_results(document))
+    picture = folder / "compression.png"
+    if shown:
+        write_atomically(picture, partial(save_compression, shown))
+    else:
+        picture.unlink(missing_ok=True)
 
 
-def _costs(graph: Any, size: tuple[int, int]) -> dict[str, float]:
-    width, height = size
-    macs = graph.macs(height, width)
-    return {
-        "gmacs_conv": macs.conv / 1e9,
-        "gmacs_profiler": macs.profiler / 1e9,
-        "parameters": graph.parameters(),
-    }
+def _table(document: dict[str, Any]) -> tuple[dict[str, str], list[list[str]]]:
+    """Headings with their justification, and cells: the network as it was, then each compression.
+
+    Latencies are columns of their own, one a device.
+    """
+    before = document["before"]
+    rows = document.get("rows") or [document["after"]]
+    devices = list(before["devices"])
+    columns = {"pruned": "right", "precision": "left"}
+    names = ("GMAC", "parameters", "bytes", "PSNR dB", "change", "SSIM")
+    columns |= dict.fromkeys((*names, *(f"{device} ms" for device in devices)), "right")
+    whole = {"pruned_share": 0.0, "precision": "float"}
+    shown = [row for row in rows if {name: row[name] for name in whole} != whole]
+    return columns, [_cells(row, before, devices) for row in (before, *shown)]
+
+
+def _cells(row: dict[str, Any], before: dict[str, Any], devices: list[str]) -> list[str]:
+    first = [f"{100 * row['pruned_share']:g} %", row["precision"]]
+    if "failure" in row:
+        return [*first, "failed", *[""] * (5 + len(devices))]
+    change = row["psnr_db"] - before["psnr_db"]
+    return [
+        *first,
+        f"{row['gmacs_profiler']:.3f}",
+        f"{row['parameters']:,}",
+        f"{row['bytes']:,}",
+        f"{row['psnr_db']:.2f}",
+        "" if row is before else f"{change:+.2f}",
+        f"{row['ssim']:.4f}",
+        *(_latency(row["devices"][device]) for device in devices),
+    ]
+
+
+def _latency(found: dict[str, Any]) -> str:
+    if "failure" in found:
+        return "failed"
+    source = "" if found["source"] == "measured" else f" ({found['source']})"
+    return f"{found['latency_ms']:.2f}{source}"
 
 
 def _print(document: dict[str, Any], folder: Path) -> None:
-    rows = [
-        [
-            "before" if name == "before" else "after",
-            row["precision"],
-            f"{row['gmacs_profiler']:.3f}",
-            f"{row['parameters']:,}",
-            f"{row['bytes']:,}",
-            f"{row['psnr_db']:.2f}",
-            f"{row['ssim']:.4f}",
-        ]
-        for name, row in ((name, document[name]) for name in ("before", "after"))
-    ]
-    headings = ("", "precision", "GMAC", "parameters", "bytes", "PSNR dB", "SSIM")
-    columns = {heading: "left" if index < 2 else "right" for index, heading in enumerate(headings)}
+    columns, cells = _table(document)
+    before = document["before"]
+    rows = document.get("rows") or [document["after"]]
     size = "x".join(map(str, document["conditions"]["size"]))
-    drop = document["after"]["psnr_db"] - document["before"]["psnr_db"]
-    out.print(table(f"{document['pruned_share']:.1%} of the MACs pruned, at {size}", columns, rows))
+    out.print(table(f"Pruned and quantized, at {size}", columns, cells))
+    made = [row for row in rows if "failure" not in row]
+    reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in made if row["pruned_share"])
+    if reached:
+        out.print(f"\nof the MACs pruned: {', '.join(reached)}", highlight=False)
     out.print(
-        f"\n[bold]{drop:+.2f} dB[/]; the blurred pictures have "
-        f"{document['before']['psnr_db_input']:.2f} dB. {document['after']['scored_on']}",
+        f"the blurred pictures have {before['psnr_db_input']:.2f} dB; scored on "
+        + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *made))),
         highlight=False,
     )
-    out.print(f"{folder / 'model.tflite'}", highlight=False, soft_wrap=True)
+    for row in (before, *rows):
+        for name, found in (("", row), *row.get("devices", {}).items()):
+            if "failure" in found:
+                where = (
+                    f"p{100 * row['pruned_share']:g}-{row['precision']}{f' on {name}' * bool(name)}"
+                )
+                err.print(f"{where}: {found['failure']}", highlight=False)
+    if "rows" not in document:
+        if rows[0]["pruned_share"] == 0 and rows[0]["precision"] == "float":
+            err.print("nothing was asked for: --prune is 0 and the precision float")
+        out.print(f"{folder / 'model.tflite'}", highlight=False, soft_wrap=True)
+    else:
+        out.print(f"{folder / 'compression.md'}", highlight=False, soft_wrap=True)

@@ -57,18 +57,58 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     assert document["after"]["bytes"] == (out / "model.tflite").stat().st_size
     assert json.loads((out / "card.json").read_text()) == document
 
-    again = run(*common, "--precision", "int16-ptq")  # nothing is trained or pruned again
+    more = ["--precision", "int16-ptq", "--precision", "float", "--device", "host"]
+    again = run(*common, *more)  # nothing is trained or pruned again
     assert again.exit_code == 0, again.exception
     assert "training" not in again.stderr
     assert "pruning" not in again.stderr
-    assert tflite.read(out / "model.tflite").inputs[0].dtype == "int16"
-    assert "of the MACs pruned, at 64x64" in again.stdout
+    assert tflite.read(out / "p20-int16-ptq" / "model.tflite").inputs[0].dtype == "int16"
+    assert "Pruned and quantized, at 64x64" in again.stdout
+    table = (out / "compression.md").read_text().splitlines()
+    assert [line.split(" | ")[:2] for line in table[2:]] == [
+        ["| 0 %", "float"],
+        ["| 20 %", "int16-ptq"],
+        ["| 20 %", "float"],
+    ]
+    assert len({line.count("|") for line in table}) == 1
+    several = json.loads((out / "compression.json").read_text())
+    sharpness = [row["psnr_db"] for row in (several["before"], *several["rows"])]
+    assert [line.split(" | ")[5] for line in table[2:]] == [f"{psnr:.2f}" for psnr in sharpness]
+    assert all(row["devices"]["host"]["latency_ms"] > 0 for row in several["rows"])
+    assert several["before"]["sha256"] == document["before"]["sha256"]
+    with Image.open(out / "compression.png") as chart:
+        assert chart.width > 1000
 
-    floats = tmp_path / "floats"  # an exported model's folder: here, one of our own
-    assert run(*common[:4], floats, *common[5:], "--precision", "float").exit_code == 0
-    deeper = run(floats, "--data", data, "--out", tmp_path / "next", "--size", "64x64", "--json")
+    floats = out / "p20-float"  # as an exported model's folder
+    common = [floats, "--data", data, "--out", tmp_path / "next", "--size", "64x64", "--json"]
+    deeper = run(*common, "--precision", "int8-ptq")
     assert deeper.exit_code == 0, deeper.exception
     assert json.loads(deeper.stdout)["before"]["parameters"] == network.graph().parameters()
+    assert json.loads(deeper.stdout)["before"]["sha256"] == several["rows"][1]["sha256"]
+
+
+def test_one_of_several_that_fails_leaves_the_others(tmp_path, data, monkeypatch):
+    from nas import convert
+    from nas.errors import ConversionError
+
+    convert_trained = convert.convert_trained
+
+    def refuses(graph, weights, height, width, precision, pack):
+        if precision == "int8-ptq":
+            raise ConversionError("the operation PRELU works in floating point")
+        return convert_trained(graph, weights, height, width, precision, pack)
+
+    monkeypatch.setattr(convert, "convert_trained", refuses)
+    out = tmp_path / "out"
+    common = [architecture(tmp_path), "--data", data, "--out", out, "--smoke"]
+    ran = run(*common, "--precision", "int8-ptq", "--precision", "float", "--json")
+    with pytest.raises(ConversionError, match="p0-int8-ptq: the operation PRELU works in floating"):
+        raise ran.exception
+    rows = json.loads(ran.stdout)["rows"]
+    assert rows[0]["failure"] == "the operation PRELU works in floating point"
+    assert "psnr_db" in rows[1]
+    assert "| 0 % | int8-ptq | failed |" in (out / "compression.md").read_text()
+    assert not (out / "compression.png").exists()  # nothing to compare
 
 
 @pytest.mark.parametrize(
@@ -76,6 +116,9 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     [
         (["--prune", "0.9"], r"pruned_share=0\.9: expected a share of the MACs from 0 to 0\.7"),
         (["--precision", "int8"], "unknown precision 'int8'"),
+        (["--prune", "0.1", "--prune", "0.1"], r"--prune 0\.1 0\.1: one is given twice"),
+        (["--prune", "0.1", "--prune", "0.7"], "can't prune 70.0%"),
+        (["--device", "phone"], "unknown device 'phone'"),
         (["--method", "l2"], "unknown pruning method 'l2'"),
         (["--size", "33x32"], "33x32 does not divide by 2"),
         (["--prune", "0.7"], "can't prune 70.0%.*so prune .*% at most"),
