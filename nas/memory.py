@@ -25,6 +25,7 @@ from nas.study import Study
 
 CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
+QUEUED = "queued"  # the key of a candidate that somebody asked for
 DUPLICATE_OF = "duplicate_of"
 STAND_IN = "stand_in"
 FAILURE = "failure"
@@ -71,7 +72,7 @@ class Memory:
             for trial in self.trials()
             if CANDIDATE in trial.user_attrs
         }
-        self._enqueue_baselines()
+        self._baselines_due = True
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial that was asked for, duplicates among them; not to be changed."""
@@ -96,6 +97,9 @@ class Memory:
 
     def ask(self) -> Asked | None:
         """A candidate that this run has not seen; None where the space has no more of them."""
+        if self._baselines_due:
+            self._baselines_due = False
+            self.enqueue(self._study_value.baselines)
         for _ in range(_DRAWS):
             with self._written():
                 self._seed(len(self._study.get_trials(deepcopy=False)))
@@ -104,6 +108,24 @@ class Memory:
             if asked is not None:
                 return asked
         return self._ask_unseen()
+
+    def enqueue(self, candidates: Iterable[Candidate]) -> int:
+        """Have these asked for next, in order, but for those that were seen or are queued.
+
+        Returns how many different candidates the run has then. Raises ConfigError where the study's
+        space has no such candidate.
+        """
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        known = self._seen.keys() | {str(t.user_attrs.get(QUEUED, t.number)) for t in trials}
+        for candidate in candidates:
+            if candidate.key not in known:
+                known |= {candidate.key}
+                baseline = candidate in self._study_value.baselines
+                attributes = {QUEUED: candidate.key} | ({BASELINE: True} if baseline else {})
+                parameters = dict(self._study_value.to_parameters(candidate))
+                with self._written():
+                    self._study.enqueue_trial(parameters, user_attrs=attributes)
+        return len(known)
 
     def tell(self, result: TrialResult, stand_in: Mapping[str, float]) -> None:
         """Tell a finished trial.
@@ -227,15 +249,6 @@ class Memory:
                     self._study.enqueue_trial(draw.params)
                     return self._accept(self._study.ask())
         return None
-
-    def _enqueue_baselines(self) -> None:
-        if self._study.get_trials(deepcopy=False):
-            return
-        for baseline in self._study_value.baselines:
-            with self._written():
-                self._study.enqueue_trial(
-                    dict(self._study_value.to_parameters(baseline)), user_attrs={BASELINE: True}
-                )
 
     def _seed(self, number: int) -> None:
         """A sampler that depends on the trial's number alone: a resumed run draws the same."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nas import __version__
+from nas.candidate import Candidate
 from nas.conditions import processor, versions
 from nas.data import Dataset, open_dataset
 from nas.devices.fleet import check_answers
@@ -80,8 +81,11 @@ def search(
     watcher: Watcher | None = None,
     on_lost_phone: OnLostPhone = "stop",
     ray: str | None = None,
+    candidates: Sequence[Candidate] | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
+
+    With `candidates` these are evaluated, as far as the run has not yet, and no others are drawn.
 
     With one worker everything happens in this process; with more, trials run in processes of
     their own; with `ray`, on the cluster of that address, or on one of this machine that is
@@ -108,6 +112,8 @@ def search(
         stand_in = description["input"]
         memory = Memory(study, run.journal)
         _reconcile(run, memory, stand_in)
+        if candidates is not None:
+            trials = memory.enqueue(candidates)
         executor, workers = _executor(study, workers, ray, run, dataset, watcher)
         try:
             dataset.prepare(

@@ -186,3 +186,25 @@ def test_all_samplers_start(tmp_path: Path) -> None:
     for sampler in ("tpe", "gp", "nsga2", "random"):
         study = small_study(sampler=sampler, compression=CompressionSpace())
         assert len(set(_candidates(Memory(study, tmp_path / sampler), 4))) == 4
+
+
+def _unet(width: int) -> Candidate:
+    return Candidate(UNet(widths=(width, 8), convolutions=2, first_kernel=3), Compression())
+
+
+def test_queued_candidates_come_next_each_once(tmp_path: Path) -> None:
+    study = small_study(baselines=(_unet(8),))
+    memory = Memory(study, tmp_path / "journal")
+    assert memory.enqueue([_unet(8), _unet(4)]) == 2
+    first = memory.ask()
+    assert first is not None
+    assert (first.candidate, first.baseline) == (_unet(8), True)
+    reopened = Memory(study, tmp_path / "journal")  # killed with one asked for and one queued
+    assert reopened.enqueue([_unet(4), _unet(8)]) == 2
+    assert [asked.candidate for asked in reopened.open_trials()] == [_unet(8)]
+    second = reopened.ask()
+    assert second is not None
+    assert (second.candidate, second.baseline) == (_unet(4), False)
+    third = reopened.ask()
+    assert third is not None
+    assert third.candidate not in (_unet(4), _unet(8))

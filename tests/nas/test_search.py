@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from nas.candidate import Candidate
 from nas.errors import ConfigError, DataError, RunError
 from nas.files import held
 from nas.results import TrialResult
 from nas.schedule import Schedule
 from nas.search import NobodyWatches, search
 from nas.study import Constraint
-from search_spaces import UNetSpace
+from search_spaces import UNet, UNetSpace
 from tests.nas.small_study import small_study
 
 STOP = ("psnr_db>=1000",)  # every candidate ends after the first stage: a search in a second
@@ -135,3 +136,24 @@ def test_constraints_are_read_and_measured() -> None:
             Constraint.parse(text)
     with pytest.raises(ConfigError, match=r"unknown metric in a constraint 'latency\[host\]'"):
         small_study(constraints=("latency[host]<=3",))
+
+
+def test_exactly_the_candidates_asked_for_in_stages_and_after_a_lost_journal(
+    tmp_path: Path,
+) -> None:
+    networks = [
+        Candidate(UNet(widths=(width, 8), convolutions=convolutions, first_kernel=3))
+        for width in (4, 8)
+        for convolutions in (1, 2)
+    ]
+    study = _quick(baselines=tuple(networks[:2]))
+    keys = [network.key for network in networks]
+    with pytest.raises(KeyboardInterrupt):
+        search(study, tmp_path, candidates=networks[:2], watcher=Stops(1))
+    search(study, tmp_path, candidates=networks[:2])
+    assert _keys(tmp_path) == keys[:2]
+    (tmp_path / "study.journal").unlink()
+    search(study, tmp_path, candidates=networks)
+    assert _keys(tmp_path) == keys
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("trials/*/result.json")]
+    assert {r["number"]: r["baseline"] for r in results} == {0: True, 1: True, 2: False, 3: False}
