@@ -17,17 +17,26 @@ import tf_keras as keras
 from nas import tflite
 from nas.candidate import PRECISIONS, Precision
 from nas.errors import ConversionError, TrainingError, unknown
+from nas.fold import folded
 from nas.graph import (
     Add,
+    AveragePool,
     Concat,
     Conv,
     DepthToSpace,
     Graph,
     Layer,
+    LayerCost,
     MaxPool,
     PReLU,
+    ReLU,
     ResizeBilinear,
+    ResizeNearest,
+    SpaceToDepth,
+    Subtract,
+    Tanh,
     TransposeConv,
+    ZeroPad,
 )
 from nas.runtime import Artifact, Float32
 from nas.tflite_edit import at_size
@@ -57,16 +66,24 @@ _OPERATION: dict[type[Layer], str] = {
     Conv: "CONV_2D",
     TransposeConv: "TRANSPOSE_CONV",
     PReLU: "PRELU",
+    ReLU: "RELU",
+    Tanh: "TANH",
     MaxPool: "MAX_POOL_2D",
+    AveragePool: "AVERAGE_POOL_2D",
     DepthToSpace: "DEPTH_TO_SPACE",
+    SpaceToDepth: "SPACE_TO_DEPTH",
     ResizeBilinear: "RESIZE_BILINEAR",
+    ResizeNearest: "RESIZE_NEAREST_NEIGHBOR",
+    ZeroPad: "PAD",
     Concat: "CONCATENATION",
     Add: "ADD",
+    Subtract: "SUB",
 }
 # What stands in an int16 file for operations that int16 has not: see `nas.quantize.int16_form`.
 _INT16_OPERATIONS: dict[type[Layer], tuple[str, ...]] = {
     PReLU: ("MUL", "RELU", "MUL", "ADD"),
     DepthToSpace: ("RESHAPE", "TRANSPOSE", "RESHAPE"),
+    SpaceToDepth: ("RESHAPE", "TRANSPOSE", "RESHAPE"),
 }
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 # The converter gives a tensor that was 0 in all of the calibration a range of 2e-6 (scale 8e-9).
@@ -136,7 +153,7 @@ def _check_structure(
     file: tflite.TfliteFile, graph: Graph, precision: Precision, height: int, width: int
 ) -> None:
     """The graph's operations, none of another kind, between pictures of the right shape."""
-    expected = Counter(name for layer in graph.layers for name in _operations(layer, precision))
+    expected = _expected_operations(graph, precision, height, width)
     found = file.operation_counts
     if precision != "float":
         del found["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
@@ -156,6 +173,31 @@ def _check_structure(
             raise ConversionError(
                 f"expected one {what} of shape {shape}, found {[t.shape for t in tensors]}"
             )
+
+
+def _expected_operations(
+    graph: Graph, precision: Precision, height: int, width: int
+) -> Counter[str]:
+    """Of the graph as converters write it."""
+    rows = folded(graph).costs(height, width)
+    known = {row.layer.name: row for row in rows}
+    uses = Counter(name for row in rows for name in row.layer.inputs)
+    return Counter(
+        name
+        for row in rows
+        for name in _operations(row.layer, precision)
+        if not _vanishes(row, known, uses)
+    )
+
+
+def _vanishes(row: LayerCost, known: dict[str, LayerCost], uses: Counter[str]) -> bool:
+    """Whether a layer is part of the operation before it, or has nothing to do at this size."""
+    if isinstance(row.layer, (ResizeNearest, ZeroPad)):
+        return row.shape == known[row.layer.inputs[0]].shape
+    if isinstance(row.layer, ReLU):
+        source = row.layer.inputs[0]
+        return isinstance(known[source].layer, (Add, Subtract)) and uses[source] == 1
+    return False
 
 
 def _operations(layer: Layer, precision: Precision) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from nas.fold import folded, folded_weights
 from nas.graph import (
     Add,
     AveragePool,
@@ -163,6 +164,22 @@ def build_model(graph: Graph, seed: int = 0) -> keras.Model:
         keras_layer = _keras_layer(layer, initializer)
         tensors[layer.name] = keras_layer(sources if len(sources) > 1 else sources[0])
     return keras.Model(inputs, tensors[graph.layers[-1].name])
+
+
+def folded_model(graph: Graph, model: keras.Model) -> keras.Model:
+    """The model of `nas.fold.folded(graph)` that computes as `model`, which is `graph`'s, infers.
+
+    `model` itself where there is nothing to fold.
+    """
+    narrow = folded(graph)
+    if narrow == graph:
+        return model
+    weights = {layer.name: model.get_layer(layer.name).get_weights() for layer in graph.layers}
+    arrays = folded_weights(graph, weights, NORM_EPSILON)
+    result = build_model(narrow)
+    for name in (layer.name for layer in narrow.layers):
+        result.get_layer(name).set_weights(arrays[name])
+    return result
 
 
 def _keras_layer(layer: Layer, initializer: Any) -> Any:
