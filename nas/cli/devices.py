@@ -44,7 +44,8 @@ def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) ->
         if as_json and hasattr(error, "failure"):
             from nas.devices.phone import failed
 
-            emit_json(failed(device, error))
+            source = getattr(error, "source", None)  # only phones that are not there tell one
+            emit_json(failed(device, error) | ({"source": source} if source else {}))
         raise
 
 
@@ -56,9 +57,15 @@ def devices(
         list[str] | None, typer.Option(help="HOST:PORT of a phone to connect to first.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that the mask is for.")] = 4,
+    modelled: Annotated[
+        bool, typer.Option("--modelled", help="The paper's phones instead, which need no adb.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """List the phones that adb sees, with their state, heat, battery and accelerators."""
+    if modelled:
+        _list_modelled(json_)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     from nas.devices.adb import AdbServer
@@ -87,6 +94,36 @@ def devices(
     for row in rows:
         if row["advice"]:
             err.print(f"{row['serial']}: {row['advice']}", highlight=False)
+
+
+def _list_modelled(as_json: bool) -> None:
+    from nas.devices.modelled import PREFIX
+    from nas.devices.modelled_fit import leave_one_out
+    from nas.published import phones
+
+    rows = []
+    for phone in phones():
+        errors = leave_one_out(phone.phone)
+        row: dict[str, Any] = {"device": f"{PREFIX}{phone.phone}", "model": phone.name}
+        row |= {"chip": phone.chipset, "accelerators": list(phone.nnapi_runtimes)}
+        row |= {"source": ["published", "modelled"], "structures": len(errors.rows)}
+        rows.append(row | {"median_error": errors.median_error("all")})
+    if as_json:
+        emit_json(rows)
+        return
+    columns = {"device": "left", "model": "left", "chip": "left", "NNAPI runtimes": "left"}
+    columns |= {"fitted to": "right", "left-out error": "right"}
+    cells = [
+        [row["device"], row["model"], row["chip"], ", ".join(row["accelerators"]),
+         f"{row['structures']} networks", f"{row['median_error']:.0%}"]
+        for row in rows
+    ]  # fmt: skip
+    print_table(table("", columns, cells))
+    err.print(
+        "nothing is measured there: the paper's own networks get its published figures, others "
+        "what a model fitted to those says (docs/modelled-phones.md)",
+        highlight=False,
+    )
 
 
 def _settled(server: Any, seconds: float = 2.0) -> list[Any]:

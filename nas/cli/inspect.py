@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from nas.devices import Measurement
 
 CPU_NAMES = ("cpu", "nnapi-reference")
 
@@ -124,10 +127,14 @@ def measure(
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     if not json_:
-        err.print(f"measuring {model.name} on {device} ...", highlight=False)
+        doing = "looking up" if device.startswith("paper:") else "measuring"
+        err.print(f"{doing} {model.name} on {device} ...", highlight=False)
     measurement = measured(device, model, timing, json_)
     if json_:
         emit_json(measurement.to_dict())
+        return
+    if not measurement.measured:
+        _show_told(measurement)
         return
     low, high = measurement.interval_ms
     out.print(
@@ -136,15 +143,38 @@ def measure(
         f"{measurement.count} inferences)",
         highlight=False,
     )
-    out.print(
-        f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
-        + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
-    )
+    if measurement.init_ms is not None and measurement.first_ms is not None:
+        out.print(
+            f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
+            + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
+        )
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
+    _show_placement(measurement)
+
+
+def _show_told(measurement: Measurement) -> None:
+    """A latency that nobody measured here: where it comes from stands before everything else."""
+    about = measurement.conditions
+    interval = ""
+    if measurement.stated_interval_ms is not None:
+        low, high = measurement.stated_interval_ms
+        interval = f"; {low:.4g} to {high:.4g} with {measurement.interval_coverage:.0%}"
+    out.print(
+        f"[bold]{measurement.source}[/], not measured: [bold]{measurement.latency_ms:.4g} ms[/] on "
+        f"{measurement.device} ({about['about']}{interval})",
+        highlight=False,
+    )
+    if about["caution"]:
+        out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    _show_placement(measurement)
+
+
+def _show_placement(measurement: Measurement) -> None:
     elsewhere = [row for row in measurement.placement if row.accelerator in CPU_NAMES]
     if elsewhere:
         names = ", ".join(sorted({f"{row.op} ({row.accelerator})" for row in elsewhere}))
         out.print(f"{len(elsewhere)} of {len(measurement.placement)} operations not taken: {names}")
     if measurement.accelerated_mac_share is not None:
-        out.print(f"{measurement.accelerated_mac_share:.1%} of the MACs ran accelerated")
+        ran = "ran" if measurement.measured else "would run"
+        out.print(f"{measurement.accelerated_mac_share:.1%} of the MACs {ran} accelerated")

@@ -14,7 +14,7 @@ from typing import Any, Literal, final
 from nas import tflite
 from nas.canonical import content_key, file_sha256
 from nas.devices import modelled_fit
-from nas.devices.failures import Evidence, Failure, PhoneStableError, phone_error
+from nas.devices.failures import Evidence, Failure, PhoneStableError
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.modelled_fit import features, fitted
 from nas.devices.modelled_operations import Operations, of_file
@@ -102,6 +102,13 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
 
 
 @final
+class PaperPhoneError(PhoneStableError):
+    """A network can't run on one of the paper's phones: as published, or by the model's rules."""
+
+    source: Source = "modelled"
+
+
+@final
 @dataclass(frozen=True)
 class ModelledPhone:
     """One of the paper's phones; safe to share, always there, needs no adb."""
@@ -120,7 +127,7 @@ class ModelledPhone:
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """What the paper or the model says of a file; nothing runs, `protocol` changes nothing.
 
-        Raises ConfigError where the file is no `.tflite` of a fixed size, PhoneStableError where
+        Raises ConfigError where the file is no `.tflite` of a fixed size, PaperPhoneError where
         the paper says that the network fails on this phone, or its rules do.
         """
         file = tflite.read(artifact)
@@ -143,12 +150,10 @@ class ModelledPhone:
             stated_coverage=told.coverage,
         )
 
-    def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PhoneStableError:
+    def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PaperPhoneError:
         failure = told.failure or Failure("nnapi_error", told.about)
-        error = phone_error(failure, Evidence(self.spec))
-        if not isinstance(error, PhoneStableError):
-            raise TypeError(f"{failure} is no lasting refusal")
-        error.placement = placement
+        error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
+        error.placement, error.source = placement, told.source
         return error
 
 
