@@ -22,7 +22,7 @@ from nas.devices.benchmark_tool import CACHE_FOLDER
 from nas.devices.failures import PhoneStableError
 from nas.devices.fidelity import Reference, measure_fidelity
 from nas.devices.phonelock import phone_lock
-from nas.devices.probegraphs import write_probe
+from nas.devices.probegraphs import Builder
 from nas.errors import ConfigError, DeviceStableError, NasError
 from nas.fidelity import file_reference
 from tests.emulated_phone import models
@@ -57,9 +57,13 @@ def outputs(path: Path, pairs: list[Pair]) -> list[Any]:
 
 
 def int8_convolution(path: Path) -> Path:
-    """An int8 network for pictures: the probe's graph of one convolution, cut to three channels."""
-    write_probe(path, "int8", "CONV_2D", ("CONV_2D",))
-    return path
+    """An int8 network for pictures of 16x16: one convolution."""
+    graph = Builder("int8")
+    graph.input = graph.activation((1, 16, 16, 3))
+    graph._graph.inputs = [graph.input]
+    inputs = [graph.input, graph.weights((3, 3, 3, 3)), graph.bias(3)]
+    output = graph.add("CONV_2D", inputs, (1, 16, 16, 3), graph.options("Conv2DOptions"))
+    return graph.write([output], path)
 
 
 def test_a_phones_outputs_against_the_interpreters(start_phone: StartPhone, unet: Path) -> None:

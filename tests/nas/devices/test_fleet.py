@@ -116,11 +116,18 @@ def done() -> dict[Any, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _made_once(done: dict[Any, Any], request: pytest.FixtureRequest) -> None:
-    """Conversions and trainings are pure functions: what one test made is used by the next."""
+def _made_once(
+    done: dict[Any, Any],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Patches, conversions and trainings are pure functions: the next test uses them again."""
     if "start_phone" not in request.fixturenames:
         return
     monkeypatch = request.getfixturevalue("monkeypatch")
+    if "cache" not in done:
+        done["cache"] = tmp_path_factory.mktemp("shared")
+    monkeypatch.setenv("NAS_CACHE_DIR", str(done["cache"]))
     from nas import convert, train
 
     untrained, trained, training = (
@@ -306,7 +313,7 @@ def test_a_phone_that_refuses_everything_leaves_nothing_in_the_cache(
     (outcome,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
     assert isinstance(outcome.error, PhoneSetAsideError)
     assert outcome.lost
-    assert not list((tmp_path / "cache").glob("*"))
+    assert not list((tmp_path / "cache").glob("*.json"))
     for fault in phone.faults.glob("*.json"):
         fault.unlink()
     open_device(spec).readmit()  # type: ignore[attr-defined]
