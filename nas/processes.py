@@ -13,6 +13,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -165,13 +166,13 @@ def _serve_device(connection: Connection) -> None:
             connection.send(attempt(connection.recv(), connection.send))
 
 
-def attempt(job: Job, report: Report) -> Message:
-    """What becomes of a job, as a message; an error stands for itself."""
+def attempt(job: Job, report: Report, prepare: Callable[[], object] = lambda: None) -> Message:
+    """What becomes of a job, as a message; an error stands for itself. `prepare`: `run_part`'s."""
     try:
         if isinstance(job, MeasureJob):
             report(TrialProgress(job.number, "measuring", note=f"on {job.device}"))
             return job.run()
-        return run_part(job, report)
+        return run_part(job, report, prepare)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except RunError as error:

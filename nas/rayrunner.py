@@ -371,6 +371,7 @@ class _Worker:
         self._kind = kind
         self._threads = threads
         self._check = check
+        self._prepared = False
 
     def hello(self) -> Ready | _Refused:
         """Whether this node can be used, and get ready."""
@@ -382,11 +383,15 @@ class _Worker:
             return _Refused(why)
         if self._kind == LIGHT:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        if self._kind in (TRAIN, LIGHT):
+        return Ready(f"{socket.gethostname()} pid {os.getpid()}")
+
+    def _prepare(self) -> None:
+        """Load TensorFlow, once, and late: what ends by its cost alone needs none."""
+        if not self._prepared:
             from nas.quietlogs import prepare_tensorflow
 
             prepare_tensorflow(self._threads)
-        return Ready(f"{socket.gethostname()} pid {os.getpid()}")
+            self._prepared = True
 
     def now(self) -> float:
         """The time on this node, seconds since 1970."""
@@ -395,7 +400,14 @@ class _Worker:
     def work(self, job: Job) -> Iterator[Message]:
         """Do it: progress, then what became of it."""
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        threading.Thread(target=lambda: said.put(_shielded(job, said.put)), daemon=True).start()
+
+        def do() -> None:
+            try:
+                said.put(attempt(job, said.put, self._prepare))
+            except BaseException as error:
+                said.put(RuntimeError(repr(error)))
+
+        threading.Thread(target=do, daemon=True).start()
         last, stage = 0.0, ""
         while True:
             message = said.get()
@@ -408,13 +420,6 @@ class _Worker:
             else:
                 yield message
                 return
-
-
-def _shielded(job: Job, report: Callable[[TrialProgress], None]) -> Message:
-    try:
-        return attempt(job, report)
-    except BaseException as error:
-        return RuntimeError(repr(error))
 
 
 @dataclass

@@ -8,7 +8,7 @@ was finished.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,12 +140,17 @@ def run_trial(task: TrialTask, report: Report) -> TrialResult:
     return _run(_Trial(task, Findings(), report, measure_everywhere))
 
 
-def run_part(part: TrialPart, report: Report) -> TrialResult | Paused:
-    """Go on with a trial until it ends, wants measurements or wants a trainer; as `run_trial`."""
+def run_part(
+    part: TrialPart, report: Report, prepare: Callable[[], object] = lambda: None
+) -> TrialResult | Paused:
+    """Go on with a trial until it ends, wants measurements or wants a trainer; as `run_trial`.
+
+    `prepare` is called before the first step that builds a network.
+    """
     task, findings = part.task, part.findings
     measure = InHand(task.number, part.replies)
     try:
-        return _run(_Trial(task, findings, report, measure, part.stop_early))
+        return _run(_Trial(task, findings, report, measure, part.stop_early, prepare))
     except Wanted as wanted:
         return Paused(task.number, findings, wanted.jobs)
     except _WantsTrainer:
@@ -165,6 +170,7 @@ class _Trial:
     report: Report
     measure: MeasureAll
     stop_early: bool = False
+    prepare: Callable[[], object] = lambda: None
 
     @property
     def number(self) -> int:
@@ -225,10 +231,13 @@ def _run(trial: _Trial) -> TrialResult:
 def _evaluate(trial: _Trial) -> bool:
     """Fill the findings, step by step; False as soon as a constraint is violated."""
     findings = trial.findings
-    while findings.step < len(_STEPS):
+    steps = _steps(trial.task.study)
+    while findings.step < len(steps):
         if trial.stop_early and findings.step >= _FIRST_HEAVY:
             raise _WantsTrainer
-        if not _STEPS[findings.step](trial):
+        if findings.step > _STEPS.index(_cost):
+            trial.prepare()
+        if not steps[findings.step](trial):
             return False
         findings.step += 1
     return True
@@ -276,6 +285,14 @@ def _score(trial: _Trial) -> bool:
 
 _STEPS = (_cost, _draft, _screen, _make, _finish, _measure_again, _score)
 _FIRST_HEAVY = _STEPS.index(_make)
+
+
+def _steps(study: Study) -> Sequence[Callable[[_Trial], bool]]:
+    """All of them, or as many as the study's evaluators look at."""
+    if study.trains:
+        return _STEPS
+    converts = any(evaluator.needs == "structure" for evaluator in study.evaluators)
+    return _STEPS[: _FIRST_HEAVY if converts else 1]
 
 
 def _stage(trial: _Trial, needs: Needs, network: Architecture, artifact: Path | None) -> bool:
