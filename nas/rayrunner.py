@@ -61,6 +61,7 @@ def ray_executor(
     dataset: Dataset,
     report: Report,
     tell: Callable[[str], None],
+    log: RunLog | None = None,
 ) -> tuple[PoolExecutor, int]:
     """Trials on the cluster at `address` (HOST:PORT), or on a new one of this machine (LOCAL).
 
@@ -81,7 +82,7 @@ def ray_executor(
         raise
     tell(f"Ray: {workers} workers, {len(cluster.nodes())} nodes")
     limits = {TRAIN: workers} | ({LIGHT: 1} if phones else {})
-    return PoolExecutor(crew, limits, report, RunLog(run.path)), workers
+    return PoolExecutor(crew, limits, report, log), workers
 
 
 def phone_resource(device: str) -> str:

@@ -19,15 +19,22 @@ from typing import Any
 
 from nas.files import cannot_write
 
+TABLE = "leases.json"
 EVERY_SECONDS = 1.0
 _SHARE = 0.01  # of the driver's time that may go into the table
 
 
 class RunLog:
-    """The logs of one run; `folder` None for none."""
+    """The logs of one run; `folder` None for none. `goal` is how many trials it is to have."""
 
-    def __init__(self, folder: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        goal: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
+        self._goal = goal
         self._clock = clock
         self._next = 0.0
 
@@ -55,8 +62,13 @@ class RunLog:
         if self._folder is None or (now < self._next and not force):
             return
         started = time.perf_counter()
-        about = {"at": time.time(), "pid": os.getpid(), "host": socket.gethostname()}
-        path = self._folder / "leases.json"
+        about: dict[str, Any] = {
+            "at": time.time(),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
+        about |= {"goal": self._goal}
+        path = self._folder / TABLE
         temporary = path.with_name(".leases.json.tmp")
         with suppress(OSError):
             temporary.write_text(json.dumps(about | table()))

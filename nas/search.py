@@ -114,7 +114,8 @@ def search(
         _reconcile(run, memory, stand_in)
         if candidates is not None:
             trials = memory.enqueue(candidates)
-        executor, workers = _executor(study, workers, ray, run, dataset, watcher)
+        log = RunLog(run.path, trials)
+        executor, workers = _executor(study, workers, ray, run, dataset, watcher, log)
         try:
             dataset.prepare(
                 study.schedule.patch, lambda done, total, what: watcher.preparing(what, done, total)
@@ -226,14 +227,14 @@ def _executor(
     run: RunFolder,
     dataset: Dataset,
     watcher: Watcher,
+    log: RunLog,
 ) -> tuple[Executor, int]:
     """Where the trials run, and how many at a time."""
     threads, report = study.schedule.threads, watcher.progress
     if ray is not None:
         from nas.rayrunner import ray_executor
 
-        return ray_executor(ray, study, workers, run, dataset, report, watcher.note)
-    log = RunLog(run.path)
+        return ray_executor(ray, study, workers, run, dataset, report, watcher.note, log)
     if workers is None or workers == 1:
         return InProcessExecutor(report, threads, log), 1
     phones = any(d.startswith("adb:") for d in study.devices + study.optional_devices)

@@ -13,7 +13,18 @@ import sys
 
 import typer
 
-from nas.cli import compress, data, devices, fidelity, inspect, node, phones, results, search
+from nas.cli import (
+    compress,
+    data,
+    devices,
+    fidelity,
+    inspect,
+    node,
+    phones,
+    results,
+    search,
+    status,
+)
 from nas.cli.console import err
 from nas.errors import NasError
 
@@ -32,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("search")(search.search)
+app.command("status")(status.status)
 app.command("node")(node.node)
 app.command("studies")(search.studies)
 app.command("pareto")(results.pareto)

@@ -1,0 +1,131 @@
+"""`nas status`: look at a run, from any terminal, while it goes on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nas.cli.console import emit_json, out
+
+if TYPE_CHECKING:
+    from nas.status import Status
+
+SECONDS = 1.0
+ROWS = 24
+_STYLES = {"busy": "green", "idle": "dim", "starting": "yellow"}
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Until Ctrl-C or the run's end.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Tell how a run stands: its trials, workers, phones, failures, and when it will end."""
+    from nas.status import Look
+    from nas.store import RunFolder
+
+    look = Look(RunFolder(run))
+    now = look.status()
+    if json_:
+        emit_json(now.to_dict())
+    elif not watch or not out.is_terminal:
+        out.print(_page(now, None), soft_wrap=False)
+    else:
+        with Live(_page(now, ROWS), console=out, refresh_per_second=4, screen=False) as live:
+            while now.driver is not None:
+                time.sleep(SECONDS)
+                now = look.status()
+                live.update(_page(now, ROWS))
+
+
+def _page(now: Status, rows: int | None) -> RenderableType:
+    parts: list[RenderableType] = [_head(now), _counts(now)]
+    if now.workers:
+        parts += [Text(), _workers(now, rows)]
+    if now.failures or now.retried or now.lost_devices:
+        parts += [Text(), _troubles(now)]
+    return Group(*parts)
+
+
+def _head(now: Status) -> Text:
+    who = f"driven by {now.driver}" if now.driver else "nobody drives it"
+    return Text.assemble((now.name, "bold"), "  ", (now.folder, "cyan"), f"  {who}")
+
+
+def _counts(now: Status) -> Text:
+    running = len({row["trial"] for row in now.workers if "trial" in row})
+    waiting = sum(now.queued.values())
+    of = f" of {now.goal}" if now.goal else ""
+    states = [f"{count} {state}" for state, count in sorted(now.states.items())]
+    states += [f"{running} running"] if running else []
+    states += [f"{waiting} waiting"] if waiting else []
+    line = f"{now.finished}{of} trials: {', '.join(states) or 'none yet'}"
+    second = [f"front {now.front}"]
+    if now.hypervolume is not None:
+        second.append(f"hypervolume {now.hypervolume:.4g}")
+    if now.rate_per_hour is not None:
+        second.append(f"{now.rate_per_hour:.3g} trials an hour")
+    if now.left_s is not None:
+        second.append(f"about {_duration(now.left_s)} left")
+    return Text(f"{line}\n{', '.join(second)}")
+
+
+def _workers(now: Status, rows: int | None) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("worker", "for", "where", "state", "trial", "stage", "", "since"):
+        right = heading in ("trial", "since")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    ordered = sorted(now.workers, key=lambda row: (row["state"] != "busy", row["worker"]))
+    shown = ordered if rows is None else ordered[:rows]
+    for row in shown:
+        total = row.get("total") or 0
+        share = f"{row['done'] / total:.0%}" if total else ""
+        attempt = row.get("attempt", 1)
+        again = f" (attempt {attempt})" if attempt > 1 else ""
+        table.add_row(
+            Text(str(row["worker"])),
+            Text(_kind(row["kind"])),
+            Text(str(row["where"])),
+            Text(str(row["state"]), style=_STYLES.get(row["state"], "")),
+            Text(str(row.get("trial", ""))),
+            Text(str(row.get("stage", "")) + again),
+            Text(share),
+            Text(_duration(row["for_s"]) if "for_s" in row else ""),
+        )
+    if len(ordered) > len(shown):
+        busy = sum(row["state"] == "busy" for row in ordered)
+        table.caption = f"and {len(ordered) - len(shown)} more; {busy} of {len(ordered)} are busy"
+    return table
+
+
+def _troubles(now: Status) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    for cause, count in now.failures.items():
+        table.add_row(f"{count}x", Text(cause))
+    for cause, count in now.retried.items():
+        table.add_row(f"{count}x", Text(f"tried again: {cause}"))
+    for device in now.lost_devices:
+        table.add_row("", Text(f"{device} is lost, and optional until the next start"))
+    return table
+
+
+def _kind(kind: str) -> str:
+    return {"train": "training", "light": "screening"}.get(kind, kind)
+
+
+def _duration(seconds: Any) -> str:
+    seconds = max(0, round(float(seconds)))
+    if seconds < 100:
+        return f"{seconds} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

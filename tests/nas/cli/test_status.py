@@ -1,0 +1,95 @@
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from nas.errors import RunError
+from nas.files import held
+from nas.pareto import front
+from nas.runlog import RunLog
+from nas.status import Look
+from nas.store import RunFolder
+from tests.nas.fake_run import make_run
+
+TABLE = {
+    "workers": [
+        {"worker": "process-1", "kind": "train", "where": "pid 5", "state": "busy", "trial": 60,
+         "place": "trial", "attempt": 2, "stage": "training", "done": 30, "total": 40, "for_s": 90,
+         "left_s": 1700},
+        {"worker": "adb:A", "kind": "adb:A", "where": "lab", "state": "idle", "for_s": 3},
+    ],
+    "queued": {"train": 2},
+    "retried": {"its process was killed by signal 9": 1},
+}  # fmt: skip
+
+
+def _run(path: Path) -> RunFolder:
+    run = make_run(path, 60)
+    RunLog(path, goal=100).publish(lambda: TABLE, force=True)
+    started = time.time() - 600
+    for number in range(60):
+        at = started + 10 * number
+        os.utime(run.trial(number) / "result.json", (at, at))
+    return run
+
+
+def test_a_run_that_is_held_is_told_by_its_table(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    results = run.results()
+    with held(run.path):
+        now = Look(run).status()
+    assert now.driver is not None
+    assert f"pid {os.getpid()} on {socket.gethostname()}" in now.driver
+    assert now.finished == 60
+    assert sum(now.states.values()) == 60
+    assert now.states["failed"] == sum(r.state == "failed" for r in results)
+    assert now.front == len(front(results, run.objectives()))
+    assert now.hypervolume is not None
+    assert now.hypervolume > 0
+    assert now.rate_per_hour == pytest.approx(360)
+    assert now.left_s == pytest.approx(400)
+    assert [row["state"] for row in now.workers] == ["busy", "idle"]
+    assert sum(now.failures.values()) == now.states["failed"]
+    assert json.loads(json.dumps(now.to_dict()))["finished"] == 60
+
+
+def test_a_run_that_nobody_drives_has_no_workers_and_no_end(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    look = Look(run)
+    now = look.status()
+    assert (now.driver, now.workers, now.left_s) == (None, (), None)
+    (run.path / ".owner.json").write_text(
+        json.dumps({"pid": 2**22 + 1, "host": socket.gethostname(), "since": "then"})
+    )  # killed: it left its name
+    assert look.status().driver is None
+
+
+def test_only_new_results_are_read(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    look = Look(run)
+    look.status()
+    (run.trial(0) / "result.json").write_text("damaged since")
+    assert look.status().finished == 60
+    with pytest.raises(RunError, match="can't be read"):
+        Look(run).status()
+
+
+def test_the_page(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    with held(run.path):
+        shown = CliRunner().invoke(app, ["status", str(run.path)], env={"COLUMNS": "140"})
+        as_json = CliRunner().invoke(app, ["status", str(run.path), "--json"])
+    assert "60 of 100 trials: " in shown.output
+    assert "1 running, 2 waiting" in shown.output
+    assert "360 trials an hour, about 7 min left" in shown.output
+    assert "training (attempt 2)" in shown.output
+    assert "75%" in shown.output
+    assert "1x tried again: its process was killed by signal 9" in " ".join(shown.output.split())
+    assert json.loads(as_json.output)["goal"] == 100
+    nothing = CliRunner().invoke(app, ["status", str(tmp_path)])
+    assert isinstance(nothing.exception, RunError)
