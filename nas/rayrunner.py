@@ -41,7 +41,6 @@ START_SECONDS = 120.0
 CLOCK_SECONDS = 5.0
 PROGRESS_SECONDS = 0.5
 PHONE = "phone:"
-LIGHT_CPUS = 0.25
 _COMPARED = ("python", "portable-nas", "tensorflow", "tf_keras", "ai-edge-litert")
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -69,7 +68,8 @@ def ray_executor(
     for. Raises ConfigError, within seconds, where the cluster does not answer, has another
     version, or lacks what the study needs.
     """
-    phones = {d: phone_resource(d) for d in study.devices + study.optional_devices if d != "host"}
+    devices = study.devices + study.optional_devices
+    phones = {device: phone_resource(device) for device in devices if is_phone(device)}
     tell("starting Ray on this machine" if address == LOCAL else f"joining Ray at {address}")
     ray = connect(address, set(phones.values()) if address == LOCAL else set())
     try:
@@ -83,6 +83,11 @@ def ray_executor(
     tell(f"Ray: {workers} workers, {len(cluster.nodes())} nodes")
     limits = {TRAIN: workers} | ({LIGHT: 1} if phones else {})
     return PoolExecutor(crew, limits, report, log), workers
+
+
+def is_phone(kind: str) -> bool:
+    """Whether a kind of worker, or a device, hangs on some node; others are with the driver."""
+    return kind.startswith("adb:")
 
 
 def phone_resource(device: str) -> str:
@@ -458,9 +463,7 @@ class RayCrew:
         if kind == TRAIN:
             options |= {"num_cpus": self.cluster.threads}
             options |= {"num_gpus": self.cluster.per_worker.get("GPU", 0)}
-        elif kind == LIGHT:
-            options |= {"num_cpus": 0}
-        elif kind != "host":
+        elif is_phone(kind):
             options |= {"resources": {phone_resource(kind): 1}}
         affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         actor = (
@@ -502,7 +505,7 @@ class RayCrew:
 
     def lacks(self, kind: str) -> str:
         """See `Crew`."""
-        if kind not in (TRAIN, LIGHT, "host"):
+        if is_phone(kind):
             there = ", ".join(self.cluster.phones()) or "no phone"
             return f"no node has {phone_resource(kind)}; the cluster has {there}"
         refused = [f"{n.host}: {self._refused.get(n.id, 'busy')}" for n in self.cluster.nodes()]
@@ -517,11 +520,11 @@ class RayCrew:
     def _place(self, kind: str) -> Node | None:
         """The node with most room for a worker of that kind."""
         nodes = [node for node in self.cluster.nodes() if node.id not in self._refused]
-        if kind == "host":
-            return next((node for node in nodes if node.id == self.cluster.here), None)
-        if kind not in (TRAIN, LIGHT):
+        if is_phone(kind):
             resource = phone_resource(kind)
             return next((node for node in nodes if resource in node.resources), None)
+        if kind not in (TRAIN, LIGHT):
+            return next((node for node in nodes if node.id == self.cluster.here), None)
         if kind == LIGHT:
             return max(nodes, key=self._free, default=None)
         best = max(nodes, key=self._free, default=None)

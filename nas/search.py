@@ -105,7 +105,7 @@ def search(
     trials = study.trials if trials is None else trials
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
-    _check(study, watcher)
+    _check(study, watcher, here=ray in (None, "local"))
     dataset = open_dataset(study.data)
     with held(run.path):
         description = _open_run(run, study, dataset)
@@ -241,8 +241,11 @@ def _executor(
     return process_executor(workers, report, threads, log, light=int(phones)), workers
 
 
-def _check(study: Study, watcher: Watcher) -> None:
-    """Raise for what would only fail in the middle of the search; DeviceError for a phone's."""
+def _check(study: Study, watcher: Watcher, here: bool) -> None:
+    """Raise for what would only fail in the middle of the search; DeviceError for a phone's.
+
+    `here`: phones hang on this machine, not on some node of a cluster.
+    """
     width, height = study.size
     check_size(study.space.reduction, height, width)
     patch = study.schedule.patch
@@ -251,7 +254,8 @@ def _check(study: Study, watcher: Watcher) -> None:
             f"patches of {patch}x{patch} don't divide by {study.space.reduction}, as the space's "
             "deepest networks need; change schedule.patch or space.levels"
         )
-    check_answers(study.devices, study.optional_devices, watcher.note)
+    if here:
+        check_answers(study.devices, study.optional_devices, watcher.note)
 
 
 def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
