@@ -8,7 +8,9 @@ from the file's own bytes: its weights, its scales.
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+import math
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConversionError
 
-_CODE = {
-    name: getattr(schema.BuiltinOperator, name)
-    for name in ("RESHAPE", "TRANSPOSE", "TRANSPOSE_CONV", "RESIZE_BILINEAR", "QUANTIZE")
+_NAMES: dict[int, str] = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
 _STORED = {
     schema.TensorType.INT8: np.int8,
@@ -26,48 +27,125 @@ _STORED = {
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
 }
-# Where height and width stand in what depth-to-space is made of: the picture, (h, w, f, f * c) and
-# (h, f, w, f * c).
+# Where height and width stand in what depth-to-space and its reverse are made of: the picture,
+# (h, w, f, f * c) and (h, f, w, f * c).
 _PICTURE, _BLOCKS, _WOVEN = (1, 2), (0, 1), (0, 2)
 
 
 def at_size(content: bytes, height: int, width: int) -> bytes:
     """The file for pictures of another size: weights and scales untouched.
 
-    For networks of convolutions, poolings by whole factors and resizings, as all of this project
-    are. Raises ConversionError where a tensor's sides don't come out whole.
+    For networks of convolutions, poolings, resizings and paddings, as all of this project are.
+    Raises ConversionError where a tensor's sides don't come out whole.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
-    _, *old, _ = (int(side) for side in main.tensors[main.inputs[0]].shape)
-    new = (height, width)
-    places = {int(main.inputs[0]): _PICTURE}
-    resized = {int(main.inputs[0])}
-    wanted: dict[int, list[int]] = {}
+    tensors = main.tensors
+    picture = int(main.inputs[0])
+    sizes = _Sizes(tuple(int(side) for side in tensors[picture].shape[1:3]), (height, width))
+    places, sides = {picture: _PICTURE}, {picture: (height, width)}
+    wanted: dict[int, list[Any]] = {}
     for operation in main.operators:
         name = _name(model, operation)
         output = int(operation.outputs[0])
-        source = next(int(i) for i in operation.inputs if int(i) in places)
-        place = _place(name, places[source])
-        places[output] = place
-        resized.add(output)
-        shape = _scaled(main.tensors[output], place, tuple(old), new)
-        sizes = {"RESHAPE": (1, shape), "TRANSPOSE_CONV": (0, shape)}
-        sizes |= {"RESIZE_BILINEAR": (1, shape[1:3])}
-        if name in sizes:
-            index, values = sizes[name]
+        sources = [int(i) for i in operation.inputs if int(i) in places]
+        source = sources[0]
+        if any(sides[other] != sides[source] for other in sources):
+            raise ConversionError(f"{name}: its inputs differ in size at {width}x{height}")
+        places[output] = _place(name, tensors[source], tensors[output], places[source])
+        before = _sides(tensors[source], places[source])
+        after = sizes.after(operation, name, tensors, before, sides[source], places[output])
+        sides[output] = after
+        shape = _with_sides(tensors[output], places[output], after)
+        constants: dict[str, tuple[int, list[Any]]] = {
+            "RESHAPE": (1, shape),
+            "TRANSPOSE_CONV": (0, shape),
+            "RESIZE_BILINEAR": (1, list(after)),
+            "RESIZE_NEAREST_NEIGHBOR": (1, list(after)),
+            "PAD": (1, _around(sides[source], after)),
+        }
+        if name in constants:
+            index, values = constants[name]
             constant = int(operation.inputs[index])
-            if wanted.setdefault(constant, values) != values:
-                raise ConversionError(f"{name}: two operations share a size that differs now")
+            if wanted.setdefault(constant, values) != values:  # shared so far
+                operation.inputs = [int(i) for i in operation.inputs]
+                operation.inputs[index] = len(tensors)
+                wanted[len(tensors)] = values
+                tensors.append(copy.copy(tensors[constant]))
             if name == "RESHAPE" and operation.builtinOptions is not None:
                 operation.builtinOptions.newShape = values
     for index, values in wanted.items():
-        _store(model, main.tensors[index], np.asarray(values, np.int32))
-    for index in resized:
-        tensor = main.tensors[index]
-        tensor.shape = _scaled(tensor, places[index], tuple(old), new)
-        tensor.shapeSignature = None
+        kind = _STORED[tensors[index].type]
+        _store(model, tensors[index], np.asarray(values, kind))
+    for index, place in places.items():
+        tensors[index].shape = _with_sides(tensors[index], place, sides[index])
+        tensors[index].shapeSignature = None
     return _packed(model)
+
+
+@final
+class _Sizes:
+    """Sides of tensors, where pictures of the size `old` become `new`: (height, width) each."""
+
+    def __init__(self, old: tuple[int, ...], new: tuple[int, int]) -> None:
+        self._old, self._new = old, new
+
+    def after(
+        self,
+        operation: Any,
+        name: str,
+        tensors: Any,
+        before: tuple[int, ...],
+        now: tuple[int, int],
+        place: tuple[int, int],
+    ) -> tuple[int, int]:
+        """An operation's output's new sides; its input's are `now` and were `before`."""
+        tensor = tensors[int(operation.outputs[0])]
+        was = _sides(tensor, place)
+        window = _window(operation, name, tensors)
+        result = []
+        for axis in (0, 1):
+            if window is not None:
+                side = (now[axis] - window[0][axis]) // window[1][axis] + 1
+                rest = 0
+            elif name in ("PAD", "RESIZE_NEAREST_NEIGHBOR"):
+                side, rest = self._part(was[axis], axis)
+            else:
+                side, rest = divmod(was[axis] * now[axis], before[axis])
+            if rest or side < 1:
+                raise ConversionError(
+                    f"{(tensor.name or b'').decode()!r} of shape {[int(n) for n in tensor.shape]} "
+                    f"has no whole size in a picture of {self._new[1]}x{self._new[0]} instead of "
+                    f"{self._old[1]}x{self._old[0]}"
+                )
+            result.append(side)
+        return (result[0], result[1])
+
+    def _part(self, was: int, axis: int) -> tuple[int, int]:
+        """The picture's side over a power of two, rounded up, as it was; and 0 where it was so."""
+        divisor = 2 ** round(math.log2(self._old[axis] / was))
+        return -(-self._new[axis] // divisor), was + -self._old[axis] // divisor
+
+
+def _window(
+    operation: Any, name: str, tensors: Any
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Window and stride, (height, width) each, where windows that don't fit are left out."""
+    options = operation.builtinOptions
+    if getattr(options, "padding", None) != schema.Padding.VALID or name == "TRANSPOSE_CONV":
+        return None
+    if name == "CONV_2D":
+        _, height, width, _ = (int(side) for side in tensors[int(operation.inputs[1])].shape)
+    else:
+        height, width = int(options.filterHeight), int(options.filterWidth)
+    stride = (int(options.strideH), int(options.strideW))
+    return None if (height, width) == stride else ((height, width), stride)
+
+
+def _around(before: tuple[int, int], after: tuple[int, int]) -> list[list[int]]:
+    """Zeros on both sides of each dimension, as `nas.layers.ZeroPad`."""
+    missing = [0, *(new - old for old, new in zip(before, after, strict=True)), 0]
+    return [[total // 2, total - total // 2] for total in missing]
 
 
 def in_float(content: bytes) -> bytes:
@@ -105,28 +183,27 @@ def in_float(content: bytes) -> bytes:
 
 def _name(model: Any, operation: Any) -> str:
     code = model.operatorCodes[operation.opcodeIndex]
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    return next((name for name, value in _CODE.items() if value == number), "")
+    return _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "")
 
 
-def _place(name: str, before: tuple[int, int]) -> tuple[int, int]:
-    if name == "RESHAPE":
-        return _BLOCKS if before == _PICTURE else _PICTURE
-    return _WOVEN if name == "TRANSPOSE" else before
+def _place(name: str, source: Any, output: Any, before: tuple[int, int]) -> tuple[int, int]:
+    """Where height and width stand in an operation's output."""
+    if name == "TRANSPOSE":
+        return _WOVEN if before == _BLOCKS else _BLOCKS
+    if name != "RESHAPE":
+        return before
+    if before != _PICTURE:
+        return _PICTURE
+    return _BLOCKS if _sides(source, _PICTURE) == _sides(output, _BLOCKS) else _WOVEN
 
 
-def _scaled(
-    tensor: Any, place: tuple[int, int], old: tuple[int, ...], new: tuple[int, int]
-) -> list[int]:
+def _sides(tensor: Any, place: tuple[int, int]) -> tuple[int, int]:
+    return (int(tensor.shape[place[0]]), int(tensor.shape[place[1]]))
+
+
+def _with_sides(tensor: Any, place: tuple[int, int], sides: tuple[int, int]) -> list[int]:
     shape = [int(side) for side in tensor.shape]
-    for axis, before, after in zip(place, old, new, strict=True):
-        side, rest = divmod(shape[axis] * after, before)
-        if rest or side < 1:
-            name = (tensor.name or b"").decode()
-            raise ConversionError(
-                f"{name!r} of shape {shape} has no whole size in a picture of {new[1]}x{new[0]} "
-                f"instead of {old[1]}x{old[0]}"
-            )
+    for axis, side in zip(place, sides, strict=True):
         shape[axis] = side
     return shape
 
