@@ -52,7 +52,7 @@ def networks() -> dict[tuple[str, int | None], Operations]:
         graph = ARCHITECTURES[row.network].graph()
         if row.pruned_percent is not None:
             graph = pruned(graph, row.gmacs)
-        found.setdefault((row.network, row.pruned_percent), of_graph(graph, SIZE))
+        found.setdefault((row.network, row.pruned_percent), of_graph(graph, SIZE, fold=False))
     return found
 
 

@@ -73,6 +73,8 @@ def tell(phone: str, operations: Operations) -> Told:
 def _published(row: Row, cell: Cell, planned: Plan) -> Told:
     about = f"Table {row.table}, {row.row}"
     note = cell.footnote.text if cell.footnote else None
+    if row.network == "fpn":
+        note = "; ".join(filter(None, (note, "the paper's file multiplies by constants apart")))
     if cell.outcome == "failed":
         failure = Failure("nnapi_error", f"published: {about}", OP_FAILED)
         return Told("published", None, None, None, failure, planned, about)

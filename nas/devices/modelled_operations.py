@@ -16,7 +16,8 @@ from nas import tflite
 from nas.candidate import Precision
 from nas.canonical import content_key
 from nas.errors import ConfigError
-from nas.graph import Graph
+from nas.fold import folded
+from nas.graph import Graph, Shape
 
 PICTURE = -1
 """Among a step's sources: the network's input."""
@@ -100,28 +101,42 @@ class Operations:
 
     @property
     def structure(self) -> str:
-        """A key of operations, wiring, shapes and MACs, but of no data type and no weight."""
-        return content_key(
-            [
-                list(self.size),
-                [
-                    [step.op, list(step.shape), step.conv_macs, list(step.sources)]
-                    for step in self.steps
-                ],
-            ]
-        )
+        """A key of operations, wiring, shapes and MACs, but of no data type and no weight.
+
+        Nor of the order in which independent operations run, nor of constant factors, which a
+        converter may fold into a convolution.
+        """
+        keys: list[str] = []
+        for step in self.steps:
+            above = ["picture" if n == PICTURE else keys[n] for n in step.sources]
+            if step.op == "MUL" and len(above) == 1:
+                keys.append(above[0])
+                continue
+            if step.op == "ADD":
+                above.sort()
+            keys.append(content_key([step.op, list(step.shape), step.conv_macs, above]))
+        factors = {n for n, step in enumerate(self.steps) if step.op == "MUL"}
+        kept = sorted(key for n, key in enumerate(keys) if n not in factors)
+        return content_key([list(self.size), kept, keys[-1]])
 
 
-def of_graph(graph: Graph, size: tuple[int, int], precision: Precision = "float") -> Operations:
+def of_graph(
+    graph: Graph, size: tuple[int, int], precision: Precision = "float", fold: bool = True
+) -> Operations:
     """The list of a network at a picture `size` (width, height) and a precision.
+
+    As this project's conversion writes it; without `fold`, constant factors are operations of
+    their own, as in the paper's files.
 
     Raises ConfigError where the network can't take the size, or has a kind of layer that is
     unknown here.
     """
     found = _Collected()
     dtype = _DTYPES[precision]
-    for row in graph.costs(size[1], size[0]):
+    shapes: dict[str, Shape] = {}
+    for row in (folded(graph) if fold else graph).costs(size[1], size[0]):
         layer, kind = row.layer, type(row.layer).__name__
+        shapes[layer.name] = row.shape
         inputs = layer.inputs[:1] if kind in _SIZE_ONLY else layer.inputs
         if not layer.inputs:
             found.alias(layer.name, PICTURE)
@@ -129,7 +144,7 @@ def of_graph(graph: Graph, size: tuple[int, int], precision: Precision = "float"
         if kind not in _OF_LAYER:
             raise ConfigError(f"layer {layer.name!r}: no operation is known for {kind}")
         op = _OF_LAYER[kind]
-        if op is None:
+        if op is None or (kind in _SIZE_ONLY and shapes[inputs[0]] == row.shape):
             found.alias(layer.name, found.step_of(inputs[0]))
             continue
         over = getattr(layer, "side", 0) > getattr(layer, "factor", 0)
