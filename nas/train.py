@@ -250,5 +250,9 @@ def _save_weights(model: keras.Model, path: Path) -> None:
 
 
 def _output_convolution(graph: Graph) -> str:
+    """What makes the output, be it that a function of it, or a sum with the input, follows."""
+    layers = {layer.name: layer for layer in graph.layers}
     last = graph.layers[-1]
-    return last.inputs[0] if isinstance(last, Add) else last.name
+    while not isinstance(last, Conv):
+        last = layers[last.inputs[0]]
+    return last.name

@@ -20,6 +20,7 @@ from nas.cli import (
     fidelity,
     inspect,
     node,
+    paper,
     phones,
     results,
     search,
@@ -58,6 +59,7 @@ app.command("parse-log")(devices.parse_log)
 app.command("sweep")(phones.sweep)
 app.command("fidelity")(fidelity.fidelity)
 app.add_typer(data.app, name="data")
+app.add_typer(paper.app, name="paper")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from nas.errors import ConfigError, NasError, RunError, TrainingError
 from nas.model import build_model
 from nas.schedule import PAPER, Schedule
 from nas.train import start_near_identity, train, trained, training_key, untrained
-from search_spaces import UNet
+from search_spaces import FPN, UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 
 NETWORK = UNet("depth-to-space", "prelu", (4, 8), 1, 3, True)
@@ -112,6 +112,14 @@ def test_a_gentle_start_is_near_the_identity(
     near = np.abs(model(picture).numpy() - picture).mean()
     assert near < 0.06
     assert near < far / 2
+
+
+def test_a_gentle_start_looks_behind_a_function_of_the_output() -> None:
+    graph = FPN(stem=8, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
+    model = build_model(graph, seed=1)
+    before = model.get_layer("output").kernel.numpy()
+    start_near_identity(graph, model)
+    np.testing.assert_allclose(model.get_layer("output").kernel.numpy(), before / 10, rtol=1e-6)
 
 
 def test_keys_tell_trainings_apart() -> None:

@@ -1,0 +1,111 @@
+"""`nas paper` and `nas paper report`: the paper's search again, and its tables beside ours."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from nas.cli.console import err, out
+from nas.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from nas.paper import Scale
+
+app = typer.Typer(
+    help="The paper's manual search, step by step, and its tables and figures beside ours.",
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def paper(
+    context: typer.Context,
+    out_: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run's folder; the same one resumes. [runs/paper-SCALE]"),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
+    ] = "smoke",
+    select: Annotated[
+        str, typer.Option(help="Whose results decide what goes on: paper | measured.")
+    ] = "paper",
+    step: Annotated[
+        int | None, typer.Option(min=1, max=4, help="One step alone; those before must be there.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
+    ] = None,
+    on_lost_phone: Annotated[
+        str, typer.Option(help="stop | continue, once a phone is set aside.")
+    ] = "continue",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
+    ] = None,
+) -> None:
+    """Run the paper's search again: six networks, up-sampling, pruning, quantization.
+
+    The same --out goes on where it was stopped; Ctrl-C stops at any moment.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from nas.cli.live import watch
+    from nas.cli.search import available_cores
+    from nas.paper.run import Select, run_steps, study_of
+    from nas.trial import OnLostPhone
+
+    if select not in get_args(Select):
+        raise unknown("value of --select", select, get_args(Select))
+    if on_lost_phone not in get_args(OnLostPhone):
+        raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
+    chosen = _scale(scale, data, tuple(device or ()))
+    folder = out_ or Path("runs") / f"paper-{scale}"
+    threads = chosen.study.schedule.threads
+    processes = workers or max(1, min(4, available_cores() // threads))
+    try:
+        with watch(study_of(chosen, cast("Select", select)), folder) as watcher:
+            run_steps(
+                chosen,
+                folder,
+                cast("Select", select),
+                step,
+                processes,
+                watcher,
+                cast("OnLostPhone", on_lost_phone),
+            )
+    except KeyboardInterrupt:
+        err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
+        raise typer.Exit(130) from None
+    err.print(
+        f"next: [bold]nas paper report {folder}[/]   [bold]nas export {folder} --out models[/]",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder of `nas paper`.")],
+) -> None:
+    """Write RUN/paper: the paper's tables and figures beside ours, one page and CSV files."""
+
+
+def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> Scale:
+    """The scale of that name, on other data and with further devices where they are given."""
+    from studies.paper import SCALES
+
+    if name not in SCALES:
+        raise unknown("scale", name, SCALES)
+    scale = SCALES[name]
+    others = tuple(dict.fromkeys(spec for spec in devices if spec not in scale.study.devices))
+    study = dataclasses.replace(scale.study, data=data or scale.study.data, optional_devices=others)
+    return dataclasses.replace(scale, study=study)

@@ -1,0 +1,313 @@
+"""Every published cell beside ours, as values; nothing is drawn here.
+
+A figure of ours says where it comes from and at which scale it was taken. Two kinds of scale meet:
+the run's own, and "full size", the paper's networks at 1280x720, of which MACs are computed and the
+latencies on its phones modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from nas.candidate import Architecture
+from nas.errors import RunError
+from nas.metrics import Metric, least_trusted, ntire_smartphone_score
+from nas.paper.figures import FULL, Cell, Here, Unit
+from nas.paper.modelled import modelled_latency
+from nas.paper.order import Order, rank_order
+from nas.paper.run import Choice, Select, choose, parse_name, results_by_key
+from nas.paper.steps import Scale
+from nas.published import PHONES, SIZE, Footnote, Row, footnotes, phones, rows
+from nas.report.gather import latencies
+from nas.results import TrialResult
+from nas.store import RunFolder
+
+SCORED_ON = "pixel-4"  # the phone of the NTIRE 2020 challenge
+Key = tuple[str, str, int | None]  # network's published name, precision, pruned percent
+TITLES = {
+    2: "Networks",
+    3: "Up-sampling and activation of the U-Net",
+    4: "Pruning and quantization",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Line:
+    """A row of a table: what the paper prints, our trial of it, and the cells by column."""
+
+    row: Row
+    trial: TrialResult | None
+    cells: Mapping[str, Cell]
+
+
+@final
+@dataclass(frozen=True)
+class DeviceCell:
+    """A row on one of the run's own devices; `ratio` is over the run's U-Net on the same device.
+
+    `published_ratios` are the same ratios of the published latencies, by phone, None where the
+    paper has none.
+    """
+
+    table: int
+    row: str
+    device: str
+    here: Here
+    ratio: float | None
+    published_ratios: Mapping[str, float | None]
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    """One of Tables 2 to 4."""
+
+    number: int
+    title: str
+    lines: tuple[Line, ...]
+    footnotes: tuple[Footnote, ...]
+    devices: tuple[DeviceCell, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that the comparison says, but Table 5, sizes and pictures."""
+
+    name: str
+    scale: Scale
+    select: Select
+    description: Mapping[str, Any]
+    devices: tuple[str, ...]
+    tables: tuple[Table, ...]
+    orders: tuple[Order, ...]
+    choices: tuple[Choice, ...]
+    trials: Mapping[Key, TrialResult]
+    expected: int
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells of Tables 2 to 4."""
+        return [
+            cell for table in self.tables for line in table.lines for cell in line.cells.values()
+        ]
+
+    @property
+    def complete(self) -> int:
+        """How many trials have a PSNR."""
+        return sum("psnr_db" in trial.metrics for trial in self.trials.values())
+
+
+def compare(
+    run: RunFolder, scales: Mapping[str, Scale], networks: Mapping[str, Architecture]
+) -> Comparison:
+    """Put a run of the staged study beside the paper, finished or not.
+
+    `networks` are the paper's at full size, by name. Raises RunError where the folder is no run of
+    the staged study, or is damaged.
+    """
+    description = run.description()
+    parsed = parse_name(str(description["study"]["name"]))
+    if parsed is None or parsed[0] not in scales:
+        raise RunError(
+            f"{run.path} is a run of the study {description['study']['name']!r}, not of `nas paper`"
+            "; its own report is `nas report`"
+        )
+    scale, select = scales[parsed[0]], parsed[1]
+    found = {key_of(result): result for result in run.results()}
+    chosen = _choices(scale, select, run)
+    compressed = next((c.network for c in reversed(chosen)), scale.steps[1].choice or "")
+    study = description["study"]
+    devices = (*study["devices"], *study.get("optional_devices", ()))
+    author = _Author(scale, networks, found, compressed, tuple(devices), study)
+    tables = tuple(author.table(number) for number in TITLES)
+    return Comparison(
+        run.path.resolve().name, scale, select, description, tuple(devices), tables,
+        _orders(tables), tuple(chosen), found, len({*author.keys()}),
+    )  # fmt: skip
+
+
+def key_of(result: TrialResult) -> Key:
+    """Which published row a trial stands for."""
+    compression = result.candidate["compression"]
+    share = compression["pruned_share"]
+    network = str(result.parameters.get("network", ""))
+    return network, compression["precision"], round(100 * share) if share else None
+
+
+def _choices(scale: Scale, select: Select, run: RunFolder) -> list[Choice]:
+    found, choices = results_by_key(run), []
+    for step in scale.steps:
+        if step.choice is not None:
+            try:
+                choices.append(choose(scale, step, select, found))
+            except RunError:
+                break
+    return choices
+
+
+def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
+    orders = []
+    for table in tables:
+        rows_ = [
+            (line.row.row, line.cells["psnr_db"].published, line.cells["psnr_db"].here)
+            for line in table.lines
+        ]
+        pairs = [
+            (name, published, here.value)
+            for name, published, here in rows_
+            if published is not None and here is not None and here.value is not None
+        ]
+        orders.append(rank_order(f"Table {table.number}: {table.title.lower()}", pairs))
+    return tuple(orders)
+
+
+@final
+@dataclass(frozen=True)
+class _Author:
+    """What the cells of one comparison are made of."""
+
+    scale: Scale
+    networks: Mapping[str, Architecture]
+    found: Mapping[Key, TrialResult]
+    compressed: str
+    devices: tuple[str, ...]
+    study: Mapping[str, Any]
+
+    @property
+    def same(self) -> bool:
+        """Whether a quality of ours may be put beside a published one."""
+        return self.scale.name == "paper" and str(self.study["data"]["spec"]).startswith("reds")
+
+    def keys(self) -> list[Key]:
+        return [self.key(row) for row in rows()]
+
+    def key(self, row: Row) -> Key:
+        network = row.network if row.table < 4 else self.compressed
+        return network, row.precision, row.pruned_percent
+
+    def table(self, number: int) -> Table:
+        lines = tuple(self._line(row) for row in rows() if row.table == number)
+        notes = tuple(note for note in footnotes() if note.table == number)
+        timed = tuple(
+            cell
+            for line in lines
+            for device in self.devices
+            if (cell := self._on_device(line, device)) is not None
+        )
+        return Table(number, TITLES[number], lines, notes, timed)
+
+    def _line(self, row: Row) -> Line:
+        trial = self.found.get(self.key(row))
+        figures = {
+            "psnr_db": self._quality(row, trial, "psnr_db", "dB", row.psnr_db),
+            "ssim": self._quality(row, trial, "ssim", "", row.ssim),
+            "gmacs": self._macs(row, trial),
+            **{f"latency_ms[{phone}]": self._latency(row, phone) for phone in PHONES},
+            "score": self._score(row, trial),
+        }
+        return Line(row, trial, figures)
+
+    def _quality(
+        self, row: Row, trial: TrialResult | None, name: str, unit: Unit, published: float
+    ) -> Cell:
+        here = self._figure(trial, name)
+        return Cell(row.table, row.row, name, unit, published, "number", here, self.same)
+
+    def _figure(self, trial: TrialResult | None, name: str) -> Here | None:
+        """A figure of a trial, or why it has none; None where it was not run."""
+        if trial is None:
+            return None
+        if name in trial.metrics:
+            metric = trial.metrics[name]
+            about = f"{trial.label}; {metric.conditions or 'no conditions kept'}"
+            return Here(metric.value, metric.source, self.scale.name, about, metric.interval)
+        why = trial.failure.message if trial.failure else f"the trial is {trial.state}"
+        return Here(None, "measured", self.scale.name, trial.label, failure=why)
+
+    def _macs(self, row: Row, trial: TrialResult | None) -> Cell:
+        """By the profiler's convention, of the whole network at 1280x720; less what was pruned."""
+        whole = self.networks[row.network].graph().macs(*SIZE[::-1]).profiler / 1e9
+        here: Here | None = Here(
+            whole, "computed", FULL, "the reconstruction at 1280x720, by the profiler's convention"
+        )
+        if row.pruned_percent is not None:
+            here = self._pruned(row, trial, whole)
+        return Cell(
+            row.table, row.row, "gmacs", "GMAC", float(row.gmacs), "number", here,
+            row.pruned_percent is None or not self.scale.narrowed,
+        )  # fmt: skip
+
+    def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> Here | None:
+        """What the run's pruning took, as a share of its own network, put on the whole one."""
+        base = self.found.get((self.compressed, "float", None))
+        name = "gmacs_profiler"
+        if trial is None or base is None or name not in base.metrics or name not in trial.metrics:
+            return None
+        left = trial.value(name) / base.value(name)
+        about = f"{trial.label}: {1 - left:.2%} of the MACs of the network of this run are gone"
+        return Here(whole * left, "computed", self.scale.name, about)
+
+    def _latency(self, row: Row, phone: str) -> Cell:
+        cell = row.cell(phone)
+        return Cell(
+            row.table, row.row, f"latency_ms[{phone}]", "ms", cell.latency_ms, cell.outcome,
+            modelled_latency(row, phone), True, cell.footnote,
+        )  # fmt: skip
+
+    def _score(self, row: Row, trial: TrialResult | None) -> Cell:
+        """The NTIRE 2020 smartphone score: published on Pixel 4, ours on the run's first device."""
+        latency = row.cell(SCORED_ON).latency_ms
+        published = None if latency is None else ntire_smartphone_score(row.psnr_db, latency)
+        outcome = row.cell(SCORED_ON).outcome
+        return Cell(
+            row.table, row.row, "score", "dB", published, outcome, self._own_score(trial), False
+        )  # fmt: skip
+
+    def _own_score(self, trial: TrialResult | None) -> Here | None:
+        name = f"latency_ms[{self.devices[0]}]"
+        if trial is None or "psnr_db" not in trial.metrics or name not in trial.metrics:
+            return None
+        value = ntire_smartphone_score(trial.value("psnr_db"), trial.value(name))
+        source = least_trusted(trial.metrics[n].source for n in ("psnr_db", name))
+        width, height = self.study["size"]
+        return Here(
+            value, source, self.scale.name, f"on {self.devices[0]} at {width}x{height}"
+        )  # fmt: skip
+
+    def _on_device(self, line: Line, device: str) -> DeviceCell | None:
+        if line.trial is None:
+            return None
+        own = latencies(line.trial).get(device)
+        here = self._timed(line.trial, device, own)
+        unit = self.found.get((_UNET, "float", None))
+        base = latencies(unit).get(device) if unit else None
+        ratio = own.value / base.value if own and base else None
+        ratios = {phone: _published_ratio(line.row, phone) for phone in PHONES}
+        return DeviceCell(line.row.table, line.row.row, device, here, ratio, ratios)
+
+    def _timed(self, trial: TrialResult, device: str, own: Metric | None) -> Here:
+        if own is not None:
+            about = f"{trial.label}; {own.conditions or ''}"
+            return Here(own.value, own.source, self.scale.name, about, own.interval)
+        note = trial.conditions.get("devices", {}).get(device, {})
+        why = note.get("failure") or (trial.failure.message if trial.failure else "not timed")
+        source = "modelled" if device.startswith("paper:") else "measured"
+        return Here(None, source, self.scale.name, trial.label, failure=str(why))
+
+
+_UNET = "unet-transposeconv-relu"
+
+
+def _published_ratio(row: Row, phone: str) -> float | None:
+    own = row.cell(phone).latency_ms
+    unit = rows()[0].cell(phone).latency_ms
+    return None if own is None or unit is None else own / unit
+
+
+def phone_name(phone: str) -> str:
+    """A phone's name as the paper prints it."""
+    return next(one.name for one in phones() if one.phone == phone)

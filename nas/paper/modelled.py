@@ -1,0 +1,48 @@
+"""What the models of the paper's phones say of its own networks, each cell left out in its turn."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from nas.devices.modelled import tell
+from nas.devices.modelled_fit import COVERAGE, LeftOut, leave_one_out
+from nas.devices.modelled_rules import RULES, plan
+from nas.devices.placement import nnapi_name
+from nas.paper.figures import FULL, Here
+from nas.published import Row
+from nas.published.networks import network
+
+
+def modelled_latency(row: Row, phone: str) -> Here:
+    """A published row on a phone, by the model that did not see it.
+
+    Where the paper has no number, the model of all cells speaks: of a failure by its rules, of an
+    empty cell with its estimate.
+    """
+    operations = network(row.network, row.pruned_percent, row.precision.split("-")[0])
+    planned = plan(RULES[phone], operations)
+    fallen = tuple(
+        dict.fromkeys(nnapi_name(operations.steps[number].op) for number in planned.fallen)
+    )
+    left_out = _left_out(phone).get(row.row)
+    if left_out is not None:
+        factor = math.exp(leave_one_out(phone).quantile(COVERAGE) * left_out.deviation)
+        middle = left_out.modelled_ms
+        about = f"leave-one-out: fitted to the phone's other structures; {COVERAGE:.0%} interval"
+        return Here(
+            middle, "modelled", FULL, about, (middle / factor, middle * factor), None, fallen
+        )  # fmt: skip
+    if planned.failure is not None:
+        return Here(None, "modelled", FULL, "by rule", None, f"fails: {planned.failure}", fallen)
+    told = tell(phone, operations)
+    about = "; ".join(part for part in (told.about, told.caution) if part)
+    return Here(told.latency_ms, "modelled", FULL, about, told.interval_ms, None, fallen)
+
+
+@cache
+def _left_out(phone: str) -> dict[str, LeftOut]:
+    """By the name of each published row."""
+    return {
+        name: row for row in leave_one_out(phone).rows for name in row.label.split(" / ")
+    }  # fmt: skip

@@ -1,0 +1,123 @@
+"""What the staged study is made of, as values: the candidates of each step, and the scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, final
+
+from nas.candidate import Architecture, Candidate, Compression
+from nas.canonical import content_key
+from nas.errors import ConfigError
+from nas.study import Study
+
+Networks = Mapping[str, Architecture]
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """One candidate of a step; `network` is the name under which the paper publishes its cells."""
+
+    step: int
+    network: str
+    candidate: Candidate
+
+    @property
+    def pruned_percent(self) -> int | None:
+        """The MAC reduction target of Table 4's row, None where nothing is pruned."""
+        share = self.candidate.compression.pruned_share
+        return round(100 * share) if share else None
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """A step of the search.
+
+    It tries `networks` as they are, or, where there are none, `compressions` of the network that
+    an earlier step chose. `choice` is the network that the paper took on from here, None where a
+    step chooses nothing.
+    """
+
+    number: int
+    title: str
+    networks: Networks = field(default_factory=dict)
+    compressions: tuple[Compression, ...] = ()
+    choice: str | None = None
+
+    def entries(self, chosen: tuple[str, Architecture] | None = None) -> list[Entry]:
+        """The step's candidates; `chosen` is the network to compress, by name."""
+        if self.networks:
+            return [Entry(self.number, n, Candidate(a)) for n, a in self.networks.items()]
+        if chosen is None:
+            raise ValueError(f"step {self.number} needs a network to compress")
+        name, network = chosen
+        return [Entry(self.number, name, Candidate(network, c)) for c in self.compressions]
+
+
+@final
+@dataclass(frozen=True)
+class Scale:
+    """The staged study at one size of networks, patches, steps and pictures.
+
+    `says` declares the size in a few words, `narrowed` that the networks are not the paper's own
+    but thinner ones of the same kinds. `needs_data` is the kind of data set that the scale stands
+    for, None where any will do; `needs_pairs` how many pairs (to train on, held out) it then has.
+    """
+
+    name: str
+    says: str
+    study: Study
+    steps: tuple[Step, ...]
+    narrowed: bool
+    needs_data: str | None = None
+    needs_pairs: tuple[int, int] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Listed:
+    """A space of architectures that are listed one by one: the parameter `network` is a name.
+
+    Raises ConfigError where there is none.
+    """
+
+    networks: Networks
+
+    def __post_init__(self) -> None:
+        if not self.networks:
+            raise ConfigError("a list of networks is empty; give at least one")
+
+    def __hash__(self) -> int:
+        return hash(content_key(self.to_dict()))
+
+    @cached_property
+    def reduction(self) -> int:
+        """What a picture's sides must divide by for every network of the list."""
+        import math
+
+        return math.lcm(*(network.graph().reduction for network in self.networks.values()))
+
+    def sample(self, trial: Any) -> Architecture:
+        """Ask the trial for the parameter `network`."""
+        return self.networks[trial.suggest_categorical("network", tuple(self.networks))]
+
+    def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
+        """The parameter that `sample` turns into `architecture`; ConfigError if none does."""
+        for name, network in self.networks.items():
+            if network == architecture:
+                return {"network": name}
+        raise ConfigError(
+            f"{architecture.label} is not in the list, which has {', '.join(self.networks)}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The list as JSON types."""
+        return {"family": "listed", **{n: a.to_dict() for n, a in self.networks.items()}}
+
+
+def all_networks(steps: Sequence[Step]) -> dict[str, Architecture]:
+    """Every network that the steps name."""
+    return {name: network for step in steps for name, network in step.networks.items()}

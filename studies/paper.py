@@ -1,0 +1,137 @@
+"""The paper's own search, step by step: `nas paper`.
+
+Chiang et al., "Deploying Image Deblurring across Mobile Devices" (CVPRW 2020), section 3 and 4:
+
+1. six networks of about 250 GMAC at 1280x720; the sharpest goes on
+2. its up-sampling and its activation, three times two
+3. the chosen one with 5 to 50 % of its MACs pruned
+4. the chosen one in three quantizations, and in two with 5 % pruned
+
+The paper publishes MACs, not widths: `PAPER_NETWORKS` are reconstructions.
+"""
+
+from dataclasses import replace
+
+from evaluators import Cost, FileSize, Latency, Quality
+from nas.candidate import Candidate, Compression
+from nas.devices import TimingProtocol
+from nas.paper import Listed, Scale, Step
+from nas.paper.steps import Networks, all_networks
+from nas.schedule import PAPER, Schedule, short_schedule
+from nas.study import Study
+from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, CompressionSpace, UNet
+from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+
+QUALITY = ("unet-transposeconv-relu", "edsr", "rdn", "dbpn", "fpn", "sgn")
+PRUNED_SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)
+QUANTIZATIONS = (
+    Compression("int8-ptq"),
+    Compression("int8-qat"),
+    Compression("int16-ptq"),
+    Compression("int8-qat", 0.05),
+    Compression("int16-ptq", 0.05),
+)
+
+
+def variants(network: UNet) -> dict[str, UNet]:
+    """The U-Net with every up-sampling and activation."""
+    return {
+        f"unet-{up.replace('-', '')}-{act}": replace(network, upsampling=up, activation=act)
+        for up in UPSAMPLINGS
+        for act in ACTIVATIONS
+    }
+
+
+def steps(networks: Networks, unets: Networks) -> tuple[Step, ...]:
+    """The four steps over the six networks and the U-Net's variants."""
+    return (
+        Step(1, "Networks", networks, choice="unet-transposeconv-relu"),
+        Step(2, "Up-sampling and activation", unets, choice="unet-resizebilinear-prelu"),
+        Step(3, "Pruning", compressions=tuple(Compression(pruned_share=s) for s in PRUNED_SHARES)),
+        Step(4, "Quantization", compressions=QUANTIZATIONS),
+    )
+
+
+PAPER_NETWORKS = {name: ARCHITECTURES[name] for name in QUALITY}
+PAPER_UNETS = {name: ARCHITECTURES[name] for name in variants(UNet())}
+
+SMALL_UNET = UNet("transpose-conv", "relu", (12, 16, 24, 24), convolutions=2, first_kernel=7)
+SMALL_NETWORKS: Networks = {
+    "unet-transposeconv-relu": SMALL_UNET,
+    "edsr": EDSR(width=12, blocks=3),
+    "rdn": RDN(width=12, growth=6, convolutions=3, blocks=2),
+    "dbpn": DBPN(features=16, width=8, stages=3),
+    "fpn": FPN(stem=8, blocks35=1, blocks17=1, pyramid=16, head=16),
+    "sgn": SGN(width=8, levels=3, convolutions=4),
+}
+
+
+def study(name: str, the_steps: tuple[Step, ...], schedule: Schedule, **values: object) -> Study:
+    """The fixed study: nothing is drawn, each step's candidates are handed in."""
+    return Study(
+        name=f"paper-{name}",
+        description="The manual search of Chiang et al. 2020, step by step.",
+        space=Listed(all_networks(the_steps)),
+        compression=CompressionSpace(
+            ("float", "int8-ptq", "int8-qat", "int16-ptq"), (0.0, *PRUNED_SHARES)
+        ),
+        schedule=schedule,
+        baselines=tuple(Candidate(network) for network in the_steps[0].networks.values()),
+        trials=21,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+FULL = steps(PAPER_NETWORKS, PAPER_UNETS)
+SMALL = steps(SMALL_NETWORKS, variants(SMALL_UNET))
+
+SMOKE = Scale(
+    name="smoke",
+    says="narrowed networks, 250 steps on 2 patches of 80x80, 320x192",
+    study=study(
+        "smoke",
+        SMALL,
+        replace(short_schedule(250), batch=2, patch=80),
+        evaluators=(
+            Cost(),
+            Latency(TimingProtocol(launches=3, warmup=1, runs=3, threads=1)),
+            Quality(),
+            FileSize(),
+        ),
+        data="photos",
+        size=(320, 192),
+    ),
+    steps=SMALL,
+    narrowed=True,
+)
+
+_FULL_SIZE = (
+    Cost(),
+    Latency(TimingProtocol(launches=3, warmup=1, runs=1, threads=2, timeout_seconds=1800)),
+    Quality(threads=2),
+    FileSize(),
+)
+SHORT = Scale(
+    name="short",
+    says="the full networks, 2,000 steps on 4 patches of 96x96, 1280x720",
+    study=study(
+        "short",
+        FULL,
+        replace(short_schedule(2000), batch=4, patch=96, learning_rate=1e-3, threads=2),
+        evaluators=_FULL_SIZE,
+        data="photos",
+        size=(1280, 720),
+    ),
+    steps=FULL,
+    narrowed=False,
+)
+WHOLE = Scale(
+    name="paper",
+    says="the paper's recipe: the full networks, 1,000,000 steps on 16 patches of 256x256 of REDS",
+    study=study("paper", FULL, PAPER, evaluators=_FULL_SIZE, data="reds", size=(1280, 720)),
+    steps=FULL,
+    narrowed=False,
+    needs_data="reds",
+    needs_pairs=(24_000, 300),
+)
+SCALES = {scale.name: scale for scale in (SMOKE, SHORT, WHOLE)}
