@@ -66,16 +66,11 @@ class InProcessExecutor:
 
     def next(self) -> TrialResult | None:
         """See `Executor`."""
-        if not self._ready:
-            from nas.quietlogs import prepare_tensorflow
-
-            prepare_tensorflow(self._threads)
-            self._ready = True
         task = self._tasks.popleft()
         self._leases.take(task.number, "trial", "driver", limited=False)
         self._log.event(task.number, "given", worker="driver", attempt=1)
         try:
-            result = run_trial(task, self._heard)
+            result = run_trial(task, self._heard, self._prepare)
         finally:
             self._leases.done("driver")
         self._log.event(task.number, "ended", state=result.state)
@@ -84,6 +79,13 @@ class InProcessExecutor:
     def close(self) -> None:
         """See `Executor`."""
         self._log.publish(self._table, force=True)
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            from nas.quietlogs import prepare_tensorflow
+
+            prepare_tensorflow(self._threads)
+            self._ready = True
 
     def _heard(self, progress: TrialProgress) -> None:
         before = self._leases.of("driver")
@@ -347,6 +349,7 @@ class PoolExecutor:
             self._enqueue(trial.part)
             return
         devices = ", ".join(job.device for job in paused.jobs)
+        self._log.event(paused.number, "wanted", devices=[job.device for job in paused.jobs])
         self._report(TrialProgress(paused.number, "waiting", note=f"for {devices}"))
         for job in paused.jobs:
             self._enqueue(job)

@@ -130,14 +130,18 @@ class Paused:
     jobs: tuple[MeasureJob, ...] = ()
 
 
-def run_trial(task: TrialTask, report: Report) -> TrialResult:
+def run_trial(
+    task: TrialTask, report: Report, prepare: Callable[[], object] = lambda: None
+) -> TrialResult:
     """Evaluate a candidate here, write its result and return it.
+
+    `prepare` is called before the first step that builds a network.
 
     A candidate that can't be converted, trained or run is a result too ("failed", with its cause).
     Raises RunError only: a run's folder that can't be written, or a phone that is lost, is no fault
     of the candidate, which is evaluated when the run goes on.
     """
-    return _run(_Trial(task, Findings(), report, measure_everywhere))
+    return _run(_Trial(task, Findings(), report, measure_everywhere, prepare=prepare))
 
 
 def run_part(

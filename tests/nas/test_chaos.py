@@ -1,0 +1,174 @@
+"""Whatever dies, every trial ends once, and the search comes to what it would have come to."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from nas.errors import RunError
+from nas.memory import Memory
+from nas.pareto import front
+from nas.search import search
+from nas.store import RunFolder
+from tests.nas import chaos
+
+ROOT = Path(__file__).parents[2]
+
+
+def _drive(out: Path, trials: int, every: float, killed_after: float | None) -> bool:
+    """Run a driver; True where it came to the end before it was killed."""
+    command = [sys.executable, "-m", "tests.nas.chaos", str(out), str(trials), "2", str(every)]
+    driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        assert driver.stderr is not None
+        if killed_after is None:
+            said = driver.communicate(timeout=600)[1]
+            assert driver.returncode == 0, said.decode()
+            return True
+        _wait_for_more(out, killed_after, driver)
+    finally:
+        driver.kill()  # SIGKILL
+        driver.wait()
+    return driver.returncode == 0
+
+
+def _wait_for_more(out: Path, seconds: float, driver: subprocess.Popen[bytes]) -> None:
+    """Until the driver has finished a trial, and `seconds` more."""
+    before, deadline = len(_finished(out)), time.monotonic() + 120
+    while len(_finished(out)) == before and time.monotonic() < deadline and driver.poll() is None:
+        time.sleep(0.05)
+    time.sleep(seconds)
+
+
+def _finished(out: Path) -> set[int]:
+    return RunFolder(out).finished_numbers()
+
+
+def _check(out: Path, whole: Path, trials: int, most_again: int) -> None:
+    run, undisturbed = RunFolder(out), RunFolder(whole)
+    results, expected = run.results(), undisturbed.results()
+    assert len(results) == trials
+    assert [r.key for r in results] == [r.key for r in expected]
+    assert {r.state for r in results} == {"complete"}
+    assert [r.metrics for r in results] == [r.metrics for r in expected]
+    objectives = run.objectives()
+    assert [r.key for r in front(results, objectives)] == [
+        r.key for r in front(expected, objectives)
+    ]
+    states = Counter(t.state for t in Memory(chaos.study(out), run.journal).trials())
+    assert states[TrialState.COMPLETE] >= trials
+    assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
+    evaluated = Counter(out.with_suffix(".evaluated").read_text().split())
+    assert set(evaluated) == {r.key for r in results}
+    # An evaluation is repeated only where its worker died between its end and its result.
+    assert sum(evaluated.values()) - trials <= most_again
+    for result in results:
+        lines = (run.trial(result.number) / "log.jsonl").read_text().splitlines()
+        assert sum(json.loads(line)["event"] == "ended" for line in lines) <= 1
+    orphans = [line for line in _processes() if str(out) in line]
+    assert orphans == []
+
+
+def _processes() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+def test_workers_and_a_driver_killed_change_nothing(tmp_path: Path) -> None:
+    search(chaos.study(tmp_path / "whole.evaluated"), tmp_path / "whole", 40, 1)
+    out = tmp_path / "run"
+    _drive(out, 40, 0.15, killed_after=0.2)
+    _drive(out, 40, 0, killed_after=None)
+    _check(out, tmp_path / "whole", 40, most_again=4)
+
+
+@pytest.mark.slow
+def test_500_trials_through_everything(tmp_path: Path) -> None:
+    trials, drawn = 500, random.Random(6)
+    search(chaos.study(tmp_path / "whole.evaluated"), tmp_path / "whole", trials, 1)
+    out = tmp_path / "run"
+    for _ in range(5):
+        _drive(out, trials, 0.7, killed_after=drawn.uniform(0.3, 1.2))
+    before = _finished(out)
+    assert 0 < len(before) < trials
+    _refuse_storage(out, trials, seconds=10)
+    _fill_disk(out, trials)
+    assert before <= _finished(out)
+    _drive(out, trials, 0.7, killed_after=None)
+    _check(out, tmp_path / "whole", trials, most_again=60)
+
+
+def _refuse_storage(out: Path, trials: int, seconds: float) -> None:
+    """The journal can't be written: the search says so and ends; later it goes on."""
+    journal, aside = out / "study.journal", out / "aside"
+    os.rename(journal, aside)
+    journal.mkdir()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with pytest.raises(RunError, match=r"study\.journal"):
+            search(chaos.study(out.with_suffix(".evaluated")), out, trials, 1)
+    journal.rmdir()
+    os.rename(aside, journal)
+
+
+def _fill_disk(out: Path, trials: int) -> None:
+    """The run on a disk of its own that fills in the middle, where this system lets us have one."""
+    disk = out.parent / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        return
+    try:
+        subprocess.run(["cp", "-a", str(out), str(disk / "run")], check=True)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        with pytest.raises(RunError, match="the disk is full"):
+            search(chaos.study(out.with_suffix(".evaluated")), disk / "run", trials, 1)
+        filler.unlink()
+        subprocess.run(["rm", "-r", str(out)], check=True)
+        subprocess.run(["cp", "-a", str(disk / "run"), str(out)], check=True)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_driver_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.nas.chaos", str(out), "4000", "2", "0"]
+    driver = subprocess.Popen(command, cwd=ROOT)
+    _wait_for_more(out, 0.1, driver)
+    group = _children(driver.pid)
+    assert len(group) >= 3  # the fork server and two workers
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    deadline = time.monotonic() + 15
+    while any(Path(f"/proc/{pid}").exists() for pid in group) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in group if Path(f"/proc/{pid}").exists()] == []
+
+
+def _children(pid: int) -> list[int]:
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
