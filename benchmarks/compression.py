@@ -1,196 +1,185 @@
 """What compression costs in quality: pruned shares against precisions, over seeds.
 
+    python -m benchmarks.compression [--seeds 3] [--steps 600] [--out DIR] [--only KIND]
+                                     [--small] [--show] [--json] [--plan]
+
 One U-Net of about 1 GMAC at 128x128 is trained on `photos` with the short schedule, once a seed;
-everything else starts from there. Prints the mean and the spread (least to greatest) of the
-held-out PSNR over the seeds, as scored on the files, and the differences that were promised:
+every compression starts from there. Each piece of work leaves its result in DIR under a key of all
+that it depends on: a benchmark that was killed goes on, `--show` prints what there is so far.
 
-- float >= int16 > int8 QAT >= int8 PTQ;
-- pruned by the adaptive method at least as good as by the uniform one, at 30 and 50 %;
-- every pruning at or below its target, and within 1.5 % of it;
-- a QAT step at most 1.3 times a float step.
+Quantization-aware training goes on for a quarter of the steps. Against the float network as it was
+that is unfair to the others, so there are two comparisons: "as trained", and "as long", in which
+the float network (of which the float, int16 and int8-ptq files are made) goes on for as many steps
+at the same rates. A pruned network, too, is trained on, and is compared with the whole one trained
+on for as many steps. What is expected, and checked by `benchmarks.compression_summary`:
 
-    python benchmarks/compression.py [--seeds 3] [--steps 600] [--small] [--out DIR] [--json]
+- float >= int16 > int8-qat >= int8-ptq in held-out PSNR, as long trained;
+- adaptive pruning no worse than uniform pruning, at 30 and 50 %, beyond the spread over seeds;
+- every pruning at or below its target of MACs and within 1.5 % of it;
+- outputs against the model's: float 90 dB, int8-qat 38 dB against its fake-quantized model, int16
+  40 dB against float and 80 dB against float with 8-bit weights, for all six kinds of U-Net;
+- a QAT step at most 1.3 times a float step, a pruning round's bookkeeping under 2 s.
 
-What is in DIR is used, so a killed benchmark goes on. An hour on two cores; --small takes minutes.
+About half an hour of one core; `--small` takes minutes. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
+import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from benchmarks.compression_summary import markdown, summary
+from benchmarks.compression_work import Bench, What
+from nas.canonical import content_key
+from nas.conditions import processor, versions
+from nas.files import held, read_json, write_json
 from nas.quietlogs import prepare_tensorflow
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
-SIZE = (128, 128)
+QUANTIZED = (0.0, 0.05, 0.3, 0.5)  # the pruned shares that every precision is made of
+UNIFORM = (0.3, 0.5)
+UPSAMPLINGS = ("transpose-conv", "depth-to-space", "resize-bilinear")
+ACTIVATIONS = ("relu", "prelu")
+Row = dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    arguments = parsed()
+    work = plan(arguments)
+    out: Path = arguments.out
+    if not arguments.show:
+        counts = Counter(what["kind"] for what in work)
+        done = sum(place(out, what, arguments).exists() for what in work)
+        tell(f"{len(work)} pieces of work, {done} done: {dict(counts)}; kept in {out}")
+        if arguments.plan:
+            for what in work:
+                tell(f"{'done' if place(out, what, arguments).exists() else 'open'} {said(what)}")
+            return
+        run(arguments, work)
+    rows = [read_json(path) for what in work if (path := place(out, what, arguments)).exists()]
+    document = {
+        "processor": processor(),
+        "versions": versions(),
+        "steps": arguments.steps,
+        "seeds": arguments.seeds,
+        "done": len(rows),
+        "of": len(work),
+        "summary": summary(rows),
+        "rows": rows,
+    }
+    write_json(out / "results.json", document)
+    print(json.dumps(document) if arguments.json else markdown(document))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compression")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--small", action="store_true", help="0.2 GMAC, shares of 30 and 50 % only")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-compression"))
+    parser.add_argument("--only", choices=("score", "agreement", "step", "bookkeeping"))
+    parser.add_argument("--small", action="store_true", help="0.2 GMAC")
+    parser.add_argument("--plan", action="store_true", help="print what there is to do")
+    parser.add_argument("--show", action="store_true", help="do nothing, print what is there")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    prepare_tensorflow(1)
-    rows: list[dict[str, Any]] = []
+    return parser.parse_args()
+
+
+def plan(arguments: argparse.Namespace) -> list[What]:
+    """Everything there is to do, seed by seed, what is needed by others first."""
+    work: list[What] = [{"kind": "step", "seed": 0, "steps": 40}]
     for seed in range(arguments.seeds):
-        rows += one_seed(seed, arguments)
-    checks = {"qat_step_ratio": step_ratio(arguments)} | differences(rows)
-    if arguments.json:
-        print(json.dumps({"size": SIZE, "rows": rows, "checks": checks}))
-        return
-    show(rows, checks)
+        work += scores(seed)
+        work += agreements(seed, arguments.steps // 2)
+    work += [{"kind": "bookkeeping", "network": n, "share": 0.03} for n in paper_networks()]
+    return [what for what in work if arguments.only in (None, what["kind"])]
 
 
-def network(small: bool) -> Any:
-    from search_spaces import UNet
+def scores(seed: int) -> list[What]:
+    def row(share: float, precision: str, longer: bool, method: str = "adaptive") -> What:
+        how = {"share": share, "precision": precision, "longer": longer, "method": method}
+        return {"kind": "score", "seed": seed, **how}
 
-    widths, convolutions = ((12, 16, 24), 2) if small else ((24, 48, 72), 2)
-    return UNet("resize-bilinear", "relu", widths, convolutions, 5, True)
+    work = []
+    for share in (0.0, *SHARES):
+        work.append(row(share, "float", False))
+        if share in UNIFORM:
+            work += [row(share, "float", False, method) for method in ("uniform-l1", "none")]
+        if share in QUANTIZED:
+            work += [row(share, p, True) for p in ("float", "int16-ptq")]
+            work += [row(share, "int8-qat", False), row(share, "int8-ptq", True)]
+        if share == 0:
+            work += [row(share, p, False) for p in ("int16-ptq", "int8-ptq")]
+    return work
 
 
-def wanted(small: bool) -> list[tuple[str, float, str]]:
-    """(precision, pruned share, pruning method), shallow first."""
-    from nas.candidate import PRECISIONS
+def agreements(seed: int, steps: int) -> list[What]:
+    return [
+        {
+            "kind": "agreement",
+            "seed": seed,
+            "steps": steps,
+            "upsampling": upsampling,
+            "activation": activation,
+        }
+        for upsampling in UPSAMPLINGS
+        for activation in ACTIVATIONS
+    ]
 
-    shares = (0.3, 0.5) if small else SHARES
-    rows = [(precision, 0.0, "adaptive") for precision in PRECISIONS]
-    for share in shares:
-        rows += [(precision, share, "adaptive") for precision in PRECISIONS]
-        rows.append(("float", share, "uniform-l1"))
-    return rows
+
+def paper_networks() -> list[str]:
+    from search_spaces.named import ARCHITECTURES
+
+    return [name for name in ARCHITECTURES if not name.endswith("-prelu")]
 
 
-def one_seed(seed: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    from nas.candidate import Compression
-    from nas.compress import Workshop, compressed, float_training
-    from nas.data import open_dataset
+def run(arguments: argparse.Namespace, work: list[What]) -> None:
+    prepare_tensorflow(1)
+    bench = Bench(arguments.out, arguments.steps, arguments.small)
+    with held(arguments.out):
+        for index, what in enumerate(work):
+            path = place(arguments.out, what, arguments)
+            if path.exists():
+                continue
+            cpu, wall = time.process_time(), time.monotonic()
+            found = bench.do(what)
+            spent = {
+                "cpu_s": round(time.process_time() - cpu, 2),
+                "wall_s": round(time.monotonic() - wall, 2),
+                "load": round(os.getloadavg()[0], 2),
+            }
+            write_json(path, {**what, **found, **spent})
+            shown = {n: round(v, 3) for n, v in found.items() if isinstance(v, float)}
+            tell(f"{index + 1}/{len(work)} {said(what)}: {found.get('error') or shown}, {spent}")
+
+
+def place(out: Path, what: What, arguments: argparse.Namespace) -> Path:
+    """Where a piece's result is kept: by all that it depends on."""
     from nas.prune import Pruning
     from nas.schedule import short_schedule
 
-    dataset = open_dataset("photos")
-    base, plan = network(arguments.small), short_schedule(arguments.steps)
-    pack = dataset.prepare(plan.patch)
-    rows = []
-    for precision, share, method in wanted(arguments.small):
-        started = time.monotonic()
-        folder = arguments.out / "weights"
-        shop = Workshop(pack, plan, seed, folder, lambda *_: None, Pruning(method))
-        source = float_training(base, dataset.identity(), shop)
-        made = compressed(source, Compression(precision, share), shop)
-        row = {"seed": seed, "precision": precision, "share": share, "method": method}
-        rows.append(row | measured(made, precision, base, dataset, pack, arguments.out))
-        if arguments.json:
-            continue
-        print(
-            f"seed {seed} {precision:9} {share:4.0%} {method:10} {rows[-1]['psnr_db']:.3f} dB, "
-            f"{time.monotonic() - started:.0f} s",
-            flush=True,
-        )
-    return rows
-
-
-def measured(
-    made: Any, precision: str, base: Any, dataset: Any, pack: Any, out: Path
-) -> dict[str, Any]:
-    from evaluators.quality import score_artifact
-    from nas.convert import convert_trained
-    from nas.pruned import pruned_share
-
-    graph = made.architecture.graph()
-    content = convert_trained(graph, made.weights, *SIZE, precision, pack)  # type: ignore[arg-type]
-    path = out / "scored.tflite"
-    path.write_bytes(content)
-    score = score_artifact(path, dataset.heldout())
-    return {
-        "psnr_db": score.psnr_db,
-        "ssim": score.ssim,
-        "pruned_share": pruned_share(base.graph(), graph),
-        "bytes": len(content),
+    depends = {
+        "what": dict(what),
+        "schedule": short_schedule(arguments.steps).to_dict(),
+        "small": arguments.small,
+        "pruning": Pruning().to_dict(),
+        "versions": versions(),
+        "processor": processor(),
     }
+    return out / "results" / f"{content_key(depends)}.json"
 
 
-def step_ratio(arguments: argparse.Namespace, steps: int = 40) -> float:
-    """Time of a QAT step over that of a float step, interleaved; medians."""
-    import tf_keras as keras
-
-    from nas.data import open_dataset
-    from nas.model import build_model
-    from nas.quantize import fake_quantized
-    from nas.schedule import short_schedule
-    from nas.train import step_function
-
-    plan = short_schedule(arguments.steps)
-    pack = open_dataset("photos").prepare(plan.patch)
-    blurred, sharp = pack.batch(0, plan.batch, plan.patch, 0)
-    model = build_model(network(arguments.small).graph())
-    frames = [blurred[:1].astype(np.float32) / np.float32(255)]
-    spent: list[list[float]] = [[], []]
-    steppers = []
-    for one in (model, fake_quantized(model, frames)):
-        optimizer = keras.optimizers.legacy.Adam(1e-4)
-        optimizer._create_all_weights(one.trainable_variables)
-        steppers.append(step_function(one, optimizer, plan))
-    for _ in range(steps):
-        for which, stepper in enumerate(steppers):
-            started = time.perf_counter()
-            float(stepper(blurred, sharp, np.float32(1e-4)))
-            spent[which].append(time.perf_counter() - started)
-    return statistics.median(spent[1][3:]) / statistics.median(spent[0][3:])
+def said(what: What) -> str:
+    return " ".join(str(value) for value in what.values())
 
 
-def differences(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean differences over seeds, each with its least and greatest."""
-    found: dict[str, Any] = {}
-
-    def values(precision: str, share: float, method: str = "adaptive") -> list[float]:
-        key = (precision, share, method)
-        return [r["psnr_db"] for r in rows if (r["precision"], r["share"], r["method"]) == key]
-
-    def difference(name: str, one: list[float], other: list[float]) -> None:
-        apart = [a - b for a, b in zip(one, other, strict=True)]
-        found[name] = {
-            "mean_db": round(statistics.mean(apart), 3),
-            "least_db": round(min(apart), 3),
-            "greatest_db": round(max(apart), 3),
-        }
-
-    for share in sorted({row["share"] for row in rows}):
-        base = values("float", share)
-        for precision in ("int16-ptq", "int8-qat", "int8-ptq"):
-            difference(f"{precision} less float, {share:.0%}", values(precision, share), base)
-        qat, ptq = values("int8-qat", share), values("int8-ptq", share)
-        difference(f"int8-qat less int8-ptq, {share:.0%}", qat, ptq)
-        if share:
-            plain = values("float", share, "uniform-l1")
-            difference(f"adaptive less uniform, {share:.0%}", base, plain)
-            difference(f"pruned less whole, {share:.0%}", base, values("float", 0.0))
-    over = [(1 - row["pruned_share"]) / (1 - row["share"]) for row in rows if row["share"]]
-    found["macs_of_target"] = {"least": round(min(over), 4), "greatest": round(max(over), 4)}
-    return found
-
-
-def show(rows: list[dict[str, Any]], checks: dict[str, Any]) -> None:
-    keys = dict.fromkeys((row["precision"], row["share"], row["method"]) for row in rows)
-    print("precision  pruned  method      PSNR dB (least to greatest)   SSIM")
-    for key in keys:
-        found = [row for row in rows if (row["precision"], row["share"], row["method"]) == key]
-        psnr = [row["psnr_db"] for row in found]
-        similar = statistics.mean(row["ssim"] for row in found)
-        print(
-            f"{key[0]:9}  {key[1]:5.0%}   {key[2]:10}  {statistics.mean(psnr):.2f} "
-            f"({min(psnr):.2f} to {max(psnr):.2f})   {similar:.4f}"
-        )
-    for name, value in checks.items():
-        print(f"{name}: {value}")
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -87,10 +87,7 @@ def prune_trained(
     def narrow() -> keras.Model:
         return with_weights(architecture.graph(), weights)
 
-    steps = settings.final_steps
-    if settings.method == "uniform-l1":  # as many as the other kind takes between its rounds
-        steps += settings.round_steps * share / settings.round_share
-    final = _last_schedule(schedule, steps, settings.rate)
+    final = tuning_schedule(schedule, settings, share)
     path = train_model(
         narrow, pack, final, seed, home, lambda done, of, loss: progress("tuning", done, of, loss)
     )
@@ -103,12 +100,19 @@ def pruned_key(source: str, share: float, settings: Pruning) -> str:
     return content_key({"source": source, "pruned_share": share, "pruning": settings.to_dict()})
 
 
-def _last_schedule(schedule: Schedule, share: float, rate: float) -> Schedule:
-    steps = max(1, round(schedule.steps * share))
+def tuning_schedule(schedule: Schedule, settings: Pruning, share: float) -> Schedule:
+    """What follows on a pruning by `share`; `schedule` is that of the float training.
+
+    Under "uniform-l1" these are as many steps more as the other kind takes between its rounds.
+    """
+    part = settings.final_steps
+    if settings.method == "uniform-l1":
+        part += settings.round_steps * share / settings.round_share
+    steps = max(1, round(schedule.steps * part))
     return replace(
         schedule,
         steps=steps,
-        learning_rate=schedule.learning_rate * rate,
+        learning_rate=schedule.learning_rate * settings.rate,
         warmup_steps=steps // 10,
         decay="cosine",
         identity_start=False,
