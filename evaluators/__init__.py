@@ -2,6 +2,7 @@
 
 from evaluators.cost import Cost, FileSize
 from evaluators.latency import Latency
+from evaluators.modelled import ModelledLatency, ModelledQuality
 from evaluators.quality import Quality
 
-__all__ = ["Cost", "FileSize", "Latency", "Quality"]
+__all__ = ["Cost", "FileSize", "Latency", "ModelledLatency", "ModelledQuality", "Quality"]

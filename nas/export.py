@@ -71,6 +71,12 @@ def export(
             f"{run.path} has no complete trial that meets its constraints, so there is no model to "
             "export; let the search go on, or loosen the constraints"
         )
+    if not any(result.artifact for result in results):
+        raise RunError(
+            f"{run.path} is a search whose figures are modelled: nothing was trained, so there is "
+            f"no model to export. `nas pareto {run.path} --json` gives each network's "
+            "`architecture`; `nas compress` trains one"
+        )
     identity = content_key({"created": description.get("created"), "study": description["study"]})
     _claim(out, run, identity)
     exported = []

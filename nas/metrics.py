@@ -78,6 +78,13 @@ def ntire_smartphone_score(psnr_db: float, latency_ms: float) -> float:
     return psnr_db + 0.5 * math.log2(fps / NTIRE_REFERENCE_FPS)
 
 
+def short(value: float) -> str:
+    """Three significant digits, whole from 1,000 on, never in powers of ten: "0.0412", "9,770"."""
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.6f}"
+
+
 def to_uint8(image: npt.NDArray[np.floating[Any]]) -> UInt8Image:
     """Values from 0 to 1 as 0..255: clipped, then rounded to the nearest."""
     rounded: UInt8Image = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)

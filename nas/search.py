@@ -117,9 +117,11 @@ def search(
         log = RunLog(run.path, trials)
         executor, workers = _executor(study, workers, ray, run, dataset, watcher, log)
         try:
-            dataset.prepare(
-                study.schedule.patch, lambda done, total, what: watcher.preparing(what, done, total)
-            )
+            if study.trains:
+                dataset.prepare(
+                    study.schedule.patch,
+                    lambda done, total, what: watcher.preparing(what, done, total),
+                )
             watcher.started(run, run.results(), trials)
             run.readmit_devices()
             loop = _Loop(
@@ -277,7 +279,7 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
             "version": __version__,
             "study": fingerprint,
             "conditions": {"processor": processor(), "versions": versions()},
-            "input": _input_quality(dataset),
+            "input": _input_quality(dataset) if study.trains else {},
         }
         write_json(path, description)
         return description

@@ -117,6 +117,11 @@ class Study:
         return tuple(Objective.of(name) for name in names)
 
     @property
+    def trains(self) -> bool:
+        """Whether candidates are trained: only where an evaluator looks at weights."""
+        return any(evaluator.needs == "weights" for evaluator in self.evaluators)
+
+    @property
     def reference_candidate(self) -> Candidate | None:
         """What latencies are put in relation to: `reference`, else the first baseline."""
         return self.reference or next(iter(self.baselines), None)

@@ -1,6 +1,9 @@
 """Studies: one file each, values only."""
 
 from nas.study import Study
-from studies import compressed, quickstart
+from studies import compressed, portable, quickstart
 
-STUDIES: dict[str, Study] = {study.name: study for study in (quickstart.STUDY, compressed.STUDY)}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (quickstart.STUDY, compressed.STUDY, portable.STUDY, portable.TRAINED)
+}

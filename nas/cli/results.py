@@ -12,6 +12,7 @@ from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
 from nas.errors import DataError
+from nas.metrics import short
 from nas.results import TrialResult
 from nas.store import RunFolder
 
@@ -25,6 +26,7 @@ def pareto(
     json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """List the models that no other one beats, best first."""
+    from nas.dominance import verdict
     from nas.pareto import front
 
     folder = RunFolder(run)
@@ -44,9 +46,13 @@ def pareto(
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     console.print(_table(members, devices, console.width), soft_wrap=False)
     complete = sum(result.state == "complete" for result in results)
+    answer = verdict(results, folder.description(), devices)
+    if answer:
+        err.print(answer, highlight=False, soft_wrap=True)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
-        f"Latencies at {_size(folder)}; every figure with its conditions: nas report {run}",
+        f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
+        f"nas report {run}",
         style="dim",
         highlight=False,
         soft_wrap=True,
@@ -105,6 +111,15 @@ def export(
         )
 
 
+def _unmeasured(members: Sequence[TrialResult]) -> str:
+    """What is not measured, in words; empty where everything is."""
+    from nas.report.gather import latencies
+
+    sources = {m.source for member in members for m in latencies(member).values()}
+    others = sorted(sources - {"measured"})
+    return f", {' or '.join(others)}: not measured" if others else ""
+
+
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
     """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
     from nas.report.gather import latencies
@@ -145,15 +160,17 @@ def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -
     """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
 
     def figure(result: TrialResult, name: str, form: str) -> str:
-        text = format(result.value(name), form) if name in result.metrics else "-"
-        return text.rstrip(".")
+        return format(result.value(name), form) if name in result.metrics else "-"
+
+    def brief(result: TrialResult, name: str) -> str:
+        return short(result.value(name)) if name in result.metrics else "-"
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
     columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]
     for device in devices:
-        columns[f"ms {device}"] = [figure(m, f"latency_ms[{device}]", "#.3g") for m in members]
+        columns[f"ms {device}"] = [brief(m, f"latency_ms[{device}]") for m in members]
     further = {
-        "GMAC": [figure(m, "gmacs_conv", "#.3g") for m in members],
+        "GMAC": [brief(m, "gmacs_conv") for m in members],
         "SSIM": [figure(m, "ssim", ".3f") for m in members],
         "parameters": [figure(m, "parameters", ",.0f") for m in members],
     }

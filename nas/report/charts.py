@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.metrics import short
 from nas.pareto import front
 from nas.report.gather import Effect, ReportData, title, unit
 from nas.results import Objective, TrialResult
@@ -319,11 +320,13 @@ def _hover(result: TrialResult) -> str:
     for name, metric in result.metrics.items():
         if name.startswith("latency_ms"):
             between = (
-                f" ({metric.interval[0]:.3g}–{metric.interval[1]:.3g})" if metric.interval else ""
+                f" ({short(metric.interval[0])}–{short(metric.interval[1])})"
+                if metric.interval
+                else ""
             )
-            lines.append(f"{title(name)} {metric.value:.3g} ms{between}, {metric.source}")
+            lines.append(f"{title(name)} {short(metric.value)} ms{between}, {metric.source}")
     if "gmacs_conv" in result.metrics:
-        lines.append(f"{result.value('gmacs_conv'):.3g} GMAC")
+        lines.append(f"{short(result.value('gmacs_conv'))} GMAC")
     return "<br>".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.dominance import verdict
 from nas.metrics import Metric
 from nas.pareto import Reference, front, hypervolume_history, knee, reference_point
 from nas.report.compression import CompressionRow, compression_rows
@@ -36,6 +37,7 @@ TITLES = {
     "gmacs_conv": "MACs (convolutions)",
     "gmacs_profiler": "MACs (profiler)",
     "worst_latency_ratio": "Worst latency over the reference's",
+    "macs_ratio": "MACs over the paper's final network's",
     "accelerated_mac_share": "Accelerated share of the MACs",
     "parameters": "Parameters",
     "bytes": "Size",
@@ -105,6 +107,7 @@ class ReportData:
     fallen: tuple[FallenOperation, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     compressions: tuple[CompressionRow, ...] = ()
+    verdict: str | None = None
 
     @property
     def study(self) -> Mapping[str, Any]:
@@ -171,6 +174,7 @@ def gather(run: RunFolder) -> ReportData:
         fallen=tuple(fallen_operations(run, results)),
         refusals=tuple(refusals(run, results)),
         compressions=compression_rows(results),
+        verdict=verdict(results, description, description["study"]["devices"]),
     )
 
 

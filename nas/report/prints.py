@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from nas.metrics import UInt8Image
+from nas.metrics import UInt8Image, short
 from nas.pareto import front
 from nas.report.charts import crowded, ticks
 from nas.report.compression import APART, STYLES, CompressionRow, joined
@@ -264,13 +264,15 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
 
 def _headline(data: ReportData) -> str:
     states = data.states
-    done = f"{states['complete']} networks trained and measured, {len(data.front)} on the front"
+    trained = any(result.artifact for result in data.results)
+    how = "trained and measured" if trained else "modelled, nothing trained"
+    done = f"{states['complete']} networks {how}, {len(data.front)} on the front"
     return f"{data.study['name']}: {done}"
 
 
 def _cost(result: TrialResult, data: ReportData) -> str:
     name = f"latency_ms[{data.devices[0]}]"
-    return f" · {result.value(name):.3g} ms" if name in result.metrics else ""
+    return f" · {short(result.value(name))} ms" if name in result.metrics else ""
 
 
 def _axis(metric: str) -> str:

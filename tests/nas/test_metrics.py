@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from nas.metrics import Metric, psnr_db, ssim, to_uint8
+from nas.metrics import Metric, psnr_db, short, ssim, to_uint8
 
 
 @pytest.fixture
@@ -77,3 +77,12 @@ def test_a_metric_is_finite_and_survives_json() -> None:
     assert Metric.from_dict(metric.to_dict()) == metric
     with pytest.raises(ValueError, match="finite"):
         Metric(math.nan, "measured")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(9770.4, "9,770"), (1000, "1,000"), (999.7, "1,000"), (62.25, "62.2"), (50, "50.0"),
+     (0.04123, "0.0412"), (0.00001, "0.000010"), (0, "0.000000"), (-1234.5, "-1,234")],
+)  # fmt: skip
+def test_short_figures_are_never_in_powers_of_ten(value: float, text: str) -> None:
+    assert short(value) == text

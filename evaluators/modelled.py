@@ -1,0 +1,140 @@
+"""What the paper's published cells say of a candidate: nothing is trained, nothing is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from nas.candidate import Candidate
+from nas.compress import expected_architecture
+from nas.devices.modelled import PREFIX, Told, tell
+from nas.devices.modelled_operations import Operations, of_graph
+from nas.errors import ConfigError
+from nas.evaluation import DeviceRefusedError, Needs, Subject
+from nas.metrics import Metric
+from nas.published import SIZE
+from nas.published.quality import estimate
+from nas.study import WORST_RATIO
+
+PSNR_REDS = "psnr-of-the-paper-on-reds"
+
+
+@dataclass(frozen=True)
+class ModelledQuality:
+    """`psnr_db` on REDS as the paper published it, or by the curve that its U-Nets lie on.
+
+    See `nas.published.quality` for the formula and its error. `macs_ratio` are the network's MACs
+    over those of the paper's final network, balanced over levels; the published rows begin at 0.45,
+    so a study had better demand that much. For 1280x720 only.
+    """
+
+    needs: ClassVar[Needs] = "architecture"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        """The figures' names."""
+        return ("psnr_db", "macs_ratio")
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        """Look it up; ConfigError for networks of which the paper says nothing."""
+        precision = subject.candidate.compression.precision
+        found = estimate(_operations(subject.candidate, subject.size), precision)
+        figures = {
+            "psnr_db": Metric(
+                found.psnr_db, found.source, PSNR_REDS, found.interval_db, found.about
+            )
+        }
+        if found.macs_ratio is not None:
+            figures["macs_ratio"] = Metric(found.macs_ratio, "computed")
+        return figures
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluator as JSON types."""
+        return {"name": "modelled-quality", "psnr": PSNR_REDS}
+
+
+@dataclass(frozen=True)
+class ModelledLatency:
+    """`latency_ms[DEVICE]` on the paper's phones, straight from the layers, and
+    `accelerated_mac_share[DEVICE]`.
+
+    The same figures as `Latency` gives for these devices, without a file: thousands of candidates a
+    minute. `reference` is what `worst_latency_ratio` refers to. For 1280x720, where the cells are.
+    """
+
+    reference: Candidate
+    needs: ClassVar[Needs] = "architecture"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        """The figures' names; ConfigError for a device that is not one of the paper's phones."""
+        for device in devices:
+            if not device.startswith(PREFIX):
+                raise ConfigError(
+                    f"ModelledLatency knows the paper's phones ({PREFIX}…), not {device}; use the "
+                    "evaluator Latency in a study that measures"
+                )
+        names = ("latency_ms", "accelerated_mac_share")
+        return (*(f"{name}[{device}]" for device in devices for name in names), WORST_RATIO)
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        """Ask the model of every phone.
+
+        Raises DeviceRefusedError, with the other phones' figures, where the network fails on one.
+        """
+        operations = _operations(subject.candidate, subject.size)
+        told = {device: tell(_phone(device), operations) for device in subject.devices}
+        figures: dict[str, Metric] = {}
+        for device, said in told.items():
+            figures |= _figures(device, said, operations)
+        for device, said in told.items():
+            if said.latency_ms is None:
+                reason = said.failure.code if said.failure else said.about
+                raise DeviceRefusedError(f"{device}: {reason}, {said.about}", device, figures)
+        figures[WORST_RATIO] = self._worst_ratio(subject, told)
+        return figures
+
+    def _worst_ratio(self, subject: Subject, told: dict[str, Told]) -> Metric:
+        share = self.reference.compression.pruned_share
+        network = expected_architecture(self.reference.architecture, share)
+        operations = _operations(replace(self.reference, architecture=network), subject.size)
+        ratios = {}
+        for device, said in told.items():
+            reference = tell(_phone(device), operations).latency_ms
+            if said.latency_ms is None or reference is None:
+                raise ConfigError(f"the study's reference does not run on {device}")
+            ratios[device] = (said.latency_ms / reference, reference)
+        worst = max(ratios, key=ratios.__getitem__)
+        sources = {said.source for said in told.values()}
+        return Metric(
+            ratios[worst][0],
+            "modelled" if "modelled" in sources else "published",
+            "largest-ratio-to-reference-over-devices",
+            conditions=f"worst on {worst}; the reference takes {ratios[worst][1]:.4g} ms there",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluator as JSON types."""
+        return {"name": "modelled-latency", "reference": self.reference.to_dict()}
+
+
+def _phone(device: str) -> str:
+    return device.removeprefix(PREFIX)
+
+
+def _operations(candidate: Candidate, size: tuple[int, int]) -> Operations:
+    if size != SIZE:
+        raise ConfigError(
+            f"the paper's figures are for {SIZE[0]}x{SIZE[1]}, but the study's size is "
+            f"{size[0]}x{size[1]}"
+        )
+    return of_graph(candidate.architecture.graph(), size, candidate.compression.precision)
+
+
+def _figures(device: str, said: Told, operations: Operations) -> dict[str, Metric]:
+    if said.latency_ms is None:
+        return {}
+    at = said.about + (f"; {said.caution}" if said.caution else "")
+    latency = Metric(said.latency_ms, said.source, None, said.interval_ms, at)
+    total = sum(step.conv_macs for step in operations.steps)
+    fallen = sum(operations.steps[number].conv_macs for number in said.plan.fallen)
+    share = Metric(1 - fallen / total, "modelled", conditions="by the footnotes' rules")
+    return {f"latency_ms[{device}]": latency, f"accelerated_mac_share[{device}]": share}

@@ -1,0 +1,67 @@
+"""The search that the paper's conclusion asks for, over its three phones.
+
+    nas search portable
+
+Seconds, without a phone: latencies come from models fitted to the paper's published cells, PSNR
+from the curve that its U-Nets lie on. Nothing is measured, and every figure says so. What the
+search finds is a list of networks worth training and measuring; `portable-trained` trains them.
+
+The space holds every factor of a device that the paper varied by hand: the up-sampling operation,
+the activation, the widths, the pruned share and the precision. The objectives are PSNR and
+portability: the worst, over the phones, of a network's latency to that of the network which the
+paper ends up with. A network below 1 beats that one on every phone.
+"""
+
+from dataclasses import replace
+
+from evaluators import Cost, FileSize, ModelledLatency, ModelledQuality, Quality
+from nas.candidate import Candidate, Compression
+from nas.schedule import PAPER, short_schedule
+from nas.study import Study
+from search_spaces import CompressionSpace, UNet, UNetSpace
+from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+
+PHONES = ("paper:mate30-pro-5g", "paper:reno3-5g", "paper:pixel-4")
+CHOSEN = Candidate(UNet("resize-bilinear", "prelu"))
+BY_HAND = (
+    CHOSEN,
+    *(Candidate(UNet(up, act)) for up in UPSAMPLINGS for act in ACTIVATIONS),
+    *(Candidate(CHOSEN.architecture, Compression(p)) for p in ("int8-ptq", "int8-qat")),
+    *(Candidate(CHOSEN.architecture, Compression("float", s)) for s in (0.05, 0.1, 0.2, 0.3, 0.5)),
+    Candidate(CHOSEN.architecture, Compression("int8-qat", 0.05)),
+)
+
+STUDY = Study(
+    name="portable",
+    description="U-Nets for the paper's three phones, modelled from its tables; seconds.",
+    space=UNetSpace(
+        levels=(5,),
+        widths=(24, 32, 48, 64, 96, 128, 144, 160, 192),
+        convolutions=(4,),
+        first_kernel=(7,),
+        global_residual=(False,),
+    ),
+    compression=CompressionSpace(
+        precision=("float", "int8-ptq", "int8-qat"),
+        pruned_share=(0.0, 0.05, 0.1, 0.2, 0.3, 0.5),
+    ),
+    schedule=short_schedule(600),
+    evaluators=(Cost(), ModelledQuality(), ModelledLatency(reference=CHOSEN)),
+    objectives=("psnr_db", "worst_latency_ratio"),
+    constraints=("macs_ratio>=0.45",),  # where the published rows of PSNR begin
+    devices=PHONES,
+    reference=CHOSEN,
+    baselines=tuple(dict.fromkeys(BY_HAND)),
+    trials=200,
+    startup_trials=20,
+)
+
+TRAINED = replace(
+    STUDY,
+    name="portable-trained",
+    description="The same space, trained: PSNR measured, phones modelled; days, --data reds:PATH.",
+    schedule=replace(PAPER, steps=20_000),
+    constraints=(),
+    evaluators=(Cost(), ModelledLatency(reference=CHOSEN), Quality(), FileSize()),
+    trials=40,
+)
