@@ -3,8 +3,9 @@
 Every output channel of every layer is followed through the graph. Where two can only be removed
 together (an addition's operands, the factor^2 channels that depth-to-space makes one of) they are
 in one group. Removing a group removes its filters and everything that reads them: biases, slopes of
-PReLU, the matching inputs of every consumer through poolings, resizings and slices of
-concatenations. A removed channel is one that is 0 everywhere: that is what tests compare with.
+PReLU, what a normalisation holds of them, the matching inputs of every consumer through poolings,
+resizings and slices of concatenations. A removed channel is one that is 0 everywhere: that is what
+tests compare with.
 """
 
 from __future__ import annotations
@@ -20,15 +21,25 @@ import numpy.typing as npt
 from nas.errors import ConfigError
 from nas.graph import (
     Add,
+    AveragePool,
+    BatchNorm,
     Concat,
     Conv,
     DepthToSpace,
     Graph,
     Input,
+    Layer,
     MaxPool,
     PReLU,
+    ReLU,
     ResizeBilinear,
+    ResizeNearest,
+    Scale,
+    SpaceToDepth,
+    Subtract,
+    Tanh,
     TransposeConv,
+    ZeroPad,
 )
 
 Ints = npt.NDArray[np.intp]
@@ -40,6 +51,7 @@ _AXES: dict[type, tuple[tuple[int | None, int], ...]] = {
     Conv: ((2, 3), (None, 0)),
     TransposeConv: ((3, 2), (None, 0)),
     PReLU: ((None, 2),),
+    BatchNorm: ((None, 0),) * 4,
 }
 
 
@@ -89,14 +101,19 @@ def group_channels(graph: Graph) -> Groups:
         match layer:
             case Input() | Conv() | TransposeConv():
                 atoms[layer.name] = ties.new(layer.channels)
-            case PReLU() | MaxPool() | ResizeBilinear():
+            case (
+                PReLU() | ReLU() | Tanh() | BatchNorm() | Scale() | MaxPool() | AveragePool()
+                | ResizeBilinear() | ResizeNearest() | ZeroPad()
+            ):  # fmt: skip
                 atoms[layer.name] = sources[0]
             case Concat():
                 atoms[layer.name] = np.concatenate(sources)
-            case Add():
+            case Add() | Subtract():
                 atoms[layer.name] = ties.tie(sources)
             case DepthToSpace():  # a pixel of an output channel each, in blocks of all of them
                 atoms[layer.name] = ties.tie(np.split(sources[0], layer.factor**2))
+            case SpaceToDepth():  # all channels of the first pixel, of the second, ...
+                atoms[layer.name] = np.tile(sources[0], layer.factor**2)
             case _:
                 raise ConfigError(
                     f"pruning does not know the kind of layer {layer.name!r} "
@@ -170,6 +187,11 @@ def with_channels(graph: Graph, channels: Mapping[str, int]) -> Graph:
     return Graph(tuple(layers))
 
 
+def _axes(layer: Layer) -> tuple[tuple[int | None, int], ...]:
+    axes = _AXES.get(type(layer), ())
+    return axes[:1] if isinstance(layer, Conv) and not layer.bias else axes
+
+
 def narrowed(groups: Groups, kept: Bools) -> Graph:
     """The graph without the groups that are not kept."""
     return with_channels(groups.graph, groups.channels(kept))
@@ -179,8 +201,8 @@ def narrowed_weights(groups: Groups, kept: Bools, weights: Weights) -> dict[str,
     """The weights of `narrowed(groups, kept)` out of those of the whole graph."""
     result = {}
     for layer in groups.graph.layers:
-        axes = _AXES.get(type(layer))
-        if axes is None:
+        axes = _axes(layer)
+        if not axes:
             continue
         reads = np.flatnonzero(kept[groups.of[layer.inputs[0]]])
         makes = np.flatnonzero(kept[groups.of[layer.name]])
@@ -200,8 +222,8 @@ def masks(groups: Groups, kept: Bools) -> dict[str, list[npt.NDArray[np.float32]
     """
     result = {}
     for layer in groups.graph.layers:
-        axes = _AXES.get(type(layer))
-        if axes is None:
+        axes = _axes(layer)
+        if not axes:
             continue
         makes = kept[groups.of[layer.name]].astype(np.float32)
         rows = []

@@ -159,8 +159,12 @@ class Graph:
 
         Raises ConfigError where the picture is too small, or the poolings don't divide it.
         """
-        check_size(self.reduction, height, width, self.smallest)
-        return self._costs(height, width)
+        check_size(self.reduction, height, width)
+        try:
+            return self._costs(height, width)
+        except TooSmallError:
+            check_size(self.reduction, height, width, self.smallest)
+            raise
 
     def _costs(self, height: int, width: int) -> list[LayerCost]:
         shapes: dict[str, Shape] = {}

@@ -8,15 +8,16 @@ every layer, least L1 norm first. Knows graphs and arrays only: training is the 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.channels import Bools, Groups, Weights, filter_norms, narrowed, with_channels
+from nas.channel_costs import ChannelCosts
+from nas.channels import Bools, Groups, Weights, filter_norms
 from nas.errors import ConfigError, UnreachableShareError, unknown
-from nas.pruned import macs
 
 Method = Literal["adaptive", "uniform-l1"]
 Floats = npt.NDArray[np.float64]
@@ -126,11 +127,12 @@ def check_share(groups: Groups, share: float, settings: Pruning) -> None:
 
 def largest_share(groups: Groups, settings: Pruning) -> float:
     """The share of the MACs that can go while every layer keeps the fewest channels it may."""
-    picker = _Picker(groups, groups.all_kept(), settings)
+    picker = _Picker(groups, ChannelCosts(groups), groups.all_kept(), settings)
+    whole = picker.macs()
     for site in range(len(groups.sites)):
-        while picker.take(site, picker.members[site][0] if picker.members[site] else None):
+        while picker.take(site):
             pass
-    return 1 - macs(narrowed(groups, picker.kept)) / macs(groups.graph)
+    return 1 - picker.macs() / whole
 
 
 def prune_to(
@@ -141,12 +143,13 @@ def prune_to(
     Raises ConfigError as `check_share`.
     """
     check_share(groups, share, settings)
-    whole = macs(groups.graph)
+    costs = ChannelCosts(groups)
+    whole = costs.of(groups.all_kept())
     goal = whole * (1 - share) * (1 + 1e-12)  # rounding, where the share is the largest there is
-    now = macs(narrowed(groups, state.kept))
+    now = costs.of(state.kept)
     while now > goal:
         until = max(goal, now - settings.round_share * whole)
-        before, state = state, _round(network, groups, state, until, settings)
+        before, state = state, _round(network, groups, costs, state, until, settings)
         if (state.kept == before.kept).all():
             gone = 1 - now / whole
             raise UnreachableShareError(
@@ -155,7 +158,7 @@ def prune_to(
                 share - gone,
             )
         network.train(state.kept)
-        now = macs(narrowed(groups, state.kept))
+        now = costs.of(state.kept)
     return state
 
 
@@ -172,16 +175,15 @@ def uniform_kept(
         scores = -np.arange(groups.count, dtype=np.float64)
     else:
         scores = relative_norms(groups, groups.all_kept(), weights, order=1)
-    goal = macs(groups.graph) * (1 - share)
-    picker = _Picker(groups, groups.all_kept(), settings)
+    picker = _Picker(groups, ChannelCosts(groups), groups.all_kept(), settings, scores)
+    goal = picker.macs() * (1 - share)
     queue = []
     for site, members in enumerate(picker.members):
-        ranked = sorted(members, key=lambda group: (scores[group], group))
-        queue += [((rank + 1) / len(ranked), site, group) for rank, group in enumerate(ranked)]
-    for _, site, group in sorted(queue):
-        if macs(narrowed(groups, picker.kept)) <= goal:
+        queue += [((rank + 1) / len(members), site, group) for rank, group in enumerate(members)]
+    for _, site, _ in sorted(queue):
+        if picker.macs() <= goal:
             break
-        picker.take(site, group)
+        picker.take(site)
     return picker.kept
 
 
@@ -203,14 +205,21 @@ def relative_norms(groups: Groups, kept: Bools, weights: Weights, order: int = 2
 
 
 def _round(
-    network: Prunable, groups: Groups, state: PruningState, until: float, settings: Pruning
+    network: Prunable,
+    groups: Groups,
+    costs: ChannelCosts,
+    state: PruningState,
+    until: float,
+    settings: Pruning,
 ) -> PruningState:
     """Remove channels until at most `until` MACs are left, where the quality allows it."""
     scores = relative_norms(groups, state.kept, network.weights())
+    savings = _savings(groups, costs, state.kept)
     before = network.psnr_db(state.kept)
     caution = state.caution.copy()
     for undone in range(settings.undos + 1):
-        kept = _pick(groups, state.kept, scores, caution, until, settings)
+        picker = _Picker(groups, costs, state.kept, settings, scores)
+        kept = _pick(picker, scores, savings, caution, until, settings)
         if undone == settings.undos or before - network.psnr_db(kept) <= settings.drop_db:
             break
         caution[_worst(network, groups, state.kept, kept)] *= 2
@@ -228,59 +237,78 @@ def _worst(network: Prunable, groups: Groups, before: Bools, after: Bools) -> in
 
 
 def _pick(
-    groups: Groups, kept: Bools, scores: Floats, caution: Floats, until: float, settings: Pruning
+    picker: _Picker,
+    scores: Floats,
+    savings: Floats,
+    caution: Floats,
+    until: float,
+    settings: Pruning,
 ) -> Bools:
     """Raise the threshold until at most `until` MACs are left; the groups then kept.
 
     A group falls where score < threshold * (what it saves)^cost_power * (what is left)^thin_power
     / caution; so the next to fall is the one with the least score over the rest.
     """
-    picker = _Picker(groups, kept, settings)
-    savings = _savings(groups, kept)
-    while macs(narrowed(groups, picker.kept)) > until:
+    while picker.macs() > until:
         best = None
         for site, members in enumerate(picker.members):
             if not members or not picker.may_take(site):
                 continue
             weight = savings[site] ** settings.cost_power / caution[site]
             weight *= picker.left(site) ** settings.thin_power
-            group = min(members, key=lambda member: (scores[member], member))
-            price = scores[group] / weight
+            price = scores[members[0]] / weight
             if best is None or price < best[0]:
-                best = (price, site, group)
+                best = (price, site)
         if best is None:
             break
-        picker.take(best[1], best[2])
+        picker.take(best[1])
     return picker.kept
 
 
-def _savings(groups: Groups, kept: Bools) -> Floats:
+def _savings(groups: Groups, costs: ChannelCosts, kept: Bools) -> Floats:
     """What one more group of each site saves, relative to the mean over sites; 0 where none is."""
-    channels = groups.channels(kept)
-    graph = narrowed(groups, kept)
-    now = macs(graph)
+    channels, counts = groups.channels(kept), costs.counts(kept)
+    now = costs.macs(counts)
     savings = np.zeros(len(groups.sites))
     for site, producers in enumerate(groups.sites):
-        fewer = {name: channels[name] - count for name, count in producers}
-        if min(fewer.values()) > 0:
-            savings[site] = now - macs(with_channels(graph, fewer))
+        if min(channels[name] - count for name, count in producers) > 0:
+            one = int(np.flatnonzero(groups.site == site)[0])
+            savings[site] = now - costs.macs(costs.without(counts, one))
     relative: Floats = savings / max(float(savings.mean()), 1e-30)
     return relative
 
 
 class _Picker:
-    """Groups still kept, site by site, and how many more may go."""
+    """Groups still kept, site by site, and how many more may go.
 
-    def __init__(self, groups: Groups, kept: Bools, settings: Pruning) -> None:
+    `members` of a site are in the order in which they go: by their score.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        costs: ChannelCosts,
+        kept: Bools,
+        settings: Pruning,
+        scores: Floats | None = None,
+    ) -> None:
         self.kept = kept.copy()
-        self.members: list[list[int]] = [[] for _ in groups.sites]
-        for group in np.flatnonzero(kept & (groups.site >= 0)):
+        self.members: list[deque[int]] = [deque() for _ in groups.sites]
+        found = np.flatnonzero(kept & (groups.site >= 0))
+        if scores is not None:
+            found = found[np.argsort(scores[found], kind="stable")]
+        for group in found:
             self.members[groups.site[group]].append(int(group))
+        self._costs, self._counts = costs, costs.counts(kept)
         self._sites = groups.sites
         self._channels = groups.channels(kept)
         whole = groups.channels(groups.all_kept())
         self._whole = whole
         self._least = {name: min(settings.minimum_channels, n) for name, n in whole.items()}
+
+    def macs(self) -> float:
+        """Of what is kept."""
+        return self._costs.macs(self._counts)
 
     def may_take(self, site: int) -> bool:
         return all(
@@ -291,12 +319,13 @@ class _Picker:
         """The share of the site's channels that is left, of the layer that has the least."""
         return min(self._channels[name] / self._whole[name] for name, _ in self._sites[site])
 
-    def take(self, site: int, group: int | None) -> bool:
-        """Remove a group; False where there is none or its layers have no more to give."""
-        if group is None or not self.may_take(site):
+    def take(self, site: int) -> bool:
+        """Remove the next group; False where there is none or its layers have no more to give."""
+        if not self.members[site] or not self.may_take(site):
             return False
-        self.members[site].remove(group)
+        group = self.members[site].popleft()
         self.kept[group] = False
+        self._counts = self._costs.without(self._counts, group)
         for name, count in self._sites[site]:
             self._channels[name] -= count
         return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from nas.channel_costs import ChannelCosts
 from nas.channels import (
     filter_norms,
     group_channels,
@@ -26,7 +27,8 @@ from nas.graph import (
     ResizeBilinear,
     TransposeConv,
 )
-from tests.nas.artifacts import SIX, network
+from nas.pruned import macs
+from tests.nas.artifacts import FIVE, SIX, network
 
 
 def tangled() -> Graph:
@@ -57,6 +59,7 @@ def tangled() -> Graph:
 
 
 GRAPHS = [network(*kind, residual).graph() for kind in SIX for residual in (True, False)]
+OTHERS = [value.graph() for value in FIVE.values()]
 
 
 def built(graph, seed=0):
@@ -66,33 +69,45 @@ def built(graph, seed=0):
     rng = np.random.default_rng(seed)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, 0.3, variable.shape))
+    for variable in model.non_trainable_variables:  # moving means and variances
+        variable.assign(rng.uniform(0.3, 1.5, variable.shape))
     return model
+
+
+def some_kept(groups, seed):
+    rng = np.random.default_rng(seed)
+    kept = groups.fixed | (rng.random(groups.count) < 0.7)
+    for site in range(len(groups.sites)):  # a group is left of everything
+        kept[np.flatnonzero(groups.site == site)[0]] = True
+    return kept
+
+
+def trainable(model):
+    return sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
 
 
 def weights_of(model, groups):
     return {n: model.get_layer(n).get_weights() for n in masks(groups, groups.all_kept())}
 
 
-@pytest.mark.parametrize("graph", [*GRAPHS, tangled()])
+@pytest.mark.parametrize("graph", [*GRAPHS, tangled(), *OTHERS])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_narrow_computes_what_the_masked_whole_does(graph, seed):
     groups = group_channels(graph)
-    rng = np.random.default_rng(seed)
-    kept = groups.fixed | (rng.random(groups.count) < 0.7)
-    for site in range(len(groups.sites)):  # a group is left of everything
-        kept[np.flatnonzero(groups.site == site)[0]] = True
+    kept = some_kept(groups, seed)
     whole = built(graph, seed)
     weights = weights_of(whole, groups)
     narrow = built(narrowed(groups, kept))
     for name, arrays in narrowed_weights(groups, kept, weights).items():
         narrow.get_layer(name).set_weights(arrays)
-    assert narrow.count_params() < whole.count_params()
-    assert narrow.count_params() == narrowed(groups, kept).parameters()
+    assert trainable(narrow) < trainable(whole)
+    assert trainable(narrow) == narrowed(groups, kept).parameters()
     for name, rows in masks(groups, kept).items():
         whole.get_layer(name).set_weights(
             [array * row for array, row in zip(weights[name], rows, strict=True)]
         )
-    picture = rng.random((1, 8, 12, 3), np.float32)
+    sides = (graph.fits(8), graph.fits(12))
+    picture = np.random.default_rng(seed).random((1, *sides, 3), np.float32)
     expected, found = whole(picture).numpy(), narrow(picture).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
@@ -109,6 +124,40 @@ def test_what_is_tied_and_what_is_fixed():
         assert len({int(both[channel + 5 * block]) for block in range(4)}) == 1
     assert not groups.fixed[groups.of["up"]].any()
     assert len(set(groups.of["one"])) == 8  # its filters are tied to nothing
+
+
+def test_what_is_tied_in_the_other_networks():
+    edsr = group_channels(FIVE["edsr"].graph())
+    assert (edsr.of["head"] == edsr.of["block2_conv2"]).all()
+    assert (edsr.of["head"] == edsr.of["tail"]).all()
+    dbpn = group_channels(FIVE["dbpn"].graph())
+    assert (dbpn.of["down1_deconv"] == dbpn.of["head2"]).all()  # by the subtraction
+    assert (dbpn.of["up1_conv"] == dbpn.of["down1_conv1"]).all()
+    assert not set(dbpn.of["up1_conv"]) & set(dbpn.of["head2"])
+    sgn = group_channels(FIVE["sgn"].graph())
+    assert sgn.of["level2_shuffle"].reshape(16, 3).tolist() == [sgn.of["input"].tolist()] * 16
+    assert sgn.fixed[sgn.of["level2_shuffle"]].all()
+    assert (("level2_tail", 4),) in sgn.sites  # before depth-to-space
+    fpn = group_channels(FIVE["fpn"].graph())
+    assert (fpn.of["block35_1_up"] == fpn.of["mixed5b"]).all()
+    assert (fpn.of["smooth1_norm"] == fpn.of["lateral0_pad"]).all()
+    assert (fpn.of["lateral4"] == fpn.of["lateral3"]).all()
+    assert fpn.fixed[fpn.of["output"]].all()
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS, tangled(), *OTHERS])
+def test_costs_of_channels_are_those_of_the_narrowed_graph(graph):
+    groups = group_channels(graph)
+    costs = ChannelCosts(groups)
+    kept = some_kept(groups, seed=3)
+    counts = costs.counts(kept)
+    assert costs.macs(counts) == costs.of(kept) == macs(narrowed(groups, kept))
+    spare = [int(g) for g in np.flatnonzero(kept & ~groups.fixed)]
+    for group in spare[:: max(1, len(spare) // 5)]:
+        fewer = kept.copy()
+        fewer[group] = False
+        if min(groups.channels(fewer).values()) > 0:
+            assert costs.macs(costs.without(counts, group)) == macs(narrowed(groups, fewer))
 
 
 def test_sites_hold_groups_that_cost_the_same():
