@@ -8,7 +8,7 @@ magnitude.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 FLOATS = ("float32",)
@@ -174,6 +174,13 @@ MODERN = Profile(
     half_precision=True,
     rules=(Rule("TRANSPOSE_CONV"), Rule("PRELU", types=INT8)),
 )
+PICKY = replace(
+    MODERN,
+    name="picky",
+    model="Picky",
+    gmacs_per_s=40.0,
+    rules=(*MODERN.rules, Rule("DEPTH_TO_SPACE", "fail")),
+)
 HOST_SPEED = Profile(
     name="host-speed",
     manufacturer="emulated",
@@ -195,5 +202,6 @@ NO_NNAPI = Profile(
 )
 
 PROFILES: dict[str, Profile] = {
-    profile.name: profile for profile in (MATE30, RENO3, PIXEL4, MODERN, HOST_SPEED, NO_NNAPI)
+    profile.name: profile
+    for profile in (MATE30, RENO3, PIXEL4, MODERN, PICKY, HOST_SPEED, NO_NNAPI)
 }

@@ -32,7 +32,6 @@ from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
 from tests.emulated_phone.phone import EmulatedPhone
-from tests.emulated_phone.profiles import PROFILES, Rule
 from tests.nas.devices.conftest import StartPhone
 from tests.nas.small_study import small_study
 
@@ -45,7 +44,6 @@ SPACE = UNetSpace(
     ("resize-bilinear", "transpose-conv", "depth-to-space"),
     ("relu",), (2,), (4, 8), (1,), (3,), (True,),
 )  # fmt: skip
-PICKY = (*PROFILES["modern"].rules, Rule("DEPTH_TO_SPACE", "fail"))
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def plain(tmp_path: Path) -> Path:
 def test_two_phones_and_the_host_one_of_them_unplugged_in_the_middle(
     start_phone: StartPhone, tmp_path: Path
 ) -> None:
-    first, picky = start_phone(), start_phone(rules=PICKY, gmacs_per_s=40.0)
+    first, picky = start_phone(), start_phone("picky")
     a, b = _spec(first), _spec(picky)
     unplug = Watches(lambda: first.inject("unplug", "num_runs", seconds=2))
     run = search(_study(a, b, "host"), tmp_path / "run", watcher=unplug)
@@ -263,7 +261,7 @@ def test_a_search_goes_on_without_a_lost_phone_where_asked(
 def test_an_optional_phone_only_notes_what_it_refuses(
     start_phone: StartPhone, tmp_path: Path
 ) -> None:
-    picky = start_phone(rules=PICKY)
+    picky = start_phone("picky")
     spec = _spec(picky)
     study = _study(
         "host",
