@@ -195,9 +195,16 @@ def _outcome(result: TrialResult) -> str:
         return f"{result.state} ({result.failure.message})"
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
-        f"{name} {result.value(name):.2f}" for name in shown if name != "psnr_db_input"
+        f"{name} {result.value(name):.2f}{_unless_measured(result, name)}"
+        for name in shown
+        if name != "psnr_db_input"
     )
     return f"{result.state} {figures}"
+
+
+def _unless_measured(result: TrialResult, name: str) -> str:
+    source = result.metrics[name].source
+    return f" ({source})" if source in ("modelled", "published") else ""
 
 
 def _bar(share: float, width: int = 16) -> str:
