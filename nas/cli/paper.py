@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from nas.cli.console import err, out
-from nas.errors import ConfigError, unknown
+from nas.errors import unknown
 
 if TYPE_CHECKING:
     from nas.paper import Scale
@@ -95,8 +95,29 @@ def paper(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder of `nas paper`.")],
+    measure: Annotated[
+        bool,
+        typer.Option(help="Take what Table 5 and Figure 4 need of this run's devices."),
+    ] = True,
 ) -> None:
     """Write RUN/paper: the paper's tables and figures beside ours, one page and CSV files."""
+    from nas.paper.page import write_comparison
+    from nas.quietlogs import quiet_tensorflow
+    from nas.store import RunFolder
+    from search_spaces import ARCHITECTURES, architecture_from_dict
+    from studies.paper import SCALES
+
+    quiet_tensorflow()
+    with err.status("putting the paper beside the run"):
+        written = write_comparison(
+            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure
+        )
+    out.print(str(written.html), highlight=False)
+    err.print(
+        f"CSV beside it: {', '.join(path.name for path in written.csvs)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> Scale:

@@ -1,0 +1,218 @@
+"""The comparison's charts, as Plotly's JSON; colours are the page's CSS variables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nas.devices.modelled_fit import leave_one_out
+from nas.paper.compare import Comparison, phone_name
+from nas.paper.sizes import SizeCell
+from nas.published import PHONES, Row, trade_offs
+from nas.report.charts import ticks
+from nas.report.gather import latencies
+
+Chart = dict[str, Any]
+Point = tuple[float, float, str]
+STEPS = {
+    1: ("1 networks", "var(--muted)", "circle"),
+    2: ("2 up-sampling, activation", "var(--baseline)", "square"),
+    3: ("3 pruning", "var(--failed)", "diamond"),
+    4: ("4 quantization", "var(--front)", "triangle-up"),
+}
+DASHES = ("solid", "dash", "dot")
+COLOURS = ("var(--front)", "var(--baseline)", "var(--failed)")
+
+
+def step_of(row: Row) -> int:
+    """The step of the search that a row belongs to; combined rows count as quantization."""
+    if row.table < 4:
+        return row.table - 1
+    return 3 if row.precision == "float" else 4
+
+
+def published_trade_off() -> Chart:
+    """Figure 1 as published: PSNR by latency on the Reno3 5G."""
+    points: dict[int, list[Point]] = {step: [] for step in STEPS}
+    for one in trade_offs():
+        label = one.row.label if one.row.table < 4 else one.row.row
+        points[one.step].append((one.latency_ms, one.psnr_db, label))
+    return _trade_off(points, "latency on OPPO Reno3 5G, ms, published")
+
+
+def own_trade_off(comparison: Comparison) -> Chart:
+    """Figure 1 here: PSNR by latency on the run's first device."""
+    device = comparison.devices[0]
+    points: dict[int, list[Point]] = {step: [] for step in STEPS}
+    seen: set[int] = set()
+    for table in comparison.tables:
+        for line in table.lines:
+            trial = line.trial
+            if trial is None or trial.number in seen or "psnr_db" not in trial.metrics:
+                continue
+            latency = latencies(trial).get(device)
+            if latency is not None:
+                seen.add(trial.number)
+                label = line.row.label if table.number < 4 else line.row.row
+                point = (latency.value, trial.value("psnr_db"), f"{label}<br>{trial.label}")
+                points[step_of(line.row)].append(point)
+    width, height = comparison.description["study"]["size"]
+    return _trade_off(points, f"latency on {device} at {width}x{height}, ms")
+
+
+def _trade_off(points: dict[int, list[Point]], axis: str) -> Chart:
+    traces = []
+    for step, rows in points.items():
+        name, colour, symbol = STEPS[step]
+        rows = sorted(rows)
+        joined = step == 3
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if joined else "markers",
+                "name": name,
+                "x": [x for x, _, _ in rows],
+                "y": [y for _, y, _ in rows],
+                "text": [text for _, _, text in rows],
+                "line": {"width": 1, "dash": "dot", "color": colour},
+                "marker": {"color": colour, "symbol": symbol, "size": 10},
+                "hovertemplate": "<b>%{text}</b><br>%{y:.2f} dB, %{x:.4~g} ms<extra></extra>",
+            }
+        )
+    every = [x for rows in points.values() for x, _, _ in rows]
+    layout: Chart = {
+        "xaxis": {"title": {"text": axis}, **_logarithmic(every)},
+        "yaxis": {"title": {"text": "PSNR, dB"}, "zeroline": False},
+        "height": 400,
+    }
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def order_chart(comparison: Comparison) -> Chart:
+    """PSNR here by the published one, a colour a table: a rising row is the same order."""
+    traces = []
+    for order, colour in zip(comparison.orders, COLOURS, strict=True):
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "name": order.what,
+                "x": list(order.published),
+                "y": list(order.here),
+                "text": list(order.names) if order is comparison.orders[0] else [],
+                "hovertext": list(order.names),
+                "textposition": "top center",
+                "textfont": {"size": 11, "color": "var(--muted)"},
+                "marker": {"color": colour, "size": 10, "opacity": 0.85},
+                "hovertemplate": "<b>%{hovertext}</b><br>published %{x:.2f} dB<br>"
+                "here %{y:.2f} dB<extra></extra>",
+            }
+        )
+    layout = {
+        "xaxis": {"title": {"text": "PSNR published (REDS), dB"}, "zeroline": False},
+        "yaxis": {"title": {"text": "PSNR here, dB"}, "zeroline": False},
+        "height": 400,
+    }
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def model_chart() -> Chart:
+    """Each published latency by what the phone's model says that did not see it."""
+    traces: list[Chart] = []
+    every: list[float] = []
+    for phone, colour in zip(PHONES, COLOURS, strict=True):
+        rows = leave_one_out(phone).rows
+        every += [v for row in rows for v in (row.published_ms, row.modelled_ms)]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": phone_name(phone),
+                "x": [row.published_ms for row in rows],
+                "y": [row.modelled_ms for row in rows],
+                "text": [row.label for row in rows],
+                "marker": {"color": colour, "size": 9, "opacity": 0.85},
+                "hovertemplate": "<b>%{text}</b><br>published %{x:.4~g} ms<br>"
+                "modelled %{y:.4~g} ms<extra></extra>",
+            }
+        )
+    ends = [min(every), max(every)]
+    diagonal: Chart = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": ends,
+        "y": ends,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "line": {"color": "var(--line)", "width": 1.5},
+    }
+    layout: Chart = {
+        "xaxis": {"title": {"text": "published, ms"}, **_logarithmic(every)},
+        "yaxis": {"title": {"text": "modelled without it, ms"}, **_logarithmic(every)},
+        "height": 400,
+    }
+    return {"data": [diagonal, *traces], "layout": layout}
+
+
+def size_chart(cells: Sequence[SizeCell], axis: str) -> Chart:
+    """Latency by picture size over that of the first device at the first; x: does not run."""
+    sizes = list(dict.fromkeys(cell.size for cell in cells))
+    devices = list(dict.fromkeys(cell.device for cell in cells))
+    ratios = [cell.ratio for cell in cells if cell.ratio]
+    low = min(ratios, default=1.0) / 1.6
+    traces: list[Chart] = []
+    for index, device in enumerate(devices):
+        own = [cell for cell in cells if cell.device == device]
+        ran = [cell for cell in own if cell.ratio is not None]
+        failed = [cell for cell in own if cell.latency_ms is None]
+        colour = COLOURS[index % len(COLOURS)]
+        name = phone_name(device) if device in PHONES else device
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "x": [sizes.index(cell.size) for cell in ran],
+                "y": [cell.ratio for cell in ran],
+                "text": [_size_text(cell) for cell in ran],
+                "line": {"color": colour, "width": 2},
+                "marker": {"color": colour, "size": 9},
+                "hovertemplate": "<b>" + name + "</b><br>%{text}<extra></extra>",
+            }
+        )
+        shift = 0.06 * (index - (len(devices) - 1) / 2)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "showlegend": False,
+                "x": [sizes.index(cell.size) + shift for cell in failed],
+                "y": [low] * len(failed),
+                "text": [f"{name}: {cell.failure}" for cell in failed],
+                "marker": {"color": colour, "size": 11, "symbol": "x-thin-open"},
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
+    layout: Chart = {
+        "xaxis": {
+            "tickvals": list(range(len(sizes))),
+            "ticktext": [f"{width}x{height}" for width, height in sizes],
+            "range": [-0.3, len(sizes) - 0.7],
+            "zeroline": False,
+        },
+        "yaxis": {"title": {"text": axis}, **_logarithmic([low, *ratios])},
+        "height": 380,
+    }
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _size_text(cell: SizeCell) -> str:
+    at = f"{cell.run_size[0]}x{cell.run_size[1]}"
+    return f"{cell.latency_ms:,.1f} ms at {at}, {cell.source}<br>{cell.ratio:.3g} of the first"
+
+
+def _logarithmic(values: Sequence[float]) -> Chart:
+    if not values:
+        return {"type": "log"}
+    low, high = min(values), max(values)
+    return {"type": "log", "tickvals": ticks(low, high), "zeroline": False}

@@ -1,0 +1,168 @@
+"""The comparison's page and its CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from nas.candidate import Architecture
+from nas.devices.modelled_fit import leave_one_out
+from nas.files import write_atomically
+from nas.paper import charts, rows
+from nas.paper.compare import Comparison, compare, phone_name
+from nas.paper.figures import Cell
+from nas.paper.outputs import OutputRow, Read, output_rows
+from nas.paper.pictures import Pictures, pictures
+from nas.paper.sizes import SizeCell, size_cells
+from nas.paper.steps import Scale
+from nas.published import PHONES, footnotes, phones
+from nas.report.page import number, safe_json, webp
+from nas.store import RunFolder
+
+HERE = Path(__file__).parent
+REPORT = HERE.parent / "report"
+
+
+@final
+@dataclass(frozen=True)
+class Pages:
+    """What was written."""
+
+    html: Path
+    csvs: tuple[Path, ...]
+
+
+def write_comparison(
+    run: RunFolder,
+    scales: Mapping[str, Scale],
+    networks: Mapping[str, Architecture],
+    read: Read,
+    measure: bool = True,
+) -> Pages:
+    """Write `paper/` into the run's folder: index.html and CSV files.
+
+    `networks` are the paper's at full size, by name; `read` makes an architecture of its JSON. With
+    `measure` what Table 5 and Figure 4 need of our devices is taken, unless it is kept. Works on an
+    unfinished run. Raises RunError where the folder is no run of the staged study, is damaged, or
+    can't be written.
+    """
+    comparison = compare(run, scales, networks)
+    outputs = output_rows(comparison, run, read, measure)
+    sizes = size_cells(comparison, run, networks, measure)
+    shown = pictures(comparison, run)
+    folder = run.path / "paper"
+    files = {
+        "cells.csv": rows.cell_rows(comparison),
+        "devices.csv": rows.device_rows(comparison),
+        "orders.csv": rows.order_rows(comparison),
+        "table1.csv": rows.table1_rows(comparison),
+        "table5.csv": rows.table5_rows(outputs),
+        "figure4.csv": rows.size_rows(sizes),
+    }
+    for name, lines in files.items():
+        rows.write_csv(folder / name, lines)
+    page = render(comparison, outputs, sizes, shown, tuple(files))
+    write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
+    return Pages(folder / "index.html", tuple(folder / name for name in files))
+
+
+def render(
+    comparison: Comparison,
+    outputs: Sequence[OutputRow],
+    sizes: Sequence[SizeCell],
+    shown: Pictures,
+    files: Sequence[str] = (),
+) -> str:
+    """The whole page as one HTML text that needs no network."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    environment.filters["figure"] = figure
+    environment.filters["signed"] = signed
+    css = (REPORT / "report.css").read_text() + (HERE / "paper.css").read_text()
+    return environment.get_template("paper.html.j2").render(
+        comparison=comparison,
+        outputs=outputs,
+        output_devices=list(dict.fromkeys(one.device for row in outputs for one in row.here)),
+        sizes=sizes,
+        shown=shown,
+        crops=[webp(version.image) for version in shown.versions],
+        files=files,
+        css=Markup(css),
+        js=Markup((HERE / "paper.js").read_text()),
+        plotly=Markup(get_plotlyjs()),
+        payload=Markup(safe_json({"charts": _charts(comparison, sizes)})),
+        phones=phones(),
+        phone_names={phone: phone_name(phone) for phone in PHONES},
+        table1=rows.table1_rows(comparison),
+        counts=_counts(comparison),
+        fallbacks={one.number: _fallbacks(comparison, one.number) for one in comparison.tables},
+        models=[leave_one_out(phone) for phone in PHONES],
+        notes5=[note for note in footnotes() if note.table == 5],
+    )  # fmt: skip
+
+
+def figure(value: float, column: str) -> str:
+    """A figure as the paper prints those of its column."""
+    if column in ("psnr_db", "score"):
+        return f"{value:.2f}"
+    if column == "ssim":
+        return f"{value:.3f}"
+    if column == "gmacs":
+        return f"{value:.1f}"
+    return number(value)
+
+
+def signed(cell: Cell) -> str:
+    """A cell's difference with its sign: relative for latencies and MACs, else in its unit."""
+    if cell.difference is None or cell.relative is None:
+        return ""
+    if cell.unit in ("ms", "GMAC"):
+        digits = 1 if cell.unit == "GMAC" else 0
+        return f"{100 * cell.relative:+.{digits}f} %"
+    return f"{cell.difference:+.{3 if cell.column == 'ssim' else 2}f}"
+
+
+def _charts(comparison: Comparison, sizes: Sequence[SizeCell]) -> dict[str, Any]:
+    modelled = [cell for cell in sizes if cell.device in PHONES]
+    measured = [cell for cell in sizes if cell.device not in PHONES]
+    unit = "latency / Mate30 at 640x360"
+    own = f"latency / {comparison.devices[0]} at 640x360"
+    drawn = {
+        "figure1": charts.published_trade_off(),
+        "figure1-here": charts.own_trade_off(comparison),
+        "order": charts.order_chart(comparison),
+        "models": charts.model_chart(),
+        "figure4": charts.size_chart(modelled, unit),
+        "figure4-here": charts.size_chart(measured, own),
+    }
+    return {name: chart for name, chart in drawn.items() if chart["data"]}
+
+
+def _counts(comparison: Comparison) -> dict[str, int]:
+    """The published latency cells by outcome."""
+    timed = [cell for cell in comparison.cells if cell.column.startswith("latency_ms")]
+    outcomes = ("number", "failed", "empty")
+    return {name: sum(cell.outcome == name for cell in timed) for name in outcomes}
+
+
+def _fallbacks(comparison: Comparison, table: int) -> dict[str, tuple[int, int]]:
+    """For each footnote about fallbacks: of how many of its cells the rules say the same."""
+    found: dict[str, tuple[int, int]] = {}
+    for cell in comparison.cells:
+        note = cell.footnote
+        if cell.table != table or note is None or note.kind != "fallback" or cell.here is None:
+            continue
+        # "some CONV_2D", "CONV_2D after CONCATENATION": the operation is CONV_2D
+        said = {operation.removeprefix("some ").split(" ")[0] for operation in note.operations}
+        agree, of = found.get(note.mark, (0, 0))
+        found[note.mark] = (agree + (said == set(cell.here.fallbacks)), of + 1)
+    return found

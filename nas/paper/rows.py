@@ -1,0 +1,194 @@
+"""The comparison as rows of CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.files import write_atomically
+from nas.paper.compare import Comparison, phone_name
+from nas.paper.figures import Cell
+from nas.paper.outputs import OutputRow
+from nas.paper.sizes import SizeCell
+from nas.published import PHONES, phones
+
+Columns = dict[str, Any]
+
+
+def cell_rows(comparison: Comparison) -> list[Columns]:
+    """Every cell of Tables 2 to 4."""
+    return [
+        {
+            "table": table.number,
+            "row": line.row.row,
+            "network": line.row.label,
+            "precision": line.row.precision,
+            "pruned_percent": line.row.pruned_percent,
+            "column": cell.column,
+            "unit": cell.unit,
+            "published": cell.published,
+            "published_outcome": cell.outcome,
+            "footnote": cell.footnote.mark if cell.footnote else None,
+            "footnote_text": cell.footnote.text if cell.footnote else None,
+            **_here(cell),
+        }
+        for table in comparison.tables
+        for line in table.lines
+        for cell in line.cells.values()
+    ]
+
+
+def _here(cell: Cell) -> Columns:
+    here = cell.here
+    low, high = here.interval if here and here.interval else (None, None)
+    return {
+        "here": here.value if here else None,
+        "here_low": low,
+        "here_high": high,
+        "here_failure": here.failure if here else "not run",
+        "difference": cell.difference,
+        "relative_difference": cell.relative,
+        "comparable": cell.comparable,
+        "source": here.source if here else None,
+        "scale": here.scale if here else None,
+        "about": here.about if here else None,
+        "cpu_by_rule": ";".join(here.fallbacks) if here else None,
+    }
+
+
+def device_rows(comparison: Comparison) -> list[Columns]:
+    """Every row of Tables 2 to 4 on each of the run's own devices."""
+    return [
+        {
+            "table": cell.table,
+            "row": cell.row,
+            "device": cell.device,
+            "latency_ms": cell.here.value,
+            "low_ms": cell.here.interval[0] if cell.here.interval else None,
+            "high_ms": cell.here.interval[1] if cell.here.interval else None,
+            "failure": cell.here.failure,
+            "ratio_to_unet": cell.ratio,
+            **{f"published_ratio[{name}]": r for name, r in cell.published_ratios.items()},
+            "source": cell.here.source,
+            "scale": cell.here.scale,
+            "about": cell.here.about,
+        }
+        for table in comparison.tables
+        for cell in table.devices
+    ]
+
+
+def order_rows(comparison: Comparison) -> list[Columns]:
+    """The rank correlation of each table."""
+    return [
+        {
+            "what": order.what,
+            "networks": len(order.names),
+            "kendall_tau": order.tau,
+            "p_value": order.p_value,
+            "tau_least_without_one": order.range[0] if order.range else None,
+            "tau_most_without_one": order.range[1] if order.range else None,
+        }
+        for order in comparison.orders
+    ]
+
+
+def table1_rows(comparison: Comparison) -> list[Columns]:
+    """The published phones, and beside them the run's own devices, as far as it knows them."""
+    rows: list[Columns] = [
+        {
+            "device": phone.name,
+            "chipset": phone.chipset,
+            "cpu": phone.cpu,
+            "gpu": phone.gpu,
+            "ai_engine": phone.ai_engine,
+            "runtime": ", ".join(phone.nnapi_runtimes),
+            "ai_score": phone.ai_score,
+            "source": "published",
+        }
+        for phone in phones()
+    ]
+    versions = comparison.description.get("conditions", {}).get("versions", {})
+    processor = str(comparison.description.get("conditions", {}).get("processor", "unknown"))
+    for device in comparison.devices:
+        host = device == "host"
+        runtime = f"LiteRT {versions.get('ai-edge-litert', '')}, CPU".replace(" ,", ",")
+        rows.append(
+            {
+                "device": device,
+                "chipset": None,
+                "cpu": processor if host else None,
+                "gpu": None,
+                "ai_engine": None,
+                "runtime": runtime if host else None,
+                "ai_score": None,
+                "source": "modelled" if device.startswith("paper:") else "measured",
+            }
+        )
+    return rows
+
+
+def table5_rows(rows: Sequence[OutputRow]) -> list[Columns]:
+    """Table 5, published and ours."""
+    found: list[Columns] = []
+    for row in rows:
+        for phone in PHONES:
+            cell = row.published.get(phone)
+            found.append(
+                {
+                    "data_type": row.data_type,
+                    "device": phone_name(phone),
+                    "psnr_db": cell.psnr_db if cell else None,
+                    "deviation_db": cell.psnr_deviation_db if cell else None,
+                    "l2_error": cell.l2_error if cell else None,
+                    "pictures": 300 if cell else None,
+                    "source": "published",
+                    "about": "" if cell else "empty in the paper",
+                }
+            )
+        found += [
+            {
+                "data_type": row.data_type,
+                "device": one.device,
+                "psnr_db": one.psnr_db,
+                "deviation_db": one.deviation_db,
+                "l2_error": one.l2_error,
+                "pictures": one.pictures,
+                "source": one.source,
+                "about": one.failure or one.about,
+            }
+            for one in row.here
+        ]
+    return found
+
+
+def size_rows(cells: Sequence[SizeCell]) -> list[Columns]:
+    """Figure 4, modelled and measured."""
+    return [
+        {
+            "device": cell.device,
+            "size": f"{cell.size[0]}x{cell.size[1]}",
+            "run_size": f"{cell.run_size[0]}x{cell.run_size[1]}",
+            "published_outcome": cell.published,
+            "latency_ms": cell.latency_ms,
+            "low_ms": cell.interval_ms[0] if cell.interval_ms else None,
+            "high_ms": cell.interval_ms[1] if cell.interval_ms else None,
+            "ratio": cell.ratio,
+            "source": cell.source,
+            "failure": cell.failure,
+        }
+        for cell in cells
+    ]
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows to a file, whole or not at all; RunError where that can't be."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
