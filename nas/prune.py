@@ -21,6 +21,7 @@ from nas.errors import ConfigError, UnreachableShareError, unknown
 
 Method = Literal["adaptive", "uniform-l1"]
 Floats = npt.NDArray[np.float64]
+TOLERANCE = 0.015  # how far below its target a network may end, as a share of it
 LADDER = 0.1  # a deeper pruning passes through all multiples of this share, and so can start there
 
 
@@ -149,7 +150,8 @@ def prune_to(
     now = costs.of(state.kept)
     while now > goal:
         until = max(goal, now - settings.round_share * whole)
-        before, state = state, _round(network, groups, costs, state, until, settings)
+        before = state
+        state = _round(network, groups, costs, state, (until, goal), settings)
         if (state.kept == before.kept).all():
             gone = 1 - now / whole
             raise UnreachableShareError(
@@ -180,10 +182,15 @@ def uniform_kept(
     queue = []
     for site, members in enumerate(picker.members):
         queue += [((rank + 1) / len(members), site, group) for rank, group in enumerate(members)]
-    for _, site, _ in sorted(queue):
-        if picker.macs() <= goal:
+    waiting = deque(site for _, site, _ in sorted(queue))
+    for turn in range(2 * len(waiting)):  # those that would take it too far come once more
+        if picker.macs() <= goal or not waiting:
             break
-        picker.take(site)
+        site = waiting.popleft()
+        if turn < len(queue) and picker.takes_too_far(site, goal):
+            waiting.append(site)
+        else:
+            picker.take(site)
     return picker.kept
 
 
@@ -209,10 +216,13 @@ def _round(
     groups: Groups,
     costs: ChannelCosts,
     state: PruningState,
-    until: float,
+    until: tuple[float, float],
     settings: Pruning,
 ) -> PruningState:
-    """Remove channels until at most `until` MACs are left, where the quality allows it."""
+    """Remove channels until at most `until` MACs are left, where the quality allows it.
+
+    `until` are those of this round and, the least, of the last one.
+    """
     scores = relative_norms(groups, state.kept, network.weights())
     savings = _savings(groups, costs, state.kept)
     before = network.psnr_db(state.kept)
@@ -241,27 +251,30 @@ def _pick(
     scores: Floats,
     savings: Floats,
     caution: Floats,
-    until: float,
+    until: tuple[float, float],
     settings: Pruning,
 ) -> Bools:
     """Raise the threshold until at most `until` MACs are left; the groups then kept.
 
     A group falls where score < threshold * (what it saves)^cost_power * (what is left)^thin_power
-    / caution; so the next to fall is the one with the least score over the rest.
+    / caution; so the next to fall is the one with the least score over the rest. One that would
+    take the network far below its last target, since many layers have it, falls if nothing else is
+    left to.
     """
-    while picker.macs() > until:
-        best = None
+    while picker.macs() > until[0]:
+        best: tuple[bool, float, int] | None = None
         for site, members in enumerate(picker.members):
             if not members or not picker.may_take(site):
                 continue
             weight = savings[site] ** settings.cost_power / caution[site]
             weight *= picker.left(site) ** settings.thin_power
             price = scores[members[0]] / weight
-            if best is None or price < best[0]:
-                best = (price, site)
+            too_far = picker.takes_too_far(site, until[1])
+            if best is None or (too_far, price) < best[:2]:
+                best = (too_far, price, site)
         if best is None:
             break
-        picker.take(best[1])
+        picker.take(best[2])
     return picker.kept
 
 
@@ -314,6 +327,13 @@ class _Picker:
         return all(
             self._channels[name] - count >= self._least[name] for name, count in self._sites[site]
         )
+
+    def takes_too_far(self, site: int, goal: float) -> bool:
+        """Whether the site's next group, of several layers, ends more than `TOLERANCE` below."""
+        if len(self._sites[site]) == 1 or not self.members[site]:
+            return False
+        after = self._costs.without(self._counts, self.members[site][0])
+        return self._costs.macs(after) < goal * (1 - TOLERANCE)
 
     def left(self, site: int) -> float:
         """The share of the site's channels that is left, of the layer that has the least."""

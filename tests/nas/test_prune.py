@@ -18,21 +18,21 @@ from nas.prune import (
     uniform_kept,
 )
 from nas.pruned import PrunedNetwork, pruned_share
-from search_spaces import ARCHITECTURES, UNet, architecture_from_dict
+from search_spaces import ARCHITECTURES, FPN, UNet, architecture_from_dict
 
 SMALL = UNet("resize-bilinear", "prelu", (12, 16), 2, 3, True)
 
 
 def random_weights(graph, seed=0):
     rng = np.random.default_rng(seed)
-    channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.reduction] * 2)}
+    channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.smallest] * 2)}
     weights = {}
     for layer in graph.layers:
         match layer:
             case Conv():
-                shape = (layer.kernel, layer.kernel, channels[layer.inputs[0]], layer.channels)
+                shape = (*layer.window, channels[layer.inputs[0]], layer.channels)
             case TransposeConv():
-                shape = (layer.factor, layer.factor, layer.channels, channels[layer.inputs[0]])
+                shape = (layer.side, layer.side, layer.channels, channels[layer.inputs[0]])
             case PReLU():
                 weights[layer.name] = [np.full((1, 1, channels[layer.name]), 0.25, np.float32)]
                 continue
@@ -93,10 +93,13 @@ def test_the_papers_targets():
     assert architecture_from_dict(json.loads(json.dumps(architecture.to_dict()))) == architecture
 
 
-@pytest.mark.parametrize("name", sorted(name for name in ARCHITECTURES if "unet" in name))
+NETWORKS = {**ARCHITECTURES, "fpn": FPN(16, 1, 1, 64, 32)}  # of the paper's size: see below
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
 @pytest.mark.parametrize("method", ["adaptive", "uniform-l1"])
 def test_every_network_stops_at_the_first_step_below(name, method):
-    base = ARCHITECTURES[name]
+    base = NETWORKS[name]
     groups = group_channels(base.graph())
     if method == "adaptive":
         settings = Pruning(round_share=0.1)
@@ -106,6 +109,23 @@ def test_every_network_stops_at_the_first_step_below(name, method):
     share = pruned_share(base.graph(), narrowed(groups, kept))
     assert 0.3 <= share < 0.3 + 0.7 * 0.015
     assert kept[groups.fixed].all()
+    pruned_network = PrunedNetwork.of(base, groups.channels(kept))
+    values = json.loads(json.dumps(pruned_network.to_dict()))
+    assert architecture_from_dict(values) == pruned_network
+    assert architecture_from_dict(values).graph() == narrowed(groups, kept)
+
+
+@pytest.mark.slow
+def test_the_largest_network_takes_less_than_two_seconds_a_round():
+    base = ARCHITECTURES["fpn"]
+    groups = group_channels(base.graph())
+    weights = random_weights(base.graph())
+    network, state = Still(weights), PruningState.start(groups)
+    started = time.process_time()
+    state = prune_to(network, groups, state, 0.05, Pruning())
+    assert (time.process_time() - started) / network.rounds < 2
+    share = pruned_share(base.graph(), narrowed(groups, state.kept))
+    assert 0.05 <= share < 0.05 + 0.95 * 0.015
 
 
 def test_the_threshold_is_weighed_by_cost():
