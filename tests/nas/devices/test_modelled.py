@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -132,11 +133,11 @@ def test_failures_are_typed_and_kept(tmp_path: Path) -> None:
 
 
 def test_sizes_that_failed_fail(tmp_path: Path) -> None:
-    graph = Builder(900, 1600)
+    graph = Builder(912, 1600)  # 1600x900, as four poolings need it
     path = graph.write(graph.conv(graph.input, 4), tmp_path / "large.tflite")
     assert open_device("paper:reno3-5g").measure(path, PROTOCOL).source == "modelled"
     for spec in ("paper:mate30-pro-5g", PIXEL):
-        with pytest.raises(PaperPhoneError, match="1600x900 is more than the largest picture"):
+        with pytest.raises(PaperPhoneError, match="1600x912 is more than the largest picture"):
             open_device(spec).measure(path, PROTOCOL)
 
 
@@ -191,6 +192,23 @@ def test_left_out_errors_meet_the_goals(phone: str) -> None:
         assert len(found.of("accelerated")) == 2  # too few: each stands for a family of its own
     else:
         assert found.median_error("accelerated") <= 0.15
+
+
+def test_the_document_tells_these_errors() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "modelled-phones.md").read_text()
+    rows = {
+        line.split("|")[1].strip().split()[0]: [cell.strip() for cell in line.split("|")[2:6]]
+        for line in text.splitlines()
+        if re.match(r"\| [\w ]+ \| [\d.]+ % \(", line)
+    }
+    assert rows.keys() == {"Mate30", "Reno3", "Pixel"}
+    for phone, cells in zip(PHONES, rows.values(), strict=True):
+        found = model.leave_one_out(phone)
+        for which, cell in zip(("accelerated", "convolutions", "all"), cells[:3], strict=True):
+            percent, count = re.fullmatch(r"([\d.]+) % \((\d+)\)", cell).groups()  # type: ignore[union-attr]
+            assert 100 * found.median_error(which) == pytest.approx(float(percent), abs=0.3)
+            assert len(found.of(which)) == int(count)
+        assert found.kendall_tau == pytest.approx(float(cells[3]), abs=0.006)
 
 
 def test_left_out_rows_are_really_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
