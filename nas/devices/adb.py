@@ -22,33 +22,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from adbutils import (  # type: ignore[import-untyped]
-    AdbClient,
-    AdbConnection,
-    AdbDevice,
-    AdbError,
-    AdbTimeout,
-    adb_path,
-)
-
 from nas.canonical import file_sha256
-from nas.devices.adbwire import CountedFile, ShellResult, ShellStream, seconds_left, short
+from nas.devices.adbwire import AdbEntry, CountedFile, ShellResult, ShellStream, seconds_left, short
 from nas.devices.failures import ADVICE, Evidence, Failure, FailureClass, PhoneError, phone_error
 from nas.errors import ConfigError
 from nas.files import write_atomically
+
+try:
+    from adbutils import (  # type: ignore[import-untyped]
+        AdbClient,
+        AdbConnection,
+        AdbDevice,
+        AdbError,
+        AdbTimeout,
+        adb_path,
+    )
+except ValueError as error:  # it reads the port from the environment as it is loaded
+    raise ConfigError(f"ANDROID_ADB_SERVER_PORT: expected a port's number ({error})") from error
 
 DEFAULT_PORT = 5037
 MAX_COMMAND_BYTES = 65_000
 """adb's length field has four hexadecimal digits; a longer command corrupts it and hangs."""
 _GRACE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class AdbEntry:
-    """A line of `adb devices`: state is "device", "offline", "unauthorized", "no permissions" …"""
-
-    serial: str
-    state: str
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]
@@ -152,13 +147,16 @@ class AdbServer:
 
     def entries(self) -> list[AdbEntry]:
         """What `adb devices` lists, states with spaces whole."""
-        with (
-            translated("(adb server)", "list devices"),
-            self.client().make_connection() as connection,
-        ):
-            connection.send_command("host:devices")
-            connection.check_okay()
-            text = connection.read_string_block()
+        where = f"the adb server at {self.host}:{self.port}"
+        try:
+            with self.client().make_connection() as connection:
+                connection.send_command("host:devices")
+                connection.check_okay()
+                text = connection.read_string_block()
+        except (AdbError, AssertionError, EOFError, OSError, ValueError) as error:
+            failure = Failure("device_offline", f"{where} does not list its devices")
+            advice = "restart it with `adb kill-server`; is it an adb server at all?"
+            raise phone_error(failure, Evidence("(any)", stderr=repr(error)), advice) from error
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
 

@@ -14,6 +14,14 @@ _STDOUT, _STDERR, _EXIT = 1, 2, 3
 
 
 @dataclass(frozen=True)
+class AdbEntry:
+    """A line of `adb devices`: state is "device", "offline", "unauthorized", "no permissions" …"""
+
+    serial: str
+    state: str
+
+
+@dataclass(frozen=True)
 class ShellResult:
     """What a command on the phone printed, how it ended, and how long it took."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -286,3 +288,31 @@ def test_a_pushed_file_is_compared_by_content(
         adb.push(local, REMOTE)
     assert not phone.path(REMOTE).exists()
     assert len(file_sha256(local)) == 64
+
+
+def test_something_else_that_answers_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        server = AdbServer("127.0.0.1", listening.getsockname()[1])
+        with pytest.raises(PhoneTransientError, match="is it an adb server at all"):
+            server.entries()
+
+
+def test_a_port_that_is_no_number() -> None:
+    code = "from nas.errors import ConfigError\ntry:\n    import nas.devices.adb\n"
+    code += "except ConfigError as error:\n    print(error)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ANDROID_ADB_SERVER_PORT": "abc"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("ANDROID_ADB_SERVER_PORT: expected a port's number")
