@@ -23,7 +23,7 @@ from nas.canonical import content_key
 from nas.data import Pack
 from nas.errors import TrainingError
 from nas.files import cannot_write, held, write_atomically
-from nas.graph import Add, Concat, Conv, Graph, PReLU
+from nas.graph import Add, Concat, Conv, Graph, PReLU, ReLU, check_size
 from nas.model import build_model
 from nas.quiethost import working
 from nas.runtime import one_line
@@ -65,7 +65,8 @@ def start_near_identity(graph: Graph, model: keras.Model) -> None:
     The last convolution starts at a tenth of its size. That does it where the input is added at the
     end. Elsewhere the picture is carried through: wherever it lies in the first three channels of a
     full-resolution convolution's input, that convolution's first three outputs copy it. Its values
-    are not negative, so ReLU and PReLU let it pass; skips carry it to the output. Measured on
+    are not negative, so ReLU and PReLU let it pass; skips carry it to the output. A convolution
+    whose output is added to it on the way starts by adding 0 to it. Measured on
     U-Nets of 600 steps: without it a good part of those that lack a residual end below the blurred
     input; with it all of 40 end 2.5 dB or more above.
     """
@@ -77,28 +78,39 @@ def start_near_identity(graph: Graph, model: keras.Model) -> None:
         return
     carried = _carried(graph)
     if output not in carried:
-        return  # the picture's path is cut by a pooling or too few channels
+        return  # the picture's path is cut by a pooling, a stride or too few channels
     for name, offset in carried.items():
         convolution = model.get_layer(name)
         kernel = convolution.kernel.numpy()
-        centre = kernel.shape[0] // 2
+        row, column = kernel.shape[0] // 2, kernel.shape[1] // 2
         kernel[..., :3] = 0
-        for channel in range(3):
-            kernel[centre, centre, offset + channel, channel] = 1
+        if offset is not None:
+            for channel in range(3):
+                kernel[row, column, offset + channel, channel] = 1
         convolution.kernel.assign(kernel)
 
 
-def _carried(graph: Graph) -> dict[str, int]:
-    """Convolutions that can copy the picture, and the first of its channels in their input."""
-    places, copies = {graph.layers[0].name: 0}, {}
+def _carried(graph: Graph) -> dict[str, int | None]:
+    """Convolutions that can copy the picture, and the first of its channels in their input.
+
+    None for those that have to leave it alone: what they are added to brings it.
+    """
+    places: dict[str, int] = {graph.layers[0].name: 0}
+    copies: dict[str, int | None] = {}
+    convolutions = {layer.name for layer in graph.layers if isinstance(layer, Conv)}
     channels = {row.layer.name: row.shape[2] for row in graph.costs(*[graph.smallest] * 2)}
     for layer in graph.layers[1:]:
         match layer:
-            case Conv() if layer.inputs[0] in places and layer.channels >= 3:
+            case Conv(stride=1, padding="same") if (
+                layer.inputs[0] in places and layer.channels >= 3
+            ):
                 copies[layer.name] = places[layer.inputs[0]]
                 places[layer.name] = 0
-            case PReLU() if layer.inputs[0] in places:
+            case PReLU() | ReLU() if layer.inputs[0] in places:
                 places[layer.name] = places[layer.inputs[0]]
+            case Add(inputs=(branch, trunk)) if branch in convolutions and places.get(trunk) == 0:
+                copies[branch] = None
+                places[layer.name] = 0
             case Concat():
                 before = 0
                 for name in layer.inputs:
@@ -121,8 +133,10 @@ def train(
     """Train, or go on from the checkpoint in `folder`, or return at once if it was done before.
 
     Returns the file of the final weights. Where another process trains the same, waits for it.
-    Raises TrainingError if the loss stops being finite.
+    Raises ConfigError where patches don't fit the network, TrainingError if the loss stops being
+    finite.
     """
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
     return train_model(
         lambda: untrained(graph, schedule, seed), pack, schedule, seed, folder, progress
     )

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from nas import train as training
+from nas.candidate import Architecture
 from nas.data import open_dataset
 from nas.data.pack import Pack
 from nas.errors import ConfigError, NasError, RunError, TrainingError
 from nas.model import build_model
 from nas.schedule import PAPER, Schedule
 from nas.train import start_near_identity, train, trained, training_key, untrained
-from search_spaces import FPN, UNet
+from search_spaces import EDSR, FPN, RDN, SGN, UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 
 NETWORK = UNet("depth-to-space", "prelu", (4, 8), 1, 3, True)
@@ -112,6 +113,24 @@ def test_a_gentle_start_is_near_the_identity(
     near = np.abs(model(picture).numpy() - picture).mean()
     assert near < 0.06
     assert near < far / 2
+
+
+@pytest.mark.parametrize("network", [EDSR(8, 3), RDN(8, 4, 2, 2), SGN(8, 2, 2)])
+def test_a_gentle_start_of_networks_without_poolings(network: Architecture) -> None:
+    graph = network.graph()
+    picture = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+    model = build_model(graph, seed=1)
+    far = np.abs(model(picture).numpy() - picture).mean()
+    start_near_identity(graph, model)
+    near = np.abs(model(picture).numpy() - picture).mean()
+    assert near < 0.1
+    assert near < far / 2
+
+
+def test_patches_that_are_too_small_for_a_network(pack: Pack, tmp_path: Path) -> None:
+    graph = FPN(stem=4, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
+    with pytest.raises(ConfigError, match=f"{SCHEDULE.patch}x.* is too small for this network"):
+        train(graph, pack, SCHEDULE, 0, tmp_path, _ignore)
 
 
 def test_a_gentle_start_looks_behind_a_function_of_the_output() -> None:
