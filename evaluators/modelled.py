@@ -13,7 +13,7 @@ from nas.errors import ConfigError
 from nas.evaluation import DeviceRefusedError, Needs, Subject
 from nas.metrics import Metric
 from nas.published import SIZE
-from nas.published.quality import estimate
+from nas.published.quality import SEEN_FROM, estimate
 from nas.study import WORST_RATIO
 
 PSNR_REDS = "psnr-of-the-paper-on-reds"
@@ -24,8 +24,8 @@ class ModelledQuality:
     """`psnr_db` on REDS as the paper published it, or by the curve that its U-Nets lie on.
 
     See `nas.published.quality` for the formula and its error. `macs_ratio` are the network's MACs
-    over those of the paper's final network, balanced over levels; the published rows begin at 0.45,
-    so a study had better demand that much. For 1280x720 only.
+    over those of the paper's final network, balanced over levels. The published rows begin at 0.45:
+    below there is no PSNR, and a study should demand that much. For 1280x720 only.
     """
 
     needs: ClassVar[Needs] = "architecture"
@@ -38,13 +38,13 @@ class ModelledQuality:
         """Look it up; ConfigError for networks of which the paper says nothing."""
         precision = subject.candidate.compression.precision
         found = estimate(_operations(subject.candidate, subject.size), precision)
-        figures = {
-            "psnr_db": Metric(
-                found.psnr_db, found.source, PSNR_REDS, found.interval_db, found.about
-            )
-        }
+        figures = {}
         if found.macs_ratio is not None:
             figures["macs_ratio"] = Metric(found.macs_ratio, "computed")
+        if found.macs_ratio is None or found.macs_ratio >= SEEN_FROM:
+            figures["psnr_db"] = Metric(
+                found.psnr_db, found.source, PSNR_REDS, found.interval_db, found.about
+            )
         return figures
 
     def to_dict(self) -> dict[str, Any]:

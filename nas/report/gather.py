@@ -137,6 +137,11 @@ class ReportData:
         return Counter(result.state for result in self.results)
 
     @property
+    def trained(self) -> bool:
+        """Whether the run trains anything; a search by models alone does not."""
+        return bool(self.description.get("input", True))
+
+    @property
     def input_psnr_db(self) -> float | None:
         """The blurred held-out pictures' own PSNR, None where nobody took it."""
         known = self.description.get("input", {}).get("psnr_db")
@@ -246,6 +251,7 @@ def _best(members: Sequence[TrialResult], objective: Objective) -> TrialResult:
 def _superlative(objective: Objective) -> str:
     base, _, device = objective.metric.partition("[")
     names = {"psnr_db": "Sharpest", "ssim": "Most similar", "latency_ms": "Fastest"}
+    names["worst_latency_ratio"] = "Most portable"
     name = names.get(base, f"Best {title(base)}")
     return f"{name} on {device.rstrip(']')}" if device else name
 

@@ -15,6 +15,7 @@ from nas.report.compression import compression_chart, network_of
 from nas.report.gather import Effect, ReportData, latencies, parameters_of, title, unit
 from nas.report.pictures import Comparison
 from nas.results import TrialResult
+from nas.study import WORST_RATIO
 
 SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent
@@ -117,11 +118,14 @@ def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
 def _facts(data: ReportData) -> list[tuple[str, str]]:
     study = data.study
     width, height = study["size"]
-    return [
+    pictures = [
         ("Data", f"{study['data']['spec']} ({study['data']['split']})"),
         ("Task", str(study["data"]["task"])),
+    ]
+    return [
+        *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
-        ("Timed on", ", ".join(data.devices)),
+        ("Timed on" if data.trained else "Modelled for", ", ".join(data.devices)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
@@ -143,9 +147,10 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     for cost in data.costs[:1]:
         fast = min(data.front, key=lambda result: result.value(cost.metric))
         text = f"{number(fast.value(cost.metric))} {unit(cost.metric)}"
-        stats.append(
-            (text, f"fastest of the front, {_device(cost.metric)}", f"trial {fast.number}")
-        )
+        what = f"fastest of the front, {_device(cost.metric)}"
+        if cost.metric == WORST_RATIO:
+            what = "of the reference's latency, at worst, for the most portable"
+        stats.append((text, what, f"trial {fast.number}"))
     return stats
 
 

@@ -52,6 +52,8 @@ def _compare(
     """The comparisons, or none and why."""
     if not data.front:
         return (), "There is no model on the front yet."
+    if not data.trained:
+        return (), "Nothing was trained."
     try:
         if pairs is None:
             pairs = _heldout(data)

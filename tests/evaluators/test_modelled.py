@@ -75,6 +75,12 @@ def test_a_search_by_models_alone_trains_and_converts_nothing(tmp_path: Path) ->
     assert {r.state for r in results} <= {"complete", "infeasible"}
     assert not any(result.artifact or result.weights for result in results)
     assert not (tmp_path / "weights").exists()
+    assert all(
+        -1 < m.value < 200_000
+        for r in results
+        for m in r.metrics.values()
+        if m.source == "modelled"
+    )
     pruned = next(r for r in baselines if r.candidate["compression"] == _half())
     assert pruned.value("psnr_db") == pytest.approx(29.81, abs=0.25)  # Table 4's -50 %
 
