@@ -11,11 +11,12 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import _architecture, parse_size
-from nas.errors import ConfigError, RunError
+from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 
 if TYPE_CHECKING:
     from nas.candidate import Architecture, Compression
     from nas.cli.compressing import Source
+    from nas.data import Dataset
 
 SMOKE_SHARES = (0.93, 0.8, 0.5)  # of the MACs, by which --smoke narrows a network first
 SMOKE_SIDE = 64
@@ -74,16 +75,18 @@ def compress(
     schedule = short_schedule(steps)
     if smoke:
         source = Source(_narrowed(source.architecture, deepest), None)
-        width = height = SMOKE_SIDE
+        width = height = source.architecture.graph().fits(SMOKE_SIDE)
         # A network that has hardly left the identity is one large weight among many tiny ones a
         # filter, which 8 bits round away: it would fail for a reason that training removes.
         schedule = replace(schedule, steps=10, batch=2, patch=32, identity_start=False)
-    check_size(source.architecture.graph().reduction, height, width)
+    graph = source.architecture.graph()
+    check_size(graph.reduction, height, width, graph.smallest)
     _check_reach(source.architecture, deepest, settings)
     devices = tuple(dict.fromkeys(device or []))
     for spec in devices:
         open_device(spec)
     dataset = open_dataset(data)
+    _check_pictures(dataset)
     with held(out_):
         job = Job(dataset, (width, height), out_, schedule, seed, settings, devices, Told())
         document, failed = job.run(source, wanted)
@@ -93,6 +96,7 @@ def compress(
         emit_json(document)
     else:
         _print(document, out_)
+    failed = failed or _first_unmeasured(document)
     if failed is not None:
         raise failed
 
@@ -132,10 +136,15 @@ def _source(name: str) -> Source:
 
 def _narrowed(architecture: Architecture, prune: float) -> Architecture:
     """A quick likeness that can still be pruned by `prune`; the network itself if it is small."""
+    from nas.candidate import Narrowable
     from nas.channels import group_channels
     from nas.compress import expected_architecture
     from nas.prune import Pruning, largest_share
 
+    if isinstance(architecture, Narrowable):
+        narrow = architecture.narrowed()
+        if largest_share(group_channels(narrow.graph()), Pruning()) > prune + 0.05:
+            return narrow
     for share in SMOKE_SHARES:
         try:
             narrow = expected_architecture(architecture, share)
@@ -152,6 +161,26 @@ def _check_reach(architecture: Architecture, share: float, settings: Any) -> Non
 
     if share:
         check_share(group_channels(architecture.graph()), share, settings)
+
+
+def _check_pictures(dataset: Dataset) -> None:
+    """DataError where the blurred held-out pictures are the sharp ones: nothing can be scored."""
+    if all((pair.blurred == pair.sharp).all() for pair in dataset.heldout()):
+        raise DataError(
+            f"{dataset.spec}: every blurred held-out picture is equal to its sharp one; give the "
+            "blurred pictures first, then the sharp ones"
+        )
+
+
+def _first_unmeasured(document: dict[str, Any]) -> NasError | None:
+    """The error to end with where a device gave no latency."""
+    rows = [document["before"], *(document.get("rows") or [document["after"]])]
+    for row in rows:
+        for device, found in row.get("devices", {}).items():
+            if "failure" in found:
+                where = f"p{100 * row['pruned_share']:g}-{row['precision']}"
+                return DeviceError(f"{where} has no latency on {device}: {found['failure']}")
+    return None
 
 
 def _write_tables(document: dict[str, Any], folder: Path) -> None:
@@ -230,13 +259,10 @@ def _print(document: dict[str, Any], folder: Path) -> None:
         + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *made))),
         highlight=False,
     )
-    for row in (before, *rows):
-        for name, found in (("", row), *row.get("devices", {}).items()):
-            if "failure" in found:
-                where = (
-                    f"p{100 * row['pruned_share']:g}-{row['precision']}{f' on {name}' * bool(name)}"
-                )
-                err.print(f"{where}: {found['failure']}", highlight=False)
+    for row in rows:
+        if "failure" in row:
+            where = f"p{100 * row['pruned_share']:g}-{row['precision']}"
+            err.print(f"{where}: {row['failure']}", highlight=False)
     if "rows" not in document:
         if rows[0]["pruned_share"] == 0 and rows[0]["precision"] == "float":
             err.print("nothing was asked for: --prune is 0 and the precision float")

@@ -9,8 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nas import tflite
-from nas.cli.compress import compress
-from nas.errors import ConfigError
+from nas.cli.compress import _first_unmeasured, compress
+from nas.errors import ConfigError, DataError, DeviceError
 from search_spaces import UNet, architecture_from_dict
 
 APP = typer.Typer()
@@ -44,7 +44,7 @@ def run(*arguments):
 
 def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     out = tmp_path / "out"
-    common = [architecture(tmp_path), "--data", data, "--out", out, "--prune", "0.2", "--smoke"]
+    common = [architecture(tmp_path), "--data", data, "--out", out, "--prune", "0.1", "--smoke"]
     ran = run(*common, "--precision", "int8-qat", "--json")
     assert ran.exit_code == 0, ran.exception
     document = json.loads(ran.stdout)
@@ -53,7 +53,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     assert file.inputs[0].dtype == "int8"
     assert not file.float_islands
     assert file.conv_macs == network.graph().macs(64, 64).conv
-    assert document["after"]["gmacs_profiler"] <= 0.8 * document["before"]["gmacs_profiler"]
+    assert document["after"]["gmacs_profiler"] <= 0.9 * document["before"]["gmacs_profiler"]
     assert document["after"]["bytes"] == (out / "model.tflite").stat().st_size
     assert json.loads((out / "card.json").read_text()) == document
 
@@ -62,13 +62,13 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     assert again.exit_code == 0, again.exception
     assert "training" not in again.stderr
     assert "pruning" not in again.stderr
-    assert tflite.read(out / "p20-int16-ptq" / "model.tflite").inputs[0].dtype == "int16"
+    assert tflite.read(out / "p10-int16-ptq" / "model.tflite").inputs[0].dtype == "int16"
     assert "Pruned and quantized, at 64x64" in again.stdout
     table = (out / "compression.md").read_text().splitlines()
     assert [line.split(" | ")[:2] for line in table[2:]] == [
         ["| 0 %", "float"],
-        ["| 20 %", "int16-ptq"],
-        ["| 20 %", "float"],
+        ["| 10 %", "int16-ptq"],
+        ["| 10 %", "float"],
     ]
     assert len({line.count("|") for line in table}) == 1
     several = json.loads((out / "compression.json").read_text())
@@ -79,7 +79,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     with Image.open(out / "compression.png") as chart:
         assert chart.width > 1000
 
-    floats = out / "p20-float"  # as an exported model's folder
+    floats = out / "p10-float"  # as an exported model's folder
     common = [floats, "--data", data, "--out", tmp_path / "next", "--size", "64x64", "--json"]
     deeper = run(*common, "--precision", "int8-ptq")
     assert deeper.exit_code == 0, deeper.exception
@@ -130,6 +130,24 @@ def test_wrong_options_are_told_before_any_work(tmp_path, arguments, message):
     with pytest.raises(ConfigError, match=message):
         raise ran.exception
     assert not out.exists()
+
+
+def test_pictures_that_are_not_blurred_are_told_before_any_work(tmp_path, data):
+    sharp = data.partition(",")[2]
+    out = tmp_path / "out"
+    ran = run(architecture(tmp_path), "--data", f"pairs:{sharp},{sharp}", "--out", out)
+    with pytest.raises(DataError, match="every blurred held-out picture is equal to its sharp one"):
+        raise ran.exception
+    assert not out.exists()
+
+
+def test_a_device_without_a_latency_is_an_error_in_the_end():
+    row = {"pruned_share": 0.3, "precision": "float", "devices": {"adb:x": {"failure": "away"}}}
+    document = {"before": {**row, "devices": {}}, "after": row}
+    error = _first_unmeasured(document)
+    assert isinstance(error, DeviceError)
+    assert str(error) == "p30-float has no latency on adb:x: away"
+    assert _first_unmeasured({"before": document["before"], "after": document["before"]}) is None
 
 
 def test_fake_quantized_weights_are_refused(tmp_path):
