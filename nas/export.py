@@ -1,4 +1,4 @@
-"""The Pareto models of a run as folders that can be shipped, each checked once more.
+"""The Pareto models and baselines of a run as folders to ship, each checked once more.
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
@@ -47,7 +47,9 @@ def export(
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
 ) -> list[Exported]:
-    """Export the front's models (with `everything`, all complete feasible ones), best first.
+    """Export the front's models, best first, then the study's other baselines.
+
+    With `everything`, all complete feasible models.
 
     `rescore` returns the PSNR in dB of an artifact on the run's held-out pictures, taken as the
     search took it. Each model's folder appears whole or not at all, after its copied artifact
@@ -60,6 +62,12 @@ def export(
     objectives = run.objectives()
     results = run.results()
     chosen = front(results, objectives)
+    members = {result.key for result in chosen}
+    chosen += [
+        result
+        for result in distinct(results, objectives)
+        if result.baseline and result.key not in members
+    ]
     if everything:
         first = objectives[0]
         sign = -1 if first.direction == "maximize" else 1
@@ -84,7 +92,7 @@ def export(
         if progress is not None:
             progress(index, len(chosen), result)
         exported.append(_export_one(run, description, result, out, rescore))
-    _write_csv(out / "pareto.csv", exported, {r.key for r in front(results, objectives)})
+    _write_csv(out / "pareto.csv", exported, members)
     write_json(out / "export.json", _manifest(run, identity, exported))
     return exported
 
@@ -222,6 +230,7 @@ def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> 
             "label": result.label,
             "trial": result.number,
             "pareto": result.key in on_front,
+            "baseline": result.baseline,
         }
         for name, metric in result.metrics.items():
             row[name] = metric.value

@@ -98,7 +98,6 @@ class Memory:
     def ask(self) -> Asked | None:
         """A candidate that this run has not seen; None where the space has no more of them."""
         if self._baselines_due:
-            self._baselines_due = False
             self.enqueue(self._study_value.baselines)
         for _ in range(_DRAWS):
             with self._written():
@@ -112,9 +111,11 @@ class Memory:
     def enqueue(self, candidates: Iterable[Candidate]) -> int:
         """Have these asked for next, in order, but for those that were seen or are queued.
 
-        Returns how many different candidates the run has then. Raises ConfigError where the study's
-        space has no such candidate.
+        Without it, the study's baselines are, before the first is asked for. Returns how many
+        different candidates the run has then. Raises ConfigError where the study's space has no
+        such candidate.
         """
+        self._baselines_due = False
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         known = self._seen.keys() | {str(t.user_attrs.get(QUEUED, t.number)) for t in trials}
         for candidate in candidates:

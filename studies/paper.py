@@ -23,6 +23,7 @@ from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, CompressionS
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 
 QUALITY = ("unet-transposeconv-relu", "edsr", "rdn", "dbpn", "fpn", "sgn")
+CHOSEN = "unet-resizebilinear-prelu"
 PRUNED_SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)
 QUANTIZATIONS = (
     Compression("int8-ptq"),
@@ -46,7 +47,7 @@ def steps(networks: Networks, unets: Networks) -> tuple[Step, ...]:
     """The four steps over the six networks and the U-Net's variants."""
     return (
         Step(1, "Networks", networks, choice="unet-transposeconv-relu"),
-        Step(2, "Up-sampling and activation", unets, choice="unet-resizebilinear-prelu"),
+        Step(2, "Up-sampling and activation", unets, choice=CHOSEN),
         Step(3, "Pruning", compressions=tuple(Compression(pruned_share=s) for s in PRUNED_SHARES)),
         Step(4, "Quantization", compressions=QUANTIZATIONS),
     )
@@ -76,7 +77,10 @@ def study(name: str, the_steps: tuple[Step, ...], schedule: Schedule, **values: 
             ("float", "int8-ptq", "int8-qat", "int16-ptq"), (0.0, *PRUNED_SHARES)
         ),
         schedule=schedule,
-        baselines=tuple(Candidate(network) for network in the_steps[0].networks.values()),
+        baselines=(
+            *(Candidate(network) for network in the_steps[0].networks.values()),
+            Candidate(the_steps[1].networks[CHOSEN]),
+        ),
         trials=21,
         **values,  # type: ignore[arg-type]
     )
@@ -87,11 +91,11 @@ SMALL = steps(SMALL_NETWORKS, variants(SMALL_UNET))
 
 SMOKE = Scale(
     name="smoke",
-    says="narrowed networks, 250 steps on 2 patches of 80x80, 320x192",
+    says="narrowed networks, 500 steps on 2 patches of 80x80, 320x192",
     study=study(
         "smoke",
         SMALL,
-        replace(short_schedule(250), batch=2, patch=80),
+        replace(short_schedule(500), batch=2, patch=80),
         evaluators=(
             Cost(),
             Latency(TimingProtocol(launches=3, warmup=1, runs=3, threads=1)),

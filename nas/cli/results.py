@@ -85,7 +85,7 @@ def export(
         str | None, typer.Option(help="Where the run's data set is now, if it moved.")
     ] = None,
 ) -> None:
-    """Export the front's models, each scored once more: a folder a model, and pareto.csv."""
+    """Export the front's models and the baselines, each scored once more, and pareto.csv."""
     from nas.export import earlier
     from nas.export import export as export_models
 

@@ -127,8 +127,10 @@ def signed(cell: Cell) -> str:
         return ""
     if cell.unit in ("ms", "GMAC"):
         digits = 1 if cell.unit == "GMAC" else 0
-        return f"{100 * cell.relative:+.{digits}f} %"
-    return f"{cell.difference:+.{3 if cell.column == 'ssim' else 2}f}"
+        text = f"{100 * cell.relative:+.{digits}f} %"
+    else:
+        text = f"{cell.difference:+.{3 if cell.column == 'ssim' else 2}f}"
+    return text.replace("-", "\u2212")
 
 
 def _charts(comparison: Comparison, sizes: Sequence[SizeCell]) -> dict[str, Any]:

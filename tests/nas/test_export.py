@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> RunFolder:
 def test_a_folder_for_each_model_of_the_front(run: RunFolder, tmp_path: Path) -> None:
     out = tmp_path / "out"
     exported = export(run, out, as_reported(run))
-    members = front(run.results(), run.objectives())
+    members = [*front(run.results(), run.objectives()), run.results()[0]]  # the baseline
     assert [one.result.number for one in exported] == [member.number for member in members]
     assert len(members) > 2
     assert visible(out) == sorted(
@@ -54,6 +54,17 @@ def test_a_folder_for_each_model_of_the_front(run: RunFolder, tmp_path: Path) ->
         assert one.folder.stat().st_mode & 0o777 == 0o755
         text = (one.folder / "model.weights.h5").read_text()
         assert text == f"not real weights: {one.result.key}"
+
+
+def test_baselines_are_exported_beside_the_front(run: RunFolder, tmp_path: Path) -> None:
+    members = {member.key for member in front(run.results(), run.objectives())}
+    (baseline,) = (result for result in run.results() if result.baseline)
+    assert baseline.key not in members
+    exported = export(run, tmp_path / "out", as_reported(run))
+    assert [one.result.key for one in exported][len(members) :] == [baseline.key]
+    rows = pd.read_csv(tmp_path / "out" / "pareto.csv")
+    assert list(rows.loc[rows["baseline"], "key"]) == [baseline.key]
+    assert not rows.loc[rows["baseline"], "pareto"].any()
 
 
 def test_card_says_what_a_figure_needs(run: RunFolder, tmp_path: Path) -> None:
