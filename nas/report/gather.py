@@ -347,13 +347,32 @@ def _timings(results: Sequence[TrialResult]) -> dict[str, float]:
 
 def _definitions(results: Sequence[TrialResult]) -> list[Definition]:
     """Each metric with each way in which it was taken, in the order of their first trials."""
-    found: Counter[tuple[str, str, str | None, str | None]] = Counter()
+    found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
     for result in results:
         for name, metric in result.metrics.items():
-            found[(name, metric.source, metric.definition, _coarse(metric.conditions))] += 1
-    return [Definition(*what, trials=count) for what, count in found.items()]
+            what = (name, metric.source, metric.definition, _coarse(metric.conditions))
+            found.setdefault(what, []).append(metric.conditions or "")
+    return [
+        Definition(*what[:3], _with_agreement(what[3], taken), trials=len(taken))
+        for what, taken in found.items()
+    ]
+
+
+_AGREEMENT = re.compile(r"\((\d+) dB from int16")  # see `evaluators.stand_in`
 
 
 def _coarse(conditions: str | None) -> str | None:
-    """Conditions without the number of runs, which differs from one trial to the next."""
-    return re.sub(r",? \d+ runs", "", conditions) if conditions else conditions
+    """Conditions without what differs from one trial to the next: runs, an agreement in dB."""
+    if not conditions:
+        return conditions
+    return _AGREEMENT.sub("(dB from int16", re.sub(r",? \d+ runs", "", conditions))
+
+
+def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
+    """The agreements of all these trials with the int16 files, put back as a range."""
+    found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
+    if not coarse or not found:
+        return coarse
+    least, greatest = min(found), max(found)
+    said = f"{least}" if least == greatest else f"{least} to {greatest}"
+    return coarse.replace("(dB from int16", f"({said} dB from int16")

@@ -7,7 +7,15 @@ import pytest
 
 from nas.errors import RunError
 from nas.metrics import Metric
-from nas.report.gather import explained, flatten, gather, latencies, parameters_of, title
+from nas.report.gather import (
+    _definitions,
+    explained,
+    flatten,
+    gather,
+    latencies,
+    parameters_of,
+    title,
+)
 from nas.results import TrialResult
 from nas.store import RunFolder
 from tests.nas.fake_run import INPUT_PSNR, make_results, make_run
@@ -101,6 +109,19 @@ def test_names_for_people() -> None:
     assert title("regret") == "regret"
     metrics = {"latency_ms[a b]": Metric(1, "measured"), "init_ms[a b]": Metric(2, "measured")}
     assert list(latencies(TrialResult(0, "k", "", {}, "complete", {}, metrics))) == ["a b"]
+
+
+def test_trials_scored_by_a_form_that_agrees_are_one_line_with_the_agreements() -> None:
+    def scored(number: int, agreement: int) -> TrialResult:
+        on = f"heldout, by its float32 form ({agreement} dB from int16 on a crop of 128x128)"
+        metrics = {"psnr_db": Metric(30.0, "measured", conditions=on)}
+        return TrialResult(number, "k", "", {}, "complete", {}, metrics)
+
+    (line,) = _definitions([scored(0, 98), scored(1, 71), scored(2, 83)])
+    assert line.trials == 3
+    assert line.conditions == (
+        "heldout, by its float32 form (71 to 98 dB from int16 on a crop of 128x128)"
+    )
 
 
 def test_a_run_without_trials(tmp_path: Path) -> None:
