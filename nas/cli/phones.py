@@ -15,7 +15,7 @@ def sweep(
     model: Annotated[Path, typer.Argument(help="A .tflite file, at whatever size.")],
     out_: Annotated[Path, typer.Option("--out", help="Folder for figures, files and the plot.")],
     device: Annotated[
-        list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
+        list[str] | None, typer.Option(help="host, adb:SERIAL or paper:PHONE; repeatable. [host]")
     ] = None,
     size: Annotated[
         list[str] | None,
