@@ -334,10 +334,13 @@ class Adb:
             with local.open("rb") as file:
                 self._send(CountedFile(file, size, progress), part)
             quoted = shlex.quote(part)
-            told = self.shell(f"sha256sum {quoted}", 60.0)
-            if told.stdout.split()[:1] != [file_sha256(local)]:
+            script = (
+                f'sum=$(sha256sum {quoted}); [ "${{sum%% *}}" = {file_sha256(local)} ] || exit 9; '
+            )
+            checked = self.shell(f"{script}mv {quoted} {shlex.quote(remote)}", 60.0)
+            if checked.exit_code == 9:
                 raise self.offline(f"{local.name} arrived damaged")
-            self._expect(self.shell(f"mv {quoted} {shlex.quote(remote)}"))
+            self._expect(checked)
         except PhoneError:
             with suppress(PhoneError):
                 self.shell(f"rm -f {shlex.quote(part)}", 3.0)
