@@ -26,7 +26,8 @@ def search(
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="host, adb:SERIAL or paper:PHONE, required; repeatable.")
+        list[str] | None,
+        typer.Option(help="host, adb:SERIAL or paper:PHONE, required; repeatable."),
     ] = None,
     optional_device: Annotated[
         list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
