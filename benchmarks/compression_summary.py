@@ -154,7 +154,7 @@ def _quality(rows: Sequence[Row]) -> str:
                     key[2]
                     + {"uniform-l1": ", uniform", "none": ", whole, as many steps"}.get(key[1], ""),
                     "yes" if key[3] or key[2] == "int8-qat" else "",
-                    f"{psnr['mean']:.2f} ({psnr['least']:.2f} to {psnr['greatest']:.2f})",
+                    _said(psnr, ".2f"),
                     f"{ssim['mean']:.4f}",
                     f"{gmacs['mean']:.3f}",
                     f"{size['mean']:,.0f}",
@@ -165,13 +165,21 @@ def _quality(rows: Sequence[Row]) -> str:
     return _table(headings, lines, 3) if lines else ""
 
 
+def _said(values: dict[str, Any], digits: str) -> str:
+    """The mean, and where there are several values the least and the greatest."""
+    if values["count"] == 1:
+        return format(values["mean"], digits)
+    ends = [format(values[name], digits) for name in ("least", "greatest")]
+    return f"{values['mean']:{digits}} ({ends[0]} to {ends[1]})"
+
+
 def _differences(found: Sequence[dict[str, Any]]) -> str:
     lines = [
         (
             one["how"],
             f"{one['share']:.0%}",
             f"{one['one']} less {one['other']}",
-            f"{one['mean']:+.3f} ({one['least']:+.3f} to {one['greatest']:+.3f})",
+            _said(one, "+.3f"),
             "one seed" if one["count"] == 1 else ("yes" if one["sure"] else "no: within spread"),
         )
         for one in found
