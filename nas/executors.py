@@ -23,7 +23,7 @@ from nas.trial import Paused, Report, TrialPart, TrialProgress, TrialTask, run_t
 
 TRAIN, LIGHT = "train", "light"
 BUILDS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
-START_FAILURES = 3  # in a row
+START_FAILURES = 10  # in a row: something is wrong with all of them
 NO_ROOM_SECONDS = 60.0
 HUNGRY_SECONDS = 30.0
 
@@ -212,6 +212,7 @@ class PoolExecutor:
         self._retried: Counter[str] = Counter()
         self._hungry_since: float | None = None
         self._looked = 0.0
+        self._look_at: set[str] = set()
 
     def submit(self, task: TrialTask) -> None:
         """See `Executor`."""
@@ -245,10 +246,16 @@ class PoolExecutor:
         else:
             kind = TRAIN if job.trains or not self._limits.get(LIGHT) else LIGHT
         self._queued += 1
+        self._look_at.add(kind)
         heapq.heappush(self._queues.setdefault(kind, []), (job.number, self._queued, job))
 
     def _assign(self) -> None:
-        for kind, queue in self._queues.items():
+        """Look at the kinds of work for which something has changed, and at all once a second."""
+        kinds, self._look_at = self._look_at, set()
+        if TRAIN in kinds:
+            kinds.add(LIGHT)  # idle trainers help out
+        for kind in kinds:
+            queue = self._queues.get(kind, [])
             while queue and self._idle.get(kind):
                 self._give(self._idle[kind].pop(), heapq.heappop(queue)[2])
             if kind == LIGHT and not self._queues.get(TRAIN):
@@ -304,6 +311,7 @@ class PoolExecutor:
                 about.where, about.ready, about.since = where, True, self._clock()
                 self._starting[about.kind] -= 1
                 self._start_failures = 0
+                self._look_at.add(about.kind)
                 self._idle.setdefault(about.kind, []).append(worker)
             case Gone(cause):
                 self._lost(worker, cause)
@@ -340,6 +348,7 @@ class PoolExecutor:
             self._crew.stop(worker)
         else:
             self._idle.setdefault(about.kind, []).append(worker)
+        self._look_at.add(about.kind)
 
     def _pause(self, paused: Paused) -> None:
         trial = self._open[paused.number]
@@ -385,6 +394,7 @@ class PoolExecutor:
 
     def _drop(self, worker: str) -> None:
         about = self._workers.pop(worker)
+        self._look_at.add(about.kind)
         self._count[about.kind] -= 1
         if not about.ready:
             self._starting[about.kind] -= 1
@@ -436,6 +446,7 @@ class PoolExecutor:
 
     def _look_around(self) -> None:
         self._looked = self._clock()
+        self._look_at.update(kind for kind, queue in self._queues.items() if queue)
         for lease in self._leases.overdue():
             self._crew.stop(lease.worker)
             minutes = self._leases.patience_s / 60
