@@ -63,8 +63,8 @@ def per_trial(name: str, workers: int, ray: str | None, trials: int = 120) -> No
     spent = (watcher.at[-1] - watcher.at[WARM - 1]) / (trials - WARM)
     cpu = (watcher.cpu[-1] - watcher.cpu[WARM - 1]) / (trials - WARM)
     print(
-        f"{name}: {spent * 1000:.1f} ms a trial, {cpu * 1000:.1f} ms of them the driver's processor "
-        f"time (trials {WARM} to {trials})",
+        f"{name}: {spent * 1000:.1f} ms a trial, {cpu * 1000:.1f} ms of them the driver's "
+        f"processor time (trials {WARM} to {trials})",
         flush=True,
     )
 

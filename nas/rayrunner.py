@@ -8,11 +8,13 @@ that it hangs on; the host is timed on the driver's own machine only.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import logging
 import os
 import queue
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -201,7 +203,11 @@ def start_node(
         options += ["--address", address]
     said = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
-        [*ray, "start", *options], stdout=said, stderr=said, start_new_session=True
+        [*ray, "start", *options],
+        stdout=said,
+        stderr=said,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,
     )
     while True:
         said.seek(0)
@@ -212,6 +218,12 @@ def start_node(
         if process.poll() is not None:
             raise ConfigError(_why_not_started(address, text))
         time.sleep(0.1)
+
+
+def _end_with_parent() -> None:
+    """Have this process terminated when its parent dies, however that happens (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _why_not_started(address: str | None, text: str) -> str:
