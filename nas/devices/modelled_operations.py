@@ -192,6 +192,8 @@ def of_file(file: tflite.TfliteFile) -> Operations:
         )  # fmt: skip
         for other in operation.outputs[1:]:
             found.alias(other.index, found.step_of(output.index))
+    if not found.steps():
+        raise ConfigError("the file only changes types: it has no operation that takes time")
     size = (picture[2], picture[1])
     return Operations(found.steps(), size, requantized and output.dtype == "int8")
 

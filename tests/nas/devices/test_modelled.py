@@ -177,6 +177,10 @@ def test_open_shapes_are_refused(tmp_path: Path) -> None:
     picture = replace(file.inputs[0], shape=(1, -1, -1, 3))
     with pytest.raises(ConfigError, match="expected a picture of a fixed size"):
         of_file(replace(file, inputs=(picture,)))
+    conv = file.operations[0]
+    idle = replace(conv, name="RELU", inputs=conv.inputs[:1])
+    with pytest.raises(ConfigError, match="no operation that takes time"):
+        of_file(replace(file, operations=(idle,)))
 
 
 # The model
