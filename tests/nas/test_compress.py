@@ -62,18 +62,18 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trials(run):
-    wanted = [("float", 0.0), ("float", 0.2), ("int8-qat", 0.2), ("int16-ptq", 0.2)]
+    wanted = [("float", 0.0), ("float", 0.1), ("int8-qat", 0.1), ("int16-ptq", 0.1)]
     return [trial(run, index, *how) for index, how in enumerate(wanted)]
 
 
 def test_each_step_is_done_once(trials):
     stages = [found for _, found in trials]
     assert "training" in stages[0]
-    assert {"pruning to 10%", "pruning to 20%", "tuning"} <= stages[1]
+    assert {"pruning to 10%", "tuning"} <= stages[1]
     assert not stages[1] & {"training"}
-    assert not stages[2] & {"training", "pruning to 20%", "tuning"}
+    assert not stages[2] & {"training", "pruning to 10%", "tuning"}
     assert "quantizing" in stages[2]
-    assert not stages[3] & {"training", "pruning to 20%", "tuning", "quantizing"}
+    assert not stages[3] & {"training", "pruning to 10%", "tuning", "quantizing"}
 
 
 def test_costs_are_those_of_the_pruned_network(trials, run):
@@ -81,7 +81,7 @@ def test_costs_are_those_of_the_pruned_network(trials, run):
     network = architecture_from_dict(pruned.conditions["network"])
     assert isinstance(network, PrunedNetwork)
     assert pruned.value("gmacs_profiler") == network.graph().macs(32, 32).profiler / 1e9
-    assert pruned.value("gmacs_profiler") <= 0.8 * whole.value("gmacs_profiler")
+    assert pruned.value("gmacs_profiler") <= 0.9 * whole.value("gmacs_profiler")
     assert pruned.value("parameters") == network.graph().parameters()
     for result in (pruned, qat, int16):
         assert result.conditions["network"] == pruned.conditions["network"]
@@ -93,12 +93,12 @@ def test_costs_are_those_of_the_pruned_network(trials, run):
         "int8-qat",
         "int16-ptq",
     ]
-    assert "p20%" in qat.label
+    assert "p10%" in qat.label
     assert "network" not in whole.conditions
 
 
 def test_the_same_candidate_twice_is_the_same_file(trials, tmp_path, run):
-    (again, _) = trial(tmp_path, 7, "int8-qat", 0.2)
+    (again, _) = trial(tmp_path, 7, "int8-qat", 0.1)
     digests = [
         hashlib.sha256((folder / result.artifact).read_bytes()).hexdigest()
         for folder, result in ((run, trials[2][0]), (tmp_path, again))
