@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from nas.canonical import content_key
 from nas.errors import ConfigError, unknown
@@ -31,6 +31,15 @@ class Architecture(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """The value as JSON types; `family` says which class reads it back."""
+        ...
+
+
+@runtime_checkable
+class Narrowable(Protocol):
+    """An architecture that knows a small likeness of itself."""
+
+    def narrowed(self) -> Architecture:
+        """Of a handful of channels and the fewest blocks, to try things out in seconds."""
         ...
 
 

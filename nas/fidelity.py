@@ -22,6 +22,7 @@ def keras_reference(graph: Graph, weights: Path, precision: Precision) -> Refere
     from nas.quietlogs import prepare_tensorflow, quiet_native_logs
 
     prepare_tensorflow(threads=1)
+    from nas.fold import folded
     from nas.model import build_model
     from nas.quantize import with_trained_ranges
     from nas.train import trained
@@ -29,7 +30,7 @@ def keras_reference(graph: Graph, weights: Path, precision: Precision) -> Refere
     try:
         with quiet_native_logs():
             if precision == "int8-qat":
-                model = with_trained_ranges(build_model(graph), graph.reduction, weights)
+                model = with_trained_ranges(build_model(folded(graph)), graph.smallest, weights)
             else:
                 model = trained(graph, weights)
     except (OSError, ValueError) as error:

@@ -110,8 +110,7 @@ class Job:
         from nas.quietlogs import prepare_tensorflow
 
         prepare_tensorflow(self.schedule.threads)
-        reduction = architecture.graph().reduction
-        side = -(-self.schedule.patch // reduction) * reduction
+        side = architecture.graph().fits(self.schedule.patch)
         schedule, pack = replace(self.schedule, patch=side), self.dataset.prepare(side)
         weights = self.folder / "weights"
         return Workshop(pack, schedule, self.seed, weights, self.progress, self.settings)
