@@ -5,6 +5,7 @@ from search_spaces.dbpn import DBPN
 from search_spaces.edsr import EDSR
 from search_spaces.fpn import FPN
 from search_spaces.named import ARCHITECTURES, architecture_from_dict
+from search_spaces.networks import NetworkSpace
 from search_spaces.rdn import RDN
 from search_spaces.sgn import SGN
 from search_spaces.unet import UNet, UNetSpace
@@ -17,6 +18,7 @@ __all__ = [
     "RDN",
     "SGN",
     "CompressionSpace",
+    "NetworkSpace",
     "UNet",
     "UNetSpace",
     "architecture_from_dict",
