@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, final
@@ -36,6 +36,7 @@ ACCELERATOR = "xnnpack"
 # Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
 BUSY_CORES = 0.1
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_AT_ONCE = 5  # processes that wait for their turn, at some 60 MB each
 _ENDING_SECONDS = 10.0  # that a process may take to end when it has answered
 _STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -63,7 +64,7 @@ class HostDevice:
         file = tflite.read(artifact)
         with measuring():
             before = _moment()
-            launches = [_launch(artifact, protocol) for _ in range(protocol.launches)]
+            launches = _launches(artifact, protocol)
             after = _moment()
         answers = [launch.answer for launch in launches]
         peaks = [answer["peak_memory_mb"] for answer in answers]
@@ -88,28 +89,79 @@ class _Launch:
     others_busy_cores: float
 
 
-def _launch(artifact: Path, protocol: TimingProtocol) -> _Launch:
-    started, busy = time.monotonic(), _busy_seconds()
-    read_end, write_end = os.pipe()
-    with tempfile.TemporaryFile() as log, os.fdopen(read_end, "rb", buffering=0) as answers:
-        try:
-            process = _start(write_end, log)
-        finally:
-            os.close(write_end)
-        try:
-            request = {**asdict(protocol), "artifact": str(artifact.resolve())}
-            _ask(process, {**request, "parent": os.getpid()})
-            content = _read_all(answers, started + protocol.timeout_seconds)
-            if content is not None:  # it has nothing left to do but to end
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=_ENDING_SECONDS)
-        finally:
-            code = _end(process)
-        log.seek(0)
-        text = log.read().decode(errors="replace")
-    answer = _answer(content, code, text, artifact, protocol)
-    others = (_busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
-    return _Launch(answer, text, max(0.0, others))
+def _launches(artifact: Path, protocol: TimingProtocol) -> list[_Launch]:
+    """The launches, one after another.
+
+    Their processes start together: importing takes each of them longer than a small network takes
+    to be timed. All have imported, and sleep, before the first one works.
+    """
+    done: list[_Launch] = []
+    while len(done) < protocol.launches:
+        with ExitStack() as stack:
+            count = min(_AT_ONCE, protocol.launches - len(done))
+            workers = [stack.enter_context(_Worker.started(protocol)) for _ in range(count)]
+            for worker in workers:
+                worker.wait_until_ready()
+            done += [worker.launch(artifact) for worker in workers]
+    return done
+
+
+@final
+@dataclass
+class _Worker:
+    """One process, from its start to its end."""
+
+    process: subprocess.Popen[bytes]
+    answers: IO[bytes]
+    log: IO[bytes]
+    protocol: TimingProtocol
+    heard: bytes | None = b""
+
+    @classmethod
+    @contextmanager
+    def started(cls, protocol: TimingProtocol) -> Iterator[_Worker]:
+        """It is ended with all that it started, whatever happens."""
+        read_end, write_end = os.pipe()
+        with tempfile.TemporaryFile() as log, os.fdopen(read_end, "rb", buffering=0) as answers:
+            try:
+                process = _start(write_end, log)
+            finally:
+                os.close(write_end)
+            try:
+                yield cls(process, answers, log, protocol)
+            finally:
+                _end(process)
+
+    def wait_until_ready(self) -> None:
+        """Until it has imported, answered, ended, or taken too long."""
+        deadline = time.monotonic() + self.protocol.timeout_seconds
+        self.heard = _read_some(self.answers, deadline)
+
+    def launch(self, artifact: Path) -> _Launch:
+        """Have it time the artifact; DeviceError where it does not."""
+        started, busy = time.monotonic(), _busy_seconds()
+        request = {**asdict(self.protocol), "artifact": str(artifact.resolve())}
+        _ask(self.process, {**request, "parent": os.getpid()})
+        content = self._content(started + self.protocol.timeout_seconds)
+        if content is not None:  # it has nothing left to do but to end
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=_ENDING_SECONDS)
+        code = _end(self.process)
+        self.log.seek(0)
+        text = self.log.read().decode(errors="replace")
+        answer = _answer(content, code, text, artifact, self.protocol)
+        others = (_busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
+        return _Launch(answer, text, max(0.0, others))
+
+    def _content(self, deadline: float) -> bytes | None:
+        """Everything that it says; None where it did not end within its time."""
+        content = self.heard
+        while content is not None:
+            piece = _read_some(self.answers, deadline)
+            if not piece:
+                return None if piece is None else content
+            content += piece
+        return None
 
 
 def _start(answer_to: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -137,17 +189,12 @@ def _ask(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
         process.stdin.flush()
 
 
-def _read_all(answers: IO[bytes], deadline: float) -> bytes | None:
-    """Everything until the other end is closed; None where that lasts beyond the deadline."""
-    content = b""
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([answers], [], [], left)[0]:
-            return None
-        piece = answers.read(2**16)
-        if not piece:
-            return content
-        content += piece
+def _read_some(answers: IO[bytes], deadline: float) -> bytes | None:
+    """What comes next, empty where the other end is closed; None where nothing comes in time."""
+    left = deadline - time.monotonic()
+    if left <= 0 or not select.select([answers], [], [], left)[0]:
+        return None
+    return answers.read(2**16)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int | None:

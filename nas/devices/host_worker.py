@@ -1,13 +1,15 @@
 """One launch of the host device: a process of its own that times one `.tflite` and ends.
 
 Started by `nas.devices.host` as a script, so that it imports no more than it needs: LiteRT and
-NumPy. The request is one line of JSON on standard input, which stays open: its end means that
-whoever asked is gone. The answer is one JSON document on the descriptor given as the argument,
-apart from standard output and error, where LiteRT writes what it likes.
+NumPy. It says that it has by a line feed. The request is one line of JSON on standard input, which
+stays open: its end means that whoever asked is gone. The answer is one JSON document on the
+descriptor given as the argument, apart from standard output and error, where LiteRT writes what it
+likes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -19,8 +21,12 @@ SEED = 0
 
 
 def main() -> None:
-    """Read the request, answer it, and end without tearing LiteRT down."""
+    """Import, read the request, answer it, and end without tearing LiteRT down."""
     answer_to = int(sys.argv[1])
+    with contextlib.suppress(Exception):  # what can't be imported fails once more, and is told then
+        import numpy  # noqa: F401
+        from ai_edge_litert.interpreter import Interpreter  # noqa: F401
+    os.write(answer_to, b"\n")
     request = json.loads(_read_line(0))
     _die_with(request["parent"])
     try:
@@ -38,6 +44,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
+    cpu_before = time.process_time()
     memory_before = _memory_mb("VmRSS")
     started = time.perf_counter_ns()
     interpreter = Interpreter(request["artifact"], num_threads=request["threads"])
@@ -59,7 +66,7 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
         "samples_ms": samples,
         "peak_memory_mb": _memory_mb("VmHWM"),
         "memory_before_load_mb": memory_before,
-        "cpu_seconds": time.process_time(),
+        "cpu_seconds": time.process_time() - cpu_before,
         "operations": _operations(interpreter),
     }
 

@@ -377,7 +377,7 @@ def test_a_worker_ends_when_its_standard_input_does(model):
     assert process.poll() is None
     process.stdin.close()
     assert process.wait(timeout=10) == 1
-    assert os.read(read_end, 1) == b""
+    assert os.read(read_end, 9) == b"\n"  # ready, and nothing else
     os.close(read_end)
 
 
@@ -389,13 +389,13 @@ def test_a_worker_of_another_parent_does_nothing(model):
         capture_output=True,
         timeout=30,
     )
-    assert (ran.returncode, ran.stdout) == (1, b"")
+    assert (ran.returncode, ran.stdout) == (1, b"\n")
 
 
 def test_a_worker_without_a_request():
     command = [sys.executable, "-P", host_worker.__file__, "1"]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
-    assert (ran.returncode, ran.stdout) == (1, b"")
+    assert (ran.returncode, ran.stdout) == (1, b"\n")
 
 
 def test_the_driver_imports_no_tensorflow(model):
