@@ -26,7 +26,7 @@ def paper(
     context: typer.Context,
     out_: Annotated[
         Path | None,
-        typer.Option("--out", help="The run's folder; the same one resumes. [runs/paper-SCALE]"),
+        typer.Option("--out", help="The run's folder, runs/paper-SCALE without."),
     ] = None,
     scale: Annotated[
         str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
@@ -49,7 +49,8 @@ def paper(
         str, typer.Option(help="stop | continue, once a phone is set aside.")
     ] = "continue",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
+        int | None,
+        typer.Option(min=1, help="Processes; 1 stays in this one. By default as many as fit."),
     ] = None,
 ) -> None:
     """Run the paper's search again: six networks, up-sampling, pruning, quantization.
@@ -60,6 +61,7 @@ def paper(
         return
     from nas.cli.live import watch
     from nas.cli.search import available_cores
+    from nas.paper.needs import workers_that_fit
     from nas.paper.run import Select, run_steps, study_of
     from nas.trial import OnLostPhone
 
@@ -70,7 +72,8 @@ def paper(
     chosen = _scale(scale, data, tuple(device or ()))
     folder = out_ or Path("runs") / f"paper-{scale}"
     threads = chosen.study.schedule.threads
-    processes = workers or max(1, min(4, available_cores() // threads))
+    cores = max(1, min(4, available_cores() // threads))
+    processes = workers or workers_that_fit(chosen, cores)
     try:
         with watch(study_of(chosen, cast("Select", select)), folder) as watcher:
             run_steps(

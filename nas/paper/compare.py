@@ -262,9 +262,9 @@ class _Author:
         """The NTIRE 2020 smartphone score: published on Pixel 4, ours on the run's first device."""
         latency = row.cell(SCORED_ON).latency_ms
         published = None if latency is None else ntire_smartphone_score(row.psnr_db, latency)
-        outcome = row.cell(SCORED_ON).outcome
         return Cell(
-            row.table, row.row, "score", "dB", published, outcome, self._own_score(trial), False
+            row.table, row.row, "score", "dB", published,
+            "empty" if published is None else "number", self._own_score(trial), False,
         )  # fmt: skip
 
     def _own_score(self, trial: TrialResult | None) -> Here | None:

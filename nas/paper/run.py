@@ -66,7 +66,7 @@ def run_steps(
     if step is not None:
         _check_earlier(scale, run, select, step)
     check_data(scale)
-    check_memory(scale, steps)
+    check_memory(scale, steps, workers)
     study = study_of(scale, select)
     watcher = watcher or NobodyWatches()
     while steps:
