@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
+from nas.canonical import content_key
 from nas.errors import RunError
+from nas.files import held
 from nas.journal import RunJournal
+from nas.postgres import SharedStudy, copy, open_storage, public, shared_study
 from nas.results import TrialResult
+from nas.store import RunFolder
 from nas.study import Study
 
 CANDIDATE = "candidate"  # the key, a space, the label
@@ -45,21 +49,25 @@ class Asked:
 
 
 class Memory:
-    """Optuna's study of one run, in a journal file.
+    """Optuna's study of one run, in a journal file, or `shared`, in a database.
 
     Raises RunError where the journal can't be read or written, or the disk is full.
     """
 
-    def __init__(self, study: Study, journal: Path) -> None:
+    def __init__(self, study: Study, journal: Path, shared: SharedStudy | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
         self._objectives = study.expanded_objectives
-        fresh = not journal.exists()
-        self._journal = RunJournal(journal)
+        self._journal: RunJournal | SharedStudy = shared or RunJournal(journal)
         with self._written():
-            self._storage = optuna.storages.JournalStorage(self._journal)
+            self._storage: Any = (
+                optuna.storages.JournalStorage(self._journal)
+                if isinstance(self._journal, RunJournal)
+                else self._journal.storage
+            )
+            fresh = not journal.exists() if shared is None else False
             self._study = optuna.create_study(
-                study_name=_STUDY,
+                study_name=shared.name if shared else _STUDY,
                 storage=self._storage,
                 directions=[objective.direction for objective in self._objectives],
                 load_if_exists=True,
@@ -67,6 +75,8 @@ class Memory:
             if fresh:
                 with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                     self._study.set_metric_names([o.metric for o in self._objectives])
+            if shared is not None:
+                shared.check(self._study)
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -258,8 +268,48 @@ class Memory:
     @contextmanager
     def _written(self) -> Iterator[None]:
         """What is done inside is on the disk afterwards."""
-        yield
+        try:
+            yield
+        except StorageInternalError as error:
+            if isinstance(self._journal, RunJournal):
+                raise
+            raise self._journal.failed(error) from error
         self._journal.sync()
+
+
+def read_only(place: Path | str) -> Any:
+    """Optuna's storage of a study that is only looked at: a journal's copy, or a database's URL."""
+    if isinstance(place, Path):
+        return optuna.storages.JournalStorage(RunJournal(place))
+    return open_storage(place)
+
+
+def copy_study(run: RunFolder, url: str, to_database: bool) -> int:
+    """Copy a run's study from its journal to a database, or back; the run goes on with the copy.
+
+    Returns the number of trials. Raises RunError where a driver holds either, or the target has a
+    study of that name.
+    """
+    name = run.path.resolve().name
+    fingerprint = content_key(dict(run.description()["study"]))
+    with held(run.path), shared_study(url, name, fingerprint) as shared:
+        if to_database:
+            if not run.journal.exists():
+                raise RunError(f"{run.journal} is missing: there is no study to copy")
+            journal = optuna.storages.JournalStorage(RunJournal(run.journal))
+            trials = copy(journal, _STUDY, shared.storage, name)
+            shared.check(optuna.load_study(study_name=name, storage=shared.storage))
+            run.keep_storage(public(url))
+            run.journal.rename(run.journal.with_suffix(".copied"))
+            return trials
+        if run.journal.exists():
+            raise RunError(f"{run.journal} exists; move it away first")
+        shared.check(shared.load())
+        made = RunJournal(run.journal)
+        trials = copy(shared.storage, name, optuna.storages.JournalStorage(made), _STUDY)
+        made.sync()
+        run.keep_storage(None)
+        return trials
 
 
 def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:

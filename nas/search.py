@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ import numpy as np
 
 from nas import __version__
 from nas.candidate import Candidate
+from nas.canonical import content_key
 from nas.conditions import processor, versions
 from nas.data import Dataset, open_dataset
 from nas.devices.fleet import check_answers
@@ -22,6 +24,7 @@ from nas.files import held, write_json
 from nas.graph import check_size
 from nas.memory import Asked, Memory
 from nas.metrics import psnr_db, ssim
+from nas.postgres import SharedStudy, public, shared_study
 from nas.processes import process_executor
 from nas.results import FORMAT, TrialResult
 from nas.runlog import RunLog
@@ -82,6 +85,7 @@ def search(
     on_lost_phone: OnLostPhone = "stop",
     ray: str | None = None,
     candidates: Sequence[Candidate] | None = None,
+    storage: str | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
@@ -91,6 +95,9 @@ def search(
     their own; with `ray`, on the cluster of that address, or on one of this machine that is
     started for it ("local"), where `workers=None` takes all that it has room for. Ctrl-C, or a
     kill, at any moment loses at most what was not checkpointed.
+
+    `storage` is the URL of a PostgreSQL database that keeps the study, instead of a file in the
+    run's folder, under the folder's name.
 
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
@@ -107,10 +114,10 @@ def search(
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
     _check(study, watcher, here=ray in (None, "local"))
     dataset = open_dataset(study.data)
-    with held(run.path):
+    with held(run.path), ExitStack() as database:
         description = _open_run(run, study, dataset)
         stand_in = description["input"]
-        memory = Memory(study, run.journal)
+        memory = Memory(study, run.journal, _storage(run, storage, description, database))
         _reconcile(run, memory, stand_in)
         if candidates is not None:
             trials = memory.enqueue(candidates)
@@ -211,6 +218,28 @@ class _Loop:
                 self.on_lost_phone,
             )
         )
+
+
+def _storage(
+    run: RunFolder, url: str | None, description: Mapping[str, Any], held_with: ExitStack
+) -> SharedStudy | None:
+    """The database of the run's study, held; None where it is a file in the run's folder.
+
+    Raises RunError where the study is elsewhere than where it is looked for.
+    """
+    known = run.storage()
+    move = "`nas study copy` moves a study"
+    if url is None:
+        if known is not None:
+            raise RunError(f"the study of {run.path} is in {known}: give --storage. {move}")
+        return None
+    if run.journal.exists() or known not in (None, public(url)):
+        where = known or run.journal
+        raise RunError(f"the study of {run.path} is in {where}, not in {public(url)}. {move}")
+    fingerprint = content_key(dict(description["study"]))
+    shared = held_with.enter_context(shared_study(url, run.path.resolve().name, fingerprint))
+    run.keep_storage(public(url))
+    return shared
 
 
 def _ahead(study: Study, workers: int) -> int:

@@ -1,7 +1,9 @@
 """A run's folder: what is in it, and how it is read and written.
 
     run.json                     the study that it belongs to, settings, versions
-    study.journal                Optuna's storage
+    study.journal                Optuna's storage, unless
+    storage.json                 names the database that it is in
+    leases.json                  what runs where, for those who look on (`nas.runlog`)
     trials/00012/result.json     one finished trial (`nas.results.TrialResult`), written whole
     trials/00012/model.tflite    its artifact at the deployment size
     trials/00012/log.txt         what went wrong, where something did
@@ -37,6 +39,19 @@ class RunFolder:
     def journal(self) -> Path:
         """Optuna's storage."""
         return self.path / "study.journal"
+
+    def storage(self) -> str | None:
+        """The database that keeps the study, without its password; None for `journal`."""
+        path = self.path / "storage.json"
+        return str(read_json(path)["storage"]) if path.exists() else None
+
+    def keep_storage(self, url: str | None) -> None:
+        """Note which database keeps the study; None for none."""
+        path = self.path / "storage.json"
+        if url is None:
+            path.unlink(missing_ok=True)
+        elif self.storage() != url:
+            write_json(path, {"storage": url})
 
     def trial(self, number: int) -> Path:
         """The folder of one trial."""

@@ -25,6 +25,7 @@ from nas.cli import (
     results,
     search,
     status,
+    study,
 )
 from nas.cli.console import err
 from nas.errors import NasError
@@ -45,6 +46,8 @@ app = typer.Typer(
 )
 app.command("search")(search.search)
 app.command("status")(status.status)
+app.command("dashboard")(study.dashboard)
+app.add_typer(study.app, name="study")
 app.command("node")(node.node)
 app.command("studies")(search.studies)
 app.command("pareto")(results.pareto)

@@ -47,6 +47,10 @@ def search(
         int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the candidates and trainings.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),
+    ] = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +84,7 @@ def search(
     try:
         with watch(chosen, folder) as watcher:
             lost = cast(OnLostPhone, on_lost_phone)
-            run_search(chosen, folder, trials, processes, watcher, lost, ray)
+            run_search(chosen, folder, trials, processes, watcher, lost, ray, storage=storage)
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None

@@ -1,0 +1,68 @@
+"""`nas study copy` and `nas dashboard`: a run's study as Optuna keeps it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.console import err
+from nas.errors import ConfigError
+from nas.store import RunFolder
+
+app = typer.Typer(no_args_is_help=True, help="A run's study, wherever it is kept.")
+PLACE = "A run's folder, or postgresql://USER@HOST/DATABASE."
+
+
+@app.callback()
+def study() -> None:
+    """A run's study, wherever it is kept."""
+
+
+@app.command("copy")
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help=PLACE)],
+    target: Annotated[str, typer.Argument(metavar="TO", help=PLACE)],
+) -> None:
+    """Move a run's study from its folder to a database, or back; one of the two is the folder.
+
+    What it is copied from stays; the run goes on with the copy.
+    """
+    from nas.memory import copy_study
+    from nas.postgres import public
+
+    databases = ["://" in place for place in (source, target)]
+    if databases.count(True) != 1:
+        raise ConfigError(f"{source} and {target}: expected a run's folder and a database's URL")
+    run, url = (Path(target), source) if databases[0] else (Path(source), target)
+    trials = copy_study(RunFolder(run), url, to_database=databases[1])
+    where = public(url) if databases[1] else str(RunFolder(run).journal)
+    err.print(f"{trials} trials are in {where}", highlight=False, soft_wrap=True)
+
+
+def dashboard(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    storage: Annotated[str | None, typer.Option(help="The database, where it is in one.")] = None,
+) -> None:
+    """Open optuna-dashboard on a run's study: a file as it stands now, a database live."""
+    from nas.memory import read_only
+
+    folder = RunFolder(run)
+    folder.description()
+    try:
+        from optuna_dashboard import run_server
+    except ImportError as error:
+        raise ConfigError(
+            "optuna-dashboard is not installed; install it: pip install 'portable-nas[dashboard]'"
+        ) from error
+    err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
+    with tempfile.TemporaryDirectory() as snapshot:
+        if storage is None:
+            shutil.copy(folder.journal, snapshot)
+        copied = Path(snapshot) / folder.journal.name
+        run_server(read_only(storage or copied), host=host, port=port)
