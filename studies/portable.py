@@ -2,7 +2,7 @@
 
     nas search portable
 
-Seconds, without a phone: latencies come from models fitted to the paper's published cells, PSNR
+A minute, without a phone: latencies come from models fitted to the paper's published cells, PSNR
 from the curve that its U-Nets lie on. Nothing is measured, and every figure says so. What the
 search finds is a list of networks worth training and measuring; `portable-trained` trains them.
 
@@ -33,7 +33,7 @@ BY_HAND = (
 
 STUDY = Study(
     name="portable",
-    description="U-Nets for the paper's three phones, modelled from its tables; seconds.",
+    description="U-Nets for the paper's three phones, modelled from its tables; a minute.",
     space=UNetSpace(
         levels=(5,),
         widths=(24, 32, 48, 64, 96, 128, 144, 160, 192),
