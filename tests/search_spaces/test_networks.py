@@ -92,3 +92,14 @@ def test_bad_json_is_refused() -> None:
         architecture_from_dict({"family": "edsr", "width": 8})
     with pytest.raises(ConfigError, match=r"EDSR\.blocks='2': expected int"):
         architecture_from_dict({"family": "edsr", "width": 8, "blocks": "2"})
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_smoke_test_of_nas_compress_narrows_every_family(name: str) -> None:
+    from nas.channels import group_channels
+    from nas.cli.compress import _narrowed
+    from nas.prune import Pruning, check_share
+
+    narrow = _narrowed(ARCHITECTURES[name], 0.3)
+    assert narrow == ARCHITECTURES[name].narrowed()  # type: ignore[attr-defined]
+    check_share(group_channels(narrow.graph()), 0.3, Pruning())
