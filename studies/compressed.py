@@ -2,9 +2,9 @@
 
     nas search compressed --trials 24 --out runs/compressed
 
-A quarter of an hour on two cores: all four precisions and four pruned shares of small U-Nets, on the
-quickstart's photographs. The pictures are small because int16 is slow on a desktop processor (it
-has no fast kernels there): its latency says nothing about a phone's accelerator.
+A quarter of an hour on two cores: all four precisions and four pruned shares of small U-Nets, on
+the quickstart's photographs. The pictures are small because int16 is slow on a desktop processor
+(it has no fast kernels there): its latency says nothing about a phone's accelerator.
 """
 
 from evaluators import Cost, FileSize, Latency, Quality
