@@ -92,14 +92,20 @@ def order_chart(comparison: Comparison) -> Chart:
     """PSNR here by the published one, a colour a table: a rising row is the same order."""
     traces = []
     for order, colour in zip(comparison.orders, COLOURS, strict=True):
+        named = order is comparison.orders[0]
         traces.append(
             {
                 "type": "scatter",
-                "mode": "markers+text",
+                "mode": "markers+text" if named else "markers",
                 "name": order.what,
                 "x": list(order.published),
                 "y": list(order.here),
-                "text": list(order.names) if order is comparison.orders[0] else [],
+                "text": [
+                    "U-Net" if name == "U-Net" else name.rpartition("-")[2] for name in order.names
+                ]
+                if named
+                else [],
+                "cliponaxis": False,
                 "hovertext": list(order.names),
                 "textposition": "top center",
                 "textfont": {"size": 11, "color": "var(--muted)"},

@@ -161,7 +161,9 @@ def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
             for name, published, here in rows_
             if published is not None and here is not None and here.value is not None
         ]
-        orders.append(rank_order(f"Table {table.number}: {table.title.lower()}", pairs))
+        orders.append(
+            rank_order(f"Table {table.number}: {table.title[0].lower()}{table.title[1:]}", pairs)
+        )
     return tuple(orders)
 
 

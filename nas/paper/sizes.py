@@ -80,7 +80,7 @@ def _modelled(
                 (o.outcome for o in told if (o.width, o.height, o.phone) == (*size, phone)), None
             )
             ratio = found.latency_ms / unit if found.latency_ms and unit else None
-            failure = str(found.failure) if found.failure else None
+            failure = found.failure.detail.removeprefix("modelled: ") if found.failure else None
             cells.append(
                 SizeCell(
                     phone, size, run_size, found.latency_ms, found.interval_ms, ratio,
