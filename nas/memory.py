@@ -317,6 +317,10 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
     match study.sampler:
         case "tpe":
             return optuna.samplers.TPESampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "ehvi":
+            from nas.sampling import EhviSampler
+
+            return EhviSampler(n_startup_trials=study.startup_trials, seed=seed)
         case "gp":
             return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
         case "nsga2":

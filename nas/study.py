@@ -14,7 +14,7 @@ from nas.results import Objective
 from nas.schedule import Schedule
 
 WORST_RATIO = "worst_latency_ratio"  # see `evaluators.Latency`
-Sampler = Literal["tpe", "gp", "nsga2", "random"]
+Sampler = Literal["tpe", "ehvi", "gp", "nsga2", "random"]
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def test_half_a_line_at_the_journals_end_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_all_samplers_start(tmp_path: Path) -> None:
-    for sampler in ("tpe", "gp", "nsga2", "random"):
+    for sampler in ("tpe", "ehvi", "gp", "nsga2", "random"):
         study = small_study(sampler=sampler, compression=CompressionSpace())
         assert len(set(_candidates(Memory(study, tmp_path / sampler), 4))) == 4
 

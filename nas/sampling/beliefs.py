@@ -1,0 +1,226 @@
+"""What a sampler believes of candidates: a surrogate of each objective and each constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.sampling.gaussian import FitError, GaussianProcess
+from nas.sampling.improvement import ExpectedImprovement
+from nas.sampling.space import Encoding
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.intp]
+Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
+"""From a trial's parameters to what is known beforehand of some objectives, by their index."""
+_FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
+
+
+@dataclass
+class Data:
+    """What is known of completed trials (n) in scaled objectives (k), each to be made small."""
+
+    encoding: Encoding
+    rows: Floats
+    losses: Floats
+    known: Bools
+    feasible: Bools
+    constraints: list[dict[str, float]]
+    predict: Predicted | None
+    corner: Floats | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether any objective or constraint differs between trials."""
+        spread = [
+            len(np.unique(c[k])) > 1 for c, k in zip(self.losses.T, self.known.T, strict=True)
+        ]
+        return any(spread) or not self.feasible.all()
+
+
+class Scale:
+    """Objectives as losses of deviation 1: signs turned, logarithms taken where they count."""
+
+    def __init__(self, signs: Floats, logs: Bools, values: Floats, known: Bools) -> None:
+        self._signs, self._logs = signs, logs
+        self.objectives = range(len(signs))
+        self._middle, self._deviation = np.zeros(len(signs)), np.ones(len(signs))
+        plain = self.of(values)
+        for index in range(len(signs)):
+            column = plain[known[:, index], index]
+            if len(column):
+                self._middle[index] = column.mean()
+                self._deviation[index] = column.std() or 1.0
+
+    def of(self, values: Floats) -> Floats:
+        """Losses of values (n, k)."""
+        safe = np.where(np.isfinite(values), values, 1.0)
+        turned = np.where(self._logs, np.log(np.maximum(safe, 1e-300)), safe) * self._signs
+        found: Floats = (turned - self._middle) / self._deviation
+        return found
+
+
+class Predicted:
+    """A predictor's losses for rows; 0 for objectives that it does not tell of."""
+
+    def __init__(self, predictor: Predictor, encoding: Encoding, scale: Scale) -> None:
+        self._predictor, self._encoding, self._scale = predictor, encoding, scale
+        self._known: dict[bytes, Mapping[int, float]] = {}
+
+    def __call__(self, rows: Floats) -> Floats:
+        """Losses (n, k); ValueError where the predictor tells no finite numbers."""
+        told = [self._told(row) for row in rows]
+        values = np.array([[one.get(i, np.nan) for i in self._scale.objectives] for one in told])
+        absent = np.isnan(values)
+        if np.isinf(values).any() or (absent.any(axis=0) != absent.all(axis=0)).any():
+            raise ValueError("expected a finite number for the same objectives of each candidate")
+        return np.where(absent, 0.0, self._scale.of(values))
+
+    def _told(self, row: Floats) -> Mapping[int, float]:
+        key = row.tobytes()
+        if key not in self._known:
+            self._known[key] = self._predictor(self._encoding.parameters(row))
+        return self._known[key]
+
+
+class Beliefs:
+    """The surrogates of objectives and constraints, with running trials believed."""
+
+    def __init__(self, data: Data, running: Floats, most_points: int) -> None:
+        self._data = data
+        encoding = data.encoding
+        self._offsets = data.predict(data.rows) if data.predict else np.zeros_like(data.losses)
+        chosen = _chosen(data, most_points)
+        x = encoding.features(data.rows)
+        self._objectives = [
+            _surrogate(x, encoding.categorical, values, known, chosen)
+            for values, known in zip((data.losses - self._offsets).T, data.known.T, strict=True)
+        ]
+        names = sorted({name for one in data.constraints for name in one})
+        self._constraints = []
+        for name in names:
+            told = np.array([one.get(name, np.nan) for one in data.constraints])
+            known = np.isfinite(told)
+            if (told[known] > 0).any():
+                self._constraints.append(
+                    _surrogate(x, encoding.categorical, np.where(known, told, 0.0), known, chosen)
+                )
+        # What is on the front is what the surrogate says of it: a lucky reading is no progress.
+        points = self.losses(data.rows[data.feasible])[0]
+        worst = data.losses[data.feasible]
+        if len(running):
+            features = encoding.features(running)
+            points = np.concatenate([points, self.losses(running)[0]])
+            self._objectives = [_believing(one, features) for one in self._objectives]
+        self.informed = bool(data.feasible.any())
+        if self.informed:
+            self._improvement = _improvement(points, worst, data.corner)
+
+    def parents(self) -> Floats:
+        """Rows worth changing a little: the front's, or where nothing is feasible the least bad."""
+        import moocore
+
+        data = self._data
+        if not data.feasible.any():
+            broken = [sum(max(0.0, v) for v in one.values()) for one in data.constraints]
+            return data.rows[np.argsort(broken, kind="stable")[:8]]
+        rows = data.rows[data.feasible]
+        ranks = moocore.pareto_rank(data.losses[data.feasible])
+        best = np.argsort(ranks, kind="stable")
+        return rows[best[: max(8, int((ranks == ranks.min()).sum()))]]
+
+    def losses(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Means and deviations of the losses (m, k)."""
+        if not len(rows):
+            return np.empty((0, len(self._objectives))), np.empty((0, len(self._objectives)))
+        x = self._data.encoding.features(rows)
+        told = [_told_of(one, x) for one in self._objectives]
+        mean = np.stack([mean for mean, _ in told], axis=1)
+        if self._data.predict is not None:
+            mean = mean + self._data.predict(rows)
+        return mean, np.stack([deviation for _, deviation in told], axis=1)
+
+    def score(self, rows: Floats) -> Floats:
+        """How much each row is worth trying (m): the higher, the better."""
+        from scipy.special import log_ndtr
+
+        chance = np.zeros(len(rows))
+        x = self._data.encoding.features(rows)
+        for one in self._constraints:
+            mean, deviation = _told_of(one, x)
+            chance += log_ndtr(-mean / deviation)
+        if not self.informed:
+            return chance
+        gain = self._improvement(*self.losses(rows))
+        found: Floats = np.log(np.maximum(gain, 1e-300)) + chance
+        return found
+
+
+_Surrogate = GaussianProcess | float
+
+
+def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, chosen: Bools) -> _Surrogate:
+    """Fitted to the trials that have a value; a constant where none of them differ."""
+    kept = known & chosen
+    if not kept.any():
+        raise FitError("no trial has a finite value")
+    return GaussianProcess.fitted(x[kept], categorical, y[kept], _fit_rows(int(kept.sum())))
+
+
+def _fit_rows(count: int, most: int = 120) -> Ints:
+    """Which rows hyperparameters are fitted to: all while they are few, later a growing part.
+
+    From 20 rows on it is the first ones, up to a multiple of a tenth of them, so that most trials
+    find hyperparameters that were fitted before.
+    """
+    if count > 20:
+        step = max(2, int(2 ** np.floor(np.log2(count / 8))))
+        count -= count % step
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+
+
+def _believing(surrogate: _Surrogate, x: Floats) -> _Surrogate:
+    return surrogate if isinstance(surrogate, float) else surrogate.believing(x)
+
+
+def _told_of(surrogate: _Surrogate, x: Floats) -> tuple[Floats, Floats]:
+    if isinstance(surrogate, float):
+        return np.full(len(x), surrogate), np.full(len(x), 1e-6)
+    return surrogate.predict(x)
+
+
+def _chosen(data: Data, most: int) -> Bools:
+    """The trials that surrogates learn from: all, or the best and a part of the rest."""
+    import moocore
+
+    count = len(data.rows)
+    chosen = np.ones(count, bool)
+    if count <= most:
+        return chosen
+    ranks = moocore.pareto_rank(data.losses) + count * ~data.feasible
+    order = np.argsort(ranks, kind="stable")
+    near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
+    chosen[:] = False
+    chosen[near] = True
+    part = np.linspace(0, len(rest) - 1, most - len(near)).astype(np.intp)
+    chosen[rest[part]] = True
+    return chosen
+
+
+def _improvement(points: Floats, seen: Floats, corner: Floats | None) -> ExpectedImprovement:
+    import moocore
+
+    if corner is None:
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        corner = high + np.maximum(0.1 * (high - low), 0.1)
+    front = points[moocore.is_nondominated(points)]
+    if len(front) > _FRONT and front.shape[1] > 3:
+        # Thinned evenly along the first objective: the boxes grow with the square of the front.
+        order = np.argsort(front[:, 0], kind="stable")
+        front = front[order[np.linspace(0, len(front) - 1, _FRONT).astype(np.intp)]]
+    return ExpectedImprovement(np.ascontiguousarray(front), corner)

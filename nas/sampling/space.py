@@ -1,0 +1,257 @@
+"""Optuna's distributions as rows of numbers: encoding, drawing, changing and never repeating.
+
+A row holds for each parameter the number of its level where it has few, and a share of its range
+(0 to 1) where it is continuous or has more than `MANY` levels. Categories that are numbers, such as
+a layer's widths, have an order and are treated as numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+MANY = 256
+
+
+@final
+@dataclass(frozen=True)
+class Axis:
+    """One parameter. `levels` are its values where they are few, `positions` (0 to 1) theirs.
+
+    `positions` is None for categories without an order, and for what is continuous.
+    """
+
+    distribution: BaseDistribution
+    levels: tuple[Any, ...] | None
+    positions: Floats | None
+
+    @classmethod
+    def of(cls, distribution: BaseDistribution) -> Axis:
+        """The axis of one of Optuna's distributions."""
+        if isinstance(distribution, CategoricalDistribution):
+            choices = distribution.choices
+            if len(choices) > 2 and all(type(one) in (int, float) for one in choices):
+                rank = np.argsort(np.argsort(np.array(choices, np.float64)))
+                return cls(distribution, choices, rank / (len(choices) - 1))
+            return cls(distribution, choices, None)
+        if not isinstance(distribution, (FloatDistribution, IntDistribution)):
+            raise TypeError(f"no axis is known for {distribution}")
+        low, high, step = distribution.low, distribution.high, distribution.step
+        if step is None or (high - low) / step >= MANY:
+            return cls(distribution, None, None)
+        values = [low + index * step for index in range(round((high - low) / step) + 1)]
+        return cls(
+            distribution, tuple(values), np.array([_share(distribution, one) for one in values])
+        )
+
+    @property
+    def unordered(self) -> bool:
+        """Whether its values have no order."""
+        return self.levels is not None and self.positions is None
+
+    def entry(self, value: Any) -> float:
+        """The row's entry for a value of the parameter."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return float(self.distribution.to_internal_repr(value))
+        if self.levels is not None:
+            low, step = self.distribution.low, self.distribution.step  # type: ignore[attr-defined]
+            return float(min(max(round((value - low) / step), 0), len(self.levels) - 1))
+        assert isinstance(self.distribution, (FloatDistribution, IntDistribution))
+        low, high = self.distribution.low, self.distribution.high
+        return _share(self.distribution, min(max(value, low), high))  # one may have been enqueued
+
+    def value(self, entry: float) -> Any:
+        """The parameter's value for a row's entry."""
+        if self.levels is not None:
+            return self.levels[round(entry)]
+        assert isinstance(self.distribution, (FloatDistribution, IntDistribution))
+        low, high, log = self.distribution.low, self.distribution.high, self.distribution.log
+        share = min(max(entry, 0.0), 1.0)
+        found = low * (high / low) ** share if log else low + (high - low) * share
+        step = self.distribution.step
+        if step is not None:
+            found = low + round((found - low) / step) * step
+        found = min(max(found, low), high)
+        return int(found) if isinstance(self.distribution, IntDistribution) else float(found)
+
+    def snapped(self, entries: Floats) -> Floats:
+        """The entries of the nearest values that there are."""
+        if self.levels is not None:
+            nearest: Floats = np.clip(np.rint(entries), 0, len(self.levels) - 1)
+            return nearest
+        entries = np.clip(entries, 0.0, 1.0).astype(np.float64)
+        if self.distribution.step is None:  # type: ignore[attr-defined]
+            return entries
+        return np.array([self.entry(self.value(one)) for one in entries])
+
+    def draw(self, random: np.random.Generator, count: int) -> Floats:
+        """Entries drawn uniformly."""
+        if self.levels is not None:
+            return random.integers(0, len(self.levels), count).astype(np.float64)
+        return self.snapped(random.random(count))
+
+    def moved(self, random: np.random.Generator, entries: Floats) -> Floats:
+        """Entries near the given ones; anywhere where there is no order."""
+        count = len(entries)
+        if self.unordered:
+            return self.draw(random, count)
+        if self.levels is None:
+            return self.snapped(entries + 0.1 * random.standard_normal(count))
+        steps = random.choice([-2, -1, 1, 2], count, p=[0.15, 0.35, 0.35, 0.15])
+        return self.snapped(entries + steps)
+
+    def neighbours(self, entry: float) -> Floats:
+        """Entries to try instead of one."""
+        if self.levels is None:
+            near = entry + np.array([-0.2, -0.05, -0.01, 0.01, 0.05, 0.2])
+        elif self.unordered:
+            near = np.arange(len(self.levels), dtype=np.float64)
+        else:
+            near = entry + np.array([-2.0, -1.0, 1.0, 2.0])
+        found: Floats = np.unique(self.snapped(near))
+        return found[found != entry]
+
+    def features(self, entries: Floats) -> Floats:
+        """What the Gaussian process sees: a position from 0 to 1, or a category's number."""
+        if self.positions is None:
+            return entries
+        return np.asarray(self.positions[entries.astype(np.intp)], np.float64)
+
+
+def _share(distribution: FloatDistribution | IntDistribution, value: float) -> float:
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+@final
+class Encoding:
+    """A search space's parameters, each with more than one value, as columns."""
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        self.names = tuple(space)
+        self.axes = tuple(Axis.of(one) for one in space.values())
+        self.categorical: Bools = np.array([axis.unordered for axis in self.axes], bool)
+
+    @property
+    def size(self) -> float:
+        """How many candidates there are; infinite where a parameter is continuous."""
+        return math.prod(len(axis.levels) if axis.levels else math.inf for axis in self.axes)
+
+    def holds(self, trial: FrozenTrial, nothing_else: bool = False) -> bool:
+        """Whether a trial has all these parameters, and with `nothing_else` no other choice."""
+        theirs = trial.distributions
+        for name, axis in zip(self.names, self.axes, strict=True):
+            if name not in theirs or not _same(axis.distribution, theirs[name]):
+                return False
+        extra = () if not nothing_else else theirs.keys() - set(self.names)
+        return all(theirs[name].single() for name in extra)
+
+    def rows(self, trials: Iterable[FrozenTrial]) -> Floats:
+        """A row for each trial; all of them have every parameter."""
+        found = [
+            [
+                axis.entry(trial.params[name])
+                for name, axis in zip(self.names, self.axes, strict=True)
+            ]
+            for trial in trials
+        ]
+        return np.array(found, np.float64).reshape(-1, len(self.names))
+
+    def parameters(self, row: Floats) -> dict[str, Any]:
+        """A row's parameters."""
+        pairs = zip(self.names, self.axes, row, strict=True)
+        return {name: axis.value(float(entry)) for name, axis, entry in pairs}
+
+    def features(self, rows: Floats) -> Floats:
+        """What the Gaussian process sees of rows (n, parameters)."""
+        columns = [axis.features(rows[:, index]) for index, axis in enumerate(self.axes)]
+        return np.stack(columns, axis=1)
+
+    def draw(self, random: np.random.Generator, count: int) -> Floats:
+        """Rows drawn uniformly."""
+        return np.stack([axis.draw(random, count) for axis in self.axes], axis=1)
+
+    def everything(self) -> Floats:
+        """Every row there is, where `size` is finite."""
+        ranges = [range(len(axis.levels or ())) for axis in self.axes]
+        return np.array(list(itertools.product(*ranges)), np.float64)
+
+    def mutants(self, random: np.random.Generator, parents: Floats, count: int) -> Floats:
+        """Rows with a few entries of a parent changed; a quarter mix two parents first."""
+        first = parents[random.integers(0, len(parents), count)]
+        second = parents[random.integers(0, len(parents), count)]
+        mixed = (random.random(first.shape) < 0.5) & (random.random((count, 1)) < 0.25)
+        rows = np.where(mixed, second, first)
+        width = len(self.axes)
+        changes = np.minimum(random.geometric(0.5, (count, 1)), width)
+        order = random.random(rows.shape).argsort(axis=1).argsort(axis=1)
+        change = order < changes
+        far = random.random(rows.shape) < 0.4
+        for index, axis in enumerate(self.axes):
+            near = axis.moved(random, rows[:, index])
+            other = np.where(far[:, index], axis.draw(random, count), near)
+            rows[:, index] = np.where(change[:, index], other, rows[:, index])
+        return rows
+
+    def neighbours(self, row: Floats) -> Floats:
+        """Rows that differ from one in one entry."""
+        found = []
+        for index, axis in enumerate(self.axes):
+            near = axis.neighbours(float(row[index]))
+            changed = np.repeat(row[None], len(near), axis=0)
+            changed[:, index] = near
+            found.append(changed)
+        return np.concatenate(found)
+
+
+def unseen(rows: Floats, seen: set[bytes]) -> Floats:
+    """The rows that are not in `seen` (bytes of rows), each once, in their order."""
+    known, kept = set(seen), []
+    for index, row in enumerate(rows):
+        key = row.tobytes()
+        if key not in known:
+            known.add(key)
+            kept.append(index)
+    return rows[kept]
+
+
+def shared_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """The parameters, in alphabetic order, that all trials have with one distribution and a choice.
+
+    A conditional parameter is none of them.
+    """
+    if not trials:
+        return {}
+    shared = dict(trials[-1].distributions)
+    for trial in trials:
+        others = trial.distributions
+        if others.keys() != shared.keys():
+            shared = {name: one for name, one in shared.items() if name in others}
+        changed = [name for name, one in shared.items() if not _same(one, others[name])]
+        for name in changed:
+            del shared[name]
+    return {name: shared[name] for name in sorted(shared) if not shared[name].single()}
+
+
+def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
+    # Optuna compares choices one by one, which takes longer than the rest of a suggestion.
+    if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
+        return one is other or one.choices == other.choices or one == other
+    return one is other or one == other
