@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,12 +139,19 @@ def _spanning(frames: Sequence[Float32]) -> list[Float32]:
 
 
 def convert_trained(
-    graph: Graph, weights: Path, height: int, width: int, precision: Precision, pack: Pack
+    graph: Graph,
+    weights: Path,
+    height: int,
+    width: int,
+    precision: Precision,
+    pack: Pack,
+    minimum_db: Mapping[Precision, float] = MINIMUM_DB,
 ) -> bytes:
     """The verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
     It is compared with its model on other patches than those that set its ranges. For "int8-qat"
-    the weights are those of `train_quantized`. Not to be called inside `nas.quiethost.working`,
+    the weights are those of `train_quantized`. After a handful of steps `UNTRAINED_MINIMUM_DB` is
+    what can be asked for. Not to be called inside `nas.quiethost.working`,
     which it takes itself. Raises as `convert` and `verify`.
     """
     from nas.train import trained
@@ -156,7 +163,7 @@ def convert_trained(
 
     count = max(1, round(CALIBRATION_PIXELS / (height * width)))
     frames = [mosaic(pack, height, width, index) for index in range(count + 1)]
-    return _verified(model, graph, precision, frames, MINIMUM_DB)
+    return _verified(model, graph, precision, frames, minimum_db)
 
 
 def train_quantized(
@@ -226,7 +233,7 @@ def _verified(
     graph: Graph,
     precision: Precision,
     frames: Sequence[Float32],
-    minimum_db: dict[Precision, float],
+    minimum_db: Mapping[Precision, float],
 ) -> bytes:
     """Convert, calibrated on all frames but the last, and verify on the last."""
     *calibration, sample = frames

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nas.schedule import Schedule
 
 Row = dict[str, Any]
+FEW_STEPS = 50  # with fewer, a network is hardly trained: the gate turns only nonsense away
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,15 @@ class Job:
         from nas.canonical import file_sha256
         from nas.convert import convert_trained
         from nas.files import write_atomically
+        from nas.gate import MINIMUM_DB, UNTRAINED_MINIMUM_DB
 
         self.progress(f"{folder_name(wanted)}: converting and scoring", 0, 1, 0.0)
         width, height = self.size
         graph = made.architecture.graph()
-        content = convert_trained(graph, made.weights, height, width, wanted.precision, shop.pack)
+        bounds = UNTRAINED_MINIMUM_DB if self.schedule.steps < FEW_STEPS else MINIMUM_DB
+        content = convert_trained(
+            graph, made.weights, height, width, wanted.precision, shop.pack, bounds
+        )
         write_atomically(path, lambda file: file.write(content))
         score: Score = score_artifact(path, self.dataset.heldout())
         return {
