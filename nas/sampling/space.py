@@ -124,13 +124,15 @@ class Axis:
         else:
             near = entry + np.array([-2.0, -1.0, 1.0, 2.0])
         found: Floats = np.unique(self.snapped(near))
-        return found[found != entry]
+        kept: Floats = found[found != entry]
+        return kept
 
     def features(self, entries: Floats) -> Floats:
         """What the Gaussian process sees: a position from 0 to 1, or a category's number."""
         if self.positions is None:
             return entries
-        return np.asarray(self.positions[entries.astype(np.intp)], np.float64)
+        position: Floats = self.positions[entries.astype(np.intp)]
+        return position
 
 
 def _share(distribution: FloatDistribution | IntDistribution, value: float) -> float:
