@@ -168,37 +168,11 @@ def size_chart(cells: Sequence[SizeCell], axis: str) -> Chart:
     low = min(ratios, default=1.0) / 1.6
     traces: list[Chart] = []
     for index, device in enumerate(devices):
-        own = [cell for cell in cells if cell.device == device]
-        ran = [cell for cell in own if cell.ratio is not None]
-        failed = [cell for cell in own if cell.latency_ms is None]
-        colour = COLOURS[index % len(COLOURS)]
         name = phone_name(device) if device in PHONES else device
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [sizes.index(cell.size) for cell in ran],
-                "y": [cell.ratio for cell in ran],
-                "text": [_size_text(cell) for cell in ran],
-                "line": {"color": colour, "width": 2},
-                "marker": {"color": colour, "size": 9},
-                "hovertemplate": "<b>" + name + "</b><br>%{text}<extra></extra>",
-            }
-        )
-        shift = 0.06 * (index - (len(devices) - 1) / 2)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "showlegend": False,
-                "x": [sizes.index(cell.size) + shift for cell in failed],
-                "y": [low] * len(failed),
-                "text": [f"{name}: {cell.failure}" for cell in failed],
-                "marker": {"color": colour, "size": 11, "symbol": "x-thin-open"},
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )
+        colour = COLOURS[index % len(COLOURS)]
+        own = [(sizes.index(cell.size), cell) for cell in cells if cell.device == device]
+        traces.append(_ran(name, colour, own))
+        traces.append(_failed(name, colour, own, 0.06 * (index - (len(devices) - 1) / 2), low))
     layout: Chart = {
         "xaxis": {
             "tickvals": list(range(len(sizes))),
@@ -210,6 +184,38 @@ def size_chart(cells: Sequence[SizeCell], axis: str) -> Chart:
         "height": 380,
     }
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _ran(name: str, colour: str, own: Sequence[tuple[int, SizeCell]]) -> Chart:
+    ran = [(place, cell) for place, cell in own if cell.ratio is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [place for place, _ in ran],
+        "y": [cell.ratio for _, cell in ran],
+        "text": [_size_text(cell) for _, cell in ran],
+        "line": {"color": colour, "width": 2},
+        "marker": {"color": colour, "size": 9},
+        "hovertemplate": "<b>" + name + "</b><br>%{text}<extra></extra>",
+    }
+
+
+def _failed(
+    name: str, colour: str, own: Sequence[tuple[int, SizeCell]], shift: float, low: float
+) -> Chart:
+    """Crosses at the foot of the chart, side by side."""
+    failed = [(place, cell) for place, cell in own if cell.latency_ms is None]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "showlegend": False,
+        "x": [place + shift for place, _ in failed],
+        "y": [low] * len(failed),
+        "text": [f"{name}: {cell.failure}" for _, cell in failed],
+        "marker": {"color": colour, "size": 11, "symbol": "x-thin-open"},
+        "hovertemplate": "%{text}<extra></extra>",
+    }
 
 
 def _size_text(cell: SizeCell) -> str:

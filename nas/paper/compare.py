@@ -13,6 +13,7 @@ from typing import Any, final
 
 from nas.candidate import Architecture
 from nas.errors import RunError
+from nas.files import read_json
 from nas.metrics import Metric, least_trusted, ntire_smartphone_score
 from nas.paper.figures import FULL, Cell, Here, Unit
 from nas.paper.modelled import modelled_latency
@@ -75,7 +76,10 @@ class Table:
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that the comparison says, but Table 5, sizes and pictures."""
+    """Everything that the comparison says, but Table 5, sizes and pictures.
+
+    `phones` are the facts that each phone of the run told of itself (`nas.devices.PhoneInfo`).
+    """
 
     name: str
     scale: Scale
@@ -87,6 +91,7 @@ class Comparison:
     choices: tuple[Choice, ...]
     trials: Mapping[Key, TrialResult]
     expected: int
+    phones: Mapping[str, Mapping[str, Any]]
 
     @property
     def cells(self) -> list[Cell]:
@@ -126,7 +131,7 @@ def compare(
     tables = tuple(author.table(number) for number in TITLES)
     return Comparison(
         run.path.resolve().name, scale, select, description, tuple(devices), tables,
-        _orders(tables), tuple(chosen), found, len({*author.keys()}),
+        _orders(tables), tuple(chosen), found, len({*author.keys()}), _phones(run, found),
     )  # fmt: skip
 
 
@@ -136,6 +141,19 @@ def key_of(result: TrialResult) -> Key:
     share = compression["pruned_share"]
     network = str(result.parameters.get("network", ""))
     return network, compression["precision"], round(100 * share) if share else None
+
+
+def _phones(run: RunFolder, found: Mapping[Key, TrialResult]) -> dict[str, Mapping[str, Any]]:
+    """From the measurements that the run keeps."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for result in found.values():
+        for device, note in result.conditions.get("devices", {}).items():
+            path = run.path / "measurements" / f"{note.get('measurement')}.json"
+            if device.startswith("adb:") and device not in known and path.exists():
+                phone = read_json(path).get("conditions", {}).get("phone")
+                if isinstance(phone, dict):
+                    known[device] = phone
+    return known
 
 
 def _choices(scale: Scale, select: Select, run: RunFolder) -> list[Choice]:

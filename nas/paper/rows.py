@@ -111,24 +111,24 @@ def table1_rows(comparison: Comparison) -> list[Columns]:
         }
         for phone in phones()
     ]
-    versions = comparison.description.get("conditions", {}).get("versions", {})
-    processor = str(comparison.description.get("conditions", {}).get("processor", "unknown"))
-    for device in comparison.devices:
-        host = device == "host"
-        runtime = f"LiteRT {versions.get('ai-edge-litert', '')}, CPU".replace(" ,", ",")
-        rows.append(
-            {
-                "device": device,
-                "chipset": None,
-                "cpu": processor if host else None,
-                "gpu": None,
-                "ai_engine": None,
-                "runtime": runtime if host else None,
-                "ai_score": None,
-                "source": "modelled" if device.startswith("paper:") else "measured",
-            }
-        )
-    return rows
+    return [*rows, *(_own_device(comparison, device) for device in comparison.devices)]
+
+
+def _own_device(comparison: Comparison, device: str) -> Columns:
+    """What the run knows of a device: of the host its processor, of a phone what it told."""
+    conditions = comparison.description.get("conditions", {})
+    row: Columns = dict.fromkeys(("chipset", "cpu", "gpu", "ai_engine", "runtime", "ai_score"))
+    if device == "host":
+        version = conditions.get("versions", {}).get("ai-edge-litert", "")
+        row |= {"cpu": conditions.get("processor"), "runtime": f"LiteRT {version} on the CPU"}
+    phone = comparison.phones.get(device)
+    if phone:
+        row["chipset"] = phone.get("chip") or None
+        row["runtime"] = ", ".join(phone.get("accelerators") or ()) or None
+    modelled = device.startswith("paper:")
+    name = f"{device} ({phone['manufacturer']} {phone['model']})" if phone else device
+    source = "modelled" if modelled else "synthetic" if phone and phone["synthetic"] else "measured"
+    return {"device": name, **row, "source": source}
 
 
 def table5_rows(rows: Sequence[OutputRow]) -> list[Columns]:

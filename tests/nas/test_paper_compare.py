@@ -3,6 +3,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nas.paper.compare import Comparison, compare
 from nas.paper.modelled import modelled_latency
 from nas.paper.order import rank_order
 from nas.paper.page import Pages, write_comparison
+from nas.paper.rows import table1_rows
 from nas.paper.run import run_steps
 from nas.published import PHONES, footnotes, latencies, output_errors, rows
 from nas.store import RunFolder
@@ -210,6 +212,21 @@ def test_kendalls_tau_is_that_of_counted_pairs() -> None:
     assert order.range is not None
     assert order.range[0] <= order.tau <= order.range[1]
     assert rank_order("x", [("a", 1.0, 2.0), ("b", 2.0, 1.0)]).tau is None
+
+
+def test_a_phone_of_the_run_stands_in_table_1_as_it_told_itself(comparison: Comparison) -> None:
+    phone = {
+        "manufacturer": "Acme", "model": "One", "chip": "X1", "accelerators": ["x-npu"],
+        "synthetic": False,
+    }  # fmt: skip
+    devices = ("host", "adb:1", "paper:pixel-4")
+    *published, host, own, modelled = table1_rows(
+        replace(comparison, devices=devices, phones={"adb:1": phone})
+    )
+    assert [row["ai_score"] for row in published] == [76206, 58628, 33289]
+    assert host["cpu"] == comparison.description["conditions"]["processor"]
+    assert (own["device"], own["chipset"], own["runtime"]) == ("adb:1 (Acme One)", "X1", "x-npu")
+    assert [row["source"] for row in (host, own, modelled)] == ["measured", "measured", "modelled"]
 
 
 def test_an_unfinished_run_has_its_page_too(tmp_path: Path) -> None:

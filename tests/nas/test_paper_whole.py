@@ -29,7 +29,7 @@ def _tiny() -> Scale:
     schedule = replace(SMOKE.study.schedule, steps=20, warmup_steps=5, patch=48)
     study = replace(
         SMOKE.study, space=Listed(all_networks(steps)), schedule=schedule, size=(96, 64),
-        baselines=(),
+        baselines=(), optional_devices=("paper:reno3-5g",),
     )  # fmt: skip
     return replace(SMOKE, study=study, steps=steps)
 
@@ -47,5 +47,7 @@ def test_a_tiny_run_fills_its_rows_and_its_page(tmp_path: Path) -> None:
     figures = (page.html.parent / "figure4.csv").read_text()
     assert figures.count("host,") == 4
     assert figures.count("measured") == 4
+    timed = (page.html.parent / "devices.csv").read_text()
+    assert timed.count("paper:reno3-5g") == timed.count("modelled") > 5
     table5 = (page.html.parent / "table5.csv").read_text()
     assert "host" not in table5  # neither the ReLU network nor 16 bits nor QAT were run
