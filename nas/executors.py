@@ -195,7 +195,7 @@ class PoolExecutor:
         self._limits = dict(limits)
         self._report = report
         self._log = log or RunLog(None)
-        self._leases = leases or Leases(time.monotonic)
+        self._leases = Leases(time.monotonic) if leases is None else leases
         self._clock: Callable[[], float] = self._leases.clock
         self._open: dict[int, _Open] = {}
         self._queues: dict[str, list[tuple[int, int, Job]]] = {}
