@@ -33,14 +33,9 @@
       ...chart.layout,
     };
     for (const name of ["xaxis", "yaxis"]) layout[name] = axis(layout[name]);
-    element.drawn = true;
     Plotly.react(element, coloured(chart.data, style), coloured(layout, style), { responsive: true, displaylogo: false, displayModeBar: false });
   }
   const charts = [...document.querySelectorAll("[data-chart]")];
-  const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting && !entry.target.drawn) draw(entry.target);
-  }, { rootMargin: "600px" });
-  charts.forEach((element) => near.observe(element));
-  addEventListener("beforeprint", () => charts.filter((element) => !element.drawn).forEach(draw));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.filter((element) => element.drawn).forEach(draw));
+  charts.forEach(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(draw));
 })();
