@@ -180,8 +180,9 @@ class Outcome:
     faults: Mapping[str, int]
 
     @property
-    def per_second(self) -> float:
-        return self.trials / self.hours / 3600
+    def knee(self) -> float:
+        """Trials a second at which the driver needs a whole core."""
+        return self.trials / (self.core * self.hours * 3600)
 
 
 def simulate(study: Study, workers: int, phones: int, trials: int, trial_s: float) -> Outcome:
@@ -252,12 +253,12 @@ def main(trial_s: float = 300.0) -> None:
         for workers, phones in sizes:
             trials = 3 * workers if sampler == "random" else workers
             found = simulate(_study(sampler), workers, phones, trials, trial_s)
-            steady = found.per_second
+            wanted = workers / trial_s  # trials a second that keep every trainer busy
             print(
                 f"{sampler:6} {workers:6} workers {phones:5} phones: {found.trials} trials in "
-                f"{found.hours:.2f} h, {steady:.2f} a second; driver {found.core:.1%} of a core, "
-                f"knee at {steady / found.core:.1f} a second; trainers {found.trainers_busy:.0%} "
-                f"and phones {found.phones_busy:.0%} busy; {dict(found.faults)}",
+                f"{found.hours:.2f} h; driver {1000 / found.knee:.2f} ms a trial, knee at "
+                f"{found.knee:.0f} trials a second; all trainers busy need {wanted:.2f}: "
+                f"{wanted / found.knee:.1%} of a core; {dict(found.faults)}",
                 flush=True,
             )
     profile = cProfile.Profile()

@@ -82,7 +82,7 @@ def ray_executor(
     except BaseException:
         ray.shutdown()
         raise
-    tell(f"Ray: {workers} workers, {len(cluster.nodes())} nodes")
+    tell(f"Ray: {workers} worker(s), {len(cluster.nodes())} node(s)")
     limits = {TRAIN: workers} | ({LIGHT: 1} if phones else {})
     return PoolExecutor(crew, limits, report, log), workers
 
