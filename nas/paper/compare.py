@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from nas.candidate import Architecture
+from nas.devices.measurement import Placement
+from nas.devices.placement import fallbacks
 from nas.errors import RunError
 from nas.files import read_json
 from nas.metrics import Metric, least_trusted, ntire_smartphone_score
@@ -127,7 +129,7 @@ def compare(
     compressed = next((c.network for c in reversed(chosen)), scale.steps[1].choice or "")
     study = description["study"]
     devices = (*study["devices"], *study.get("optional_devices", ()))
-    author = _Author(scale, networks, found, compressed, tuple(devices), study)
+    author = _Author(run, scale, networks, found, compressed, tuple(devices), study)
     tables = tuple(author.table(number) for number in TITLES)
     return Comparison(
         run.path.resolve().name, scale, select, description, tuple(devices), tables,
@@ -190,6 +192,7 @@ def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
 class _Author:
     """What the cells of one comparison are made of."""
 
+    run: RunFolder
     scale: Scale
     networks: Mapping[str, Architecture]
     found: Mapping[Key, TrialResult]
@@ -310,13 +313,24 @@ class _Author:
         return DeviceCell(line.row.table, line.row.row, device, here, ratio, ratios)
 
     def _timed(self, trial: TrialResult, device: str, own: Metric | None) -> Here:
+        note = trial.conditions.get("devices", {}).get(device, {})
+        fallen = _fallen(self.run, note.get("measurement")) if device != "host" else ()
         if own is not None:
             about = f"{trial.label}; {own.conditions or ''}"
-            return Here(own.value, own.source, self.scale.name, about, own.interval)
-        note = trial.conditions.get("devices", {}).get(device, {})
+            scale = self.scale.name
+            return Here(own.value, own.source, scale, about, own.interval, None, fallen)
         why = note.get("failure") or (trial.failure.message if trial.failure else "not timed")
         source = "modelled" if device.startswith("paper:") else "measured"
-        return Here(None, source, self.scale.name, trial.label, failure=str(why))
+        return Here(None, source, self.scale.name, trial.label, None, str(why), fallen)
+
+
+def _fallen(run: RunFolder, key: str | None) -> tuple[str, ...]:
+    """The operations that no accelerator of a phone took, by what its measurement keeps."""
+    path = run.path / "measurements" / f"{key}.json"
+    if key is None or not path.exists():
+        return ()
+    rows_ = read_json(path).get("placement", [])
+    return tuple(fallbacks(tuple(Placement(**row) for row in rows_)))
 
 
 _UNET = "unet-transposeconv-relu"

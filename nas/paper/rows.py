@@ -70,6 +70,7 @@ def device_rows(comparison: Comparison) -> list[Columns]:
             "low_ms": cell.here.interval[0] if cell.here.interval else None,
             "high_ms": cell.here.interval[1] if cell.here.interval else None,
             "failure": cell.here.failure,
+            "on_cpu": ";".join(cell.here.fallbacks),
             "ratio_to_unet": cell.ratio,
             **{f"published_ratio[{name}]": r for name, r in cell.published_ratios.items()},
             "source": cell.here.source,
