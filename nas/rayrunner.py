@@ -8,17 +8,11 @@ that it hangs on; the host is timed on the driver's own machine only.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
 import logging
 import os
 import queue
-import re
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +37,7 @@ START_SECONDS = 120.0
 CLOCK_SECONDS = 5.0
 PROGRESS_SECONDS = 0.5
 PHONE = "phone:"
-_COMPARED = ("python", "portable-nas", "tensorflow", "tf_keras", "ai-edge-litert")
+COMPARED = ("python", "portable-nas", "tensorflow", "tf_keras", "ai-edge-litert")
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -145,7 +139,7 @@ def connect(address: str, resources: set[str]) -> Any:
     try:
         ray.init(address=address, **common)
     except (RuntimeError, ConnectionError, OSError, ValueError) as error:
-        raise ConfigError(_why_not(address, error)) from error
+        raise ConfigError(why_not(address, error)) from error
     return ray
 
 
@@ -164,7 +158,8 @@ def answers(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _why_not(address: str, error: Exception) -> str:
+def why_not(address: str, error: Exception) -> str:
+    """Why a cluster could not be joined, in one line, from what Ray raised."""
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
     if "AuthToken" in text or "authentication token" in text:
         return (
@@ -177,93 +172,6 @@ def _why_not(address: str, error: Exception) -> str:
         f"can't join the cluster at {address}: {text[:300]}. Is this machine a node of it? "
         f"`nas node --address {address}` makes it one"
     )
-
-
-def start_node(
-    address: str | None, port: int, cores: int | None, phones: list[str]
-) -> tuple[subprocess.Popen[bytes], str]:
-    """Make this machine a node: of the cluster at `address`, or, with None, of a new one.
-
-    `phones` are serials. Returns the node's process, which ends the node when it is terminated or
-    killed, and the cluster's address. Raises ConfigError where Ray does not start, with why.
-    """
-    import_ray()
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    if address is None and "RAY_AUTH_MODE" not in os.environ:
-        subprocess.run([*ray, "get-auth-token", "--generate"], capture_output=True, check=True)
-        os.environ["RAY_AUTH_MODE"] = "token"
-    resources = json.dumps({PHONE + serial: 1 for serial in phones})
-    options = ["--block", "--disable-usage-stats", "--resources", resources]
-    options += ["--object-store-memory", "200000000"]
-    options += ["--num-cpus", str(cores)] if cores is not None else []
-    if address is None:
-        options += ["--head", "--port", str(port), "--include-dashboard", "false"]
-    else:
-        answers(address)
-        options += ["--address", address]
-    said = tempfile.TemporaryFile()  # noqa: SIM115
-    process = subprocess.Popen(
-        [*ray, "start", *options],
-        stdout=said,
-        stderr=said,
-        start_new_session=True,
-        preexec_fn=_end_with_parent,
-    )
-    while True:
-        said.seek(0)
-        text = said.read().decode(errors="replace")
-        if "will now block forever" in text:
-            found = re.search(r"Local node IP: (\S+)", text)
-            return process, address or f"{found[1] if found else '127.0.0.1'}:{port}"
-        if process.poll() is not None:
-            raise ConfigError(_why_not_started(address, text))
-        time.sleep(0.1)
-
-
-def _end_with_parent() -> None:
-    """Have this process terminated when its parent dies, however that happens (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def _why_not_started(address: str | None, text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if address is not None:
-        return _why_not(address, RuntimeError(text))
-    return f"Ray does not start here: {lines[-1][:300] if lines else 'it said nothing'}"
-
-
-def compare_with_head(address: str) -> list[str]:
-    """What of this machine does not fit the cluster's first node; empty where all does.
-
-    Raises ConfigError where the cluster can't be joined.
-    """
-    ray = connect(address, set())
-    try:
-        head = next(
-            row["NodeID"]
-            for row in ray.nodes()
-            if row["Alive"] and "node:__internal_head__" in row["Resources"]
-        )
-        affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        options = {"num_cpus": 0, "scheduling_strategy": affinity(head, soft=False)}
-        asked = time.time()
-        theirs, now = ray.get(ray.remote(_about).options(**options).remote(), timeout=60)
-        found = []
-        if not asked - CLOCK_SECONDS < now < time.time() + CLOCK_SECONDS:
-            found.append(f"this clock is {asked - now:+.0f} s off the first node's: set it (NTP)")
-        mine = versions()
-        return found + [
-            f"{n} is {mine[n]} here, {theirs[n]} on the first node: install the same"
-            for n in _COMPARED
-            if mine[n] != theirs[n]
-        ]
-    finally:
-        ray.shutdown()
-
-
-def _about() -> tuple[dict[str, str], float]:
-    return versions(), time.time()
 
 
 @dataclass(frozen=True)
@@ -355,7 +263,7 @@ class NodeCheck:
         with contextlib.suppress(OSError):
             os.chdir(self.folder)  # paths may be relative
         mine = versions()
-        other = [n for n in _COMPARED if mine[n] != self.versions[n]]
+        other = [n for n in COMPARED if mine[n] != self.versions[n]]
         if other:
             rows = ", ".join(f"{n} {mine[n]} (the driver has {self.versions[n]})" for n in other)
             return f"it has {rows}; install the same versions there"

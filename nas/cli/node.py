@@ -30,7 +30,7 @@ def node(
 
     Checked before it counts: versions, the clock, and, where given, the folders.
     """
-    from nas.rayrunner import compare_with_head, start_node
+    from nas.raynode import compare_with_head, start_node
 
     _check(run, data)
     phones = _phones()

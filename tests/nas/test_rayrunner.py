@@ -12,7 +12,8 @@ from nas.candidate import Candidate
 from nas.data import open_dataset
 from nas.errors import ConfigError, RunError
 from nas.measuring import MeasureJob
-from nas.rayrunner import NodeCheck, answers, phone_resource, ray_executor, start_node
+from nas.raynode import start_node
+from nas.rayrunner import NodeCheck, answers, phone_resource, ray_executor
 from nas.results import TrialResult
 from nas.search import search
 from nas.store import RunFolder
