@@ -46,13 +46,19 @@ def study(evaluated: Path) -> Study:
     )
 
 
-def kill_workers(every: float, seed: int) -> None:
-    """From time to time, one process that the fork server made; never the driver itself."""
-    drawn = random.Random(seed)
+def kill_workers(every: float, seed: int, evaluated: Path) -> None:
+    """From time to time, one process that the fork server made; never the driver itself.
+
+    Also one that is just starting; but only once something was evaluated since the last one, or a
+    slow machine would never get on.
+    """
+    drawn, before = random.Random(seed), -1
     while True:
         time.sleep(every * drawn.uniform(0.5, 1.5))
+        done = evaluated.stat().st_size if evaluated.exists() else 0
         workers = _workers()
-        if workers:
+        if workers and done > before:
+            before = done
             os.kill(drawn.choice(workers), signal.SIGKILL)
 
 
@@ -65,7 +71,9 @@ def main(arguments: Sequence[str]) -> None:
     out, trials, workers, every = arguments[:4]
     evaluated = Path(arguments[4]) if len(arguments) > 4 else Path(out).with_suffix(".evaluated")
     if float(every):
-        threading.Thread(target=kill_workers, args=(float(every), os.getpid()), daemon=True).start()
+        threading.Thread(
+            target=kill_workers, args=(float(every), os.getpid(), evaluated), daemon=True
+        ).start()
     search(study(evaluated), out, int(trials), int(workers))
 
 
