@@ -71,6 +71,8 @@ class Predicted:
     def __init__(self, predictor: Predictor, encoding: Encoding, scale: Scale) -> None:
         self._predictor, self._encoding, self._scale = predictor, encoding, scale
         self._known: dict[bytes, Mapping[int, float]] = {}
+        self.tells: Bools = np.zeros(len(scale.objectives), bool)
+        """Of which objectives it tells, once it was called."""
 
     def __call__(self, rows: Floats) -> Floats:
         """Losses (n, k); ValueError where the predictor tells no finite numbers."""
@@ -79,6 +81,7 @@ class Predicted:
         absent = np.isnan(values)
         if np.isinf(values).any() or (absent.any(axis=0) != absent.all(axis=0)).any():
             raise ValueError("expected a finite number for the same objectives of each candidate")
+        self.tells = ~absent.any(axis=0)
         return np.where(absent, 0.0, self._scale.of(values))
 
     def _told(self, row: Floats) -> Mapping[int, float]:
@@ -94,12 +97,23 @@ class Beliefs:
     def __init__(self, data: Data, running: Floats, most_points: int) -> None:
         self._data = data
         encoding = data.encoding
-        self._offsets = data.predict(data.rows) if data.predict else np.zeros_like(data.losses)
+        self.informed = bool(data.feasible.any())
+        good = data.losses[data.feasible]
+        corner = data.corner
+        if corner is None and self.informed:
+            corner = worst_of_interest(good)
+        if corner is None:
+            self._bent: Callable[[Floats], Floats] = np.asarray
+        else:
+            self._bent = Bent(corner, good.min(axis=0) if len(good) else corner)
+        losses, offsets = self._bent(data.losses), np.zeros_like(data.losses)
+        if data.predict is not None:
+            offsets = np.where(data.predict.tells, self._bent(data.predict(data.rows)), 0.0)
         chosen = _chosen(data, most_points)
         x = encoding.features(data.rows)
         self._objectives = [
             _surrogate(x, encoding.categorical, values, known, chosen)
-            for values, known in zip((data.losses - self._offsets).T, data.known.T, strict=True)
+            for values, known in zip((losses - offsets).T, data.known.T, strict=True)
         ]
         names = sorted({name for one in data.constraints for name in one})
         self._constraints = []
@@ -112,14 +126,12 @@ class Beliefs:
                 )
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
         points = self.losses(data.rows[data.feasible])[0]
-        worst = data.losses[data.feasible]
         if len(running):
             features = encoding.features(running)
             points = np.concatenate([points, self.losses(running)[0]])
             self._objectives = [_believing(one, features) for one in self._objectives]
-        self.informed = bool(data.feasible.any())
-        if self.informed:
-            self._improvement = _improvement(points, worst, data.corner)
+        if corner is not None and self.informed:
+            self._improvement = _improvement(points, corner)
 
     def parents(self) -> Floats:
         """Rows worth changing a little: the front's, or where nothing is feasible the least bad."""
@@ -142,7 +154,8 @@ class Beliefs:
         told = [_told_of(one, x) for one in self._objectives]
         mean = np.stack([mean for mean, _ in told], axis=1)
         if self._data.predict is not None:
-            mean = mean + self._data.predict(rows)
+            predicted = self._bent(self._data.predict(rows))
+            mean = mean + np.where(self._data.predict.tells, predicted, 0.0)
         return mean, np.stack([deviation for _, deviation in told], axis=1)
 
     def score(self, rows: Floats) -> Floats:
@@ -212,15 +225,41 @@ def _chosen(data: Data, most: int) -> Bools:
     return chosen
 
 
-def _improvement(points: Floats, seen: Floats, corner: Floats | None) -> ExpectedImprovement:
+def worst_of_interest(losses: Floats) -> Floats:
+    """The corner of the hypervolume (k): the front's own worst values and a tenth of their range.
+
+    Anything further out makes the ends of the front the most valuable places there are.
+    """
     import moocore
 
-    if corner is None:
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        corner = high + np.maximum(0.1 * (high - low), 0.1)
+    front = losses[moocore.is_nondominated(losses)]
+    low, high = front.min(axis=0), front.max(axis=0)
+    corner: Floats = high + np.maximum(0.1 * (high - low), 0.1)
+    return corner
+
+
+def _improvement(points: Floats, corner: Floats) -> ExpectedImprovement:
+    import moocore
+
     front = points[moocore.is_nondominated(points)]
     if len(front) > _FRONT and front.shape[1] > 3:
         # Thinned evenly along the first objective: the boxes grow with the square of the front.
         order = np.argsort(front[:, 0], kind="stable")
         front = front[order[np.linspace(0, len(front) - 1, _FRONT).astype(np.intp)]]
     return ExpectedImprovement(np.ascontiguousarray(front), corner)
+
+
+class Bent:
+    """Losses beyond a corner drawn together: how bad the bad ones are is not worth learning.
+
+    Fallbacks are a hundred times slower; without this a surrogate would see little else.
+    """
+
+    def __init__(self, corner: Floats, best: Floats) -> None:
+        self._corner, self._bend = corner, np.maximum(0.25 * (corner - best), 0.05)
+
+    def __call__(self, losses: Floats) -> Floats:
+        """Losses (n, k) in which order is kept, and everything up to the corner."""
+        beyond = np.maximum(losses - self._corner, 0.0)
+        drawn = self._corner + self._bend * np.log1p(beyond / self._bend)
+        return np.where(beyond > 0, drawn, losses)

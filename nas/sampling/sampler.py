@@ -48,8 +48,8 @@ class EhviSampler(BaseSampler):
     `predictor` tells of a candidate's parameters what some objectives are expected to be, in their
     own unit: then only the difference (for logarithmic objectives the ratio) is learned. It is
     called for some 600 candidates a trial, so it should take microseconds. `reference` is the
-    corner of the hypervolume, in the objectives' units; by default the worst feasible values told
-    so far, and a tenth of their range beyond. `pool` candidates are compared for each trial;
+    corner of the hypervolume, in the objectives' units; by default the worst values on the front so
+    far, and a tenth of their range beyond. `pool` candidates are compared for each trial;
     surrogates learn from `most_points` trials at most, the best and a part of the rest.
     """
 

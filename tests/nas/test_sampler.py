@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import multivariate_normal, norm
 
 from nas.sampling import EhviSampler, gaussian
+from nas.sampling.beliefs import Bent
 from nas.sampling.improvement import ExpectedImprovement, dominated_boxes
 from nas.sampling.space import Encoding
 
@@ -68,6 +69,15 @@ def test_one_objective_is_expected_improvement() -> None:
     np.testing.assert_allclose(gain, expected[:, 0], rtol=1e-9)
 
 
+def test_what_is_bent_keeps_its_order_and_the_good_as_it_is() -> None:
+    losses = np.sort(np.random.default_rng(0).normal(size=(50, 2)) * 9, axis=0)
+    corner = np.array([1.0, -2.0])
+    bent = Bent(corner, losses.min(axis=0))(losses)
+    assert (np.diff(bent, axis=0) > 0).all()
+    assert (bent[losses <= corner] == losses[losses <= corner]).all()
+    assert (bent[losses > corner] < losses[losses > corner]).all()
+
+
 @pytest.mark.parametrize("objectives", [2, 3, 4])
 def test_several_objectives_agree_with_draws(objectives: int) -> None:
     random = np.random.default_rng(objectives)
@@ -107,11 +117,12 @@ def test_the_likelihood_is_the_normal_density_and_its_gradient_is_right() -> Non
 
 
 def test_beats_random_search_and_tpe_by_a_margin() -> None:
-    ours = toy_hypervolume(searched(EhviSampler(seed=1, logarithmic=(1,))))
+    sampler = EhviSampler(seed=1, logarithmic=(1,), reference=(25.0, float(np.exp(13))))
+    ours = toy_hypervolume(searched(sampler))
     theirs = toy_hypervolume(searched(optuna.samplers.TPESampler(seed=1)))
     random = toy_hypervolume(searched(optuna.samplers.RandomSampler(seed=1)))
     assert ours > 1.1 * random
-    assert ours > 1.02 * theirs
+    assert ours > 1.1 * theirs
 
 
 def test_equal_seeds_draw_equal_candidates_whatever_the_instance_remembers() -> None:
@@ -152,8 +163,8 @@ def test_constraints_are_learned() -> None:
 
     random = searched(optuna.samplers.RandomSampler(seed=0), bounded)
     ours = searched(EhviSampler(seed=0, logarithmic=(1,)), bounded)
-    assert share(random) < 0.4
-    assert share(ours) > 0.7
+    assert share(random) < 0.3
+    assert share(ours) > 0.6
 
 
 def test_running_trials_are_taken_into_account() -> None:
@@ -237,7 +248,8 @@ def test_values_that_stand_in_are_no_data() -> None:
         )  # fmt: skip
 
     study = optuna.create_study(directions=["maximize", "minimize"])
-    study.set_metric_names(["psnr_db", "latency"])
+    with warnings.catch_warnings(action="ignore"):  # of Optuna, that it is experimental
+        study.set_metric_names(["psnr_db", "latency"])
     study.add_trials([told(x, x, {}) for x in (0.1, 0.4, 0.7)])
     study.add_trial(told(0.5, -50.0, {"stand_in": ["psnr_db"]}))
     sampler = EhviSampler(seed=0)
