@@ -54,9 +54,13 @@ def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[C
 def verdict(
     results: Sequence[TrialResult], description: Mapping[str, Any], devices: Sequence[str]
 ) -> str | None:
-    """The answer in a few sentences, the study's reference first; None without baselines."""
+    """The answer in a few sentences, the study's reference first.
+
+    None without baselines, or where nothing was searched for: all candidates were listed.
+    """
     found = challenges(results, devices)
-    if not found or all(r.baseline for r in results):
+    listed = description.get("study", {}).get("space", {}).get("family") == "listed"
+    if listed or not found or all(r.baseline for r in results):
         return None
     beaten = [challenge for challenge in found if challenge.beaten_by]
     sure = [challenge for challenge in found if challenge.surely]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, final
@@ -36,10 +38,11 @@ class RunJournal(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         _share_distributions()
         self._path = path
-        self._own: list[dict[str, Any]] = []  # written, and not yet read back by the storage
+        self._own: list[dict[str, Any]] = []  # taken, and not yet read back by the storage
+        self._pending: list[dict[str, Any]] = []  # taken, and not yet in the file
         self._known = 0  # how many entries the storage has seen
         self._loose = 0  # entries since the file was last written anew
-        self._unsynced = False
+        self._unsynced, self._synced_at = False, -math.inf
         _drop_half_line(path)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -51,32 +54,42 @@ class RunJournal(BaseJournalBackend):
         return iter(list(self._own))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append entries: whole, or not at all. They survive this process; `sync` also a crash."""
+        """Take entries; `write` puts them into the file."""
+        self._own += logs
+        self._pending += logs
+
+    def write(self) -> None:
+        """Append what is pending, all of it or nothing: a kill leaves no trial half asked for.
+
+        It survives this process; `sync` makes it survive a crash of the machine.
+        """
+        if not self._pending:
+            return
         try:
             with self._path.open("ab") as file:
                 whole = file.tell()
                 try:
-                    file.write(_lines(logs))
+                    file.write(_lines(self._pending))
                     file.flush()
                 except OSError:
                     os.truncate(self._path, whole)
                     raise
         except OSError as error:
             raise cannot_write(self._path, error) from error
-        self._own += logs
-        self._loose += len(logs)
-        self._unsynced = True
+        self._loose += len(self._pending)
+        self._pending, self._unsynced = [], True
 
-    def sync(self) -> None:
-        """Wait until everything appended is on the disk."""
-        if not self._unsynced:
+    def sync(self, every_s: float = 0.0) -> None:
+        """Write, and wait until it is on the disk; no waiting if that was done `every_s` ago."""
+        self.write()
+        if not self._unsynced or time.monotonic() - self._synced_at < every_s:
             return
         try:
             with self._path.open("ab") as file:
                 os.fsync(file.fileno())
         except OSError as error:
             raise cannot_write(self._path, error) from error
-        self._unsynced = False
+        self._unsynced, self._synced_at = False, time.monotonic()
 
     def tidy(self, storage: JournalStorage, trials: int) -> None:
         """Write the file anew, one entry a trial, when that has become worth its time.
@@ -85,7 +98,7 @@ class RunJournal(BaseJournalBackend):
         """
         if self._loose > 1000 + trials // 2:
             rewrite(storage, self._path)
-            self._loose, self._unsynced = 0, False
+            self._loose, self._pending, self._unsynced = 0, [], False
 
 
 def rewrite(storage: JournalStorage, path: Path) -> None:

@@ -35,6 +35,7 @@ STAND_IN = "stand_in"
 FAILURE = "failure"
 
 _STUDY = "search"
+SYNC_SECONDS = 5.0
 _DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
 
 
@@ -267,14 +268,18 @@ class Memory:
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """What is done inside is on the disk afterwards."""
+        """What is done inside survives this process at once, and a crash of the machine soon.
+
+        What such a crash loses of the journal is asked for again, the same by its number, and its
+        results, which are on the disk before they are told, are recognised.
+        """
         try:
             yield
         except StorageInternalError as error:
             if isinstance(self._journal, RunJournal):
                 raise
             raise self._journal.failed(error) from error
-        self._journal.sync()
+        self._journal.sync(SYNC_SECONDS)
 
 
 def read_only(place: Path | str) -> Any:

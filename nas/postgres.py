@@ -43,7 +43,7 @@ class SharedStudy:
     fingerprint: str
     where: str
 
-    def sync(self) -> None:
+    def sync(self, every_s: float = 0.0) -> None:
         """See `nas.journal.RunJournal`."""
 
     def tidy(self, storage: Any, trials: int) -> None:

@@ -87,3 +87,5 @@ def test_infeasible_trials_beat_nothing_and_runs_without_baselines_have_no_answe
     assert challenges([chosen, broken], DEVICES)[0].beaten_by == ()
     assert verdict([broken], {}, DEVICES) is None
     assert verdict([chosen], {}, DEVICES) is None
+    listed = {"study": {"space": {"family": "listed"}}}
+    assert verdict([chosen, trial(2, 31.9, (900, 1400))], listed, DEVICES) is None

@@ -55,9 +55,10 @@ def _seen_by_optuna(path: Path) -> tuple[Any, list[FrozenTrial]]:
 
 
 def test_optunas_own_backend_reads_it_before_and_after_it_is_written_anew(tmp_path: Path) -> None:
-    _, storage = _storage(tmp_path / "journal")
+    journal, storage = _storage(tmp_path / "journal")
     study = _study(storage)
     _fill(study, 12)
+    journal.sync()
     before = _seen_by_optuna(tmp_path / "journal")
     assert before == ((study.directions, study.metric_names), study.trials)
     states = [trial.state for trial in before[1]]
@@ -72,34 +73,40 @@ def test_a_study_goes_on_over_a_tidied_journal(tmp_path: Path) -> None:
     journal, storage = _storage(tmp_path / "journal")
     study = _study(storage)
     _fill(study, 200)
+    journal.write()
     journal.tidy(storage, 200)
     assert len((tmp_path / "journal").read_bytes().splitlines()) == 2 + 202
     journal.tidy(storage, 200)  # nothing new: left alone
     trial = study.ask()
     assert trial.suggest_categorical("width", (8, 16, 24)) == 8  # the waiting one
     study.tell(trial, [30.0, 1.0])
-    again = _study(_storage(tmp_path / "journal")[1])
+    journal.write()
+    other, storage = _storage(tmp_path / "journal")
+    again = _study(storage)
     assert again.trials == study.trials == _seen_by_optuna(tmp_path / "journal")[1]
     running = [t for t in again.trials if t.state == TrialState.RUNNING]
     again.tell(running[0].number, [26.0, 2.0])
+    other.write()
     assert _seen_by_optuna(tmp_path / "journal")[1][running[0].number].values == [26.0, 2.0]
 
 
 def test_a_full_disk_leaves_no_half_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, storage = _storage(tmp_path / "journal")
     study = _study(storage)
+    journal.write()
     whole = (tmp_path / "journal").read_bytes()
 
     def half(self: Path, mode: str) -> Any:
         return _HalfWritten(open(self, mode))
 
     monkeypatch.setattr(Path, "open", half)
+    study.ask()
     with pytest.raises(RunError, match=r"the disk is full: can't write .*journal"):
-        study.ask()
+        journal.write()
     monkeypatch.undo()
     assert (tmp_path / "journal").read_bytes() == whole
-    assert study.ask().number == 0
     journal.sync()
+    assert len(_seen_by_optuna(tmp_path / "journal")[1]) == 1
 
 
 class _HalfWritten:
@@ -123,7 +130,9 @@ class _HalfWritten:
 
 
 def test_a_damaged_journal_says_where(tmp_path: Path) -> None:
-    _study(_storage(tmp_path / "journal")[1])
+    journal, storage = _storage(tmp_path / "journal")
+    _study(storage)
+    journal.write()
     with (tmp_path / "journal").open("ab") as file:
         file.write(b"not JSON\n")
     with pytest.raises(RunError, match=r"journal, line 2, is damaged: .* Move the file away"):

@@ -102,6 +102,7 @@ def test_a_trial_killed_before_it_was_sampled_is_sampled_when_reopened(tmp_path:
     memory = Memory(small_study(), tmp_path / "journal")
     memory._seed(0)
     memory._study.ask()
+    memory._journal.sync()
     (asked,) = Memory(small_study(), tmp_path / "journal").open_trials()
     expected = Memory(small_study(), tmp_path / "other").ask()
     assert asked == expected

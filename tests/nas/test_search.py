@@ -84,6 +84,19 @@ def test_a_lost_result_is_made_again_and_a_lost_journal_too(tmp_path: Path) -> N
     assert len(set(_keys(tmp_path))) == 6
 
 
+def test_results_are_recognised_where_a_crash_took_the_journals_end(tmp_path: Path) -> None:
+    search(_quick(), tmp_path, trials=5)
+    keys = _keys(tmp_path)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/result.json")}
+    journal = tmp_path / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    asked = [n for n, line in enumerate(lines, 1) if b'"candidate"' in line]
+    journal.write_bytes(b"".join(lines[: asked[2]]))  # the third was asked for
+    search(_quick(), tmp_path, trials=5)
+    assert _keys(tmp_path) == keys
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
 def test_another_study_in_the_folder_is_told_by_what_differs(tmp_path: Path) -> None:
     search(_quick(), tmp_path, trials=1)
     schedule = Schedule(steps=6, batch=2, patch=16, learning_rate=1e-3)
