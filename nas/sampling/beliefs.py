@@ -185,14 +185,14 @@ def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, chosen: B
     return GaussianProcess.fitted(x[kept], categorical, y[kept], _fit_rows(int(kept.sum())))
 
 
-def _fit_rows(count: int, most: int = 120) -> Ints:
+def _fit_rows(count: int, most: int = 80) -> Ints:
     """Which rows hyperparameters are fitted to: all while they are few, later a growing part.
 
-    From 20 rows on it is the first ones, up to a multiple of a tenth of them, so that most trials
-    find hyperparameters that were fitted before.
+    From 20 rows on it is the first ones, up to a multiple of a tenth to a fifth of them, so that
+    most trials find hyperparameters that were fitted before.
     """
     if count > 20:
-        step = max(2, int(2 ** np.floor(np.log2(count / 8))))
+        step = max(2, int(2 ** np.floor(np.log2(count / 5))))
         count -= count % step
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
 

@@ -62,7 +62,7 @@ class EhviSampler(BaseSampler):
         predictor: Predictor | None = None,
         reference: Sequence[float] | None = None,
         pool: int = 500,
-        most_points: int = 300,
+        most_points: int = 150,
     ) -> None:
         self._seed = np.random.SeedSequence().entropy if seed is None else seed
         self._startup = n_startup_trials
