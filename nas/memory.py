@@ -6,6 +6,7 @@ the sampler knows when it draws a candidate does not depend on which trial happe
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
 from nas.canonical import content_key
-from nas.errors import RunError
+from nas.errors import ConfigError, RunError
 from nas.files import held
 from nas.journal import RunJournal
 from nas.postgres import SharedStudy, copy, open_storage, public, shared_study
@@ -327,6 +328,11 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
 
             return EhviSampler(n_startup_trials=study.startup_trials, seed=seed)
         case "gp":
+            if importlib.util.find_spec("torch") is None:
+                raise ConfigError(
+                    "sampler 'gp' is Optuna's GPSampler, which needs PyTorch: pip install torch, "
+                    "or choose 'ehvi', which needs nothing"
+                )
             return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
         case "nsga2":
             return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)

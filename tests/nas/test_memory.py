@@ -1,3 +1,4 @@
+import importlib.util
 from pathlib import Path
 
 import optuna
@@ -184,7 +185,8 @@ def test_half_a_line_at_the_journals_end_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_all_samplers_start(tmp_path: Path) -> None:
-    for sampler in ("tpe", "ehvi", "gp", "nsga2", "random"):
+    torch = importlib.util.find_spec("torch") is not None
+    for sampler in ("tpe", "ehvi", *(["gp"] if torch else []), "nsga2", "random"):
         study = small_study(sampler=sampler, compression=CompressionSpace())
         assert len(set(_candidates(Memory(study, tmp_path / sampler), 4))) == 4
 
@@ -209,3 +211,11 @@ def test_queued_candidates_come_next_each_once(tmp_path: Path) -> None:
     third = reopened.ask()
     assert third is not None
     assert third.candidate not in (_unet(4), _unet(8))
+
+
+def test_the_sampler_that_needs_torch_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="needs PyTorch: pip install torch, or choose 'ehvi'"):
+        Memory(small_study(sampler="gp"), tmp_path / "journal").ask()

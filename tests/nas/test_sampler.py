@@ -1,6 +1,5 @@
 """`EhviSampler` against closed formulas, another library, and its promises."""
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -257,13 +256,3 @@ def test_values_that_stand_in_are_no_data() -> None:
     data = sampler._data(study, Encoding(distributions), complete)
     assert data.known.tolist() == [[True, True]] * 3 + [[False, True]]
     assert data.feasible.tolist() == [True, True, True, False]
-
-
-def test_a_suggestion_is_fast() -> None:
-    study = searched(optuna.samplers.RandomSampler(seed=0), trials=500)
-    study.sampler = EhviSampler(seed=0, logarithmic=(1,))
-    toy(study.ask())  # fits the surrogates
-    started = time.process_time()
-    for _ in range(3):
-        toy(study.ask())
-    assert (time.process_time() - started) / 3 < 0.25  # the goal is 0.1 s; machines differ

@@ -93,10 +93,10 @@ def test_one_of_several_that_fails_leaves_the_others(tmp_path, data, monkeypatch
 
     convert_trained = convert.convert_trained
 
-    def refuses(graph, weights, height, width, precision, pack):
+    def refuses(graph, weights, height, width, precision, *others):
         if precision == "int8-ptq":
             raise ConversionError("the operation PRELU works in floating point")
-        return convert_trained(graph, weights, height, width, precision, pack)
+        return convert_trained(graph, weights, height, width, precision, *others)
 
     monkeypatch.setattr(convert, "convert_trained", refuses)
     out = tmp_path / "out"

@@ -136,9 +136,13 @@ def test_export_scores_every_model_again(
     result = runner.invoke(app, ["export", str(run.path), "--out", str(out)])
     assert result.exit_code == 0, result.exception
     members = front(run.results(), run.objectives())
-    assert scored == [f"not a real model: {member.key}" for member in members]
-    assert len(result.stdout.strip().splitlines()) == len(members)
-    assert f"{len(members)} models in" in result.stderr
+    baselines = [r for r in run.results() if r.baseline and r not in members and r.artifact]
+    exported = [*members, *baselines]
+    assert set(scored) == {f"not a real model: {result.key}" for result in exported}
+    assert scored[: len(members)] == [f"not a real model: {member.key}" for member in members]
+    assert len(scored) == len(exported)
+    assert len(result.stdout.strip().splitlines()) == len(exported)
+    assert f"{len(exported)} models in" in result.stderr
 
 
 def test_export_wants_the_runs_own_pictures(

@@ -337,7 +337,10 @@ def measuring_process(model: Path) -> tuple[subprocess.Popen, psutil.Process]:
         "protocol = TimingProtocol(launches=1, min_seconds=60, threads=1)\n"
         "open_device('host').measure(Path(sys.argv[1]), protocol)\n"
     )
-    driver = subprocess.Popen([sys.executable, "-c", code, str(model)], stderr=subprocess.PIPE)
+    # Else NumPy has threads, and the worker looks as if it had its request while it imports.
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, str(model)]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, env=alone)
     end = time.monotonic() + 30
     while time.monotonic() < end:
         for child in psutil.Process(driver.pid).children():
