@@ -332,7 +332,8 @@ def gone(pid: int, seconds: float = 10) -> bool:
 def measuring_process(model: Path) -> tuple[subprocess.Popen, psutil.Process]:
     """A process that measures for a minute, and the worker that it started."""
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & ignores it
         "from nas.devices import TimingProtocol, open_device\n"
         "protocol = TimingProtocol(launches=1, min_seconds=60, threads=1)\n"
         "open_device('host').measure(Path(sys.argv[1]), protocol)\n"
