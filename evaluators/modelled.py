@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from nas.candidate import Candidate
 from nas.compress import expected_architecture
-from nas.devices.modelled import PREFIX, Told, tell
+from nas.devices.modelled import PREFIX, Told, accelerated_mac_share, tell
 from nas.devices.modelled_operations import Operations, of_graph
 from nas.errors import ConfigError
 from nas.evaluation import DeviceRefusedError, Needs, Subject
-from nas.metrics import Metric
+from nas.metrics import Metric, least_trusted
 from nas.published import SIZE
 from nas.published.quality import SEEN_FROM, estimate
 from nas.study import WORST_RATIO
@@ -96,20 +96,18 @@ class ModelledLatency:
         share = self.reference.compression.pruned_share
         network = expected_architecture(self.reference.architecture, share)
         operations = _operations(replace(self.reference, architecture=network), subject.size)
+        references = {device: tell(_phone(device), operations) for device in told}
         ratios = {}
         for device, said in told.items():
-            reference = tell(_phone(device), operations).latency_ms
+            reference = references[device].latency_ms
             if said.latency_ms is None or reference is None:
                 raise ConfigError(f"the study's reference does not run on {device}")
-            ratios[device] = (said.latency_ms / reference, reference)
+            ratios[device] = said.latency_ms / reference
         worst = max(ratios, key=ratios.__getitem__)
-        sources = {said.source for said in told.values()}
-        return Metric(
-            ratios[worst][0],
-            "modelled" if "modelled" in sources else "published",
-            "largest-ratio-to-reference-over-devices",
-            conditions=f"worst on {worst}; the reference takes {ratios[worst][1]:.4g} ms there",
-        )
+        at = f"worst on {worst}; the reference takes {references[worst].latency_ms:.4g} ms there"
+        source = least_trusted(one.source for one in (*told.values(), *references.values()))
+        how = "largest-ratio-to-reference-over-devices"
+        return Metric(ratios[worst], source, how, conditions=at)
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluator as JSON types."""
@@ -134,7 +132,10 @@ def _figures(device: str, said: Told, operations: Operations) -> dict[str, Metri
         return {}
     at = said.about + (f"; {said.caution}" if said.caution else "")
     latency = Metric(said.latency_ms, said.source, None, said.interval_ms, at)
-    total = sum(step.conv_macs for step in operations.steps)
-    fallen = sum(operations.steps[number].conv_macs for number in said.plan.fallen)
-    share = Metric(1 - fallen / total, "modelled", conditions="by the footnotes' rules")
-    return {f"latency_ms[{device}]": latency, f"accelerated_mac_share[{device}]": share}
+    figures = {f"latency_ms[{device}]": latency}
+    share = accelerated_mac_share(operations, said.plan)
+    if share is not None:
+        figures[f"accelerated_mac_share[{device}]"] = Metric(
+            share, "modelled", conditions="by the footnotes' rules"
+        )
+    return figures

@@ -147,7 +147,7 @@ class ModelledPhone:
             peak_memory_mb=None,
             placement=placement,
             conditions=_conditions(self.rules, artifact, told),
-            accelerated_mac_share=_accelerated_mac_share(operations, told.plan),
+            accelerated_mac_share=accelerated_mac_share(operations, told.plan),
             stated_interval_ms=told.interval_ms,
             stated_coverage=told.coverage,
         )
@@ -175,7 +175,8 @@ def _placement(
     )
 
 
-def _accelerated_mac_share(operations: Operations, planned: Plan) -> float | None:
+def accelerated_mac_share(operations: Operations, planned: Plan) -> float | None:
+    """The share of the MACs that does not fall back by the rules; None where there are no MACs."""
     total = sum(step.conv_macs for step in operations.steps)
     fallen = sum(operations.steps[number].conv_macs for number in planned.fallen)
     return 1 - fallen / total if total else None
