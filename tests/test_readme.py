@@ -93,7 +93,7 @@ def test_the_python_program_runs(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"unet-\S+ .* \d+\.\d+ \d+\.\d+", done.stdout)

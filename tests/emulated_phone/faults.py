@@ -25,6 +25,7 @@ KINDS = {
     "oom": "the tool is killed, as by the low-memory killer",
     "garbage": "the tool prints bytes that mean nothing",
     "tool-hang": "the tool says nothing for SECONDS",
+    "meet": "the tool waits, SECONDS at most, until those of TIMES phones have come to MATCH",
     "driver-crash": "the accelerator's driver dies in the middle of an inference",
     "op-failed": "NNAPI refuses to compile",
     "slow": "inferences take SECONDS times as long",

@@ -55,6 +55,7 @@ class EmulatedPhone:
         self._stopping = threading.Event()
         self.boot_id = uuid.uuid4().hex
         self.opened: list[str] = []
+        self.on_open: Callable[[], object] = lambda: None
         self._build()
         self.listener = Listener(self._serve, port)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -220,6 +221,7 @@ class EmulatedPhone:
 
     def _open(self, name: str) -> Service | None:
         self.opened.append(name)
+        self.on_open()
         for kind in ("unplug", "reboot"):
             if fault := faults.take(self.faults, kind, name):
                 threading.Thread(target=self._go_away, args=(fault,), daemon=True).start()

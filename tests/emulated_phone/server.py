@@ -49,7 +49,7 @@ class PrivateAdbServer:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
@@ -57,7 +57,7 @@ class PrivateAdbServer:
             ):
                 return
             time.sleep(0.02)
-        raise RuntimeError(f"adb did not listen on port {self.port} within 15 s")
+        raise RuntimeError(f"adb did not listen on port {self.port} within 60 s")
 
     def stop(self) -> None:
         """End the server."""

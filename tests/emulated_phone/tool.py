@@ -133,6 +133,20 @@ def _show_faults_before(run: Run) -> None:
         sys.exit(0)
     if fault := faults.take(run.folder / "faults", "tool-hang"):
         time.sleep(fault.seconds)
+    if fault := faults.active(run.folder / "faults", "meet"):
+        _meet(run, Path(fault.match), fault.times, fault.seconds)
+
+
+def _meet(run: Run, place: Path, phones: int, seconds: float) -> None:
+    """Wait for the others; once all have been there, nobody waits any more."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / run.folder.name).touch()
+    deadline = time.monotonic() + seconds
+    while len(list(place.iterdir())) < phones:
+        if time.monotonic() > deadline:
+            run.say("the other phones did not come", "ERROR")
+            run.fail()
+        time.sleep(0.02)
 
 
 def _benchmark(run: Run) -> None:

@@ -32,7 +32,7 @@ def _drive(out: Path, trials: int, every: float, killed_after: float | None) -> 
     try:
         assert driver.stderr is not None
         if killed_after is None:
-            said = driver.communicate(timeout=600)[1]
+            said = driver.communicate(timeout=1800)[1]
             assert driver.returncode == 0, said.decode()
             return True
         _wait_for_more(out, killed_after, driver)
@@ -44,7 +44,7 @@ def _drive(out: Path, trials: int, every: float, killed_after: float | None) -> 
 
 def _wait_for_more(out: Path, seconds: float, driver: subprocess.Popen[bytes]) -> None:
     """Until the driver has finished a trial, and `seconds` more."""
-    before, deadline = len(_finished(out)), time.monotonic() + 120
+    before, deadline = len(_finished(out)), time.monotonic() + 600
     while len(_finished(out)) == before and time.monotonic() < deadline and driver.poll() is None:
         time.sleep(0.05)
     time.sleep(seconds)

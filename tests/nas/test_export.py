@@ -229,7 +229,7 @@ def test_the_cards_program_runs_and_does_what_the_scorer_does(
     environment = {**os.environ, "PYTHONPATH": ""}
     subprocess.run(
         [sys.executable, "-c", blocked + usage(precision)],
-        cwd=tmp_path, env=environment, check=True, timeout=120,
+        cwd=tmp_path, env=environment, check=True, timeout=600,
     )  # fmt: skip
     given = np.asarray(Image.open(tmp_path / "photo.jpg").convert("RGB"))
     restored = np.asarray(Image.open(tmp_path / "restored.png"))

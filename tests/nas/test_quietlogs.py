@@ -18,7 +18,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         env={**environment, **variables},
     )
 

@@ -14,7 +14,7 @@ def _nas(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "120", **environment},
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -47,7 +47,7 @@ def _nas(*arguments: str, folder: Path) -> subprocess.Popen[str]:
 
 def _run(*arguments: str, folder: Path) -> tuple[int, str, str]:
     process = _nas(*arguments, folder=folder)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=1200)
     return process.returncode, out, err
 
 
@@ -58,7 +58,7 @@ def killed_run(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> tup
     (folder / "mine.py").write_text(STUDY)
     for wanted in (1, 2):
         process = _nas("search", "mine.py", "--out", "run", "--workers", "2", folder=folder)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while len(list(folder.glob("run/trials/*/result.json"))) < wanted:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline

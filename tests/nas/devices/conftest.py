@@ -101,7 +101,7 @@ def clean(phone: EmulatedPhone) -> bool:
         name for name in phone.files() if name.endswith(".part")
     ]
     vlog = phone.folder / "props/debug.nn.vlog"
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 30
     while phone.running() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not extra and not phone.running() and (not vlog.exists() or not vlog.read_text().strip())

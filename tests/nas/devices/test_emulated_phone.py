@@ -33,7 +33,7 @@ def test_the_documented_command_starts_phones_and_ends_them() -> None:
     entries = server.entries()
     assert all(AdbEntry(phone["serial"], "device") in entries for phone in phones)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0
     assert not any(os.path.exists(phone["folder"]) for phone in phones)
     assert not server._answers()
 

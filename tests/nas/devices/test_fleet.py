@@ -326,7 +326,7 @@ def test_a_search_starts_with_devices_that_answer(
     started = time.monotonic()
     with pytest.raises(ConfigError, match=f"phone nobody is not connected; .*{phone.address}"):
         search(_study(_spec(phone), "adb:nobody"), tmp_path / "run")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120  # a phone that is away would be waited for
     assert not (tmp_path / "run").exists()
     locked.inject("unauthorized")
     locked.unplug()
@@ -347,6 +347,7 @@ def test_phones_are_asked_side_by_side_and_one_phone_in_turn(
 ) -> None:
     busy: dict[str, int] = {}
     most: list[int] = []
+    together = threading.Barrier(3, timeout=120)
     lock = threading.Lock()
 
     @dataclass(frozen=True)
@@ -362,7 +363,8 @@ def test_phones_are_asked_side_by_side_and_one_phone_in_turn(
                 busy[phone] = busy.get(phone, 0) + 1
                 assert busy[phone] == 1
                 most.append(sum(busy.values()))
-            time.sleep(0.2)
+            if phone == self.spec:
+                together.wait()
             with lock:
                 busy[phone] -= 1
             return _measurement(self.spec, 1.0)

@@ -290,11 +290,11 @@ def test_a_worker_that_hangs_is_killed_with_all_that_it_started(model, worker, t
         f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         "time.sleep(600)"
     )
-    protocol = TimingProtocol(launches=1, timeout_seconds=1.5)
+    protocol = TimingProtocol(launches=1, timeout_seconds=3)
     started = time.monotonic()
-    with pytest.raises(DeviceTransientError, match=r"not measured within 1\.5 s a launch; allow"):
+    with pytest.raises(DeviceTransientError, match=r"not measured within 3 s a launch; allow"):
         HostDevice().measure(model, protocol)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
     for pid in note.read_text().split():
         assert gone(int(pid))
 
@@ -312,12 +312,12 @@ def test_a_worker_that_answers_and_does_not_end_is_not_waited_for(model, worker,
     )
     started = time.monotonic()
     found = HostDevice().measure(model, QUICK)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
     assert (found.latency_ms, found.peak_memory_mb) == (3.0, None)
     assert {row.accelerator for row in found.placement} == {None}
 
 
-def gone(pid: int, seconds: float = 10) -> bool:
+def gone(pid: int, seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -342,7 +342,7 @@ def measuring_process(model: Path) -> tuple[subprocess.Popen, psutil.Process]:
     alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, str(model)]
     driver = subprocess.Popen(command, stderr=subprocess.PIPE, env=alone)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         for child in psutil.Process(driver.pid).children():
             threads = child.num_threads()
@@ -358,7 +358,7 @@ def test_a_worker_ends_with_its_driver(model, signum):
     driver, worker = measuring_process(model)
     assert os.getsid(worker.pid) == worker.pid  # a Ctrl-C at the terminal would not reach it
     driver.send_signal(signum)
-    _, errors = driver.communicate(timeout=20)
+    _, errors = driver.communicate(timeout=120)
     assert gone(worker.pid)
     assert (b"KeyboardInterrupt" in errors) == (signum == signal.SIGINT)
 
@@ -380,7 +380,7 @@ def test_a_worker_ends_when_its_standard_input_does(model):
     time.sleep(0.5)
     assert process.poll() is None
     process.stdin.close()
-    assert process.wait(timeout=10) == 1
+    assert process.wait(timeout=60) == 1
     assert os.read(read_end, 9) == b"\n"  # ready, and nothing else
     os.close(read_end)
 
@@ -391,14 +391,14 @@ def test_a_worker_of_another_parent_does_nothing(model):
         [sys.executable, "-P", host_worker.__file__, "1"],
         input=json.dumps(request).encode() + b"\n",
         capture_output=True,
-        timeout=30,
+        timeout=120,
     )
     assert (ran.returncode, ran.stdout) == (1, b"\n")
 
 
 def test_a_worker_without_a_request():
     command = [sys.executable, "-P", host_worker.__file__, "1"]
-    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     assert (ran.returncode, ran.stdout) == (1, b"\n")
 
 

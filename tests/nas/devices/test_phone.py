@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,14 +194,11 @@ def test_a_drifting_block_is_measured_again(
     opened = len(phone.opened)
 
     def restore() -> None:
-        while len([n for n in phone.opened[opened:] if "num_runs=10" in n]) < 3:
-            time.sleep(0.005)
-        fault.unlink()
+        if len([n for n in phone.opened[opened:] if "num_runs=10" in n]) == 3:
+            fault.unlink(missing_ok=True)
 
-    thread = threading.Thread(target=restore)
-    thread.start()
+    phone.on_open = restore
     found = device.measure(plain, replace(PROTOCOL, launches=2))
-    thread.join()
     assert found.conditions["blocks"] > 1
     assert found.conditions["steady"]
     assert found.conditions["drift"] < 0.05
@@ -216,17 +211,12 @@ def test_a_phone_that_gets_hot_is_measured_again_when_cool(
     device = device_of(phone, adb_server, limits=Limits(wait_seconds=10, poll_seconds=0.05))
 
     def heat() -> None:
-        while not any("num_runs=10" in name for name in phone.opened):
-            time.sleep(0.005)
-        phone.set_state(celsius=60)
-        while sum("dumpsys thermalservice" in name for name in phone.opened) < 4:
-            time.sleep(0.005)
-        phone.set_state(celsius=30)
+        if any("num_runs=10" in name for name in phone.opened):
+            looked = sum("dumpsys thermalservice" in name for name in phone.opened)
+            phone.set_state(celsius=60 if looked < 4 else 30)
 
-    thread = threading.Thread(target=heat)
-    thread.start()
+    phone.on_open = heat
     found = device.measure(plain, PROTOCOL)
-    thread.join()
     assert found.conditions["blocks"] == 2
     assert found.conditions["after"]["thermal_status"] == 0
     told = " ".join(device.told)  # type: ignore[attr-defined]

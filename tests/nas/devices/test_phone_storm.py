@@ -129,7 +129,7 @@ def calm(phone: EmulatedPhone, server: AdbServer) -> None:
     names = [name.removeprefix(base) for name in phone.files()]
     assert [n for n in names if not n.startswith(("benchmark_model", "portable-nas/"))] == []
     assert [n for n in names if n.endswith(".part")] == []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while phone.running() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert phone.running() == []
