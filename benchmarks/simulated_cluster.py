@@ -27,9 +27,10 @@ from typing import Any
 
 from nas.candidate import Candidate
 from nas.conditions import processor, versions
+from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.data import open_dataset
 from nas.devices import TimingProtocol
-from nas.executors import LIGHT, TRAIN, Gone, Job, Message, PoolExecutor, Ready
+from nas.executors import PoolExecutor
 from nas.leases import Leases
 from nas.measuring import MeasureJob, Reply
 from nas.memory import Memory
@@ -60,7 +61,7 @@ class Clock:
 
 @dataclass
 class SimulatedCrew:
-    """See `nas.executors.Crew`: events in a heap, no process, no waiting."""
+    """See `nas.crew.Crew`: events in a heap, no process, no waiting."""
 
     clock: Clock
     trial_s: float

@@ -1,8 +1,8 @@
-"""Where trials run: in this process, or in a pool of workers, wherever those are.
+"""Who runs trials: an `Executor`; here the one with many workers, wherever those are.
 
-All take tasks and give results back in the order in which they end. A pool's workers come from a
-`Crew`: processes of this machine (`nas.processes`) or of a cluster (`nas.rayrunner`). What is
-given to whom, retried and given up is decided here, the same for each of them.
+Tasks are taken and results given back in the order in which they end. What is given to whom,
+retried and given up is decided here, the same for every kind of worker (`nas.crew`); trials in the
+driver's own process are `nas.inprocess`'s.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from nas.crew import LIGHT, TRAIN, Crew, Gone, Job, Message, Ready
 from nas.errors import RunError
 from nas.leases import Lease, Leases, in_words
 from nas.measuring import MeasureJob, Reply, unreachable
 from nas.results import Failure, TrialResult
 from nas.runlog import RunLog
-from nas.trial import Paused, Report, TrialPart, TrialProgress, TrialTask, run_trial
+from nas.trial import Paused, Report, TrialPart, TrialProgress, TrialTask
 
-TRAIN, LIGHT = "train", "light"
 BUILDS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
 START_FAILURES = 10  # in a row: something is wrong with all of them
 NO_ROOM_SECONDS = 60.0
 HUNGRY_SECONDS = 30.0
-
-Job = TrialPart | MeasureJob
 
 
 class Executor(Protocol):
@@ -46,114 +44,6 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Stop whatever runs. What is not finished goes on when the run is resumed."""
-        ...
-
-
-class InProcessExecutor:
-    """One trial after the other, here."""
-
-    def __init__(self, report: Report, threads: int, log: RunLog | None = None) -> None:
-        self._tasks: deque[TrialTask] = deque()
-        self._report = report
-        self._threads = threads
-        self._log = log or RunLog(None)
-        self._leases = Leases(time.monotonic)
-        self._ready = False
-
-    def submit(self, task: TrialTask) -> None:
-        """See `Executor`."""
-        self._tasks.append(task)
-
-    def next(self) -> TrialResult | None:
-        """See `Executor`."""
-        task = self._tasks.popleft()
-        self._leases.take(task.number, "trial", "driver", limited=False)
-        self._log.event(task.number, "given", worker="driver", attempt=1)
-        try:
-            result = run_trial(task, self._heard, self._prepare)
-        finally:
-            self._leases.done("driver")
-        self._log.event(task.number, "ended", state=result.state)
-        return result
-
-    def close(self) -> None:
-        """See `Executor`."""
-        self._log.publish(self._table, force=True)
-
-    def _prepare(self) -> None:
-        if not self._ready:
-            from nas.quietlogs import prepare_tensorflow
-
-            prepare_tensorflow(self._threads)
-            self._ready = True
-
-    def _heard(self, progress: TrialProgress) -> None:
-        before = self._leases.of("driver")
-        if before is not None and before.stage != progress.stage:
-            self._log.event(progress.number, "stage", stage=progress.stage)
-        self._leases.heard("driver", progress.stage, progress.done, progress.total)
-        self._log.publish(self._table)
-        self._report(progress)
-
-    def _table(self) -> dict[str, Any]:
-        now = time.monotonic()
-        lease = self._leases.of("driver")
-        row = {"worker": "driver", "kind": TRAIN, "where": "", "state": "busy" if lease else "idle"}
-        return {
-            "workers": [row | (lease.to_dict(now) if lease else {})],
-            "queued": {TRAIN: len(self._tasks)},
-            "retried": {},
-        }
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A worker's first message; `where` names its process or its machine."""
-
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class Gone:
-    """What a crew says of a worker that is no more, and why ("its process was killed by …")."""
-
-    cause: str
-
-
-Message = Ready | Gone | TrialProgress | TrialResult | Paused | Reply | BaseException
-
-
-class Crew(Protocol):
-    """Workers, each with one thing to do at a time. Only `wait` takes time.
-
-    A worker's kind says what it is for: TRAIN, LIGHT (anything but training), or a device.
-    """
-
-    def start(self, kind: str) -> str | None:
-        """Start a worker and tell its name, new each time; it says `Ready` later.
-
-        None where there is no room for it now. Raises RunError where there never will be.
-        """
-        ...
-
-    def give(self, worker: str, job: Job) -> None:
-        """Give a worker something to do; one that has died says `Gone`."""
-        ...
-
-    def wait(self, seconds: float) -> list[tuple[str, Message]]:
-        """What workers have said, by name; nothing after `seconds`."""
-        ...
-
-    def stop(self, worker: str) -> None:
-        """End a worker, whatever it does; nothing is heard of it any more."""
-        ...
-
-    def lacks(self, kind: str) -> str:
-        """Why there is no room for a worker, in words."""
-        ...
-
-    def close(self) -> None:
-        """End them all."""
         ...
 
 

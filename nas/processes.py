@@ -19,8 +19,9 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
+from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.errors import RunError
-from nas.executors import LIGHT, TRAIN, Gone, Job, Message, PoolExecutor, Ready
+from nas.executors import PoolExecutor
 from nas.measuring import MeasureJob
 from nas.runlog import RunLog
 from nas.trial import Report, TrialProgress, run_part
@@ -35,7 +36,7 @@ def process_executor(
 
 
 class ProcessCrew:
-    """See `nas.executors.Crew`; `threads` of TensorFlow a process.
+    """See `nas.crew.Crew`; `threads` of TensorFlow a process.
 
     Each worker has its own pipe, so that the death of one is known exactly.
     """

@@ -15,15 +15,8 @@ import time
 
 from nas.conditions import versions
 from nas.errors import ConfigError
-from nas.rayrunner import (
-    CLOCK_SECONDS,
-    COMPARED,
-    PHONE,
-    answers,
-    connect,
-    import_ray,
-    why_not,
-)
+from nas.nodecheck import CLOCK_SECONDS, COMPARED
+from nas.raycluster import PHONE, answers, connect, import_ray, why_not
 
 
 def start_node(

@@ -1,4 +1,4 @@
-"""A crew on a Ray cluster: the one module that imports Ray, and does so inside functions.
+"""A crew on a Ray cluster.
 
 Ray starts processes on nodes and carries messages; what is given to whom, retried and given up is
 the driver's (`nas.executors`). A phone is a custom resource `phone:SERIAL` of amount 1 of the node
@@ -8,44 +8,30 @@ that it hangs on; the host is timed on the driver's own machine only.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from nas.conditions import versions
+from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.data import Dataset
-from nas.errors import ConfigError, NasError, RunError
-from nas.executors import LIGHT, TRAIN, Gone, Job, Message, PoolExecutor, Ready
-from nas.files import write_atomically
+from nas.errors import RunError
+from nas.executors import PoolExecutor
+from nas.nodecheck import CLOCK_SECONDS, NodeCheck
 from nas.processes import attempt
+from nas.raycluster import LOCAL, PHONE, Cluster, Node, connect
 from nas.runlog import RunLog
 from nas.store import RunFolder
 from nas.study import Study
 from nas.trial import Report, TrialProgress
 
-LOCAL = "local"
-CONNECT_SECONDS = 5.0
 START_SECONDS = 120.0
-CLOCK_SECONDS = 5.0
 PROGRESS_SECONDS = 0.5
-PHONE = "phone:"
-COMPARED = ("python", "portable-nas", "tensorflow", "tf_keras", "ai-edge-litert")
-_QUIET = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "1",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_NUM_REDIS_GET_RETRIES": "3",  # seconds, instead of 20, until a wrong token is told
-}
-TOKEN = Path("~/.ray/auth_token")
 
 
 def ray_executor(
@@ -69,7 +55,7 @@ def ray_executor(
     tell("starting Ray on this machine" if address == LOCAL else f"joining Ray at {address}")
     ray = connect(address, set(phones.values()) if address == LOCAL else set())
     try:
-        cluster = _Cluster(ray, study.schedule.threads)
+        cluster = Cluster(ray, study.schedule.threads)
         workers = cluster.check(workers, [phones[d] for d in study.devices if d in phones])
         check = NodeCheck.of(run, dataset)
         crew = RayCrew(cluster, check, tell)
@@ -91,196 +77,6 @@ def phone_resource(device: str) -> str:
     from nas.devices.phonespec import parse_spec
 
     return PHONE + parse_spec(device)[0]
-
-
-def import_ray() -> Any:
-    """Ray, told to be quiet; ConfigError where it is not installed."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if TOKEN.expanduser().exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        import ray
-        import ray._private.worker as internal
-    except ImportError as error:
-        raise ConfigError(
-            f"Ray can't be imported ({error}); install it: pip install ray"
-        ) from error
-    # A dead worker is told by us, in one line; Ray tells it in ten, past every setting of its own.
-    if hasattr(internal, "print_to_stdstream"):
-        internal.print_to_stdstream = lambda *_, **__: None
-    return ray
-
-
-def connect(address: str, resources: set[str]) -> Any:
-    """Join a cluster, or start one here with these resources; returns the module `ray`.
-
-    Raises ConfigError where the address does not answer or the cluster has other versions.
-    """
-    ray = import_ray()
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.CRITICAL,
-        "namespace": f"portable-nas-{os.getpid()}",
-    }
-    if address == LOCAL:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        ray.init(
-            address="local",
-            num_cpus=cores,
-            num_gpus=None,
-            resources=dict.fromkeys(resources, 1),
-            include_dashboard=False,
-            object_store_memory=200_000_000,
-            **common,
-        )
-        return ray
-    answers(address)
-    try:
-        ray.init(address=address, **common)
-    except (RuntimeError, ConnectionError, OSError, ValueError) as error:
-        raise ConfigError(why_not(address, error)) from error
-    return ray
-
-
-def answers(address: str) -> tuple[str, int]:
-    """Host and port of an address that answers; ConfigError otherwise, within seconds."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"Ray's address {address!r}: expected HOST:PORT, as `nas node` prints it")
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ConfigError(
-            f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
-            "`nas node`, and look whether a firewall is between"
-        ) from error
-    return host, int(port)
-
-
-def why_not(address: str, error: Exception) -> str:
-    """Why a cluster could not be joined, in one line, from what Ray raised."""
-    text = " ".join(f"{error} {error.__cause__ or ''}".split())
-    if "AuthToken" in text or "authentication token" in text:
-        return (
-            f"the cluster at {address} wants its token: copy {TOKEN} from the machine on which it "
-            "was started to the same place here"
-        )
-    if "ersion" in text and "mismatch" in text:
-        return f"the cluster at {address} has other versions than this machine: {text}"
-    return (
-        f"can't join the cluster at {address}: {text[:300]}. Is this machine a node of it? "
-        f"`nas node --address {address}` makes it one"
-    )
-
-
-@dataclass(frozen=True)
-class Node:
-    """A living node of the cluster."""
-
-    id: str
-    host: str
-    resources: Mapping[str, float]
-
-
-class _Cluster:
-    """What there is, and what a worker takes of it; asked at most once a second."""
-
-    def __init__(self, ray: Any, threads: int) -> None:
-        self.ray = ray
-        self.here: str = ray.get_runtime_context().get_node_id()
-        self.threads = threads
-        self._nodes: list[Node] = []
-        self._asked = 0.0
-        self.per_worker = {"CPU": float(threads)}
-        if any(node.resources.get("GPU") for node in self.nodes()):
-            self.per_worker["GPU"] = 1.0
-
-    def nodes(self) -> list[Node]:
-        """The living ones."""
-        if time.monotonic() - self._asked > 1.0:
-            self._nodes = [
-                Node(row["NodeID"], row["NodeManagerHostname"], row["Resources"])
-                for row in self.ray.nodes()
-                if row["Alive"]
-            ]
-            self._asked = time.monotonic()
-        return self._nodes
-
-    def room(self, node: Node) -> int:
-        """How many workers a node has room for, when it is empty."""
-        return int(min(node.resources.get(n, 0.0) // x for n, x in self.per_worker.items()))
-
-    def phones(self) -> list[str]:
-        """The resources of phones that nodes have announced."""
-        return sorted(n for node in self.nodes() for n in node.resources if n.startswith(PHONE))
-
-    def check(self, workers: int | None, phones: list[str]) -> int:
-        """The number of workers; ConfigError where that many, or a phone, is not to be had."""
-        there = self.phones()
-        missing = [phone for phone in phones if phone not in there]
-        if missing:
-            raise ConfigError(
-                f"the cluster has no {', '.join(missing)}; it has "
-                f"{', '.join(there) or 'no phone'}. `nas node`, on the machine that a phone hangs "
-                "on, announces it"
-            )
-        most = sum(self.room(node) for node in self.nodes())
-        needs = ", ".join(f"{amount:g} {name}" for name, amount in self.per_worker.items())
-        if most < (workers or 1):
-            rows = ", ".join(
-                f"{node.host}: {node.resources.get('CPU', 0):g} CPU" for node in self.nodes()
-            )
-            raise ConfigError(
-                f"{workers or 1} workers of {needs} each are asked for, but the cluster has room "
-                f"for {most} ({rows})"
-            )
-        return workers or most
-
-
-@dataclass(frozen=True)
-class NodeCheck:
-    """What a node must see as the driver does, or nothing that it makes would be found again."""
-
-    run: Path
-    token: str
-    dataset: Dataset
-    identity: Mapping[str, Any]
-    versions: Mapping[str, str]
-    folder: str
-    path: tuple[str, ...]
-
-    @classmethod
-    def of(cls, run: RunFolder, dataset: Dataset) -> NodeCheck:
-        """The check for this driver; leaves a token in the run's folder."""
-        token = f"{socket.gethostname()} {os.getpid()} {time.time_ns()}"
-        write_atomically(run.path / ".cluster-token", lambda file: file.write(token.encode()))
-        path = tuple(entry or os.getcwd() for entry in sys.path)
-        return cls(run.path, token, dataset, dataset.identity(), versions(), os.getcwd(), path)
-
-    def complaint(self) -> str:
-        """Why this machine can't work for that driver; "" where it can."""
-        with contextlib.suppress(OSError):
-            os.chdir(self.folder)  # paths may be relative
-        mine = versions()
-        other = [n for n in COMPARED if mine[n] != self.versions[n]]
-        if other:
-            rows = ", ".join(f"{n} {mine[n]} (the driver has {self.versions[n]})" for n in other)
-            return f"it has {rows}; install the same versions there"
-        try:
-            seen = (self.run / ".cluster-token").read_text()
-        except OSError as error:
-            seen = str(error.strerror)
-        if seen != self.token:
-            return (
-                f"it does not see the run's folder {self.run} as the driver does; share it under "
-                "the same path on all machines"
-            )
-        try:
-            same = self.dataset.identity() == self.identity
-        except NasError as error:
-            return f"it can't read the pictures: {error}"
-        return "" if same else f"its pictures of {self.dataset.spec!r} differ from the driver's"
 
 
 @dataclass(frozen=True)
@@ -360,9 +156,9 @@ class _Member:
 
 @dataclass
 class RayCrew:
-    """See `nas.executors.Crew`: actors, pinned to nodes that this driver chose."""
+    """See `nas.crew.Crew`: actors, pinned to nodes that this driver chose."""
 
-    cluster: _Cluster
+    cluster: Cluster
     check: NodeCheck
     tell: Callable[[str], None]
     _members: dict[str, _Member] = field(default_factory=dict)

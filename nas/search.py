@@ -19,9 +19,10 @@ from nas.conditions import processor, versions
 from nas.data import Dataset, open_dataset
 from nas.devices.fleet import check_answers
 from nas.errors import ConfigError, RunError
-from nas.executors import Executor, InProcessExecutor
+from nas.executors import Executor
 from nas.files import held, write_json
 from nas.graph import check_size
+from nas.inprocess import InProcessExecutor
 from nas.memory import Asked, Memory
 from nas.metrics import psnr_db, ssim
 from nas.postgres import SharedStudy, public, shared_study

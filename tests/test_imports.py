@@ -18,7 +18,7 @@ ALLOWED = {
 }
 # Who alone may import a library, anywhere in a file.
 OWNERS = {
-    "ray": {"nas/rayrunner.py"},
+    "ray": {"nas/raycluster.py"},
     "adbutils": {"nas/devices/adb.py"},
 }
 

@@ -10,7 +10,7 @@ from nas.candidate import Candidate
 from nas.data import open_dataset
 from nas.errors import RunError
 from nas.evaluation import Subject
-from nas.executors import InProcessExecutor
+from nas.inprocess import InProcessExecutor
 from nas.leases import ATTEMPTS
 from nas.metrics import Metric
 from nas.processes import process_executor

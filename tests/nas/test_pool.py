@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from nas.candidate import Candidate
+from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.data import open_dataset
 from nas.devices import TimingProtocol
 from nas.errors import RunError
-from nas.executors import LIGHT, NO_ROOM_SECONDS, TRAIN, Gone, Job, Message, PoolExecutor, Ready
+from nas.executors import NO_ROOM_SECONDS, PoolExecutor
 from nas.leases import Leases
 from nas.measuring import MeasureJob, Reply
 from nas.results import TrialResult

@@ -12,8 +12,10 @@ from nas.candidate import Candidate
 from nas.data import open_dataset
 from nas.errors import ConfigError, RunError
 from nas.measuring import MeasureJob
+from nas.nodecheck import NodeCheck
+from nas.raycluster import answers
 from nas.raynode import start_node
-from nas.rayrunner import NodeCheck, answers, phone_resource, ray_executor
+from nas.rayrunner import phone_resource, ray_executor
 from nas.results import TrialResult
 from nas.search import search
 from nas.store import RunFolder

@@ -1,0 +1,70 @@
+"""Trials in the driver's own process, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+from nas.crew import TRAIN
+from nas.leases import Leases
+from nas.results import TrialResult
+from nas.runlog import RunLog
+from nas.trial import Report, TrialProgress, TrialTask, run_trial
+
+
+class InProcessExecutor:
+    """One trial after the other, here."""
+
+    def __init__(self, report: Report, threads: int, log: RunLog | None = None) -> None:
+        self._tasks: deque[TrialTask] = deque()
+        self._report = report
+        self._threads = threads
+        self._log = log or RunLog(None)
+        self._leases = Leases(time.monotonic)
+        self._ready = False
+
+    def submit(self, task: TrialTask) -> None:
+        """See `nas.executors.Executor`."""
+        self._tasks.append(task)
+
+    def next(self) -> TrialResult | None:
+        """See `nas.executors.Executor`."""
+        task = self._tasks.popleft()
+        self._leases.take(task.number, "trial", "driver", limited=False)
+        self._log.event(task.number, "given", worker="driver", attempt=1)
+        try:
+            result = run_trial(task, self._heard, self._prepare)
+        finally:
+            self._leases.done("driver")
+        self._log.event(task.number, "ended", state=result.state)
+        return result
+
+    def close(self) -> None:
+        """See `nas.executors.Executor`."""
+        self._log.publish(self._table, force=True)
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            from nas.quietlogs import prepare_tensorflow
+
+            prepare_tensorflow(self._threads)
+            self._ready = True
+
+    def _heard(self, progress: TrialProgress) -> None:
+        before = self._leases.of("driver")
+        if before is not None and before.stage != progress.stage:
+            self._log.event(progress.number, "stage", stage=progress.stage)
+        self._leases.heard("driver", progress.stage, progress.done, progress.total)
+        self._log.publish(self._table)
+        self._report(progress)
+
+    def _table(self) -> dict[str, Any]:
+        now = time.monotonic()
+        lease = self._leases.of("driver")
+        row = {"worker": "driver", "kind": TRAIN, "where": "", "state": "busy" if lease else "idle"}
+        return {
+            "workers": [row | (lease.to_dict(now) if lease else {})],
+            "queued": {TRAIN: len(self._tasks)},
+            "retried": {},
+        }
