@@ -56,19 +56,26 @@ def expected_architecture(
 def float_training(
     architecture: Architecture, identity: dict[str, Any], workshop: Workshop
 ) -> Trained:
-    """Train the whole network in float32, or find it trained; raises as `nas.train.train`."""
+    """Train the whole network in float32, or find it trained; raises as `nas.train.train`.
+
+    Where the schedule starts from a supernet's slices, it is the one beside the weights' folder;
+    raises as `nas.supernet.tune.train_slice` then.
+    """
     from nas.finetune import Trained
     from nas.train import train, training_key
 
     key = training_key(architecture, identity, workshop.schedule, workshop.seed)
-    weights = train(
-        architecture.graph(),
-        workshop.pack,
-        workshop.schedule,
-        workshop.seed,
-        workshop.folder / key,
-        lambda step, steps, loss: workshop.progress("training", step, steps, loss),
-    )
+
+    def told(step: int, steps: int, loss: float) -> None:
+        workshop.progress("training", step, steps, loss)
+
+    rest = (workshop.pack, workshop.schedule, workshop.seed, workshop.folder / key, told)
+    if workshop.schedule.start is None:
+        weights = train(architecture.graph(), *rest)
+    else:
+        from nas.supernet.tune import train_slice
+
+        weights = train_slice(architecture, workshop.folder.parent / "supernet", *rest)
     return Trained(architecture, weights, key)
 
 

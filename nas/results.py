@@ -97,5 +97,5 @@ class Objective:
     def of(cls, metric: str) -> Objective:
         """The objective for a metric's name: quality goes up, everything else goes down."""
         base = metric.split("[")[0]
-        up = base in ("psnr_db", "ssim", "accelerated_mac_share")
+        up = base in ("psnr_db", "ssim", "supernet_psnr_db", "accelerated_mac_share")
         return cls(metric, "maximize" if up else "minimize")

@@ -20,7 +20,8 @@ class Schedule:
     `decay_steps`, continuously; "cosine" takes it to 0 at the last step. `clip_norm` bounds the
     global norm of the gradients (None: no bound). `identity_start` lets a network begin near the
     identity (see `nas.train.start_near_identity`), which short schedules need. `threads` is part
-    of the value because the last bits of a training depend on it.
+    of the value because the last bits of a training depend on it. `start` names what a training
+    starts from instead: "supernet:KEY" for slices of the run's supernet.
 
     Raises ConfigError on a value out of range.
     """
@@ -37,6 +38,7 @@ class Schedule:
     identity_start: bool = False
     checkpoint_seconds: float = 20.0
     threads: int = 1
+    start: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "patch", "learning_rate", "decay_steps", "threads"):
@@ -61,6 +63,8 @@ class Schedule:
         """
         values = asdict(self)
         del values["checkpoint_seconds"]
+        if self.start is None:  # as before there were others
+            del values["start"]
         return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,12 +85,13 @@ def search(
     watcher: Watcher | None = None,
     on_lost_phone: OnLostPhone = "stop",
     ray: str | None = None,
-    candidates: Sequence[Candidate] | None = None,
+    candidates: Sequence[Candidate] | Callable[[RunFolder], Sequence[Candidate]] | None = None,
     storage: str | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
-    With `candidates` these are evaluated, as far as the run has not yet, and no others are drawn.
+    With `candidates` these are evaluated, as far as the run has not yet, and no others are drawn; a
+    function of the run's folder is called for them once the folder is held and known to fit.
 
     With one worker everything happens in this process; with more, trials run in processes of
     their own; with `ray`, on the cluster of that address, or on one of this machine that is
@@ -121,7 +122,7 @@ def search(
         memory = Memory(study, run.journal, _storage(run, storage, description, database))
         _reconcile(run, memory, stand_in)
         if candidates is not None:
-            trials = memory.enqueue(candidates)
+            trials = memory.enqueue(candidates(run) if callable(candidates) else candidates)
         log = RunLog(run.path, trials)
         executor, workers = _executor(study, workers, ray, run, dataset, watcher, log)
         try:
@@ -301,7 +302,8 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
     fingerprint = study.fingerprint(data)
     path = run.path / "run.json"
     if not path.exists():
-        if any(not entry.name.startswith(".") for entry in run.path.iterdir()):
+        others = (e for e in run.path.iterdir() if e.name != "supernet")  # may be trained before
+        if any(not entry.name.startswith(".") for entry in others):
             raise RunError(f"{run.path} is not empty and holds no run; choose an empty folder")
         description: dict[str, Any] = {
             "format": FORMAT,

@@ -1,0 +1,121 @@
+"""What decides a supernet's weights, and the folder that it is kept in.
+
+supernet.json    what it was trained for, with its key and what it cost
+supernet.npz     its weights, whole or not there
+checkpoint.npz   where a training stands
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from nas.canonical import content_key
+from nas.errors import ConfigError, RunError
+from nas.files import read_json
+from nas.schedule import Schedule
+from nas.study import Study
+from nas.supernet.elastic import Elastic
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, CHECKPOINT = "supernet.json", "supernet.npz", "checkpoint.npz"
+FOLDER = "supernet"  # inside a run's
+PARTS = {
+    "space": "another space",
+    "data": "other data",
+    "schedule": "another schedule",
+    "random": "another number of candidates a step",
+    "seed": "another seed",
+    "format": "another version of this program",
+}
+
+
+@final
+@dataclass(frozen=True)
+class SupernetSpec:
+    """A supernet's training as a value: the same one gives the same weights.
+
+    `space` and `data` are the JSON of the space and of the data set's identity. Every step trains
+    the largest network, the smallest, and `random` drawn ones.
+    """
+
+    space: dict[str, Any]
+    data: dict[str, Any]
+    schedule: Schedule
+    seed: int
+    random: int = 2
+
+    @classmethod
+    def of(cls, study: Study, data: dict[str, Any], steps: int | None = None) -> SupernetSpec:
+        """The study's own; as many steps as one of its trainings, unless `steps` says.
+
+        Raises ConfigError where the study's space is not one of U-Nets, or it trains nothing.
+        """
+        Elastic.of(study.space.to_dict())
+        if not study.trains:
+            raise ConfigError(
+                f"study {study.name!r} trains nothing, so there is nothing that a supernet could "
+                "spare it; search it without --supernet"
+            )
+        schedule = study.schedule
+        if steps is not None and steps != schedule.steps:
+            warmup = round(schedule.warmup_steps * steps / schedule.steps)
+            schedule = replace(schedule, steps=steps, warmup_steps=warmup)
+        return cls(study.space.to_dict(), data, schedule, study.seed)
+
+    @property
+    def elastic(self) -> Elastic:
+        """The choices that it holds."""
+        return Elastic.of(self.space)
+
+    @property
+    def key(self) -> str:
+        """Equal exactly where the weights are."""
+        return content_key(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON types."""
+        return {
+            "format": FORMAT,
+            "space": self.space,
+            "data": self.data,
+            "schedule": self.schedule.to_dict(),
+            "random": self.random,
+            "seed": self.seed,
+        }
+
+    def check(self, folder: Path) -> Mapping[str, Any] | None:
+        """What is told of the supernet in `folder`; None where there is none yet.
+
+        Raises RunError where it is another one, finished or not.
+        """
+        path = folder / DESCRIPTION
+        if not path.exists():
+            return None
+        known: dict[str, Any] = read_json(path)
+        if known.get("key") != self.key:
+            theirs, ours = known.get("spec", {}), self.to_dict()
+            differ = [words for name, words in PARTS.items() if theirs.get(name) != ours[name]]
+            raise RunError(
+                f"the supernet in {folder} was trained for {' and '.join(differ) or 'another key'}"
+                f" (key {known.get('key')}, expected {self.key}); give another folder, or remove "
+                "it to have it trained again"
+            )
+        return known
+
+
+def start_of(key: str) -> str:
+    """What `Schedule.start` says of trainings that start from a slice of this supernet."""
+    return f"supernet:{key}"
+
+
+def supernet_of(folder: Path) -> Mapping[str, Any]:
+    """What is told of the finished supernet in `folder`; RunError where there is none."""
+    if not (folder / WEIGHTS).exists():
+        raise RunError(
+            f"{folder} holds no finished supernet; train one with `nas supernet train STUDY`"
+        )
+    known: dict[str, Any] = read_json(folder / DESCRIPTION)
+    return known

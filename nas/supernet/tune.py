@@ -1,0 +1,46 @@
+"""A candidate trained on from its slice of a supernet's weights. Imports TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tf_keras as keras
+
+from nas.candidate import Architecture
+from nas.data import Pack
+from nas.errors import RunError
+from nas.finetune import with_weights
+from nas.schedule import Schedule
+from nas.supernet.elastic import Elastic
+from nas.supernet.spec import start_of, supernet_of
+from nas.supernet.train import load_supernet
+from nas.train import Progress, train_model
+
+
+def train_slice(
+    architecture: Architecture,
+    supernet: Path,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> Path:
+    """As `nas.train.train`, from the weights that the supernet in folder `supernet` has for it.
+
+    Raises RunError where that is not the supernet which `schedule.start` names, ConfigError where
+    it does not hold the network, TrainingError if the loss stops being finite.
+    """
+    known = supernet_of(supernet)
+    if start_of(str(known["key"])) != schedule.start:
+        raise RunError(
+            f"the schedule starts from {schedule.start}, but {supernet} holds supernet "
+            f"{known['key']}"
+        )
+    elastic = Elastic.of(known["spec"]["space"])
+    choice = elastic.encode(architecture.to_dict())
+
+    def build() -> keras.Model:
+        return with_weights(architecture.graph(), load_supernet(supernet, elastic).sliced(choice))
+
+    return train_model(build, pack, schedule, seed, folder, progress)
