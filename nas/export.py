@@ -148,7 +148,7 @@ def _export_one(
 
 
 def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult) -> None:
-    path = run.path / source if source else None
+    path = run.file(result.number, source) if source else None
     if path is None or not path.is_file():
         raise RunError(
             f"trial {result.number} can't be exported: {path or 'its ' + target.name} is missing; "

@@ -29,6 +29,7 @@ from nas.postgres import SharedStudy, public, shared_study
 from nas.processes import process_executor
 from nas.results import FORMAT, TrialResult
 from nas.runlog import RunLog
+from nas.sending import restored, sending
 from nas.store import RunFolder
 from nas.study import Study
 from nas.trial import OnLostPhone, TrialProgress, TrialTask
@@ -87,6 +88,7 @@ def search(
     ray: str | None = None,
     candidates: Sequence[Candidate] | Callable[[RunFolder], Sequence[Candidate]] | None = None,
     storage: str | None = None,
+    artifacts: str | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
@@ -100,6 +102,9 @@ def search(
 
     `storage` is the URL of a PostgreSQL database that keeps the study, instead of a file in the
     run's folder, under the folder's name.
+
+    `artifacts` is the URL of an object store that gets copies of finished trials, below the
+    folder's name, and from which a folder that has lost them gets them back.
 
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
@@ -117,7 +122,9 @@ def search(
     _check(study, watcher, here=ray in (None, "local"))
     dataset = open_dataset(study.data)
     with held(run.path), ExitStack() as database:
+        store = restored(run, artifacts, watcher.note)
         description = _open_run(run, study, dataset)
+        watcher = database.enter_context(sending(run, store, watcher))
         stand_in = description["input"]
         memory = Memory(study, run.journal, _storage(run, storage, description, database))
         _reconcile(run, memory, stand_in)

@@ -10,6 +10,7 @@
     weights/KEY/                 checkpoints and final weights of a training, by content
     measurements/KEY.json        latencies, or why there is none, by structure, device and protocol
     reference/KEY.tflite         what a study's latency ratios refer to
+    artifacts.json               names the object store that has copies of finished trials
     lost/KEY.json                required devices that were set aside while the search went on
 
 The results are the truth for reports and exports; the storage is the search's memory. Each can be
@@ -27,6 +28,8 @@ from nas.canonical import content_key
 from nas.errors import RunError
 from nas.files import read_json, write_json
 from nas.results import FORMAT, Objective, TrialResult
+
+ARTIFACTS = "artifacts.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,20 @@ class RunFolder:
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
         return self.path / "trials" / f"{number:05d}"
+
+    def file(self, number: int, name: str) -> Path:
+        """A file of a trial, by its name below the folder; fetched where only its copy is left.
+
+        It may be missing all the same. Raises RunError where a copy can't be had.
+        """
+        path = self.path / name
+        if not path.exists() and (self.path / ARTIFACTS).exists():
+            from nas.objectstore import ObjectStore
+
+            store = ObjectStore.of(self)
+            if store is not None:
+                store.fetch(self, number, name)
+        return path
 
     def write_result(self, result: TrialResult) -> None:
         """Write a trial's result, whole or not at all; RunError where the disk is full."""

@@ -14,7 +14,7 @@ from nas.cli.console import emit_json, err, out, table
 from nas.errors import DataError
 from nas.metrics import short
 from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.store import ARTIFACTS, RunFolder
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 
@@ -29,7 +29,7 @@ def pareto(
     from nas.dominance import verdict
     from nas.pareto import front
 
-    folder = RunFolder(run)
+    folder = _opened(run)
     results = folder.results() if folder.description() else []
     members = front(results, folder.objectives())
     if json_:
@@ -71,7 +71,7 @@ def report(
 
     quiet_tensorflow()
     with err.status("writing the report"):
-        page = write_report(RunFolder(run), pictures)
+        page = write_report(_opened(run), pictures)
     out.print(str(page), highlight=False)
 
 
@@ -89,7 +89,7 @@ def export(
     from nas.export import earlier
     from nas.export import export as export_models
 
-    folder = RunFolder(run)
+    folder = _opened(run)
     rescore = _scorer(folder, data)
     with err.status("exporting") as status:
 
@@ -109,6 +109,16 @@ def export(
         err.print(
             f"of an earlier export and kept: {', '.join(left)}", highlight=False, soft_wrap=True
         )
+
+
+def _opened(run: Path) -> RunFolder:
+    """The run's folder, with the results that only its object store has left."""
+    folder = RunFolder(run)
+    if (run / ARTIFACTS).exists():
+        from nas.sending import restored
+
+        restored(folder, None, lambda text: err.print(text, highlight=False, soft_wrap=True))
+    return folder
 
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:

@@ -51,6 +51,10 @@ def search(
         str | None,
         typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(help="Copy finished trials to object storage: s3://BUCKET/PREFIX, ..."),
+    ] = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +88,17 @@ def search(
     try:
         with watch(chosen, folder) as watcher:
             lost = cast(OnLostPhone, on_lost_phone)
-            run_search(chosen, folder, trials, processes, watcher, lost, ray, storage=storage)
+            run_search(
+                chosen,
+                folder,
+                trials,
+                processes,
+                watcher,
+                lost,
+                ray,
+                storage=storage,
+                artifacts=artifacts,
+            )
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None

@@ -43,6 +43,48 @@ def copy(
     err.print(f"{trials} trials are in {where}", highlight=False, soft_wrap=True)
 
 
+@app.command("send")
+def send(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    url: Annotated[
+        str | None, typer.Argument(help="s3://BUCKET/PREFIX, ... [where its search sends them]")
+    ] = None,
+) -> None:
+    """Copy a run's finished trials to object storage, as far as they are not there."""
+    from nas.files import held
+    from nas.objectstore import ObjectStore
+
+    folder = RunFolder(run)
+    folder.description()
+    with held(run):
+        store = ObjectStore(url, run.resolve().name) if url else ObjectStore.of(folder)
+        if store is None:
+            raise ConfigError(f"{run} names no object storage: give its URL")
+        store.claim(folder)
+        numbers = sorted(folder.finished_numbers())
+        for number in numbers:
+            store.send(folder, number)
+    err.print(f"{len(numbers)} trials are in {store.where}", highlight=False, soft_wrap=True)
+
+
+@app.command("fetch")
+def fetch(
+    url: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX, as the search was given it.")],
+    run: Annotated[Path, typer.Argument(help="The folder to be; of the same name as it was.")],
+) -> None:
+    """Get a run's results back from object storage; models follow once they are needed."""
+    from nas.files import held
+    from nas.sending import restored
+
+    folder = RunFolder(run)
+    with held(run):
+        store = restored(folder, url, lambda text: err.print(text, highlight=False, soft_wrap=True))
+        if store is not None and not (run / "run.json").exists():
+            raise ConfigError(f"{store.where} holds no run: look at the URL and the folder's name")
+        if store is not None:
+            store.claim(folder)
+
+
 def dashboard(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,

@@ -12,7 +12,7 @@ from nas.errors import NasError, RunError
 from nas.files import write_atomically
 from nas.report.gather import ReportData, gather
 from nas.report.page import render
-from nas.report.pictures import Comparison, OpenModel, compare
+from nas.report.pictures import MODELS, Comparison, OpenModel, compare, spread
 from nas.store import RunFolder
 
 
@@ -57,6 +57,9 @@ def _compare(
     try:
         if pairs is None:
             pairs = _heldout(data)
+        for result in spread(data.front, MODELS):
+            if result.artifact is not None:
+                run.file(result.number, result.artifact)
         return compare(run.path, data.front, pairs, pictures, open_model), ""
     except NasError as error:
         return (), f"The pictures could not be restored: {error}"
