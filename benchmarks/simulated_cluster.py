@@ -36,7 +36,7 @@ from nas.measuring import MeasureJob, Reply
 from nas.memory import Memory
 from nas.results import TrialResult
 from nas.runlog import RunLog
-from nas.search import NobodyWatches, _Loop
+from nas.search import Loop, NobodyWatches
 from nas.store import RunFolder
 from nas.study import Study
 from nas.trial import Findings, Paused, TrialPart, TrialProgress
@@ -199,7 +199,7 @@ def simulate(study: Study, workers: int, phones: int, trials: int, trial_s: floa
         memory = Memory(study, run.journal)
         description = {"study": {"data": {"identity": {}}}}
         dataset = open_dataset("photos")
-        loop = _Loop(study, dataset, description, run, memory, executor, watcher, {"psnr_db": 20.0})
+        loop = Loop(study, dataset, description, run, memory, executor, watcher, {"psnr_db": 20.0})
         spent = time.process_time()
         loop.drive(trials, ahead=2 * workers + phones)
         spent = time.process_time() - spent

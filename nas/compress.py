@@ -79,6 +79,29 @@ def float_training(
     return Trained(architecture, weights, key)
 
 
+def float_reading(
+    architecture: Architecture,
+    identity: dict[str, Any],
+    workshop: Workshop,
+    stop: int,
+    judge: Callable[[Any], dict[str, float]],
+) -> dict[str, float]:
+    """Train the whole network up to step `stop` and judge it there; as `nas.train.train_until`."""
+    from nas.train import train_until, training_key
+
+    key = training_key(architecture, identity, workshop.schedule, workshop.seed)
+    return train_until(
+        architecture.graph(),
+        workshop.pack,
+        workshop.schedule,
+        workshop.seed,
+        workshop.folder / key,
+        stop,
+        judge,
+        lambda step, steps, loss: workshop.progress("training", step, steps, loss),
+    )
+
+
 def compressed(source: Trained, compression: Compression, workshop: Workshop) -> Trained:
     """The network whose file `nas.convert.convert_trained` makes: pruned, its ranges trained.
 

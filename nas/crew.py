@@ -11,6 +11,7 @@ from typing import Protocol
 
 from nas.measuring import MeasureJob, Reply
 from nas.results import TrialResult
+from nas.rungs import Rested
 from nas.trial import Paused, TrialPart, TrialProgress
 
 TRAIN, LIGHT = "train", "light"
@@ -32,7 +33,7 @@ class Gone:
     cause: str
 
 
-Message = Ready | Gone | TrialProgress | TrialResult | Paused | Reply | BaseException
+Message = Ready | Gone | TrialProgress | TrialResult | Rested | Paused | Reply | BaseException
 
 
 class Crew(Protocol):

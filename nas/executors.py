@@ -19,8 +19,9 @@ from nas.errors import RunError
 from nas.leases import Lease, Leases, in_words
 from nas.measuring import MeasureJob, Reply, unreachable
 from nas.results import Failure, TrialResult
+from nas.rungs import Rested, log_end
 from nas.runlog import RunLog
-from nas.trial import Paused, Report, TrialPart, TrialProgress, TrialTask
+from nas.trial import Findings, Paused, Report, TrialPart, TrialProgress, TrialTask
 
 BUILDS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
 START_FAILURES = 10  # in a row: something is wrong with all of them
@@ -35,8 +36,8 @@ class Executor(Protocol):
         """Take a task; it starts as soon as there is room."""
         ...
 
-    def next(self) -> TrialResult | None:
-        """Wait for the next trial to end; None where workers have long been waiting for more.
+    def next(self) -> TrialResult | Rested | None:
+        """Wait for the next trial to end or to rest; None where workers have long been waiting.
 
         Raises RunError where the run's folder can't be written, or no worker can be had.
         """
@@ -96,7 +97,7 @@ class PoolExecutor:
         self._count: Counter[str] = Counter()
         self._starting: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
-        self._ended: deque[TrialResult] = deque()
+        self._ended: deque[TrialResult | Rested] = deque()
         self._start_failures = 0
         self._no_room: dict[str, float] = {}
         self._retried: Counter[str] = Counter()
@@ -106,11 +107,11 @@ class PoolExecutor:
 
     def submit(self, task: TrialTask) -> None:
         """See `Executor`."""
-        part = TrialPart(task)
+        part = TrialPart(task, Findings.of(task))
         self._open[task.number] = _Open(part)
         self._enqueue(part)
 
-    def next(self) -> TrialResult | None:
+    def next(self) -> TrialResult | Rested | None:
         """See `Executor`."""
         while not self._ended:
             self._assign()
@@ -210,6 +211,9 @@ class PoolExecutor:
             case TrialResult():
                 self._free(worker, builds="convert" in message.timings_s)
                 self._end(message)
+            case Rested():
+                self._free(worker, builds=True)
+                self._end(message)
             case Paused():
                 self._free(worker, builds="convert" in message.findings.timings_s)
                 self._pause(message)
@@ -274,10 +278,10 @@ class PoolExecutor:
         trial.replies = []
         self._enqueue(trial.part)
 
-    def _end(self, result: TrialResult) -> None:
+    def _end(self, result: TrialResult | Rested) -> None:
         self._open.pop(result.number, None)
         self._leases.forget(result.number)
-        self._log.event(result.number, "ended", state=result.state)
+        log_end(self._log, result)
         self._ended.append(result)
 
     # What goes wrong.

@@ -9,6 +9,7 @@ from typing import Any
 from nas.crew import TRAIN
 from nas.leases import Leases
 from nas.results import TrialResult
+from nas.rungs import Rested, log_end
 from nas.runlog import RunLog
 from nas.trial import Report, TrialProgress, TrialTask, run_trial
 
@@ -28,7 +29,7 @@ class InProcessExecutor:
         """See `nas.executors.Executor`."""
         self._tasks.append(task)
 
-    def next(self) -> TrialResult | None:
+    def next(self) -> TrialResult | Rested | None:
         """See `nas.executors.Executor`."""
         task = self._tasks.popleft()
         self._leases.take(task.number, "trial", "driver", limited=False)
@@ -37,7 +38,7 @@ class InProcessExecutor:
             result = run_trial(task, self._heard, self._prepare)
         finally:
             self._leases.done("driver")
-        self._log.event(task.number, "ended", state=result.state)
+        log_end(self._log, result)
         return result
 
     def close(self) -> None:

@@ -22,6 +22,8 @@ from nas.candidate import Candidate
 from nas.canonical import content_key
 from nas.errors import ConfigError, RunError
 from nas.files import held
+from nas.foresight import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.halving import READ, Standing, expected, readings_of
 from nas.journal import RunJournal
 from nas.postgres import SharedStudy, copy, open_storage, public, shared_study
 from nas.results import TrialResult
@@ -53,10 +55,18 @@ class Asked:
 class Memory:
     """Optuna's study of one run, in a journal file, or `shared`, in a database.
 
+    `untouched` is the quality of doing nothing, which readings at rungs are put in relation to.
+
     Raises RunError where the journal can't be read or written, or the disk is full.
     """
 
-    def __init__(self, study: Study, journal: Path, shared: SharedStudy | None = None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        journal: Path,
+        shared: SharedStudy | None = None,
+        untouched: Mapping[str, float] | None = None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
         self._objectives = study.expanded_objectives
@@ -79,6 +89,10 @@ class Memory:
                     self._study.set_metric_names([o.metric for o in self._objectives])
             if shared is not None:
                 shared.check(self._study)
+            self._drawn: optuna.Study = self._study
+            if study.halving:
+                self._drawn = ForeseenStudy(self._study.study_name, self._storage)
+        self._untouched = untouched or {}
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -114,7 +128,9 @@ class Memory:
         for _ in range(_DRAWS):
             with self._written():
                 self._seed(len(self._study.get_trials(deepcopy=False)))
-                trial = self._study.ask()
+                if isinstance(self._drawn, ForeseenStudy):
+                    self._drawn.expected = self._expected()
+                trial = self._drawn.ask()
                 asked = self._accept(trial)
             if asked is not None:
                 return asked
@@ -157,11 +173,37 @@ class Memory:
                 trial.set_user_attr(FAILURE, message)
                 self._study.tell(result.number, state=TrialState.FAIL)
                 return
+            if result.state == "pruned":
+                self._study.tell(result.number, state=TrialState.PRUNED)
+                return
             values, missing = self._values(result, stand_in)
             if missing:
                 trial.set_user_attr(STAND_IN, missing)
             self._study.tell(result.number, values)
         self._journal.tidy(self._storage, result.number)
+
+    def rest(self, result: TrialResult) -> None:
+        """Keep a trial's readings: it waits at a rung, and samplers may learn from it."""
+        trial = self._study.get_trials(deepcopy=False)[result.number]
+        kept = rungs_of(Standing.of(result, self._objectives))
+        if trial.user_attrs.get(RUNGS) != kept:
+            with self._written():
+                self._storage.set_trial_user_attr(trial._trial_id, RUNGS, kept)
+
+    def standings(self) -> list[Standing]:
+        """Where each trial stands that was read at a rung, in the order of their numbers."""
+        found = (standing_of(trial, self._final(trial)) for trial in self.trials())
+        return [standing for standing in found if standing is not None]
+
+    def _final(self, trial: FrozenTrial) -> dict[str, float] | None:
+        """The quality that a trial ended with, None where it has none."""
+        if trial.state != TrialState.COMPLETE or STAND_IN in trial.user_attrs:
+            return None
+        pairs = zip(self._objectives, trial.values, strict=True)
+        return {o.metric: value for o, value in pairs if o.metric in READ}
+
+    def _expected(self) -> dict[int, list[float]]:
+        return expected(self.standings(), self._objectives, self._untouched)
 
     def told(self) -> set[int]:
         """The numbers of the trials that were told a result; duplicates have none of their own."""
@@ -189,14 +231,20 @@ class Memory:
         if self._study_value.sample(fixed).key != result.key:
             raise RunError(f"trial {result.number}'s parameters don't give its candidate")
         values, missing = self._values(result, stand_in)
-        failed = result.state == "failed"
+        states = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED}
+        state = states.get(result.state, TrialState.COMPLETE)
+        complete = state == TrialState.COMPLETE
+        attributes: dict[str, Any] = {CANDIDATE: f"{result.key} {result.label}"}
+        if missing and complete:
+            attributes[STAND_IN] = missing
+        if readings_of(result):
+            attributes[RUNGS] = rungs_of(Standing.of(result, self._objectives))
         trial = optuna.trial.create_trial(
-            state=TrialState.FAIL if failed else TrialState.COMPLETE,
-            values=None if failed else values,
+            state=state,
+            values=values if complete else None,
             params=dict(result.parameters),
             distributions=fixed.distributions,
-            user_attrs={CANDIDATE: f"{result.key} {result.label}"}
-            | ({STAND_IN: missing} if missing and not failed else {}),
+            user_attrs=attributes,
         )
         for constraint, violation in result.violations.items():
             trial.set_constraint(constraint, violation)
@@ -265,7 +313,7 @@ class Memory:
 
     def _seed(self, number: int) -> None:
         """A sampler that depends on the trial's number alone: a resumed run draws the same."""
-        self._study.sampler = _sampler(self._study_value, number)
+        self._study.sampler = self._drawn.sampler = _sampler(self._study_value, number)
 
     @contextmanager
     def _written(self) -> Iterator[None]:

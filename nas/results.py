@@ -9,7 +9,7 @@ from typing import Any, Literal
 from nas.errors import NasError
 from nas.metrics import Metric
 
-State = Literal["complete", "infeasible", "failed"]
+State = Literal["complete", "infeasible", "failed", "pruned"]
 FORMAT = 1
 
 
@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One finished trial.
+    """One finished trial. One that is "pruned" was not trained to its end (see `nas.halving`).
 
     `candidate` is the candidate's JSON, `key` its content key, `parameters` the Optuna parameters
     that it was sampled from. `metrics` maps names such as `psnr_db`, `ssim`, `gmacs_conv`,

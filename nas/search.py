@@ -25,9 +25,11 @@ from nas.graph import check_size
 from nas.inprocess import InProcessExecutor
 from nas.memory import Asked, Memory
 from nas.metrics import psnr_db, ssim
+from nas.noise import replicate
 from nas.postgres import SharedStudy, public, shared_study
 from nas.processes import process_executor
 from nas.results import FORMAT, TrialResult
+from nas.rungs import Rested
 from nas.runlog import RunLog
 from nas.sending import restored, sending
 from nas.store import RunFolder
@@ -126,7 +128,7 @@ def search(
         description = _open_run(run, study, dataset)
         watcher = database.enter_context(sending(run, store, watcher))
         stand_in = description["input"]
-        memory = Memory(study, run.journal, _storage(run, storage, description, database))
+        memory = Memory(study, run.journal, _storage(run, storage, description, database), stand_in)
         _reconcile(run, memory, stand_in)
         if candidates is not None:
             trials = memory.enqueue(candidates(run) if callable(candidates) else candidates)
@@ -140,17 +142,19 @@ def search(
                 )
             watcher.started(run, run.results(), trials)
             run.readmit_devices()
-            loop = _Loop(
+            loop = _loop(study)(
                 study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
             )
             loop.drive(trials, _ahead(study, workers))
+            if candidates is None:
+                replicate(loop)
         finally:
             executor.close()
     return run
 
 
 @dataclass
-class _Loop:
+class Loop:
     """The driver's state: what is out, and what came back too early to be told."""
 
     study: Study
@@ -190,6 +194,8 @@ class _Loop:
                 return
             while out[0].number not in early:
                 result = self.executor.next()
+                if isinstance(result, Rested):
+                    raise TypeError(f"trial {result.number} rests in a search without halving")
                 if result is None:  # workers are idle: better another trial than none
                     self._ask_beyond(out, early, trials)
                     continue
@@ -214,19 +220,29 @@ class _Loop:
         if result is not None and result.key == asked.candidate.key:
             early[asked.number] = result  # finished, but the driver was stopped before it told
             return
-        self.executor.submit(
-            TrialTask(
-                asked.number,
-                asked.candidate,
-                asked.parameters,
-                self.study,
-                self.dataset,
-                self.description["study"]["data"]["identity"],
-                self.run,
-                asked.baseline,
-                self.on_lost_phone,
-            )
+        self.executor.submit(self.task(asked))
+
+    def task(self, asked: Asked) -> TrialTask:
+        """The task of evaluating a candidate whole."""
+        return TrialTask(
+            asked.number,
+            asked.candidate,
+            asked.parameters,
+            self.study,
+            self.dataset,
+            self.description["study"]["data"]["identity"],
+            self.run,
+            asked.baseline,
+            self.on_lost_phone,
         )
+
+
+def _loop(study: Study) -> type[Loop]:
+    if not study.halving:
+        return Loop
+    from nas.racing import HalvingLoop
+
+    return HalvingLoop
 
 
 def _storage(
@@ -254,9 +270,12 @@ def _storage(
 def _ahead(study: Study, workers: int) -> int:
     """How many trials are out at a time: one is drawn from all results before it, with one worker.
 
-    With more, each has a next one waiting, and so has each device.
+    With more, each has a next one waiting, and so has each device; with halving none has, as who
+    is next should be chosen from as many readings as there are.
     """
     devices = len(study.devices + study.optional_devices)
+    if study.halving and workers > 1:
+        return workers + (devices if devices > 1 else 0)
     return 1 if workers == 1 else 2 * workers + (devices if devices > 1 else 0)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from nas.candidate import ArchitectureSpace, Candidate, Compression, Space
 from nas.errors import ConfigError, unknown
 from nas.evaluation import Evaluator
+from nas.halving import check_halving
 from nas.results import Objective
 from nas.schedule import Schedule
 
@@ -60,6 +61,10 @@ class Study:
     A candidate must run on every one of `devices`; on `optional_devices` it is measured where it
     can be. `reference` (else the first baseline) is what "worst_latency_ratio" refers to.
 
+    With `halving` most candidates are trained for a part of the schedule only (`nas.halving`). At
+    most `replicates` of those that were trained whole are trained once more, with another seed, to
+    know the noise (`nas.noise`).
+
     Raises ConfigError where the parts don't fit together.
     """
 
@@ -81,6 +86,8 @@ class Study:
     startup_trials: int = 10
     baselines: tuple[Candidate, ...] = ()
     seed: int = 0
+    halving: bool = False
+    replicates: int = 3
 
     def __post_init__(self) -> None:
         if self.sampler not in get_args(Sampler):
@@ -106,6 +113,10 @@ class Study:
                 raise unknown("metric in a constraint", constraint.metric, known)
         for baseline in self.baselines:
             self.to_parameters(baseline)
+        if self.replicates < 0:
+            raise ConfigError(f"replicates={self.replicates}: expected 0 or more")
+        if self.halving:
+            check_halving(self)
 
     @property
     def expanded_objectives(self) -> tuple[Objective, ...]:
@@ -151,13 +162,14 @@ class Study:
     def fingerprint(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What must be equal for two searches to share a run; `data` describes the data set.
 
-        The number of trials is not part of it: a run may go on for longer.
+        The numbers of trials and replicates are not part of it: a run may go on for longer.
         """
         optional = {"optional_devices": list(self.optional_devices)}
         reference = self.reference_candidate if self.uses_reference else None
         return {
             **(optional if self.optional_devices else {}),
             **({"reference": reference.to_dict()} if reference else {}),
+            **({"halving": True} if self.halving else {}),
             "name": self.name,
             "description": self.description,
             "space": self.space.to_dict(),

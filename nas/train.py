@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from nas.candidate import Architecture
 from nas.canonical import content_key
 from nas.data import Pack
 from nas.errors import TrainingError
-from nas.files import cannot_write, held, write_atomically
+from nas.files import cannot_write, held, read_json, write_atomically, write_json
 from nas.graph import Add, Concat, Conv, Graph, PReLU, ReLU, check_size
 from nas.model import build_model
 from nas.quiethost import working
@@ -31,10 +31,14 @@ from nas.schedule import Schedule
 
 FINAL = "final.weights.h5"
 CHECKPOINT = "checkpoint.npz"
+READINGS = "readings.json"
+AVERAGED_SHARE = 0.5  # of the steps up to a rung; see `Average`
+AVERAGED_TIMES = 64
 OUTPUT_GAIN = 0.1
 SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
 
 Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since the last call
+Judge = Callable[[keras.Model], dict[str, float]]
 
 
 def training_key(
@@ -161,11 +165,54 @@ def train_model(
     return final
 
 
-def _loop(run: _Training, pack: Pack, schedule: Schedule, seed: int, progress: Progress) -> None:
+def train_until(
+    graph: Graph,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    stop: int,
+    judge: Judge,
+    progress: Progress,
+) -> dict[str, float]:
+    """Train up to step `stop` as `train` does, and return what `judge` says of the network there.
+
+    `judge` sees the mean of the weights over the steps before `stop` (see `Average`). The training
+    itself goes on from the plain ones: its checkpoint is kept, and whoever asks for more steps, or
+    for all, ends with the weights of an unbroken training. What was said is kept, too, and never
+    asked twice. Raises as `train`.
+    """
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+    path, checkpoint = folder / READINGS, folder / CHECKPOINT
+    with held(folder, wait=True):
+        known: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
+        if str(stop) not in known:
+            run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+            if run.step > stop:  # it went past without a reading: another study's training
+                checkpoint.unlink()
+                run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+            _loop(run, pack, schedule, seed, progress, stop)
+            run.save()
+            run.average.put_into(run.model)
+            with working():
+                known[str(stop)] = judge(run.model)
+            write_json(path, known)
+        return known[str(stop)]
+
+
+def _loop(
+    run: _Training,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    progress: Progress,
+    until: int | None = None,
+) -> None:
     saved = time.monotonic()
-    while run.step < schedule.steps:
+    end = schedule.steps if until is None else until
+    while run.step < end:
         with working():
-            losses = run.advance(pack, seed, SLICE_SECONDS)
+            losses = run.advance(pack, seed, SLICE_SECONDS, end)
         loss = float(np.mean(losses))
         if not np.isfinite(loss):
             raise TrainingError(
@@ -179,6 +226,39 @@ def _loop(run: _Training, pack: Pack, schedule: Schedule, seed: int, progress: P
 
 
 @dataclass
+class Average:
+    """The mean of a model's weights over the last half of the steps up to `stop`.
+
+    In the middle of a schedule the learning rate is high, and single weights are noisy: their mean
+    tells more of what the training will come to. At most `AVERAGED_TIMES` steps of the half, evenly
+    spread, are added up.
+    Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
+    2018.
+    """
+
+    stop: int
+    count: int = 0
+    sums: list[Any] = field(default_factory=list)
+
+    def after(self, step: int, model: keras.Model) -> None:
+        """Look at the model after its `step`th step."""
+        window = max(1, int(self.stop * AVERAGED_SHARE))
+        stride = -(-window // AVERAGED_TIMES)
+        if not self.stop - window < step <= self.stop or (self.stop - step) % stride:
+            return
+        values = [variable.numpy().astype(np.float64) for variable in model.variables]
+        self.sums = [a + b for a, b in zip(self.sums, values, strict=True)] if self.sums else values
+        self.count += 1
+
+    def put_into(self, model: keras.Model) -> None:
+        """Give the model the mean; ValueError where nothing was added up."""
+        if not self.count:
+            raise ValueError(f"no weights were averaged up to step {self.stop}")
+        for variable, total in zip(model.variables, self.sums, strict=True):
+            variable.assign((total / self.count).astype(variable.dtype.as_numpy_dtype))
+
+
+@dataclass
 class _Training:
     """A model, its optimizer and where they stand."""
 
@@ -187,15 +267,19 @@ class _Training:
     apply: Any
     schedule: Schedule
     checkpoint: Path
+    average: Average
     step: int = 0
 
     @classmethod
-    def start(cls, model: keras.Model, schedule: Schedule, checkpoint: Path) -> _Training:
+    def start(
+        cls, model: keras.Model, schedule: Schedule, checkpoint: Path, stop: int = 0
+    ) -> _Training:
+        """From the checkpoint where there is one; weights are averaged for `stop`, 0 for never."""
         # The legacy class updates each variable by one fused operation.
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
         apply = step_function(model, optimizer, schedule)
-        run = cls(model, optimizer, apply, schedule, checkpoint)
+        run = cls(model, optimizer, apply, schedule, checkpoint, Average(stop))
         run._restore()
         return run
 
@@ -210,6 +294,7 @@ class _Training:
             blurred, sharp = pack.batch(self.step, self.schedule.batch, self.schedule.patch, seed)
             losses.append(self.apply(blurred, sharp, np.float32(rate)))
             self.step += 1
+            self.average.after(self.step, self.model)
             if time.monotonic() > end:
                 break
         return [float(loss) for loss in losses]
@@ -217,6 +302,9 @@ class _Training:
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         arrays = {f"v{index}": value.numpy() for index, value in enumerate(self._state())}
+        if self.average.count:
+            arrays |= {f"sum{index}": total for index, total in enumerate(self.average.sums)}
+            arrays["averaged"] = np.array([self.average.stop, self.average.count])
         write_atomically(self.checkpoint, lambda file: np.savez(file, step=self.step, **arrays))
 
     def _restore(self) -> None:
@@ -226,6 +314,11 @@ class _Training:
             for index, variable in enumerate(self._state()):
                 variable.assign(saved[f"v{index}"])
             self.step = int(saved["step"])
+            stop, count = saved.get("averaged", (0, 0))
+            if stop == self.average.stop and count:
+                self.average.count = int(count)
+                sums = [saved[f"sum{index}"] for index in range(len(self.model.variables))]
+                self.average.sums = sums
 
     def _state(self) -> list[tf.Variable]:
         return [*self.model.variables, *self.optimizer.variables()]

@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas.candidate import Architecture, Candidate, Compression
-from nas.compress import Workshop, compressed, expected_architecture, float_training
+from nas.canonical import content_key
+from nas.compress import (
+    Workshop,
+    compressed,
+    expected_architecture,
+    float_reading,
+    float_training,
+)
 from nas.data import Dataset
 from nas.devices.fleet import MeasureAll, measure_everywhere
 from nas.errors import DeviceStableError, NasError, RunError, UnreachableShareError
 from nas.evaluation import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
 from nas.files import write_atomically
+from nas.halving import reading_name, rung_steps
 from nas.measuring import InHand, MeasureJob, Reply, Wanted
 from nas.metrics import Metric
 from nas.prune import Pruning
-from nas.results import Failure, TrialResult
+from nas.results import Failure, State, TrialResult
+from nas.rungs import READ_ON, SCORES, Reader, Rested
 from nas.store import RunFolder
 from nas.study import Study
 
@@ -40,7 +49,8 @@ class TrialTask:
     """A candidate to evaluate, and everything that it needs for it.
 
     `on_lost_phone`: whether a required device that is set aside ends the search, or is an optional
-    one from then on.
+    one from then on. `rung`: train and read it up to there, and let it wait; None for the end.
+    `rested`: where it waited.
     """
 
     number: int
@@ -52,6 +62,8 @@ class TrialTask:
     run: RunFolder
     baseline: bool = False
     on_lost_phone: OnLostPhone = "stop"
+    rung: int | None = None
+    rested: Rested | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,22 @@ class Findings:
     notes: dict[str, Any] = field(default_factory=dict)
     made: Trained | None = None
     step: int = 0
+
+    @classmethod
+    def of(cls, task: TrialTask) -> Findings:
+        """What a task starts with: nothing, or what its trial came to before it waited."""
+        rested = task.rested
+        if rested is None:
+            return cls()
+        result = rested.result
+        return cls(
+            dict(result.metrics),
+            dict(result.violations),
+            dict(result.timings_s),
+            structure=rested.structure,
+            notes=dict(rested.notes),
+            step=_FIRST_HEAVY,
+        )
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -132,8 +160,8 @@ class Paused:
 
 def run_trial(
     task: TrialTask, report: Report, prepare: Callable[[], object] = lambda: None
-) -> TrialResult:
-    """Evaluate a candidate here, write its result and return it.
+) -> TrialResult | Rested:
+    """Evaluate a candidate here, or train it up to a rung, write what it came to and return it.
 
     `prepare` is called before the first step that builds a network.
 
@@ -141,13 +169,13 @@ def run_trial(
     Raises RunError only: a run's folder that can't be written, or a phone that is lost, is no fault
     of the candidate, which is evaluated when the run goes on.
     """
-    return _run(_Trial(task, Findings(), report, measure_everywhere, prepare=prepare))
+    return _run(_Trial(task, Findings.of(task), report, measure_everywhere, prepare=prepare))
 
 
 def run_part(
     part: TrialPart, report: Report, prepare: Callable[[], object] = lambda: None
-) -> TrialResult | Paused:
-    """Go on with a trial until it ends, wants measurements or wants a trainer; as `run_trial`.
+) -> TrialResult | Paused | Rested:
+    """Go on with a trial until it ends, rests, wants measurements or a trainer; as `run_trial`.
 
     `prepare` is called before the first step that builds a network.
     """
@@ -163,6 +191,10 @@ def run_part(
 
 class _WantsTrainer(Exception):  # noqa: N818
     """What comes next is a training."""
+
+
+class _AtRung(Exception):  # noqa: N818
+    """The trial has come to the rung of its task."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +229,14 @@ class _Trial:
         return self.task.run.trial(self.number) / "model.tflite"
 
 
-def _run(trial: _Trial) -> TrialResult:
+def _run(trial: _Trial) -> TrialResult | Rested:
     task, findings = trial.task, trial.findings
+    state: State
     failure = None
     try:
         state = "complete" if _evaluate(trial) else "infeasible"
+    except _AtRung:
+        return _rest(trial)
     except RunError:
         raise
     except DeviceStableError as error:
@@ -212,13 +247,31 @@ def _run(trial: _Trial) -> TrialResult:
         findings.violations[REACHABLE] = error.excess
     except NasError as error:
         state, failure = "failed", Failure.of(error)
-    result = TrialResult(
+    result = _result(trial, state, failure)
+    task.run.write_result(result)
+    return result
+
+
+def _rest(trial: _Trial) -> Rested:
+    """Keep what is needed to go on; the result is that of a trial that never will."""
+    rung, findings = trial.task.rung, trial.findings
+    if rung is None:
+        raise ValueError("the trial has no rung to wait at")
+    result = _result(trial, "pruned", None)
+    rested = Rested(rung, result, findings.structure, dict(findings.notes))
+    rested.write(trial.task.run)
+    return rested
+
+
+def _result(trial: _Trial, state: State, failure: Failure | None) -> TrialResult:
+    task, findings = trial.task, trial.findings
+    return TrialResult(
         number=task.number,
         key=task.candidate.key,
         label=task.candidate.label,
         candidate=task.candidate.to_dict(),
         parameters=task.parameters,
-        state=state,  # type: ignore[arg-type]
+        state=state,
         metrics=findings.metrics,
         violations=findings.violations,
         failure=failure,
@@ -228,8 +281,6 @@ def _run(trial: _Trial) -> TrialResult:
         timings_s=findings.timings_s,
         conditions=_conditions(task, findings),
     )
-    task.run.write_result(result)
-    return result
 
 
 def _evaluate(trial: _Trial) -> bool:
@@ -263,6 +314,9 @@ def _screen(trial: _Trial) -> bool:
 
 
 def _make(trial: _Trial) -> bool:
+    if trial.task.rung is not None:
+        _read(trial.task, trial.findings, trial.report)
+        raise _AtRung
     made = trial.findings.made = _train(trial.task, trial.findings, trial.report)
     if made.architecture == trial.network:
         return True
@@ -406,16 +460,37 @@ def _structure(artifact: Path) -> str:
     return structure_key(artifact)
 
 
-def _train(task: TrialTask, findings: Findings, report: Report) -> Trained:
-    """Train in float32, prune, train the ranges of integers: each from what was there before."""
-
+def _workshop(task: TrialTask, report: Report) -> Workshop:
     def progress(stage: str, done: int, total: int, loss: float) -> None:
         report(TrialProgress(task.number, stage, done, total, f"L1 {loss:.4f}"))
 
     study = task.study
     pack = task.dataset.prepare(study.schedule.patch)
-    folder = task.run.path / "weights"
-    workshop = Workshop(pack, study.schedule, study.seed, folder, progress)
+    return Workshop(pack, study.schedule, study.seed, task.run.path / "weights", progress)
+
+
+def _read(task: TrialTask, findings: Findings, report: Report) -> None:
+    """Train up to the task's rung, and read the network at each one that it comes to."""
+    study, rung = task.study, task.rung or 0
+    metrics = tuple(o.metric for o in study.expanded_objectives if o.metric in SCORES)
+    key = content_key(task.data_identity)
+    judge = Reader(task.dataset, key, metrics, study.space.reduction)
+    workshop = _workshop(task, report)
+    for index, stop in enumerate(rung_steps(study.schedule)[: rung + 1]):
+        if reading_name(metrics[0], index) in findings.metrics:
+            continue
+        with findings.timed("train"):
+            gains = float_reading(
+                task.candidate.architecture, task.data_identity, workshop, stop, judge
+            )
+        on = f"{READ_ON}, after {stop} of {study.schedule.steps} steps"
+        for metric, gain in gains.items():
+            findings.metrics[reading_name(metric, index)] = Metric(gain, "measured", conditions=on)
+
+
+def _train(task: TrialTask, findings: Findings, report: Report) -> Trained:
+    """Train in float32, prune, train the ranges of integers: each from what was there before."""
+    workshop = _workshop(task, report)
     with findings.timed("train"):
         source = float_training(task.candidate.architecture, task.data_identity, workshop)
     findings.weights = str(source.weights.relative_to(task.run.path))
