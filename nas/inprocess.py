@@ -6,7 +6,9 @@ import time
 from collections import deque
 from typing import Any
 
+from nas.attempts import Attempt
 from nas.crew import TRAIN
+from nas.executors import failed_trial
 from nas.leases import Leases
 from nas.results import TrialResult
 from nas.rungs import Rested, log_end
@@ -24,6 +26,7 @@ class InProcessExecutor:
         self._log = log or RunLog(None)
         self._leases = Leases(time.monotonic)
         self._ready = False
+        self._attempt: Attempt | None = None
 
     def submit(self, task: TrialTask) -> None:
         """See `nas.executors.Executor`."""
@@ -32,12 +35,19 @@ class InProcessExecutor:
     def next(self) -> TrialResult | Rested | None:
         """See `nas.executors.Executor`."""
         task = self._tasks.popleft()
+        attempt = self._attempt = Attempt.begin(task.run, task.number)
+        if attempt.is_one_too_many:
+            result = failed_trial(task, "DriverDied", attempt.why())
+            attempt.end()
+            self._log.event(task.number, "ended", state=result.state)
+            return result
         self._leases.take(task.number, "trial", "driver", limited=False)
-        self._log.event(task.number, "given", worker="driver", attempt=1)
+        self._log.event(task.number, "given", worker="driver", attempt=attempt.number)
         try:
             result = run_trial(task, self._heard, self._prepare)
         finally:
             self._leases.done("driver")
+            attempt.end()
         log_end(self._log, result)
         return result
 
@@ -53,6 +63,8 @@ class InProcessExecutor:
             self._ready = True
 
     def _heard(self, progress: TrialProgress) -> None:
+        if self._attempt is not None:
+            self._attempt.heard(progress)
         before = self._leases.of("driver")
         if before is not None and before.stage != progress.stage:
             self._log.event(progress.number, "stage", stage=progress.stage)
