@@ -37,10 +37,10 @@ class InProcessExecutor:
         task = self._tasks.popleft()
         attempt = self._attempt = Attempt.begin(task.run, task.number)
         if attempt.is_one_too_many:
-            result = failed_trial(task, "DriverDied", attempt.why())
+            failed = failed_trial(task, "DriverDied", attempt.why())
             attempt.end()
-            self._log.event(task.number, "ended", state=result.state)
-            return result
+            self._log.event(task.number, "ended", state=failed.state)
+            return failed
         self._leases.take(task.number, "trial", "driver", limited=False)
         self._log.event(task.number, "given", worker="driver", attempt=attempt.number)
         try:
