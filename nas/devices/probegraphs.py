@@ -36,7 +36,7 @@ class Asked:
 class Builder:
     """A graph of one type, operation by operation; tensors are numbers."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, shape: Shape = (1, SIZE, SIZE, CHANNELS)) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
         self._schema: Any = schema
@@ -48,8 +48,14 @@ class Builder:
         self._graph.name, self._graph.tensors, self._graph.operators = b"main", [], []
         self._model.subgraphs = [self._graph]
         self._codes: dict[str, int] = {}
-        self.input = self.activation((1, SIZE, SIZE, CHANNELS))
-        self._graph.inputs = [self.input]
+        self._graph.inputs = []
+        self.input = self.add_input(shape)
+
+    def add_input(self, shape: Shape) -> int:
+        """One more tensor that is given from outside."""
+        tensor = self.activation(shape)
+        self._graph.inputs.append(tensor)
+        return tensor
 
     @property
     def count(self) -> int:
@@ -140,7 +146,7 @@ class Builder:
         return path
 
 
-_INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "PRELU": 1, "SPACE_TO_DEPTH": 2}
+_INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "PRELU": 1, "RESHAPE": 1}
 
 
 def _conv(g: Builder, x: int) -> int:

@@ -1,0 +1,231 @@
+"""`nas predictor`: latency from structure, fitted to a device and checked on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nas.cli.console import emit_json, err, out, table
+
+if TYPE_CHECKING:
+    from nas.predictor.checking import Checked
+    from nas.predictor.fitting import Progress as Told
+    from nas.predictor.predictor import Predictor
+
+app = typer.Typer(
+    no_args_is_help=True, help="Latency from structure: fitted to a device, checked on it."
+)
+_LINE_SECONDS = 15.0
+_WARNINGS = 5
+
+DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL or paper:PHONE.")]
+StudyOption = Annotated[
+    str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
+]
+SizeOption = Annotated[str | None, typer.Option(help="Picture size, WIDTHxHEIGHT. [the study's]")]
+DelegateOption = Annotated[
+    str | None, typer.Option(help="On a phone: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY.")
+]
+ProtocolOption = Annotated[str | None, typer.Option(help="On a phone: robust, or paper.")]
+BinaryOption = Annotated[
+    list[str] | None,
+    typer.Option(help="On a phone: the benchmark tool, PATH, or ABI=PATH several times."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+@app.command("fit")
+def fit(
+    device: DeviceOption = "host",
+    study: StudyOption = "quickstart",
+    size: SizeOption = None,
+    networks: Annotated[int, typer.Option(help="Whole networks to measure.")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Measure a space's operations in one session, then a few networks, and keep the predictor.
+
+    The same command goes on where it was stopped.
+    """
+    from nas.cli.devices import phone_spec
+    from nas.cli.inspect import parse_size
+    from nas.cli.search import load_study
+    from nas.predictor.fitting import check_count
+    from nas.predictor.fitting import fit as run_fit
+
+    check_count(networks)
+    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    pixels = parse_size(size) if size else None
+    started = time.monotonic()
+    with _bars(f"{spec}, {chosen.name}") as told:
+        predictor, path = run_fit(spec, chosen, pixels, networks, told, again)
+    seconds = time.monotonic() - started
+    if json_:
+        emit_json({**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)})
+        return
+    _show_kinds(predictor)
+    err.print(f"{path}, {seconds:.0f} s", highlight=False)
+    err.print(f"next: [bold]{escape(_check_command(predictor))}[/]", highlight=False)
+
+
+@app.command("check")
+def check(
+    device: DeviceOption = "host",
+    study: StudyOption = "quickstart",
+    size: SizeOption = None,
+    networks: Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")] = 10,
+    plot: Annotated[
+        Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")
+    ] = None,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Measure networks that the predictor never saw, and show how near it was."""
+    from nas.cli.devices import phone_spec
+    from nas.cli.inspect import parse_size
+    from nas.cli.search import load_study
+    from nas.files import write_atomically, write_json
+    from nas.predictor.checking import check as run_check
+    from nas.predictor.identity import folder_of
+    from nas.predictor.plot import plot as drawn
+
+    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    pixels = parse_size(size) if size else None
+    started = time.monotonic()
+    with _bars(f"{spec}, {chosen.name}") as told:
+        predictor, rows = run_check(spec, chosen, pixels, networks, told)
+    document = _checked(predictor, rows)
+    folder = folder_of(predictor.about)
+    picture = plot or folder / "check.png"
+    width, height = predictor.about["size"]
+    title = f"{predictor.device}, {chosen.name} at {width}x{height}: networks never seen"
+    content = drawn(rows, title)
+    write_atomically(picture, lambda file: file.write(content))
+    write_json(folder / "check.json", document)
+    if json_:
+        emit_json({**document, "plot": str(picture)})
+        return
+    _show_scores(rows)
+    _show_warnings(rows)
+    err.print(f"{picture}, {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _facts(predictor: Predictor) -> dict[str, Any]:
+    return {
+        "about": dict(predictor.about),
+        "kinds": [
+            {"op": op, "dtype": dtype, "measured": len(kind.rest), "noise": kind.noise}
+            for (op, dtype), kind in predictor.kinds.items()
+        ],
+        "refused": [[op, dtype, why] for (op, dtype), why in predictor.refused.items()],
+        "surcharges": [[*key, factor] for key, factor in predictor.surcharges.items()],
+        "networks": {dtype: len(rows) for dtype, rows in predictor.observed.items()},
+    }
+
+
+def _check_command(predictor: Predictor) -> str:
+    from nas.predictor.identity import command
+
+    return command(predictor.about, "check")
+
+
+def _show_kinds(predictor: Predictor) -> None:
+    columns = {"operation": "left", "type": "left", "measured": "right"}
+    columns |= {"smallest, ms": "right", "largest, ms": "right", "": "left"}
+    rows = []
+    for (op, dtype), kind in sorted(predictor.kinds.items()):
+        times = kind.times_ms()
+        dear = [up for (o, d, up) in predictor.surcharges if (o, d) == (op, dtype)]
+        said = f"dearer after {', '.join(dear)}" if dear else ""
+        cells = [op, dtype, str(len(times)), f"{min(times):.3g}", f"{max(times):.3g}", said]
+        rows.append(cells)
+    for (op, dtype), why in sorted(predictor.refused.items()):
+        rows.append([op, dtype, "refused", "", "", escape(why)])
+    out.print(table("", columns, rows))
+    counts = ", ".join(f"{len(rows)} in {dtype}" for dtype, rows in predictor.observed.items())
+    out.print(f"\nwhole networks: {counts}", highlight=False)
+
+
+def _checked(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
+    from nas.predictor.plot import score_of
+
+    precisions = dict.fromkeys(row.precision for row in rows)
+    scores = {}
+    for precision in precisions:
+        own = [row for row in rows if row.precision == precision]
+        scores[precision] = {
+            "predictor": asdict(score_of(own)),
+            "macs": asdict(score_of(own, macs_only=True)),
+        }
+    return {
+        "about": dict(predictor.about),
+        "scores": scores,
+        "networks": [asdict(row) | {"error": row.error} for row in rows],
+    }
+
+
+def _show_scores(rows: Sequence[Checked]) -> None:
+    from nas.predictor.plot import score_of
+
+    columns = {"precision": "left", "": "left", "networks": "right", "mean error": "right"}
+    columns |= {"bias": "right", "Kendall's τ": "right", "within 10 %": "right"}
+    columns |= {"in the interval": "right"}
+    cells = []
+    for precision in dict.fromkeys(row.precision for row in rows):
+        own = [row for row in rows if row.precision == precision]
+        for name, macs_only in (("predictor", False), ("from MACs", True)):
+            found = score_of(own, macs_only)
+            covered = "" if found.covered is None else f"{found.covered:.0%}"
+            cells.append(
+                [precision, name, str(found.networks), f"{found.mape:.1%}", f"{found.bias:+.1%}",
+                 f"{found.tau:.3f}", f"{found.within_10:.0%}", covered]
+            )  # fmt: skip
+    out.print(table("", columns, cells))
+
+
+def _show_warnings(rows: Sequence[Checked]) -> None:
+    said = list(dict.fromkeys(text for row in rows for text in row.warnings))
+    for text in said[:_WARNINGS]:
+        err.print(f"[yellow]outside of what was measured:[/] {escape(text)}", highlight=False)
+    if len(said) > _WARNINGS:
+        err.print(f"and {len(said) - _WARNINGS} more of the kind", highlight=False)
+
+
+@contextmanager
+def _bars(what: str) -> Iterator[Told]:
+    """A bar for each stage on standard error; where that is no terminal, lines now and then."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+        told: dict[str, float] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{what}: {stage}", total=total or None)
+            bars.update(tasks[stage], completed=done, total=total)
+            now = time.monotonic()
+            if not err.is_terminal and (
+                now - told.get(stage, -_LINE_SECONDS) >= _LINE_SECONDS or done == total
+            ):
+                err.print(f"{what}: {stage} {done} of {total}", highlight=False, markup=False)
+                told[stage] = now
+
+        yield report

@@ -1,0 +1,135 @@
+"""How well a predictor does on networks that it never saw: figures, a table, a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from nas.candidate import Precision
+from nas.predictor.fitting import Networks, Progress, Space
+from nas.predictor.identity import folder_of, identity_of, load, protocol_of
+from nas.predictor.predictor import Predictor, macs_of
+from nas.study import Study
+
+SEED = 1
+"""Networks to check on are drawn with another seed than those that are fitted to."""
+
+
+@final
+@dataclass(frozen=True)
+class Checked:
+    """One network: what was predicted, what a MAC count says, and what was measured; ms."""
+
+    label: str
+    precision: Precision
+    gmacs: float
+    latency_ms: float
+    launches_ms: tuple[float, float]
+    predicted_ms: float
+    interval_ms: tuple[float, float]
+    by_macs_ms: float
+    warnings: tuple[str, ...]
+
+    @property
+    def error(self) -> float:
+        """The prediction's relative error."""
+        return self.predicted_ms / self.latency_ms - 1
+
+
+@final
+@dataclass(frozen=True)
+class Score:
+    """Agreement of predictions with measurements.
+
+    `mape` is the mean absolute relative error, `tau` Kendall's, `within_10` the share of networks
+    whose error is at most 10 %, `covered` that whose measurement lies in the prediction's interval
+    (None where there is none).
+    """
+
+    networks: int
+    mape: float
+    bias: float
+    tau: float
+    within_10: float
+    covered: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        predicted_ms: Sequence[float],
+        measured_ms: Sequence[float],
+        intervals: Sequence[tuple[float, float]] | None = None,
+    ) -> Score:
+        """The score of at least two networks."""
+        p, m = np.array(predicted_ms), np.array(measured_ms)
+        error = p / m - 1
+        covered = None
+        if intervals is not None:
+            inside = [low <= one <= high for one, (low, high) in zip(m, intervals, strict=True)]
+            covered = float(np.mean(inside))
+        return cls(
+            len(m),
+            float(np.abs(error).mean()),
+            float(error.mean()),
+            kendall_tau(p, m),
+            float((np.abs(error) <= 0.1).mean()),
+            covered,
+        )
+
+
+def kendall_tau(a: Any, b: Any) -> float:
+    """Kendall's tau-b of two sequences; 0 where one of them is constant."""
+    from scipy.stats import kendalltau
+
+    found = float(kendalltau(a, b).statistic)
+    return found if math.isfinite(found) else 0.0
+
+
+def check(
+    spec: str,
+    study: Study,
+    size: tuple[int, int] | None,
+    networks: int,
+    progress: Progress,
+) -> tuple[Predictor, list[Checked]]:
+    """Measure networks that the predictor never saw, in each precision, beside what it says.
+
+    Raises as `nas.predictor.identity.load` and `nas.predictor.fitting.fit`.
+    """
+    space, protocol = Space.of(study, size), protocol_of(study)
+    about = identity_of(spec, study, space.size)
+    predictor = load(about)
+    drawn = [
+        network
+        for network in space.draw(2 * networks, seed=SEED)
+        if not any(predictor.has_seen(space.terms(network, p)) for p in space.precisions)
+    ][:networks]
+    jobs = [(network, precision) for network in drawn for precision in space.precisions]
+    found: list[Checked] = []
+    with Networks(spec, space, protocol, folder_of(about)) as measuring:
+        for done, (network, precision) in enumerate(jobs):
+            progress("networks", done, len(jobs))
+            measurement = measuring.measure(network, precision)
+            if measurement is None:
+                continue
+            terms = space.terms(network, precision)
+            told = predictor.predict_terms(terms)
+            found.append(
+                Checked(
+                    network.label,
+                    precision,
+                    macs_of(terms) / 1e9,
+                    measurement.latency_ms,
+                    measurement.interval_ms,
+                    told.latency_ms,
+                    told.interval_ms,
+                    predictor.by_macs_ms(terms),
+                    told.warnings,
+                )
+            )
+    progress("networks", len(jobs), len(jobs))
+    return predictor, found

@@ -1,0 +1,169 @@
+"""What whole networks teach: how a network's time differs from the sum of its operations'.
+
+    log(latency / sum) ~ GP(0, c^2 + f^2 sum_k w_k w'_k + s^2 matern(z, z')) + noise
+
+w are the shares of families of operations in the sum: f is how much a family as a whole may be
+dearer in a network than alone (caches, memory, how a runtime joins operations); c is what all have
+in common (a machine that is slower today); the smooth part, of shares and size, is for what is
+left. The deviations are few, fitted to the data against priors, so ten networks move the sum a
+little, and hundreds as much as they agree upon.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+COMMON = 0.3
+FAMILIES = (0.05, 0.1, 0.2, 0.4)
+SMOOTH = (0.01, 0.03, 0.06, 0.12)
+NOISES = (0.015, 0.03, 0.05, 0.08)
+_SQRT3 = math.sqrt(3.0)
+_SIZE_SCALE = 2.0  # octaves of latency that count as much as a change of all shares
+
+
+@final
+@dataclass(frozen=True)
+class Observed:
+    """A network that was measured: its key, MACs, families' shares, the sum and the truth (ms)."""
+
+    key: str
+    macs: float
+    shares: Mapping[str, float]
+    sum_ms: float
+    latency_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The observation as JSON types."""
+        return {**vars(self), "shares": dict(self.shares)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Observed:
+        """The observation that `to_dict` wrote; KeyError, TypeError or ValueError otherwise."""
+        shares = {str(name): float(value) for name, value in values["shares"].items()}
+        numbers = [float(values[name]) for name in ("sum_ms", "latency_ms")]
+        found = cls(str(values["key"]), float(values["macs"]), shares, *numbers)
+        if not (found.sum_ms > 0 and found.latency_ms > 0):
+            raise ValueError(f"latencies must be positive: {found.sum_ms}, {found.latency_ms}")
+        return found
+
+
+@final
+@dataclass(frozen=True)
+class Correction:
+    """The posterior, given networks of one data type."""
+
+    observed: tuple[Observed, ...]
+    families: tuple[str, ...]
+    deviations: tuple[float, float, float]
+    """Of families, of the smooth part, of the noise."""
+    _solved: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def fitted(cls, observed: Sequence[Observed], families: Sequence[str]) -> Correction:
+        """The most probable deviations for what was observed; milliseconds."""
+        names = tuple(families)
+        shares, log_sums, rest = _arrays(observed, names)
+        parts = _parts(shares, log_sums, shares, log_sums)
+
+        def worth(one: tuple[float, float, float]) -> float:
+            return _likelihood(_covariance(parts, one), one, rest)
+
+        best = max(product(FAMILIES, SMOOTH, NOISES), key=worth)
+        return cls(tuple(observed), names, best)
+
+    def ratio(self, shares: Mapping[str, float], sum_ms: float) -> tuple[float, float]:
+        """The logarithm of latency over sum, and its deviation with the noise of one network."""
+        solved = self._solution()
+        w = np.array([[shares.get(name, 0.0) for name in self.families]])
+        parts = _parts(w, np.array([math.log2(sum_ms)]), solved["shares"], solved["log_sums"])
+        across = _mixed(parts, self.deviations)[0]
+        mean = float(across @ solved["alpha"])
+        family, smooth, noise = self.deviations
+        before = COMMON**2 + family**2 * float((w * w).sum()) + smooth**2
+        variance = before - float(across @ solved["inverse"] @ across)
+        return mean, math.sqrt(max(variance, 0.0) + noise**2)
+
+    def mean(self, shares: Sequence[float], sum_ms: float) -> float:
+        """The first of `ratio` alone, for shares in the order of `families`: quicker."""
+        solved = self._solution()
+        w = np.asarray(shares)
+        distance = ((solved["shares"] - w) ** 2).sum(axis=1)
+        distance += ((solved["log_sums"] - math.log2(sum_ms)) / _SIZE_SCALE) ** 2
+        root = np.sqrt(distance) * _SQRT3
+        family, smooth, _ = self.deviations
+        across = COMMON**2 + family**2 * (solved["shares"] @ w)
+        across += smooth**2 * (1 + root) * np.exp(-root)
+        return float(across @ solved["alpha"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """What, beside the observations, makes the posterior; JSON types."""
+        return {"families": list(self.families), "deviations": list(self.deviations)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], observed: Sequence[Observed]) -> Correction:
+        """The posterior that `to_dict` wrote; KeyError, TypeError or ValueError otherwise."""
+        family, smooth, noise = (float(one) for one in values["deviations"])
+        if min(family, smooth, noise) <= 0:
+            raise ValueError(f"deviations must be positive: {values['deviations']}")
+        names = tuple(str(name) for name in values["families"])
+        return cls(tuple(observed), names, (family, smooth, noise))
+
+    def _solution(self) -> dict[str, Any]:
+        if not self._solved:
+            shares, log_sums, rest = _arrays(self.observed, self.families)
+            covariance = _covariance(_parts(shares, log_sums, shares, log_sums), self.deviations)
+            inverse = np.linalg.inv(covariance)
+            self._solved.update(
+                shares=shares, log_sums=log_sums, inverse=inverse, alpha=inverse @ rest
+            )
+        return self._solved
+
+
+def _arrays(observed: Sequence[Observed], families: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+    shares = np.array([[one.shares.get(name, 0.0) for name in families] for one in observed])
+    log_sums = np.array([math.log2(one.sum_ms) for one in observed])
+    rest = np.array([math.log(one.latency_ms / one.sum_ms) for one in observed])
+    return shares.reshape(len(observed), len(families)), log_sums, rest
+
+
+_Parts = tuple[Floats, Floats]
+
+
+def _parts(a: Floats, log_a: Floats, b: Floats, log_b: Floats) -> _Parts:
+    """Products of shares, and the smooth part's correlation."""
+    distance = ((a[:, None] - b[None]) ** 2).sum(axis=2)
+    distance += ((log_a[:, None] - log_b[None]) / _SIZE_SCALE) ** 2
+    root = np.sqrt(distance) * _SQRT3
+    return a @ b.T, (1 + root) * np.exp(-root)
+
+
+def _mixed(parts: _Parts, deviations: tuple[float, float, float]) -> Floats:
+    family, smooth, _ = deviations
+    found: Floats = COMMON**2 + family**2 * parts[0] + smooth**2 * parts[1]
+    return found
+
+
+def _covariance(parts: _Parts, deviations: tuple[float, float, float]) -> Floats:
+    covariance = _mixed(parts, deviations)
+    covariance.flat[:: len(covariance) + 1] += deviations[2] ** 2
+    return covariance
+
+
+def _likelihood(covariance: Floats, deviations: tuple[float, float, float], rest: Floats) -> float:
+    """The logarithm of the likelihood times priors, but for a constant."""
+    factor = np.linalg.cholesky(covariance)
+    white = np.linalg.solve(factor, rest)
+    centres = (0.1, 0.03, 0.03)
+    prior = sum(
+        (math.log(value / centre)) ** 2 / 2
+        for value, centre in zip(deviations, centres, strict=True)
+    )
+    return float(-0.5 * white @ white - np.log(np.diag(factor)).sum() - prior)

@@ -1,0 +1,239 @@
+"""Fitting a predictor to a device: micro-benchmarks in one session, then at most a few networks.
+
+Everything measured is kept as it comes, below the predictor's folder in the cache: a stopped fit
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, final
+
+import numpy as np
+
+from nas.candidate import Architecture, Precision
+from nas.devices import Measurement, TimingProtocol
+from nas.devices.fleet import measure_everywhere
+from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
+from nas.files import held, write_atomically
+from nas.predictor import micro
+from nas.predictor.design import Drawn, chosen_joints, chosen_networks, chosen_terms
+from nas.predictor.identity import folder_of, identity_of, keep, protocol_of
+from nas.predictor.predictor import LEAST_NETWORKS, Measured, Predictor, precision_dtype
+from nas.predictor.terms import Term, terms_of_graph
+from nas.study import Study
+
+SAMPLED = 300
+"""Networks drawn from the space to see what operations it has, and which networks to measure."""
+MOST_NETWORKS = 200
+Progress = Callable[[str, int, int], None]
+"""Told the stage, and how much of it is done."""
+
+
+@final
+@dataclass(frozen=True)
+class Space:
+    """What a predictor is fitted to and checked on: a study's networks at a picture size.
+
+    `precisions` are those of the study, one for each data type.
+    """
+
+    study: Study
+    size: tuple[int, int]
+    precisions: tuple[Precision, ...]
+
+    @classmethod
+    def of(cls, study: Study, size: tuple[int, int] | None = None) -> Space:
+        """Raises ConfigError where the space's networks can't take the size."""
+        given = getattr(study.compression, "precision", None)
+        precisions: Sequence[Precision] = given or ("float",)
+        by_dtype = {precision_dtype(one): one for one in reversed(precisions)}
+        kept = tuple(one for one in precisions if by_dtype[precision_dtype(one)] == one)
+        width, height = size or study.size
+        reduction = study.space.reduction
+        if width % reduction or height % reduction:
+            near = [max(reduction, side // reduction * reduction) for side in (width, height)]
+            raise ConfigError(
+                f"--size {width}x{height}: networks of {study.name} need sides that divide by "
+                f"{reduction}, for example {near[0]}x{near[1]}"
+            )
+        return cls(study, (width, height), kept)
+
+    def draw(self, count: int, seed: int) -> list[Architecture]:
+        """Different networks, drawn at random; fewer where there are no more.
+
+        Where the study prunes, as they are expected to be when they are pruned.
+        """
+        random = np.random.default_rng(seed)
+        found: dict[str, Architecture] = {}
+        for _ in range(4 * count):
+            trial = cast("Any", Drawn(random))
+            architecture: Architecture = self.study.space.sample(trial)
+            share = self.study.compression.sample(trial).pruned_share
+            network = narrowed(architecture, share)
+            found.setdefault(str(network.to_dict()), network)
+            if len(found) == count:
+                break
+        return list(found.values())
+
+    def terms(self, network: Architecture, precision: Precision) -> tuple[Term, ...]:
+        """A network's terms at the size."""
+        return terms_of_graph(network.graph(), self.size, precision)
+
+
+def narrowed(architecture: Architecture, share: float) -> Architecture:
+    """The network with a share of its MACs pruned, as expected; itself where that can't be."""
+    if not share:
+        return architecture
+    from nas.compress import expected_architecture
+
+    try:
+        return expected_architecture(architecture, share)
+    except ConfigError:
+        return architecture
+
+
+def fit(
+    spec: str,
+    study: Study,
+    size: tuple[int, int] | None,
+    networks: int,
+    progress: Progress,
+    again: bool = False,
+) -> tuple[Predictor, Path]:
+    """The predictor of a device for a study's space, fitted and kept; and its file.
+
+    With `again`, what was measured before is measured anew. Raises ConfigError where there are too
+    few networks, the device is unknown or the size does not fit; DeviceError where the device does
+    not measure; RunError where the cache can't be written or another process fits the same.
+    """
+    check_count(networks)
+    space, protocol = Space.of(study, size), protocol_of(study)
+    about = identity_of(spec, study, space.size)
+    folder = folder_of(about)
+    with held(folder):
+        if again:
+            _forget(folder)
+        sample = space.draw(SAMPLED, seed=0)
+        plan = plan_of(space, sample)
+        timings = micro.measure(
+            spec, plan, protocol, folder / "micro.json",
+            lambda done, total: progress("operations", done, total),
+        )  # fmt: skip
+        bare = micro.fitted(plan, timings, about)
+        chosen = choose(bare, space, sample, networks)
+        found: list[Measured] = []
+        jobs = [(network, precision) for network in chosen for precision in space.precisions]
+        with Networks(spec, space, protocol, folder) as measuring:
+            for done, (network, precision) in enumerate(jobs):
+                progress("networks", done, len(jobs))
+                measurement = measuring.measure(network, precision)
+                if measurement is not None:
+                    terms = space.terms(network, precision)
+                    found.append(Measured(terms, measurement.latency_ms))
+        progress("networks", len(jobs), len(jobs))
+        predictor = bare.improved_by(found)
+        _check_enough(predictor, spec, space)
+        return predictor, keep(predictor, folder)
+
+
+def check_count(networks: int) -> None:
+    """Raise ConfigError where a predictor can't be fitted to so many networks."""
+    if not LEAST_NETWORKS <= networks <= MOST_NETWORKS:
+        raise ConfigError(
+            f"--networks {networks}: a predictor is fitted to {LEAST_NETWORKS} to {MOST_NETWORKS} "
+            "measured networks; 10 is what its figures are for"
+        )
+
+
+def _check_enough(predictor: Predictor, spec: str, space: Space) -> None:
+    for precision in space.precisions:
+        dtype = precision_dtype(precision)
+        have = len(predictor.observed.get(dtype, ()))
+        if have < LEAST_NETWORKS:
+            raise ConfigError(
+                f"{spec} ran only {have} of the networks in {precision}; {LEAST_NETWORKS} at least "
+                "make a prediction: allow more with --networks, or choose a study whose networks "
+                "it can run"
+            )
+
+
+def _forget(folder: Path) -> None:
+    for path in [folder / "micro.json", *(folder / "networks").glob("*.json")]:
+        path.unlink(missing_ok=True)
+
+
+def plan_of(space: Space, sample: Sequence[Architecture]) -> micro.Plan:
+    """The micro-benchmarks for a sample of a space's networks."""
+    terms: list[Term] = []
+    joints: list[tuple[Term, ...]] = []
+    for precision in space.precisions:
+        networks = [space.terms(network, precision) for network in sample]
+        terms += chosen_terms(networks)
+        joints += chosen_joints(networks)
+    return micro.Plan(tuple(terms), tuple(joints))
+
+
+def choose(
+    bare: Predictor, space: Space, sample: Sequence[Architecture], count: int
+) -> list[Architecture]:
+    """The networks of a sample that teach most about all of it."""
+    features = []
+    for precision in space.precisions:
+        rows = [bare.shares(space.terms(network, precision)) for network in sample]
+        names = sorted({name for row in rows for name in row})
+        features.append(np.array([[row.get(name, 0.0) for name in names] for row in rows]))
+    return [sample[index] for index in chosen_networks(features, count)]
+
+
+@final
+class Networks:
+    """Whole networks on a device: converted, measured as the study does, and kept.
+
+    Files are converted with weights that nobody trained: latency belongs to the structure.
+    """
+
+    def __init__(self, spec: str, space: Space, protocol: TimingProtocol, folder: Path) -> None:
+        self._spec, self._space, self._protocol = spec, space, protocol
+        self._folder = folder
+
+    def __enter__(self) -> Networks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in (self._folder / "files").glob("*.tflite"):
+            path.unlink(missing_ok=True)
+
+    def measure(self, network: Architecture, precision: Precision) -> Measurement | None:
+        """The measurement; None where the device refuses the network.
+
+        Raises DeviceTransientError where the device can't measure now, ConversionError, RunError.
+        """
+        path = self._file(network, precision)
+        (outcome,) = measure_everywhere(
+            path, (self._spec,), self._protocol, self._folder / "networks"
+        )
+        if outcome.measurement is not None:
+            return outcome.measurement
+        if isinstance(outcome.error, DeviceStableError):
+            return None
+        raise outcome.error or RunError(f"{self._spec} gave no answer")
+
+    def _file(self, network: Architecture, precision: Precision) -> Path:
+        from nas.canonical import content_key
+
+        name = f"{content_key(network.to_dict())}-{precision}.tflite"
+        path = self._folder / "files" / name
+        if not path.exists():
+            from nas.convert import convert_untrained
+
+            width, height = self._space.size
+            graph, schedule = network.graph(), self._space.study.schedule
+            try:
+                content = convert_untrained(graph, height, width, precision, schedule)
+            except ConversionError as error:
+                raise ConversionError(f"{network.label} in {precision}: {error}") from error
+            write_atomically(path, lambda file: file.write(content))
+        return path

@@ -1,0 +1,76 @@
+"""A process that times many small `.tflite` files one after another, for `nas.predictor.sessions`.
+
+Started as a script, so that it imports no more than it needs. A request is one line of JSON on
+standard input; its answer is one line of JSON on the descriptor given as the argument. The first
+line says that all is imported. Standard input's end is this process's end.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    answer_to, parent = int(sys.argv[1]), int(sys.argv[2])
+    worker = _host_worker()
+    if os.getppid() != parent:
+        os._exit(1)
+    import numpy  # noqa: F401
+    from ai_edge_litert.interpreter import Interpreter  # noqa: F401
+
+    os.write(answer_to, b"{}\n")
+    for line in sys.stdin.buffer:
+        try:
+            answer = timed(json.loads(line), worker)
+        except Exception as error:  # whatever LiteRT raises is an answer, not a crash
+            answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+        content = json.dumps(answer).encode() + b"\n"
+        while content:
+            content = content[os.write(answer_to, content) :]
+    os._exit(0)
+
+
+def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
+    """Latencies in ms: `warmup` untimed ones, then `runs`, then more until `seconds` are over.
+
+    Never more than `most`.
+    """
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(request["artifact"], num_threads=request["threads"])
+    interpreter.allocate_tensors()
+    rng = np.random.default_rng(worker.SEED)
+    for details in interpreter.get_input_details():
+        interpreter.set_tensor(details["index"], worker._noise(rng, details))
+    for _ in range(1 + request["warmup"]):  # the first one is never counted
+        interpreter.invoke()
+    samples: list[float] = []
+    end = time.perf_counter() + request["seconds"]
+    while len(samples) < request["runs"] or (
+        time.perf_counter() < end and len(samples) < request["most"]
+    ):
+        samples.append(worker._timed_ms(interpreter))
+    return {"samples_ms": samples}
+
+
+def _host_worker() -> Any:
+    """The module beside, by its path: importing it by its name would load the package, too."""
+    path = Path(__file__).resolve().parents[1] / "devices" / "host_worker.py"
+    spec = importlib.util.spec_from_file_location("host_worker", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is missing")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Which predictor a device needs: its identity, where it is kept, and how it is read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.canonical import content_key
+from nas.conditions import processor, versions
+from nas.devices import TimingProtocol, open_device
+from nas.devices.reference import cache_folder
+from nas.errors import ConfigError, RunError
+from nas.files import read_json, write_json
+from nas.predictor.predictor import Predictor
+from nas.study import Study
+
+FORMAT = 1
+"""Counted up whenever kept measurements or fits would mean something else."""
+FILE = "predictor.json"
+
+
+def protocol_of(study: Study) -> TimingProtocol:
+    """How the study takes its latencies; the usual protocol where it takes none."""
+    for evaluator in study.evaluators:
+        protocol = getattr(evaluator, "protocol", None)
+        if isinstance(protocol, TimingProtocol):
+            return protocol
+    return TimingProtocol()
+
+
+def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Everything that makes a predictor another one: JSON types.
+
+    The device, its build, tool and delegate, or this machine's processor and LiteRT; the threads;
+    the picture size; the study's space. Raises ConfigError on an unknown device, DeviceError where
+    a phone is away.
+    """
+    device = open_device(spec)
+    answer = getattr(device, "answer", None)
+    if answer is not None:
+        answer()
+    about: dict[str, Any] = {"device": spec, **device.identity()}
+    if spec == "host":
+        about |= {"processor": processor(), "litert": versions()["ai-edge-litert"]}
+    return about | {
+        "threads": protocol_of(study).threads,
+        "size": list(size or study.size),
+        "study": study.name,
+        "space": content_key([study.space.to_dict(), study.compression.to_dict()]),
+        "format": FORMAT,
+    }
+
+
+def folder_of(about: Mapping[str, Any]) -> Path:
+    """Where the measurements and the predictor of an identity are kept."""
+    name = re.sub(r"[^\w.-]+", "-", str(about["device"]))[:60].strip("-")
+    return cache_folder() / "predictors" / f"{name}-{content_key(dict(about))}"
+
+
+def keep(predictor: Predictor, folder: Path) -> Path:
+    """Write a predictor, whole or not at all; RunError where the disk is full."""
+    path = folder / FILE
+    write_json(path, predictor.to_dict())
+    return path
+
+
+def load(about: Mapping[str, Any]) -> Predictor:
+    """The predictor of an identity.
+
+    Raises ConfigError where none was fitted, saying how to, and what is different where there is
+    one of the same device; RunError where the file is damaged.
+    """
+    path = folder_of(about) / FILE
+    if not path.exists():
+        raise ConfigError(_missing(about))
+    return read(path, about)
+
+
+def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
+    """The predictor in a file.
+
+    Raises RunError where the file is missing or damaged, ConfigError where it is of another device,
+    build, tool or setting than `about`.
+    """
+    values = read_json(path)
+    try:
+        found = Predictor.from_dict(values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} is no predictor of format {FORMAT} ({error!r}); remove it and fit again: "
+            f"`{command(about or {})}`"
+        ) from error
+    if about is not None and dict(found.about) != dict(about):
+        raise ConfigError(
+            f"{path} can't be used: it was fitted with {_differences(found.about, about)}; fit one "
+            f"here: `{command(about)}`"
+        )
+    return found
+
+
+def command(about: Mapping[str, Any], verb: str = "fit") -> str:
+    """The command line that makes (or checks) the predictor of an identity."""
+    width, height = about.get("size", (0, 0))
+    size = f" --size {width}x{height}" if width else ""
+    study = f" --study {about['study']}" if "study" in about else ""
+    return f"nas predictor {verb} --device '{about.get('device', 'DEVICE')}'{size}{study}"
+
+
+def _missing(about: Mapping[str, Any]) -> str:
+    device, wanted = about["device"], f"fit one: `{command(about)}`"
+    others = []
+    for path in sorted((cache_folder() / "predictors").glob(f"*/{FILE}")):
+        try:
+            found = read_json(path)["about"]
+        except (RunError, KeyError, TypeError):
+            continue
+        if isinstance(found, dict) and found.get("device") == device:
+            others.append(found)
+    if not others:
+        return f"no predictor of {device} was fitted yet; {wanted}"
+    nearest = min(others, key=lambda other: len(_differing(other, about)))
+    return (
+        f"the predictor of {device} is of another build, tool or setting: it was fitted with "
+        f"{_differences(nearest, about)}; {wanted}"
+    )
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {_said(found.get(key))} (here: {_said(wanted.get(key))})"
+        for key in _differing(found, wanted)
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,307 @@
+"""`Predictor`: a latency with an interval for any network, on one device as it was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+
+from nas.candidate import Precision
+from nas.canonical import content_key
+from nas.errors import ConfigError
+from nas.graph import Graph
+from nas.predictor.correction import Correction, Observed
+from nas.predictor.costs import UNKNOWN, KindCosts, sizes
+from nas.predictor.terms import DTYPES, Term, dtype_of, terms_of_graph
+
+COVERAGE = 0.9
+_WIDTH = 1.6449  # deviations on either side that hold 90 % of a normal distribution
+LEAST_NETWORKS = 4
+"""Fewer measured networks of a data type don't make a correction."""
+_TOLERANCE = 0.1  # octaves beyond what was measured that still count as measured
+_SIZES = (
+    "pixels",
+    "channels of the first input",
+    "input channels",
+    "output channels",
+    "kernel area",
+)
+
+
+@final
+@dataclass(frozen=True)
+class Prediction:
+    """A latency in ms; `interval_ms` is meant to hold what a measurement would say with `coverage`.
+
+    `warnings` name what lies outside of anything that was measured; empty where nothing does.
+    """
+
+    latency_ms: float
+    interval_ms: tuple[float, float]
+    coverage: float
+    warnings: tuple[str, ...]
+
+    @property
+    def deviation(self) -> float:
+        """Of the latency's logarithm."""
+        return math.log(self.interval_ms[1] / self.latency_ms) / _WIDTH
+
+
+@final
+@dataclass(frozen=True)
+class Measured:
+    """A network that was measured on the device: its terms, its latency in ms."""
+
+    terms: tuple[Term, ...]
+    latency_ms: float
+
+
+@final
+@dataclass(frozen=True)
+class Predictor:
+    """Costs of kinds of operations, and what whole networks taught about their sums.
+
+    `kinds` by operation and data type; `overhead_ms` of an inference by data type; `surcharges` are
+    factors by operation, data type and the up-sampling before it, where one was found; `refused`
+    says why a device would not run a kind. `observed` are networks by data type. `about` is the
+    identity: device, build, tool, settings, size, space.
+    """
+
+    about: Mapping[str, Any]
+    kinds: Mapping[tuple[str, str], KindCosts]
+    overhead_ms: Mapping[str, float]
+    surcharges: Mapping[tuple[str, str, str], float]
+    refused: Mapping[tuple[str, str], str]
+    observed: Mapping[str, tuple[Observed, ...]] = field(default_factory=dict)
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
+    _known: dict[Term, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def device(self) -> str:
+        """The spec of the device that this is about."""
+        return str(self.about.get("device", "?"))
+
+    def predict(
+        self, graph: Graph, size: tuple[int, int], precision: Precision = "float"
+    ) -> Prediction:
+        """The latency of a network at a picture size (width, height).
+
+        Raises ConfigError where the network can't take the size, or no network of the precision was
+        measured.
+        """
+        return self.predict_terms(terms_of_graph(graph, size, precision))
+
+    def predict_terms(self, terms: Sequence[Term]) -> Prediction:
+        """As `predict`, of what `nas.predictor.terms` makes of a graph or a file."""
+        sum_ms, shares = self._sum(terms)
+        correction = self._correction(dtype_of(terms))
+        shift, deviation = correction.ratio(shares, sum_ms)
+        doubt = self._doubt(terms, sum_ms)
+        latency = sum_ms * math.exp(shift)
+        factor = math.exp(_WIDTH * math.hypot(deviation, doubt))
+        interval = (latency / factor, latency * factor)
+        return Prediction(latency, interval, COVERAGE, self._warnings(terms))
+
+    def latency_ms(self, terms: Sequence[Term]) -> float:
+        """The middle of `predict_terms` alone, in microseconds."""
+        dtype = dtype_of(terms)
+        total = self.overhead_ms.get(dtype, 0.0)
+        correction = self._correction(dtype)
+        parts = dict.fromkeys(correction.families, 0.0)
+        for term in terms:
+            found = self._known.get(term) or self.cost(term)
+            total += found[0]
+            name = family(term)
+            if name in parts:
+                parts[name] += found[0]
+        return total * math.exp(correction.mean([v / total for v in parts.values()], total))
+
+    def cost(self, term: Term) -> tuple[float, float]:
+        """Milliseconds of one operation, and the deviation of their logarithm."""
+        found = self._known.get(term)
+        if found is None:
+            kind = self.kinds.get((term.op, term.dtype))
+            found = self._guess(term) if kind is None else kind.predict(term)
+            factor = self.surcharges.get((term.op, term.dtype, term.after), 1.0)
+            found = self._known[term] = (found[0] * factor, found[1])
+        return found
+
+    def improved_by(self, measured: Iterable[Measured]) -> Predictor:
+        """With more networks, measured since; milliseconds for some hundred."""
+        observed = {dtype: list(rows) for dtype, rows in self.observed.items()}
+        changed = set()
+        for one in measured:
+            if not (math.isfinite(one.latency_ms) and one.latency_ms > 0):
+                raise ConfigError(f"a latency of {one.latency_ms} ms can't be learned from")
+            sum_ms, shares = self._sum(one.terms)
+            dtype = dtype_of(one.terms)
+            row = Observed(key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms)
+            observed.setdefault(dtype, []).append(row)
+            changed.add(dtype)
+        corrections = dict(self.corrections)
+        for dtype in changed:
+            if len(observed[dtype]) >= LEAST_NETWORKS:
+                names = sorted({name for one in observed[dtype] for name in one.shares})
+                corrections[dtype] = Correction.fitted(observed[dtype], names)
+        rows = {dtype: tuple(found) for dtype, found in observed.items()}
+        return replace(self, observed=rows, corrections=corrections)
+
+    def shares(self, terms: Sequence[Term]) -> dict[str, float]:
+        """What part of a network's time goes to each family of operations, taken alone."""
+        return self._sum(terms)[1]
+
+    def has_seen(self, terms: Sequence[Term]) -> bool:
+        """Whether the network is one of those that were measured."""
+        rows = self.observed.get(dtype_of(terms), ())
+        return key_of(terms) in {one.key for one in rows}
+
+    def by_macs_ms(self, terms: Sequence[Term]) -> float:
+        """What a + b * MACs says, fitted to the same networks: what predictors are compared with.
+
+        Least squares of relative errors, neither a nor b negative.
+        """
+        rows = self._correction(dtype_of(terms)).observed
+        return linear_in([one.macs for one in rows], [one.latency_ms for one in rows])(
+            macs_of(terms)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The predictor as JSON types."""
+        return {
+            "about": dict(self.about),
+            "kinds": [[*key, kind.to_dict()] for key, kind in self.kinds.items()],
+            "overhead_ms": dict(self.overhead_ms),
+            "surcharges": [[*key, factor] for key, factor in self.surcharges.items()],
+            "refused": [[*key, why] for key, why in self.refused.items()],
+            "observed": {
+                dtype: [one.to_dict() for one in rows] for dtype, rows in self.observed.items()
+            },
+            "corrections": {dtype: one.to_dict() for dtype, one in self.corrections.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Predictor:
+        """What `to_dict` wrote; AttributeError, KeyError, TypeError, ValueError otherwise."""
+        observed = {
+            str(dtype): tuple(Observed.from_dict(one) for one in rows)
+            for dtype, rows in values["observed"].items()
+        }
+        return cls(
+            about=dict(values["about"]),
+            kinds={
+                (str(op), str(dtype)): KindCosts.from_dict(kind)
+                for op, dtype, kind in values["kinds"]
+            },
+            overhead_ms={str(key): float(ms) for key, ms in values["overhead_ms"].items()},
+            surcharges={
+                (str(op), str(dtype), str(up)): float(factor)
+                for op, dtype, up, factor in values["surcharges"]
+            },
+            refused={(str(op), str(dtype)): str(why) for op, dtype, why in values["refused"]},
+            observed=observed,
+            corrections={
+                str(dtype): Correction.from_dict(one, observed[dtype])
+                for dtype, one in values["corrections"].items()
+            },
+        )
+
+    def _sum(self, terms: Sequence[Term]) -> tuple[float, dict[str, float]]:
+        """Milliseconds of all operations, and the families' shares in them."""
+        total = self.overhead_ms.get(dtype_of(terms), 0.0)
+        parts: dict[str, float] = {}
+        for term in terms:
+            ms = self.cost(term)[0]
+            total += ms
+            name = family(term)
+            parts[name] = parts.get(name, 0.0) + ms
+        return total, {name: value / total for name, value in parts.items()}
+
+    def _correction(self, dtype: str) -> Correction:
+        found = self.corrections.get(dtype)
+        if found is None:
+            have = len(self.observed.get(dtype, ()))
+            raise ConfigError(
+                f"the predictor of {self.device} has measured {have} networks of {dtype}; "
+                f"{LEAST_NETWORKS} at least make a prediction: `nas predictor fit` with a study "
+                "that has this precision"
+            )
+        return found
+
+    def _doubt(self, terms: Sequence[Term], sum_ms: float) -> float:
+        """Deviation from operations that are unlike the measured ones; they err independently."""
+        known = (self.cost(term) for term in terms)
+        return math.sqrt(sum((ms * sd / sum_ms) ** 2 for ms, sd in known))
+
+    def _guess(self, term: Term) -> tuple[float, float]:
+        """An operation that was never measured: as dear as moving its elements is elsewhere."""
+        ratios = [
+            kind.ms_per_element for (_, dtype), kind in self.kinds.items() if dtype == term.dtype
+        ]
+        if not ratios:
+            raise ConfigError(
+                f"the predictor of {self.device} has measured nothing in {term.dtype}: "
+                "`nas predictor fit` with a study that has this precision"
+            )
+        return sorted(ratios)[len(ratios) // 2] * term.elements, UNKNOWN
+
+    def _warnings(self, terms: Sequence[Term]) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for term in terms:
+            key = (term.op, term.dtype)
+            if key in self.refused:
+                why = f"{self.device} refuses it ({self.refused[key]})"
+                found[f"{term.op} in {term.dtype}: {why}"] = None
+            elif key not in self.kinds:
+                found[f"{term.op} in {term.dtype} was never measured"] = None
+            else:
+                found |= dict.fromkeys(_outside(term, self.kinds[key]))
+        return tuple(found)
+
+
+def _outside(term: Term, kind: KindCosts) -> list[str]:
+    """Sizes of a term beyond those that its kind was measured at."""
+    said = []
+    low, high = kind.at.min(axis=0), kind.at.max(axis=0)
+    for name, at, least, most in zip(_SIZES, sizes(term), low, high, strict=True):
+        if name == "input channels" and term.op != "CONCATENATION":
+            continue  # the same as the first input's
+        if not least - _TOLERANCE <= at <= most + _TOLERANCE:
+            seen = f"{2**least:.0f} to {2**most:.0f}" if most > least else f"{2**least:.0f}"
+            said.append(f"{term.op} in {term.dtype}: {2**at:.0f} {name}, measured with {seen}")
+    return said
+
+
+def family(term: Term) -> str:
+    """What networks teach about as one: an operation; convolutions by their kernel."""
+    if term.op != "CONV_2D":
+        return term.op
+    return "CONV_2D 1x1" if term.area == 1 else "CONV_2D 3x3" if term.area <= 9 else "CONV_2D large"
+
+
+def key_of(terms: Sequence[Term]) -> str:
+    """A key of a network's operations."""
+    return content_key([term.to_json() for term in terms])
+
+
+def macs_of(terms: Sequence[Term]) -> float:
+    """Multiply-accumulates of a network's convolutions."""
+    return float(sum(term.macs for term in terms))
+
+
+def linear_in(x: Sequence[float], y: Sequence[float]) -> Callable[[float], float]:
+    """a + b x, least squares of relative errors of the positive y, neither a nor b negative."""
+    from scipy.optimize import nnls
+
+    columns = np.array([[1.0, one] for one in x]) / np.array(y)[:, None]
+    scale = np.maximum(columns.max(axis=0), 1e-300)
+    found, _ = nnls(columns / scale, np.ones(len(columns)))
+    a, b = (found / scale).tolist()
+    return lambda one: float(max(a + b * one, 1e-9))
+
+
+def precision_dtype(precision: Precision) -> str:
+    """The data type that a precision computes in."""
+    return DTYPES[precision]

@@ -1,0 +1,250 @@
+"""Many files timed in one session on a device: one process, or one held phone, for all of them.
+
+with open_session("host", threads=1) as session:
+    latency_ms = session.time(path)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol, final
+
+from nas.devices import Device, TimingProtocol, open_device
+from nas.devices.hygiene import strongest_mask, wait_until_fit
+from nas.devices.phone import AdbDevice
+from nas.devices.phonelaunch import PhoneOptions
+from nas.devices.phonesession import PAPER_MASK, PhoneSession
+from nas.errors import DeviceStableError, DeviceTransientError
+from nas.predictor import host_session_worker
+from nas.quiethost import measuring
+
+SLICE_SECONDS = 5.0
+"""How long the machine is held at a stretch: whoever works may go on in between."""
+FIT_SECONDS = 30.0
+"""How often a phone's heat and load are looked at between launches."""
+
+
+class Session(Protocol):
+    """A device that times small files one after another."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether another pass would tell more: not where a figure is computed."""
+        ...
+
+    def time(self, artifact: Path) -> float:
+        """The latency in ms of one pass over a file.
+
+        Raises DeviceStableError where the device refuses it, DeviceTransientError where it can't
+        measure now.
+        """
+        ...
+
+
+@contextmanager
+def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
+    """A session on the device that `spec` names, with the protocol's threads and time-out.
+
+    Raises ConfigError on an unknown device, DeviceTransientError where it can't be had now.
+    """
+    device = open_device(spec)
+    with ExitStack() as stack:
+        if isinstance(device, AdbDevice):
+            device.check()
+            held = stack.enter_context(device.session())
+            yield _OnPhone(held, protocol)
+        elif spec == "host":
+            session = _OnHost(protocol)
+            stack.callback(session.close)
+            yield session
+        else:
+            yield _Told(device, protocol)
+
+
+@final
+@dataclass
+class _Told:
+    """A device that has a formula for every file."""
+
+    device: Device
+    protocol: TimingProtocol
+    repeats: bool = False
+
+    def time(self, artifact: Path) -> float:
+        return self.device.measure(artifact, self.protocol).latency_ms
+
+
+@final
+@dataclass
+class _OnPhone:
+    """A held phone: one launch of its tool a pass, on the mask that a measurement would take."""
+
+    phone: PhoneSession
+    protocol: TimingProtocol
+    repeats: bool = True
+    _looked: float = field(default=-FIT_SECONDS)
+    _mask: str | None = None
+
+    def time(self, artifact: Path) -> float:
+        options: PhoneOptions = self.phone.options
+        if time.monotonic() - self._looked > FIT_SECONDS:
+            found = wait_until_fit(self.phone.adb, options.limits, self.phone.tell)
+            self._looked = time.monotonic()
+            if self.phone.info.has_taskset:
+                strongest = strongest_mask(found.cores, self.protocol.threads)
+                self._mask = PAPER_MASK if options.method == "paper" else strongest
+        remote = self.phone.send(artifact)
+        return self.phone.launch(remote, self.protocol, self._mask, tolerant=True).latency_ms
+
+
+@final
+@dataclass
+class _OnHost:
+    """A process of this machine; a new one after a crash."""
+
+    protocol: TimingProtocol
+    repeats: bool = True
+    runs: int = 3
+    seconds: float = 0.03
+    most: int = 40
+    _worker: _Worker | None = None
+    _quiet: ExitStack | None = None
+    _since: float = 0.0
+
+    def time(self, artifact: Path) -> float:
+        self._hold()
+        if self._worker is None:
+            self._worker = _Worker.started(self.protocol.timeout_seconds)
+        request = {
+            "artifact": str(artifact.resolve()), "threads": self.protocol.threads,
+            "warmup": 1, "runs": self.runs, "seconds": self.seconds, "most": self.most,
+        }  # fmt: skip
+        try:
+            answer = self._worker.ask(request, artifact, self.protocol.timeout_seconds)
+        except (DeviceStableError, DeviceTransientError):
+            self._worker.end()
+            self._worker = None
+            raise
+        if "error" in answer:
+            raise DeviceStableError(f"host: LiteRT can't run {artifact}: {answer['error']}")
+        return float(statistics.median(answer["samples_ms"]))
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+        self._release()
+
+    def _hold(self) -> None:
+        """Have the machine alone, for a slice; then others first."""
+        if self._quiet is not None and time.monotonic() - self._since > SLICE_SECONDS:
+            self._release()
+        if self._quiet is None:
+            self._quiet = ExitStack()
+            self._quiet.enter_context(measuring())
+            self._since = time.monotonic()
+
+    def _release(self) -> None:
+        if self._quiet is not None:
+            self._quiet.close()
+            self._quiet = None
+
+
+@final
+@dataclass
+class _Worker:
+    """The process, and the end of the pipe that it answers to."""
+
+    process: subprocess.Popen[bytes]
+    answers: IO[bytes]
+    log: IO[bytes]
+    _heard: bytes = b""
+
+    @classmethod
+    def started(cls, timeout_seconds: float) -> _Worker:
+        read_end, write_end = os.pipe()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        # As a script and with -P, so that no package is imported from the current folder; in a
+        # session of its own, so that Ctrl-C reaches this process alone, which then ends it.
+        command = [sys.executable, "-P", host_session_worker.__file__, str(write_end)]
+        try:
+            process = subprocess.Popen(
+                [*command, str(os.getpid())], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                pass_fds=(write_end,), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            os.close(read_end)
+            raise DeviceTransientError(f"host: can't start {command[0]}: {error}") from error
+        finally:
+            os.close(write_end)
+        worker = cls(process, os.fdopen(read_end, "rb", buffering=0), log)
+        try:
+            worker._line(time.monotonic() + timeout_seconds)
+        except (EOFError, TimeoutError) as error:
+            worker.end()
+            raise DeviceStableError(
+                f"host: LiteRT could not be started: {worker.said or 'it said nothing'}"
+            ) from error
+        return worker
+
+    def ask(self, request: dict[str, Any], artifact: Path, seconds: float) -> dict[str, Any]:
+        """The answer to one request; raises as `Session.time`."""
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
+            self.process.stdin.flush()  # type: ignore[union-attr]
+        try:
+            answer: dict[str, Any] = json.loads(self._line(time.monotonic() + seconds))
+        except TimeoutError as error:
+            raise DeviceTransientError(
+                f"host: {artifact} was not timed within {seconds:g} s; allow more time, or a "
+                "smaller size"
+            ) from error
+        except (EOFError, ValueError) as error:
+            code = self.process.wait()
+            if -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                raise DeviceTransientError(
+                    f"host: the process that timed {artifact} was stopped; measure again"
+                ) from error
+            raise DeviceStableError(
+                f"host: running {artifact} ended its process (exit code {code})"
+            ) from error
+        return answer
+
+    def _line(self, deadline: float) -> bytes:
+        while b"\n" not in self._heard:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.answers], [], [], left)[0]:
+                raise TimeoutError
+            piece = self.answers.read(2**16)
+            if not piece:
+                raise EOFError
+            self._heard += piece
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line
+
+    said = ""
+
+    def end(self) -> None:
+        """End it with all that it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        self.said = lines[-1] if lines else ""
+        for stream in (self.process.stdin, self.answers, self.log):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
