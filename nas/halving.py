@@ -266,7 +266,7 @@ def _gains(points: Floats, chosen: Floats, corner: Floats) -> Floats:
     """How much each point adds: its box, less what the chosen ones dominate of it."""
     import moocore
 
-    gains = np.prod(np.maximum(corner - points, 0.0), axis=1)
+    gains: Floats = np.prod(np.maximum(corner - points, 0.0), axis=1)
     if not len(chosen):
         return gains
     front = chosen[moocore.is_nondominated(chosen)]

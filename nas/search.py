@@ -146,8 +146,7 @@ def search(
                 study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
             )
             loop.drive(trials, _ahead(study, workers))
-            if candidates is None:
-                replicate(loop)
+            replicate(loop)
         finally:
             executor.close()
     return run

@@ -74,6 +74,7 @@ def study(name: str, the_steps: tuple[Step, ...], schedule: Schedule, **values: 
     return Study(
         name=f"paper-{name}",
         description="The manual search of Chiang et al. 2020, step by step.",
+        replicates=0,  # its steps are a fixed list, of a known length
         space=Listed(all_networks(the_steps)),
         compression=CompressionSpace(
             ("float", "int8-ptq", "int8-qat", "int16-ptq"), (0.0, *PRUNED_SHARES)

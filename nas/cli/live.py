@@ -56,7 +56,9 @@ class _Lines:
         _line(f"{self._study.name} in {self._folder}: {trials} trials{again}")
 
     def progress(self, progress: TrialProgress) -> None:
-        if progress.stage in ("again", "warning"):
+        if progress.stage == "rests":
+            self._tally.resting.add(progress.number)
+        if progress.stage in ("again", "warning", "rests"):
             _line(f"trial {progress.number}: {progress.note}")
 
     def finished(self, result: TrialResult) -> None:
@@ -89,6 +91,11 @@ class _View:
         if progress.stage == "warning":  # stays above the view
             _line(f"trial {progress.number}: {progress.note}")
             return
+        if progress.stage == "rests":
+            self._running.pop(progress.number, None)
+            self._tally.resting.add(progress.number)
+            return
+        self._tally.resting.discard(progress.number)
         self._running[progress.number] = progress
 
     def finished(self, result: TrialResult) -> None:
@@ -151,6 +158,7 @@ class _Tally:
         self._objectives = study.expanded_objectives
         self.results: list[TrialResult] = []
         self.trials = 0
+        self.resting: set[int] = set()
         self.began = time.monotonic()
         self._before = 0
         self._front: list[TrialResult] = []
@@ -164,6 +172,7 @@ class _Tally:
 
     def add(self, result: TrialResult) -> None:
         self.results.append(result)
+        self.resting.discard(result.number)
         self._front = self._sorted(front([*self._front, result], self._objectives))
 
     def front(self) -> list[TrialResult]:
@@ -173,12 +182,14 @@ class _Tally:
     def summary(self) -> str:
         """Failures and the time that is left, in words."""
         words = []
-        for state in ("infeasible", "failed"):
+        for state in ("infeasible", "failed", "pruned"):
             count = sum(result.state == state for result in self.results)
             if count:
                 words.append(f"{count} {state}")
-        done = len(self.results) - self._before
-        left = self.trials - len(self.results)
+        if self.resting:
+            words.append(f"{len(self.resting)} wait at a rung")
+        done = len(self.results) + len(self.resting) - self._before
+        left = self.trials - len(self.results) - len(self.resting)
         if done and left > 0:
             seconds = (time.monotonic() - self.began) / done * left
             words.append(f"about {seconds / 60:.0f} min left" if seconds > 90 else "nearly done")

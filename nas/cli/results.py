@@ -27,10 +27,13 @@ def pareto(
 ) -> None:
     """List the models that no other one beats, best first."""
     from nas.dominance import verdict
+    from nas.noise import noise_of, with_intervals
     from nas.pareto import front
+    from nas.report.certainty import certainty
 
     folder = _opened(run)
     results = folder.results() if folder.description() else []
+    results = with_intervals(results, noise_of(folder, results))
     members = front(results, folder.objectives())
     if json_:
         emit_json([model_json(folder, member) for member in members])
@@ -49,6 +52,10 @@ def pareto(
     answer = verdict(results, folder.description(), devices)
     if answer:
         err.print(answer, highlight=False, soft_wrap=True)
+    sure = certainty(folder, results, members)
+    if sure is not None:
+        for text in filter(None, (sure.said, sure.ties, sure.advice)):
+            err.print(text, highlight=False, soft_wrap=True)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
@@ -146,6 +153,7 @@ def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
         "precision": result.candidate.get("compression", {}).get("precision"),
         "baseline": result.baseline,
         "psnr_db": value("psnr_db"),
+        "psnr_db_interval": _interval(result, "psnr_db"),
         "psnr_db_input": value("psnr_db_input"),
         "ssim": value("ssim"),
         "gmacs": value("gmacs_conv"),
@@ -166,6 +174,11 @@ def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
     }
 
 
+def _interval(result: TrialResult, name: str) -> list[float] | None:
+    metric = result.metrics.get(name)
+    return list(metric.interval) if metric is not None and metric.interval else None
+
+
 def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -> Table:
     """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
 
@@ -177,6 +190,9 @@ def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
     columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]
+    widths = [_interval(m, "psnr_db") for m in members]
+    if any(widths):
+        columns["±"] = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
     for device in devices:
         columns[f"ms {device}"] = [brief(m, f"latency_ms[{device}]") for m in members]
     further = {

@@ -203,6 +203,7 @@ def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
         "textposition": ["bottom right" if low else "top left" for low in crowded(shown, x, y)],
         "textfont": {"color": "var(--front)", "size": 11},
         "error_x": _bars(shown, x, "var(--front)"),
+        "error_y": _bars(shown, y, "var(--front)"),
         "marker": {
             "symbol": ["diamond" if result.baseline else "circle" for result in shown],
             "size": [12 if result.baseline else 10 for result in shown],
@@ -248,6 +249,7 @@ def _rug(results: Sequence[TrialResult], x: str) -> list[Chart]:
     traces = []
     for state, symbol, name in (
         ("infeasible", "x-thin-open", "over a limit, not trained"),
+        ("pruned", "line-ns-open", "pruned, trained in part"),
         ("failed", "triangle-up", "failed"),
     ):
         rows = [result for result in results if result.state == state]

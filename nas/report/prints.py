@@ -219,16 +219,22 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
     _reference_lines(axes, data, x, y)
 
 
+def _errors(members: Sequence[TrialResult], metric: str) -> list[list[float]]:
+    """How far the ends of the intervals are below and above the values; 0 where there is none."""
+    figures = [member.metrics[metric] for member in members]
+    ends = [(figure, figure.interval or (figure.value, figure.value)) for figure in figures]
+    below = [figure.value - low for figure, (low, _) in ends]
+    return [below, [high - figure.value for figure, (_, high) in ends]]
+
+
 def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -> None:
     xs = [r.value(x) for r in members]
     ys = [r.value(y) for r in members]
-    intervals = [r.metrics[x].interval or (r.value(x), r.value(x)) for r in members]
-    low = [value - interval[0] for value, interval in zip(xs, intervals, strict=True)]
-    high = [interval[1] - value for value, interval in zip(xs, intervals, strict=True)]
     axes.errorbar(
         xs,
         ys,
-        xerr=[low, high],
+        xerr=_errors(members, x),
+        yerr=_errors(members, y),
         fmt="o",
         color=FRONT,
         markersize=8,
