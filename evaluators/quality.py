@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from evaluators.stand_in import runnable
+from nas import tflite
 from nas.data import Pair
 from nas.errors import ConversionError, TrainingError
 from nas.evaluation import Needs, Subject
@@ -23,6 +28,7 @@ from nas.tiles import restore_any_size
 # over the input's), or gives one constant picture. Measured as standard deviations in
 # levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
 DEAD_WITHIN_LEVELS = 0.5
+AT_ONCE = 2  # pictures: a fifth less of a short trial; more would take memory from other workers
 OWN_SIZE_PIXELS = 2**20  # of a picture that is run whole; beyond, a network's memory may be GBs
 
 
@@ -89,24 +95,33 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
 
     Raises ValueError where there are no pictures.
     """
-    runner: _Runner | None = None
-    rows, fittings = [], set()
-    for pair in pairs:
-        with working():
-            if runner is None:
-                runner = _Runner(path, pair.blurred, threads)
-            restored, fitting = runner.restore(pair.blurred)
-            rows.append(
-                (
-                    psnr_db(restored, pair.sharp),
-                    ssim(restored, pair.sharp),
-                    psnr_db(pair.blurred, pair.sharp),
-                    float(np.std(restored.astype(np.float32) - pair.blurred)),
-                    float(np.std(restored)),
-                )
-            )
-        fittings.add(fitting)
-    if runner is None:
+    rows: list[list[float]] = []
+    fittings: set[str] = set()
+    note = ""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        idle: SimpleQueue[_Runner] = SimpleQueue()
+
+        def of(pair: Pair) -> tuple[list[float], str]:
+            runner = idle.get()
+            try:
+                with working():  # a picture is a slice: whoever waits to measure goes first
+                    return _row(runner, pair)
+            finally:
+                idle.put(runner)
+
+        running: deque[Future[tuple[list[float], str]]] = deque()
+        for pair in pairs:
+            if not rows and not running:
+                content, note = runnable(path, pair.blurred)
+                _, height, width, _ = tflite.read(path).inputs[0].shape
+                for _ in range(AT_ONCE):
+                    idle.put(_Runner(content, path, (height, width), threads))
+            running.append(pool.submit(of, pair))
+            if len(running) > AT_ONCE:  # not all pictures of a large set at a time
+                _gather(running, rows, fittings)
+        while running:
+            _gather(running, rows, fittings)
+    if not rows:
         raise ValueError("no held-out pictures to score on")
     psnrs, ssims, inputs, changes, outputs = np.array(rows).T
     return Score(
@@ -116,26 +131,50 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
         float(changes.max()),
         float(outputs.max()),
         len(rows),
-        " / ".join(sorted(fittings)) + runner.note,
+        " / ".join(sorted(fittings)) + note,
     )
+
+
+def _gather(
+    running: deque[Future[tuple[list[float], str]]], rows: list[list[float]], fittings: set[str]
+) -> None:
+    row, fitting = running.popleft().result()
+    rows.append(row)
+    fittings.add(fitting)
+
+
+def _row(runner: _Runner, pair: Pair) -> tuple[list[float], str]:
+    """A picture's PSNR, SSIM, input PSNR, change and output levels; and how it was fitted."""
+    restored, fitting = runner.restore(pair.blurred)
+    row = [
+        psnr_db(restored, pair.sharp),
+        ssim(restored, pair.sharp),
+        psnr_db(pair.blurred, pair.sharp),
+        float(np.std(restored.astype(np.float32) - pair.blurred)),
+        float(np.std(restored)),
+    ]
+    return row, fitting
 
 
 @final
 class _Runner:
-    """A file for pictures of every size."""
+    """A file for pictures of every size; for one thread at a time."""
 
-    def __init__(self, path: Path, picture: UInt8Image, threads: int) -> None:
-        self._content, self.note = runnable(path, picture)
-        self._threads = threads
-        self._artifact = Artifact(self._content, threads, str(path))
+    def __init__(self, content: bytes, path: Path, deployed: tuple[int, int], threads: int) -> None:
+        self._content, self._path = content, path
+        self._deployed, self._threads = deployed, threads
         self._at_size: dict[tuple[int, int], Artifact | None] = {}
+
+    @cached_property
+    def _artifact(self) -> Artifact:
+        return Artifact(self._content, self._threads, str(self._path))
 
     def restore(self, picture: UInt8Image) -> tuple[UInt8Image, str]:
         """The restored picture, and how it was fitted."""
         height, width = picture.shape[:2]
-        deployed = (self._artifact.height, self._artifact.width)
-        larger = height > deployed[0] or width > deployed[1]
-        if larger and height * width <= max(OWN_SIZE_PIXELS, 2 * deployed[0] * deployed[1]):
+        high, wide = self._deployed
+        larger = height > high or width > wide
+        if larger and height * width <= max(OWN_SIZE_PIXELS, 2 * high * wide):
             own = self._of_size(height, width)
             if own is not None:
                 return own.restore(picture), "larger ones whole, by the same file at their size"

@@ -31,9 +31,13 @@ from nas.quiethost import working
 from nas.quietlogs import quiet_native_logs
 from nas.runtime import Float32, one_line
 from nas.schedule import Schedule
+from nas.tflite_edit import with_headroom
 
 QAT_STEPS, QAT_RATE, QAT_FRAMES = 0.25, 0.1, 8  # shares of the float schedule; patches for ranges
 CALIBRATION_PIXELS = 2**17  # pixels of training patches that set the ranges of int8 activations
+# Half a bit of 16. What the calibration has not seen is clipped, which costs more than wider steps:
+# on such pictures int16 agrees with float32 to 73 dB at 1, 87 at 1.5, 84 at 2, 78 at 4.
+INT16_HEADROOM = 1.5
 _CALIBRATED: tuple[Precision, ...] = ("int8-ptq", "int16-ptq")
 
 
@@ -68,6 +72,8 @@ def convert(
             function = tf.function(lambda x: model.call(x, training=False), autograph=False)
             concrete = function.get_concrete_function(spec)
             content: bytes = _converter(concrete, precision, frames).convert()
+            if precision == "int16-ptq":
+                content = with_headroom(content, INT16_HEADROOM)
     except Exception as error:  # the converter raises a dozen types, some of them bare Exceptions
         name = _operation_in(str(error))
         raise ConversionError(

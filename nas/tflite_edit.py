@@ -1,4 +1,4 @@
-"""int16 files made bearable: the same file at another picture size, and in float32.
+"""int16 files made bearable: wider ranges, the same file at another picture size, and in float32.
 
 The runtime takes a minute and a half for one 1280x720 picture in int16 through a network that
 takes a second or two in float32. So the gate runs an int16 file at the size of a crop, and quality
@@ -27,6 +27,19 @@ _STORED = {
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
 }
+# One scale for all that goes in and out. Concatenation, too: int16 files have no other.
+_ONE_SCALE = (
+    "CONCATENATION",
+    "RESHAPE",
+    "TRANSPOSE",
+    "PAD",
+    "MAX_POOL_2D",
+    "AVERAGE_POOL_2D",
+    "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
+)
+_BIAS = {"CONV_2D": 2, "TRANSPOSE_CONV": 3}  # its place, and that of the data: 0 and 2
+_DATA = {"CONV_2D": 0, "TRANSPOSE_CONV": 2}
 # Where height and width stand in what depth-to-space and its reverse are made of: the picture,
 # (h, w, f, f * c) and (h, f, w, f * c).
 _PICTURE, _BLOCKS, _WOVEN = (1, 2), (0, 1), (0, 2)
@@ -146,6 +159,47 @@ def _around(before: tuple[int, int], after: tuple[int, int]) -> list[list[int]]:
     """Zeros on both sides of each dimension, as `nas.layers.ZeroPad`."""
     missing = [0, *(new - old for old, new in zip(before, after, strict=True)), 0]
     return [[total // 2, total - total // 2] for total in missing]
+
+
+def with_headroom(content: bytes, factor: float) -> bytes:
+    """An int16 file whose activations may be `factor` times what the calibration has seen.
+
+    Each goes wider, biases with it, but for the pictures that go in and what is bounded by itself.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    main = model.subgraphs[0]
+    wider = _unbounded(model, main)
+    for operation in main.operators:
+        name = _name(model, operation)
+        if name in _BIAS and int(operation.inputs[_DATA[name]]) in wider:
+            bias = main.tensors[int(operation.inputs[_BIAS[name]])]
+            stored = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int64)
+            _store(model, bias, np.rint(stored / factor).astype(np.int64))
+            bias.quantization.scale = [float(scale) * factor for scale in bias.quantization.scale]
+    for index in wider:
+        quantization = main.tensors[index].quantization
+        quantization.scale = [float(scale) * factor for scale in quantization.scale]
+    return _packed(model)
+
+
+def _unbounded(model: Any, main: Any) -> set[int]:
+    """The int16 activations that nothing but the calibration bounds."""
+    made = {int(index) for operation in main.operators for index in operation.outputs}
+    of_one_scale, bounded = [], {int(index) for index in main.inputs}
+    for operation in main.operators:
+        name = _name(model, operation)
+        outputs = [int(index) for index in operation.outputs]
+        if name in _ONE_SCALE:
+            data = {int(index) for index in operation.inputs if int(index) in made | bounded}
+            of_one_scale.append({*data, *outputs})
+        elif name == "TANH":
+            bounded.update(outputs)
+    for _ in of_one_scale:  # as often as the longest chain, at most
+        for together in of_one_scale:
+            if together & bounded:
+                bounded |= together
+    kind = schema.TensorType.INT16
+    return {index for index in made - bounded if main.tensors[index].type == kind}
 
 
 def in_float(content: bytes) -> bytes:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from nas import tflite
+from nas.convert import INT16_HEADROOM
 from nas.errors import ConversionError
 from nas.runtime import Artifact
-from nas.tflite_edit import at_size, in_float
+from nas.tflite_edit import at_size, in_float, with_headroom
 from tests.nas.artifacts import EVERY, SIX, artifact, model_of, network, picture
 
 
@@ -51,3 +52,30 @@ def test_the_float_form_agrees_with_int16(upsampling, activation):
 def test_a_size_that_does_not_come_out():
     with pytest.raises(ConversionError, match="no whole size in a picture of 24x17 instead of 32x"):
         at_size(artifact(network("resize-bilinear", "relu"), "int16-ptq"), 17, 24)
+
+
+@pytest.mark.parametrize(("upsampling", "activation"), SIX)
+def test_headroom_spares_what_the_calibration_has_not_seen(upsampling, activation):
+    content = artifact(network(upsampling, activation), "int16-ptq")
+    tight = with_headroom(content, 1 / INT16_HEADROOM)
+    unseen = np.rint(picture(seed=7))  # nothing but 0 and 1: activations go beyond what was seen
+    form = Artifact(in_float(content)).run(unseen)
+    assert db(Artifact(content).run(unseen), form) > db(Artifact(tight).run(unseen), form) + 3
+    scales = [tflite.parse(one, "x").inputs[0].quantization.scales for one in (content, tight)]
+    assert scales[0] == scales[1]  # a picture's values are bounded
+
+
+@pytest.mark.parametrize(("upsampling", "activation"), SIX)
+def test_headroom_changes_no_value_but_by_rounding(upsampling, activation):
+    content = artifact(network(upsampling, activation), "int16-ptq")
+    wide = with_headroom(content, 2.0)
+    seen = picture(seed=0)
+    assert db(Artifact(wide).run(seen), Artifact(content).run(seen)) > 70
+    changed = [
+        (a.quantization.scales[0], b.quantization.scales[0])
+        for one, other in zip(
+            tflite.parse(content, "x").operations, tflite.parse(wide, "x").operations, strict=True
+        )
+        for a, b in zip(one.outputs, other.outputs, strict=True)
+    ]
+    assert all(b == pytest.approx(2 * a) for a, b in changed)
