@@ -1,25 +1,30 @@
-"""Samplers on the paper's cells: how many trials a search takes, by the sampler that it uses.
+"""Samplers on two problems: how many trials a search takes, by the sampler that it uses.
 
-    python -m benchmarks.samplers run --out FOLDER [--samplers ehvi tpe] [--seeds 10] [--k 2 3 4]
+    python -m benchmarks.samplers run --out FOLDER [--problems paper] [--samplers ehvi tpe] [--k 2]
     python -m benchmarks.samplers table --out FOLDER
     python -m benchmarks.samplers speed --out FOLDER
+    python -m benchmarks.samplers curve --out FOLDER --picture FILE.png
 
 `run` does what FOLDER does not hold yet, so it can be stopped; `table` writes FOLDER/samplers.md
-and .json. The problem is `benchmarks.paper_cells`: objectives are PSNR and the latencies of the
-first k - 1 phones; samplers see noise of 0.05 dB and 2 %. What is scored is what the candidates are
-worth without noise: the hypervolume in dB and logarithms of ms under a reference point that stays,
-as a share of the hypervolume of a reference front, which a long evolution finds.
+and .json. Problems (`benchmarks.sampler_problems`): `paper` is `benchmarks.paper_cells`, PSNR and
+the latencies of the first k - 1 phones, seen with noise of 0.05 dB and 2 %; `table` is
+`benchmarks.unet_table`, U-Nets that were trained and timed: PSNR, latency, size of the file, peak
+memory. What is scored is what the candidates are worth without noise (means over seeds): the
+hypervolume in dB and logarithms of the costs under a reference point that stays, as a share of a
+reference front's, which a long evolution finds, or which is the whole table's.
 
 Samplers: `random`; `nsga2`, population 20; `tpe`, Optuna's default; `gp`, Optuna's GPSampler
 (needs torch, which is no dependency: left out, and said, where it is missing); `ehvi`, ours;
-`ehvi+p`, ours with a latency predictor fitted to 40 networks, its errors in the table; `pending`
-is a number of trials that are always out.
+`ehvi+p`, ours with a latency predictor fitted to few networks, its errors in the table; `pending`
+is a number of trials that are always out. A sampler that asks for a candidate twice has spent a
+trial: that is how it works in Optuna.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import os
 import platform
 import sys
@@ -29,65 +34,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import moocore
 import numpy as np
 import numpy.typing as npt
 import optuna
 
-from benchmarks import paper_cells as cells
+from benchmarks.sampler_problems import MOST, PROBLEMS, Problem, hypervolume, losses
 from nas.conditions import processor, versions
 from nas.files import read_json, write_json
 from nas.sampling import EhviSampler
 
 Floats = npt.NDArray[np.float64]
-REFERENCE = (27.0, 60_000.0, 1_500.0, 20_000.0)
-"""dB and ms: a third of random networks have a lower PSNR, a tenth each higher latencies."""
 SAMPLERS = ("random", "nsga2", "tpe", "gp", "ehvi", "ehvi+p")
 TRIALS = {"random": 200, "nsga2": 200, "tpe": 200, "gp": 50, "ehvi": 100, "ehvi+p": 100}
-PREDICTOR_NETWORKS = 40
+SUGGESTIONS = 20  # that are timed
 AT = (15, 25, 40, 50, 75, 100, 128, 200)
 
 
-def losses(values: Floats) -> Floats:
-    """What is made small: minus PSNR, and the latencies' logarithms."""
-    return np.concatenate([-values[:, :1], np.log(values[:, 1:])], axis=1)
-
-
-def hypervolume(points: Floats) -> float:
-    """Of losses (n, k) under the fixed reference point."""
-    corner = losses(np.array([REFERENCE]))[0, : points.shape[1]]
-    inside = points[(points < corner).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
-
-
-def reference_front(objectives: int, folder: Path) -> float:
-    """The hypervolume that a long evolution reaches; kept in `folder`."""
-    path = folder / f"reference-k{objectives}.json"
-    if path.exists():
-        return float(read_json(path)["hypervolume"])
-    random = np.random.default_rng(0)
-    rows = cells.drawn(random, 20_000)
-    points = losses(cells.values(rows))[:, :objectives]
-    evaluated, history = len(rows), []
-    for _ in range(60):
-        kept = moocore.is_nondominated(points)
-        rows, points = rows[kept], points[kept]
-        history.append(hypervolume(points))
-        parents = rows[random.integers(0, len(rows), (4000, 2))]
-        pick = random.integers(0, 2, (4000, rows.shape[1])) * (random.random((4000, 1)) < 0.5)
-        children = np.where(pick, parents[:, 1], parents[:, 0])
-        change = random.random(children.shape) < 1.5 / children.shape[1]
-        children = np.unique(np.where(change, cells.drawn(random, 4000), children), axis=0)
-        evaluated += len(children)
-        rows = np.concatenate([rows, children])
-        points = np.concatenate([points, losses(cells.values(children))[:, :objectives]])
-    best = hypervolume(points)
-    gain = best / history[-10] - 1
-    write_json(path, {"hypervolume": best, "evaluations": evaluated, "last_ten_rounds": gain})
-    return best
-
-
-def make(name: str, seed: int) -> optuna.samplers.BaseSampler | None:
+def make(
+    name: str, seed: int, problem: Problem, objectives: int
+) -> optuna.samplers.BaseSampler | None:
     """A sampler at its documented best; None where it can't run here."""
     match name:
         case "random":
@@ -100,46 +65,50 @@ def make(name: str, seed: int) -> optuna.samplers.BaseSampler | None:
             if importlib.util.find_spec("torch") is None:
                 return None
             return optuna.samplers.GPSampler(seed=seed)
-        case "ehvi":
-            return EhviSampler(seed=seed, logarithmic=(1, 2, 3))
-        case "ehvi+p":
-            predictor = cells.LinearPredictor(PREDICTOR_NETWORKS, seed)
-            return EhviSampler(seed=seed, logarithmic=(1, 2, 3), predictor=predictor)
+        case "ehvi" | "ehvi+p":
+            return EhviSampler(
+                seed=seed,
+                logarithmic=range(1, MOST),
+                reference=problem.reference[:objectives],
+                predictor=problem.predictor(seed) if name == "ehvi+p" else None,
+            )
     raise SystemExit(f"unknown sampler {name!r}; valid: {', '.join(SAMPLERS)}")
 
 
-def search(name: str, seed: int, objectives: int, trials: int, pending: int) -> dict[str, Any]:
+def search(
+    on: str, name: str, seed: int, objectives: int, trials: int, pending: int
+) -> dict[str, Any]:
     """One search: its hypervolume after each trial, and the ms that each suggestion took."""
-    sampler = make(name, seed)
+    problem = PROBLEMS[on]
+    sampler = make(name, seed, problem, objectives)
     if sampler is None:
         raise SystemExit(f"{name} can't run here")
     study = optuna.create_study(
         directions=["maximize"] + ["minimize"] * (objectives - 1), sampler=sampler
     )
     noise = np.random.default_rng([seed, 12345])
-    out: deque[tuple[optuna.Trial, Floats]] = deque()
+    out: deque[tuple[optuna.Trial, dict[str, Any]]] = deque()
     told: list[Floats] = []
     milliseconds = []
     for number in range(trials + pending - 1):
         if number < trials:
             started = time.thread_time()
             trial = study.ask()
-            parameters = cells.suggested(trial)
+            parameters = problem.suggested(trial)
             milliseconds.append(1e3 * (time.thread_time() - started))
-            out.append((trial, cells.values(cells.row_of(parameters)[None])[0, :objectives]))
+            out.append((trial, parameters))
         if len(out) == pending or number >= trials:
-            asked, true = out.popleft()
-            seen = true.copy()
-            seen[0] += cells.NOISE[0] * noise.standard_normal()
-            seen[1:] *= np.exp(cells.NOISE[1] * noise.standard_normal(objectives - 1))
+            asked, parameters = out.popleft()
+            seen = problem.seen(parameters, noise)[:objectives]
             study.tell(asked, _as_told(name, seen).tolist())
-            told.append(true)
+            told.append(problem.true(parameters)[:objectives])
     points = losses(np.array(told))
-    curve = [hypervolume(points[: count + 1]) for count in range(len(points))]
+    curve = [hypervolume(points[: n + 1], problem.reference) for n in range(len(points))]
     distinct = len({tuple(sorted(t.params.items())) for t in study.get_trials(deepcopy=False)})
     return {
-        "sampler": name, "seed": seed, "k": objectives, "trials": trials, "pending": pending,
-        "hypervolume": curve, "milliseconds": milliseconds, "different": distinct,
+        "problem": on, "sampler": name, "seed": seed, "k": objectives, "trials": trials,
+        "pending": pending, "hypervolume": curve, "milliseconds": milliseconds,
+        "different": distinct,
     }  # fmt: skip
 
 
@@ -148,63 +117,60 @@ def _as_told(name: str, seen: Floats) -> Floats:
     return np.concatenate([seen[:1], np.log(seen[1:])]) if name == "gp" else seen
 
 
-def path_of(folder: Path, name: str, seed: int, objectives: int, pending: int) -> Path:
+def path_of(folder: Path, on: str, name: str, seed: int, objectives: int, pending: int) -> Path:
     """Where a search's figures are kept."""
-    return folder / f"{name}-k{objectives}-p{pending}-s{seed}.json"
+    return folder / f"{on}-{name}-k{objectives}-p{pending}-s{seed}.json"
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Every search that the folder does not hold."""
     folder: Path = arguments.out
-    for name in arguments.samplers:
-        if name == "gp" and make(name, 0) is None:
-            print("gp: GPSampler needs torch, which is not installed; left out", file=sys.stderr)
+    samplers = list(arguments.samplers)
+    if "gp" in samplers and importlib.util.find_spec("torch") is None:
+        print("gp: GPSampler needs torch, which is not installed; left out", file=sys.stderr)
+        samplers.remove("gp")
+    wanted = itertools.product(samplers, range(arguments.seeds), arguments.problems, arguments.k)
+    for name, seed, on, objectives in wanted:
+        trials = arguments.trials or TRIALS[name]
+        path = path_of(folder, on, name, seed, objectives, arguments.pending)
+        if path.exists() and read_json(path)["trials"] >= trials:
             continue
-        for objectives in arguments.k:
-            for seed in range(arguments.seeds):
-                trials = arguments.trials or TRIALS[name]
-                path = path_of(folder, name, seed, objectives, arguments.pending)
-                if path.exists() and read_json(path)["trials"] >= trials:
-                    continue
-                started = time.process_time()
-                write_json(path, search(name, seed, objectives, trials, arguments.pending))
-                taken = time.process_time() - started
-                print(f"{name} k={objectives} seed {seed}: {taken:.1f} s of CPU", flush=True)
+        started = time.process_time()
+        write_json(path, search(on, name, seed, objectives, trials, arguments.pending))
+        taken = time.process_time() - started
+        print(f"{on} {name} k={objectives} seed {seed}: {taken:.1f} s of CPU", flush=True)
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    """CPU ms a suggestion takes after 100 and after 500 trials that were drawn at random."""
+    """CPU ms a suggestion takes once so many trials were drawn at random and told."""
     rows = []
-    for name in arguments.samplers:
-        for objectives in arguments.k:
-            for told in (100, 500):
-                sampler = make(name, 0)
-                if sampler is None:
-                    continue
-                study = optuna.create_study(
-                    directions=["maximize"] + ["minimize"] * (objectives - 1),
-                    sampler=optuna.samplers.RandomSampler(seed=0),
-                )
-                study.optimize(lambda t, k=objectives: _measured(t, k), told)  # type: ignore[misc]
+    wanted = itertools.product(arguments.samplers, arguments.k, arguments.told)
+    for name, objectives, told in wanted:
+        problem = PROBLEMS["paper"]
+        sampler = make(name, 0, problem, objectives)
+        if sampler is None:
+            continue
+        noise = np.random.default_rng(0)
+        study = optuna.create_study(
+            directions=["maximize"] + ["minimize"] * (objectives - 1),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )
+        times = []
+        for number in range(told + SUGGESTIONS):
+            if number == told:
                 study.sampler = sampler
-                times = []
-                for _ in range(12):
-                    started = time.thread_time()
-                    trial = study.ask()
-                    cells.suggested(trial)
-                    times.append(1e3 * (time.thread_time() - started))
-                    study.tell(trial, _measured(optuna.trial.FixedTrial(trial.params), objectives))
-                rows.append(
-                    {"sampler": name, "k": objectives, "told": told,
-                     "mean_ms": float(np.mean(times)), "largest_ms": max(times)}
-                )  # fmt: skip
-                print(rows[-1], flush=True)
+            started = time.thread_time()
+            trial = study.ask()
+            parameters = problem.suggested(trial)
+            times.append(1e3 * (time.thread_time() - started))
+            study.tell(trial, _as_told(name, problem.seen(parameters, noise)[:objectives]).tolist())
+        times = times[told:]
+        rows.append(
+            {"sampler": name, "k": objectives, "told": told, "mean_ms": float(np.mean(times)),
+             "median_ms": float(np.median(times)), "largest_ms": max(times)}
+        )  # fmt: skip
+        print(rows[-1], flush=True)
     write_json(arguments.out / "speed.json", {"rows": rows, "machine": conditions()})
-
-
-def _measured(trial: Any, objectives: int) -> tuple[float, ...]:
-    row = cells.row_of(cells.suggested(trial))
-    return tuple(cells.values(row[None])[0, :objectives].tolist())
 
 
 def conditions() -> dict[str, Any]:
@@ -221,35 +187,74 @@ def conditions() -> dict[str, Any]:
 def table(arguments: argparse.Namespace) -> None:
     """All finished searches as markdown and JSON."""
     folder: Path = arguments.out
-    found = [read_json(path) for path in sorted(folder.glob("*-s*.json")) if "-k" in path.name]
-    document: dict[str, Any] = {"conditions": conditions(), "reference_point": REFERENCE}
+    document: dict[str, Any] = {"conditions": conditions()}
     lines: list[str] = []
-    for objectives in sorted({one["k"] for one in found}):
-        best = reference_front(objectives, folder)
-        document[f"k{objectives}"] = part = {}
-        here = [one for one in found if one["k"] == objectives]
-        lines += [f"\n### {objectives} objectives\n", _heading(), "|---" * (len(AT) + 4) + "|"]
-        goal = _mean_at(here, "tpe", 200, best)
-        for name, pending in sorted({(one["sampler"], one["pending"]) for one in here}, key=_order):
-            runs = [o for o in here if (o["sampler"], o["pending"]) == (name, pending)]
-            curves = np.array([o["hypervolume"] for o in runs]) / best
-            reached = _reached(curves.mean(axis=0), goal)
-            part[f"{name} pending {pending}"] = {
-                "seeds": len(runs), "mean": curves.mean(axis=0).round(4).tolist(),
-                "deviation": curves.std(axis=0, ddof=min(1, len(runs) - 1)).round(4).tolist(),
-                "trials_to_tpe_200": reached,
-            }  # fmt: skip
-            lines.append(_line(name, pending, curves, runs, reached))
-    lines += ["", "Errors of the predictor of `ehvi+p`, mean absolute relative, three phones: "]
-    errors = cells.LinearPredictor(PREDICTOR_NETWORKS, 0).errors()
-    lines[-1] += ", ".join(f"{error:.0%}" for error in errors) + "."
+    for on, problem in PROBLEMS.items():
+        found = [read_json(path) for path in sorted(folder.glob(f"{on}-*-s*.json"))]
+        if not found:
+            continue
+        document[on] = {"reference_point": problem.reference}
+        for objectives in sorted({one["k"] for one in found}):
+            here = [one for one in found if one["k"] == objectives]
+            lines += [f"\n### {on}, {objectives} objectives\n", *_heading()]
+            part, rows = _part(here, problem.best(objectives, folder))
+            document[on][f"k{objectives}"] = part
+            lines += rows
+        errors = problem.predictor(0).errors()
+        said = ", ".join(f"{error:.0%}" for error in errors)
+        lines += ["", f"Mean absolute relative errors of the predictor of `ehvi+p`: {said}."]
     (folder / "samplers.md").write_text("\n".join(lines).lstrip() + "\n")
     write_json(folder / "samplers.json", document)
     print("\n".join(lines))
 
 
-def _heading() -> str:
-    return "| sampler | pending | seeds | " + " | ".join(f"@{n}" for n in AT) + " | as TPE@200 |"
+def _part(found: list[Any], best: float) -> tuple[dict[str, Any], list[str]]:
+    part: dict[str, Any] = {}
+    lines = []
+    goal = _mean_at(found, "tpe", 200, best)
+    for name, pending in sorted({(one["sampler"], one["pending"]) for one in found}, key=_order):
+        runs = [o for o in found if (o["sampler"], o["pending"]) == (name, pending)]
+        count = min(len(o["hypervolume"]) for o in runs)
+        curves = np.array([o["hypervolume"][:count] for o in runs]) / best
+        reached = _reached(curves.mean(axis=0), goal)
+        part[f"{name} pending {pending}"] = {
+            "seeds": len(runs), "mean": curves.mean(axis=0).round(4).tolist(),
+            "deviation": curves.std(axis=0, ddof=min(1, len(runs) - 1)).round(4).tolist(),
+            "trials_to_tpe_200": reached,
+            "repeated": float(np.mean([o["trials"] - o["different"] for o in runs])),
+            "milliseconds": float(np.mean([np.mean(o["milliseconds"]) for o in runs])),
+        }  # fmt: skip
+        lines.append(_line(name, pending, curves, runs, reached))
+    return part, lines
+
+
+def curve(arguments: argparse.Namespace) -> None:
+    """The mean curves of `table`'s JSON as a picture."""
+    from matplotlib.figure import Figure
+
+    document = read_json(arguments.out / "samplers.json")
+    shown = [(on, k) for on in PROBLEMS for k in ("k2", "k3", "k4") if k in document.get(on, {})]
+    figure = Figure(figsize=(4 * len(shown) / 2, 6.4), layout="constrained")
+    axes = figure.subplots(2, (len(shown) + 1) // 2, squeeze=False).flat
+    for place, (on, k) in zip(axes, shown, strict=False):
+        for name in SAMPLERS:
+            told = document[on][k].get(f"{name} pending 1")
+            if told is not None:
+                mean, spread = np.array(told["mean"]), np.array(told["deviation"])
+                count = np.arange(1, len(mean) + 1)
+                (line,) = place.plot(count, mean, label=name, linewidth=1.2)
+                place.fill_between(
+                    count, mean - spread, mean + spread, alpha=0.12, color=line.get_color()
+                )
+        place.set(title=f"{on}, {k[1]} objectives", xscale="log", xlim=(5, 200), ylim=(0.2, 1.01))
+        place.set(xlabel="trials", ylabel="hypervolume, share of the reference")
+    figure.axes[0].legend(fontsize=8)
+    figure.savefig(arguments.picture, dpi=80)
+
+
+def _heading() -> list[str]:
+    first = "| sampler | pending | seeds | " + " | ".join(f"@{n}" for n in AT) + " | as TPE@200 |"
+    return [first, "|---" * (len(AT) + 4) + "|"]
 
 
 def _line(name: str, pending: int, curves: Floats, runs: list[Any], reached: int | None) -> str:
@@ -287,17 +292,20 @@ def _order(key: tuple[str, int]) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("what", choices=["run", "table", "speed"])
+    parser.add_argument("what", choices=["run", "table", "speed", "curve"])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     parser.add_argument("--k", nargs="+", type=int, choices=[2, 3, 4], default=[2, 3, 4])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, help="else as many as each sampler needs")
     parser.add_argument("--pending", type=int, default=1, help="trials that are out at any time")
+    parser.add_argument("--told", nargs="+", type=int, default=[50, 100, 500], help="for speed")
+    parser.add_argument("--picture", type=Path, default=Path("samplers.png"))
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    {"run": run, "table": table, "speed": speed}[arguments.what](arguments)
+    {"run": run, "table": table, "speed": speed, "curve": curve}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

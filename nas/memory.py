@@ -6,7 +6,6 @@ the sampler knows when it draws a candidate does not depend on which trial happe
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,20 +19,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidate import Candidate
 from nas.canonical import content_key
-from nas.errors import ConfigError, RunError
+from nas.errors import RunError
 from nas.files import held
 from nas.foresight import RUNGS, ForeseenStudy, rungs_of, standing_of
 from nas.halving import READ, Standing, expected, readings_of
 from nas.journal import RunJournal
 from nas.postgres import SharedStudy, copy, open_storage, public, shared_study
 from nas.results import TrialResult
+from nas.sampler_choice import DUPLICATE_OF, learning_sampler, sampler_of
 from nas.store import RunFolder
 from nas.study import Study
 
 CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
 QUEUED = "queued"  # the key of a candidate that somebody asked for
-DUPLICATE_OF = "duplicate_of"
 STAND_IN = "stand_in"
 FAILURE = "failure"
 
@@ -93,6 +92,7 @@ class Memory:
             if study.halving:
                 self._drawn = ForeseenStudy(self._study.study_name, self._storage)
         self._untouched = untouched or {}
+        self._learning = learning_sampler(study, self._untouched)
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -313,7 +313,8 @@ class Memory:
 
     def _seed(self, number: int) -> None:
         """A sampler that depends on the trial's number alone: a resumed run draws the same."""
-        self._study.sampler = self._drawn.sampler = _sampler(self._study_value, number)
+        chosen = self._learning or sampler_of(self._study_value, number)
+        self._study.sampler = self._drawn.sampler = chosen
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -364,25 +365,3 @@ def copy_study(run: RunFolder, url: str, to_database: bool) -> int:
         made.sync()
         run.keep_storage(None)
         return trials
-
-
-def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
-    seed = (study.seed * 1_000_003 + number) % 2**32
-    match study.sampler:
-        case "tpe":
-            return optuna.samplers.TPESampler(n_startup_trials=study.startup_trials, seed=seed)
-        case "ehvi":
-            from nas.sampling import EhviSampler
-
-            return EhviSampler(n_startup_trials=study.startup_trials, seed=seed)
-        case "gp":
-            if importlib.util.find_spec("torch") is None:
-                raise ConfigError(
-                    "sampler 'gp' is Optuna's GPSampler, which needs PyTorch: pip install torch, "
-                    "or choose 'ehvi', which needs nothing"
-                )
-            return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
-        case "nsga2":
-            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
-        case "random":
-            return optuna.samplers.RandomSampler(seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +20,26 @@ Ints = npt.NDArray[np.intp]
 Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to what is known beforehand of some objectives, by their index."""
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
+_FITTED = 80  # points that hyperparameters are fitted to
+_parts: OrderedDict[tuple[bytes, ...], Ints] = OrderedDict()
+"""Trials that surrogates learn from, by the values that they were chosen by."""
 
 
 @dataclass
 class Data:
-    """What is known of completed trials (n) in scaled objectives (k), each to be made small."""
+    """What is known of completed trials (n) in scaled objectives (k), each to be made small.
+
+    `constraints` are values (n) by name, NaN where a trial has none; `front` are the indices of
+    trials that no other one dominates.
+    """
 
     encoding: Encoding
     rows: Floats
     losses: Floats
     known: Bools
     feasible: Bools
-    constraints: list[dict[str, float]]
+    constraints: Mapping[str, Floats]
+    front: Ints
     predict: Predicted | None
     corner: Floats | None = None
 
@@ -38,7 +47,7 @@ class Data:
     def learns(self) -> bool:
         """Whether any objective or constraint differs between trials."""
         spread = [
-            len(np.unique(c[k])) > 1 for c, k in zip(self.losses.T, self.known.T, strict=True)
+            np.ptp(c[k]) > 0 for c, k in zip(self.losses.T, self.known.T, strict=True) if k.any()
         ]
         return any(spread) or not self.feasible.all()
 
@@ -92,13 +101,21 @@ class Predicted:
 
 
 class Beliefs:
-    """The surrogates of objectives and constraints, with running trials believed."""
+    """The surrogates of objectives and constraints, with running trials believed.
+
+    What costs much, and what hyperparameters depend on, is of the first `settled` trials: most
+    trials find it done.
+    """
 
     def __init__(self, data: Data, running: Floats, most_points: int) -> None:
         self._data = data
-        encoding = data.encoding
+        encoding, first = data.encoding, settled(len(data.rows))
         self.informed = bool(data.feasible.any())
-        good = data.losses[data.feasible]
+        chosen = _chosen(data, first, most_points)
+        self._chosen = chosen
+        good = data.losses[chosen[data.feasible[chosen] & (chosen < first)]]
+        if not len(good):
+            good = data.losses[data.feasible]
         corner = data.corner
         if corner is None and self.informed:
             corner = worst_of_interest(good)
@@ -106,26 +123,28 @@ class Beliefs:
             self._bent: Callable[[Floats], Floats] = np.asarray
         else:
             self._bent = Bent(corner, good.min(axis=0) if len(good) else corner)
-        losses, offsets = self._bent(data.losses), np.zeros_like(data.losses)
+        rows = data.rows[chosen]
+        losses, offsets = (
+            self._bent(data.losses[chosen]),
+            np.zeros((len(rows), data.losses.shape[1])),
+        )
         if data.predict is not None:
-            offsets = np.where(data.predict.tells, self._bent(data.predict(data.rows)), 0.0)
-        chosen = _chosen(data, most_points)
-        x = encoding.features(data.rows)
+            told = self._bent(data.predict(rows))
+            offsets = np.where(data.predict.tells, told, 0.0)
+        x, old = encoding.features(rows), chosen < first
         self._objectives = [
-            _surrogate(x, encoding.categorical, values, known, chosen)
-            for values, known in zip((losses - offsets).T, data.known.T, strict=True)
+            _surrogate(x, encoding.categorical, values, known, old)
+            for values, known in zip((losses - offsets).T, data.known[chosen].T, strict=True)
         ]
-        names = sorted({name for one in data.constraints for name in one})
         self._constraints = []
-        for name in names:
-            told = np.array([one.get(name, np.nan) for one in data.constraints])
+        for told in data.constraints.values():
+            told = told[chosen]
             known = np.isfinite(told)
             if (told[known] > 0).any():
-                self._constraints.append(
-                    _surrogate(x, encoding.categorical, np.where(known, told, 0.0), known, chosen)
-                )
+                values = np.where(known, told, 0.0)
+                self._constraints.append(_surrogate(x, encoding.categorical, values, known, old))
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
-        points = self.losses(data.rows[data.feasible])[0]
+        points = self.losses(rows[data.feasible[chosen]])[0]
         if len(running):
             features = encoding.features(running)
             points = np.concatenate([points, self.losses(running)[0]])
@@ -139,12 +158,13 @@ class Beliefs:
 
         data = self._data
         if not data.feasible.any():
-            broken = [sum(max(0.0, v) for v in one.values()) for one in data.constraints]
+            broken = sum(np.maximum(np.nan_to_num(v), 0.0) for v in data.constraints.values())
             return data.rows[np.argsort(broken, kind="stable")[:8]]
-        rows = data.rows[data.feasible]
-        ranks = moocore.pareto_rank(data.losses[data.feasible])
-        best = np.argsort(ranks, kind="stable")
-        return rows[best[: max(8, int((ranks == ranks.min()).sum()))]]
+        if len(data.front) >= 8:
+            return data.rows[data.front]
+        near = self._chosen[data.feasible[self._chosen]]
+        ranks = moocore.pareto_rank(data.losses[near])
+        return data.rows[near[np.argsort(ranks, kind="stable")[:8]]]
 
     def losses(self, rows: Floats) -> tuple[Floats, Floats]:
         """Means and deviations of the losses (m, k)."""
@@ -163,10 +183,11 @@ class Beliefs:
         from scipy.special import log_ndtr
 
         chance = np.zeros(len(rows))
-        x = self._data.encoding.features(rows)
-        for one in self._constraints:
-            mean, deviation = _told_of(one, x)
-            chance += log_ndtr(-mean / deviation)
+        if self._constraints:
+            x = self._data.encoding.features(rows)
+            for one in self._constraints:
+                mean, deviation = _told_of(one, x)
+                chance += log_ndtr(-mean / deviation)
         if not self.informed:
             return chance
         gain = self._improvement(*self.losses(rows))
@@ -174,27 +195,31 @@ class Beliefs:
         return found
 
 
+def settled(count: int) -> int:
+    """How many of `count` trials hyperparameters are learned from: all while they are few.
+
+    From 20 on it is a multiple of a tenth to a fifth of them.
+    """
+    if count <= 20:
+        return count
+    step = max(2, int(2 ** np.floor(np.log2(count / 5))))
+    return count - count % step
+
+
 _Surrogate = GaussianProcess | float
 
 
-def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, chosen: Bools) -> _Surrogate:
-    """Fitted to the trials that have a value; a constant where none of them differ."""
-    kept = known & chosen
+def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, old: Bools) -> _Surrogate:
+    """Fitted to the trials that have a value; a constant where none of them differ.
+
+    Hyperparameters are of those that are `old`, of at most `_FITTED` of them.
+    """
+    kept = known if (known & old).any() else np.zeros_like(known)
     if not kept.any():
         raise FitError("no trial has a finite value")
-    return GaussianProcess.fitted(x[kept], categorical, y[kept], _fit_rows(int(kept.sum())))
-
-
-def _fit_rows(count: int, most: int = 80) -> Ints:
-    """Which rows hyperparameters are fitted to: all while they are few, later a growing part.
-
-    From 20 rows on it is the first ones, up to a multiple of a tenth to a fifth of them, so that
-    most trials find hyperparameters that were fitted before.
-    """
-    if count > 20:
-        step = max(2, int(2 ** np.floor(np.log2(count / 5))))
-        count -= count % step
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+    rows = np.flatnonzero(old[kept])
+    part = np.linspace(0, len(rows) - 1, min(len(rows), _FITTED)).astype(np.intp)
+    return GaussianProcess.fitted(x[kept], categorical, y[kept], np.unique(rows[part]))
 
 
 def _believing(surrogate: _Surrogate, x: Floats) -> _Surrogate:
@@ -207,22 +232,35 @@ def _told_of(surrogate: _Surrogate, x: Floats) -> tuple[Floats, Floats]:
     return surrogate.predict(x)
 
 
-def _chosen(data: Data, most: int) -> Bools:
-    """The trials that surrogates learn from: all, or the best and a part of the rest."""
+def _chosen(data: Data, first: int, most: int) -> Ints:
+    """The trials that surrogates learn from, in their order: all while there are `most` at most.
+
+    Later the best and a part of the rest of the `first` ones; of those that came after them, the
+    last ones and those on the front.
+    """
+    count = len(data.rows)
+    if count <= most:
+        return np.arange(count)
+    near = data.front[data.front >= first]
+    last = np.arange(max(first, count - most // 8), count)
+    late = np.unique(np.concatenate([near[-(most // 8) :], last]))
+    return np.concatenate([_best_of(data, first, most * 3 // 4), late])
+
+
+def _best_of(data: Data, first: int, most: int) -> Ints:
     import moocore
 
-    count = len(data.rows)
-    chosen = np.ones(count, bool)
-    if count <= most:
-        return chosen
-    ranks = moocore.pareto_rank(data.losses) + count * ~data.feasible
-    order = np.argsort(ranks, kind="stable")
-    near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
-    chosen[:] = False
-    chosen[near] = True
-    part = np.linspace(0, len(rest) - 1, most - len(near)).astype(np.intp)
-    chosen[rest[part]] = True
-    return chosen
+    losses, feasible = data.losses[:first], data.feasible[:first]
+    key = (losses.tobytes(), feasible.tobytes(), str(most).encode())
+    if key not in _parts:
+        ranks = moocore.pareto_rank(losses) + first * ~feasible
+        order = np.argsort(ranks, kind="stable")
+        near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
+        part = np.linspace(0, len(rest) - 1, min(most - len(near), len(rest))).astype(np.intp)
+        while len(_parts) >= 8:
+            _parts.popitem(last=False)
+        _parts[key] = np.unique(np.concatenate([near, rest[part]]))
+    return _parts[key]
 
 
 def worst_of_interest(losses: Floats) -> Floats:

@@ -1,11 +1,14 @@
 """A small exact Gaussian process: a linear trend plus a smooth rest, fitted by its likelihood.
 
-    k(x, y) = a * trend(x, y) + s * matern52(r(x, y)) + noise,   r^2 = sum_j w_j d_j(x, y)
+    k(x, y) = a * trend(x, y) + b * together(x, y) + s * matern52(r(x, y)) + noise
+    r^2 = sum_j w_j d_j(x, y)
 
 d_j is the squared difference of a number scaled to 0..1, or for a category 1 where the two differ.
 The trend is linear in numbers and one constant a category: logarithms of latencies nearly are, so
-a handful of trials says something about the far end of the space. Everything is numpy and scipy;
-equal data give equal numbers.
+a handful of trials says something about the far end of the space. `together` is one constant for
+each combination of two or more categories: a kind of operation may be slow in one precision alone,
+and what was never tried together is not known. Everything is numpy and scipy; equal data give equal
+numbers.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _BOUNDS = (-8.0, 4.0)
 _NOISE_BOUNDS = (-13.8, 0.0)  # 1e-6 of the variance to all of it
+TOGETHER = -1.5
 _SQRT5 = float(np.sqrt(5.0))
 _FITS = 128
 _fits: OrderedDict[tuple[bytes, bytes, bytes], Floats] = OrderedDict()
@@ -36,18 +40,20 @@ class FitError(Exception):
 @final
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Weights of the dimensions (d), variances of the rest, the trend and the noise."""
+    """Weights of the dimensions (d), variances of the rest, trend, combinations and noise."""
 
     weights: Floats
     rest: float
     trend: float
+    together: float
     noise: float
 
     @classmethod
     def of(cls, logarithms: Floats) -> Hyperparameters:
-        """From the vector that is optimised: d weights, rest, trend, noise."""
+        """From the vector that is optimised: d weights, then the variances."""
         values = np.exp(logarithms)
-        return cls(values[:-3], float(values[-3]), float(values[-2]), float(values[-1]))
+        rest, trend, together, noise = map(float, values[-4:])
+        return cls(values[:-4], rest, trend, together, noise)
 
 
 def fit(x: Floats, categorical: Bools, y: Floats) -> Hyperparameters:
@@ -71,10 +77,12 @@ def _most_probable(x: Floats, categorical: Bools, y: Floats) -> Floats:
 
     dimensions = x.shape[1]
     # A length scale that grows with the root of the dimensions keeps distances of one size.
-    centre = np.array([-np.log(0.25 * dimensions)] * dimensions + [-0.7, -0.7, np.log(3e-3)])
-    spread = np.array([1.5] * dimensions + [1.5, 1.5, 1.5])
+    centre = np.array(
+        [-np.log(0.25 * dimensions)] * dimensions + [-0.7, -0.7, TOGETHER, np.log(3e-3)]
+    )
+    spread = np.array([1.5] * dimensions + [1.5, 1.5, 1.5, 1.5])
     objective = _Likelihood(x, categorical, y, centre, spread)
-    bounds = [_BOUNDS] * (dimensions + 2) + [_NOISE_BOUNDS]
+    bounds = [_BOUNDS] * (dimensions + 3) + [_NOISE_BOUNDS]
     try:
         done = minimize(
             objective, centre, jac=True, method="L-BFGS-B", bounds=bounds,
@@ -99,6 +107,7 @@ class _Likelihood:
         self._count = len(y)
         self._parts = np.ascontiguousarray(squared.transpose(2, 0, 1).reshape(x.shape[1], -1))
         self._trend = trend(x, x, categorical)
+        self._together = together(x, x, categorical)
         self._y, self._centre, self._spread = y, centre, spread
 
     def __call__(self, logarithms: Floats) -> tuple[float, Floats]:
@@ -111,7 +120,7 @@ class _Likelihood:
         root = _SQRT5 * np.sqrt(r2)
         decay = np.exp(-root)
         smooth = (1 + root + root * root / 3) * decay
-        covariance = now.rest * smooth + now.trend * self._trend
+        covariance = now.rest * smooth + now.trend * self._trend + now.together * self._together
         covariance.flat[:: count + 1] += now.noise
         factor, lower = cho_factor(covariance, lower=True, check_finite=False)
         alpha = cho_solve((factor, lower), self._y, check_finite=False)
@@ -125,6 +134,7 @@ class _Likelihood:
                 [
                     now.rest * np.vdot(pull, smooth),
                     now.trend * np.vdot(pull, self._trend),
+                    now.together * np.vdot(pull, self._together),
                     now.noise * np.trace(pull),
                 ],
             ]
@@ -141,6 +151,17 @@ def trend(a: Floats, b: Floats, categorical: Bools) -> Floats:
         (a[:, [axis]] == b[:, axis]).astype(np.float64) for axis in np.flatnonzero(categorical)
     )
     found: Floats = (1 + numbers + same) / (1 + a.shape[1])
+    return found
+
+
+def together(a: Floats, b: Floats, categorical: Bools) -> Floats:
+    """The share (n, m) of combinations of two or more categories that rows have in common."""
+    axes = np.flatnonzero(categorical)
+    if len(axes) < 2:
+        return np.zeros((len(a), len(b)))
+    same = [(a[:, [axis]] == b[:, axis]).astype(np.float64) for axis in axes]
+    every = np.prod([1 + one for one in same], axis=0) - 1 - np.sum(same, axis=0)
+    found: Floats = every / (2.0 ** len(axes) - 1 - len(axes))
     return found
 
 
@@ -210,6 +231,7 @@ class GaussianProcess:
             self._factor[0], across, lower=True, check_finite=False, overwrite_b=True
         )
         before = self._now.rest + self._now.trend * _own_trend(x, self._categorical)
+        before += self._now.together * (self._categorical.sum() > 1)
         variance = np.maximum(before - np.einsum("nm,nm->m", rest, rest), 1e-10)
         return self._offset + self._scale * mean, self._scale * np.sqrt(variance)
 
@@ -221,6 +243,7 @@ class GaussianProcess:
         root = _SQRT5 * np.sqrt(np.maximum(r2, 0.0))
         smooth = (1 + root + root * root / 3) * np.exp(-root)
         found: Floats = self._now.rest * smooth + self._now.trend * trend(a, b, self._categorical)
+        found += self._now.together * together(a, b, self._categorical)
         return found
 
     def _scaled(self, x: Floats) -> Floats:

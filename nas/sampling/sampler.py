@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,22 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from nas.pareto import LOGARITHMIC
-from nas.sampling.beliefs import Beliefs, Data, Predicted, Predictor, Scale
+from nas.sampling.beliefs import Beliefs, Data, Predicted, Predictor, Scale, settled
 from nas.sampling.gaussian import FitError
-from nas.sampling.space import Encoding, shared_space, unseen
+from nas.sampling.history import History, Known, SharedSpace
+from nas.sampling.space import Encoding, Gate, same, unseen
+from nas.sampling.startup import FEW, spread_out
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-STAND_IN = "stand_in"
-"""A trial's attribute: the names of objectives whose values only stand in for missing ones."""
 MOST_OBJECTIVES = 4
-FEW = 2048
-"""A space of so many candidates at most is looked at whole."""
 _told: set[tuple[str, str]] = set()
+Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
+"""The corner of the hypervolume, in the objectives' units, or what tells it from the trials."""
+_Kept = tuple[dict[str, Gate], Encoding, History, Any]
 
 
 class EhviSampler(BaseSampler):
@@ -48,8 +49,9 @@ class EhviSampler(BaseSampler):
     `predictor` tells of a candidate's parameters what some objectives are expected to be, in their
     own unit: then only the difference (for logarithmic objectives the ratio) is learned. It is
     called for some 600 candidates a trial, so it should take microseconds. `reference` is the
-    corner of the hypervolume, in the objectives' units; by default the worst values on the front so
-    far, and a tenth of their range beyond. `pool` candidates are compared for each trial;
+    corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
+    by default (and where it tells None) the worst values on the front so far, and a tenth of their
+    range beyond. `pool` candidates are compared for each trial;
     surrogates learn from `most_points` trials at most, the best and a part of the rest.
     """
 
@@ -60,7 +62,7 @@ class EhviSampler(BaseSampler):
         n_startup_trials: int = 10,
         logarithmic: Sequence[int] | None = None,
         predictor: Predictor | None = None,
-        reference: Sequence[float] | None = None,
+        reference: Reference | None = None,
         pool: int = 500,
         most_points: int = 150,
     ) -> None:
@@ -70,15 +72,12 @@ class EhviSampler(BaseSampler):
         self._predictor = predictor
         self._reference = reference
         self._pool, self._most_points = pool, most_points
-        self._independent = optuna.samplers.TPESampler(
-            n_startup_trials=n_startup_trials,
-            seed=None if seed is None else seed % 2**32,
-            multivariate=False,
-        )
+        self._space = SharedSpace()
+        self._kept: _Kept | None = None
+        self._independent: tuple[int, BaseSampler] | None = None
 
     def reseed_rng(self) -> None:
-        """Reseed what draws conditional parameters; the rest depends on the trial's number."""
-        self._independent.reseed_rng()
+        """Nothing to do: what is drawn depends on the seed and on the trial's number."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -89,9 +88,8 @@ class EhviSampler(BaseSampler):
                 f"EhviSampler takes 1 to {MOST_OBJECTIVES} objectives, but this study has "
                 f"{len(study.directions)}; use optuna.samplers.NSGAIISampler(population_size=20)"
             )
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        complete = [t for t in others if t.state == TrialState.COMPLETE]
-        return shared_space(complete or [t for t in others if t.distributions])
+        trials = study.get_trials(deepcopy=False)
+        return self._space.of(trials)[0]
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -100,23 +98,44 @@ class EhviSampler(BaseSampler):
         if not search_space:
             return {}
         random = np.random.default_rng([_entropy(self._seed), trial.number])
-        encoding = Encoding(search_space)
-        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        seen = _seen(encoding, trials)
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        if len(complete) < self._startup:
-            return self._at_random(encoding, random, seen)
-        running = [t for t in trials if t.state == TrialState.RUNNING and encoding.holds(t)]
+        trials = study.get_trials(deepcopy=False)
+        encoding, known = self._known(study, trials, trial.number, search_space)
+        if len(known.rows) < self._startup:
+            return self._spread(encoding, random, known)
         try:
-            data = self._data(study, encoding, complete)
+            data = self._data(study, encoding, known, self._corner(trials))
             if not data.learns:
-                return self._at_random(encoding, random, seen)
-            beliefs = Beliefs(data, encoding.rows(running), self._most_points)
-            row = _best(encoding, beliefs, random, seen, self._pool)
+                return self._spread(encoding, random, known)
+            beliefs = Beliefs(data, known.running, self._most_points)
+            row = _best(encoding, beliefs, random, known.seen, self._pool)
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return {}
         return {} if row is None else encoding.parameters(row)
+
+    def _known(
+        self,
+        study: Study,
+        trials: list[FrozenTrial],
+        number: int,
+        search_space: dict[str, BaseDistribution],
+    ) -> tuple[Encoding, Known]:
+        """The space as rows, and the trials in it; read once, while it is one space."""
+        gates = {n: g for n, g in self._space.of(trials)[1].items() if n in search_space}
+        kept = self._kept
+        same_space = (
+            kept is not None
+            and kept[0] == gates
+            and kept[1].names == tuple(search_space)
+            and all(map(same, (axis.distribution for axis in kept[1].axes), search_space.values()))
+            and kept[3] == (study.directions, study.metric_names)
+        )
+        if kept is None or not same_space:
+            encoding = Encoding(search_space, gates)
+            history = History(encoding, _signs(study), study.metric_names)
+            kept = (gates, encoding, history, (study.directions, study.metric_names))
+            self._kept = kept
+        return kept[1], kept[2].read(trials, number)
 
     def sample_independent(
         self,
@@ -126,55 +145,61 @@ class EhviSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """One parameter on its own, by TPE."""
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        if self._independent is None or self._independent[0] != trial.number:
+            random = np.random.default_rng([_entropy(self._seed), trial.number, 1])
+            seed = int(random.integers(2**32))
+            self._independent = (
+                trial.number,
+                optuna.samplers.TPESampler(
+                    n_startup_trials=self._startup, seed=seed, multivariate=False
+                ),
+            )
+        _, tpe = self._independent
+        return tpe.sample_independent(study, trial, param_name, param_distribution)
 
-    def _at_random(
-        self, encoding: Encoding, random: np.random.Generator, seen: set[bytes]
+    def _spread(
+        self, encoding: Encoding, random: np.random.Generator, known: Known
     ) -> dict[str, Any]:
-        rows = encoding.everything() if encoding.size <= FEW else encoding.draw(random, 64)
-        rows = unseen(rows, seen)
-        if not len(rows):
-            return {}
-        return encoding.parameters(rows[random.integers(len(rows))])
+        row = spread_out(encoding, random, known.tried, known.seen)
+        return {} if row is None else encoding.parameters(row)
 
-    def _data(self, study: Study, encoding: Encoding, complete: list[FrozenTrial]) -> Data:
-        signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
-        values = np.array([t.values for t in complete], np.float64)
-        names = study.metric_names
-        known = np.isfinite(values)
-        if names is not None:
-            for index, trial in enumerate(complete):
-                missing = trial.user_attrs.get(STAND_IN, ())
-                if missing:
-                    known[index] &= [name not in missing for name in names]
-        logs = self._logs(study, names, values, known)
-        scale = Scale(signs, logs, values, known)
-        constraints = [t.constraints for t in complete]
-        feasible = np.array([all(v <= 0 for v in one.values()) for one in constraints])
-        rows = encoding.rows(complete)
+    def _corner(self, trials: Sequence[FrozenTrial]) -> Sequence[float] | None:
+        return self._reference(trials) if callable(self._reference) else self._reference
+
+    def _data(
+        self,
+        study: Study,
+        encoding: Encoding,
+        known: Known,
+        corner: Sequence[float] | None,
+    ) -> Data:
+        values, there = known.values, np.isfinite(known.values)
+        first = settled(len(values))
+        logs = self._logs(study, values, there)
+        scale = Scale(_signs(study), logs, values[:first], there[:first])
         predict = None
         if self._predictor is not None:
             predict = Predicted(self._predictor, encoding, scale)
-        data = Data(
-            encoding,
-            rows,
-            scale.of(values),
-            known,
-            feasible & known.all(axis=1),
-            constraints,
-            predict,
-        )
-        data.corner = None if self._reference is None else scale.of(np.array([self._reference]))[0]
-        if predict is not None:
             try:
-                predict(rows[:1])
+                predict(known.rows[:1])
             except Exception as error:
                 _warn(study, f"the predictor failed ({error!r}); learning without it")
-                data.predict = None
-        return data
+                predict = None
+        return Data(
+            encoding,
+            known.rows,
+            scale.of(values),
+            there,
+            known.feasible & there.all(axis=1),
+            known.constraints,
+            known.front,
+            predict,
+            None if corner is None else scale.of(np.array([corner]))[0],
+        )
 
-    def _logs(self, study: Study, names: list[str] | None, values: Floats, known: Bools) -> Bools:
+    def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
         """Which objectives are logarithms; not those with a value that has none."""
+        names = study.metric_names
         if self._logarithmic is not None:
             chosen = [index in self._logarithmic for index in range(values.shape[1])]
         else:
@@ -220,10 +245,8 @@ def _best(
     return found
 
 
-def _seen(encoding: Encoding, trials: Sequence[FrozenTrial]) -> set[bytes]:
-    """Rows of every trial, however it ended, that has these parameters and no other choice."""
-    found = [trial for trial in trials if encoding.holds(trial, nothing_else=True)]
-    return {row.tobytes() for row in encoding.rows(found)}
+def _signs(study: Study) -> Floats:
+    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
 
 
 def _entropy(seed: Any) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -143,57 +143,99 @@ def _share(distribution: FloatDistribution | IntDistribution, value: float) -> f
 
 
 @final
-class Encoding:
-    """A search space's parameters, each with more than one value, as columns."""
+@dataclass(frozen=True)
+class Gate:
+    """What decides whether a trial has a parameter: not where `parameter` is one of `absent`."""
 
-    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+    parameter: str
+    absent: frozenset[Any]
+
+
+@final
+class Encoding:
+    """A search space's parameters, each with more than one value, as columns.
+
+    `gates` are of those that not every trial has: where one is absent its column holds 0, so that
+    equal candidates have equal rows.
+    """
+
+    def __init__(
+        self, space: Mapping[str, BaseDistribution], gates: Mapping[str, Gate] | None = None
+    ) -> None:
         self.names = tuple(space)
         self.axes = tuple(Axis.of(one) for one in space.values())
         self.categorical: Bools = np.array([axis.unordered for axis in self.axes], bool)
+        self._gates = {self.names.index(name): gate for name, gate in (gates or {}).items()}
 
     @property
     def size(self) -> float:
-        """How many candidates there are; infinite where a parameter is continuous."""
+        """How many candidates there are at most; infinite where a parameter is continuous."""
         return math.prod(len(axis.levels) if axis.levels else math.inf for axis in self.axes)
 
     def holds(self, trial: FrozenTrial, nothing_else: bool = False) -> bool:
         """Whether a trial has all these parameters, and with `nothing_else` no other choice."""
         theirs = trial.distributions
-        for name, axis in zip(self.names, self.axes, strict=True):
-            if name not in theirs or not _same(axis.distribution, theirs[name]):
+        for index, (name, axis) in enumerate(zip(self.names, self.axes, strict=True)):
+            if name not in theirs:
+                gate = self._gates.get(index)
+                if gate is None or trial.params.get(gate.parameter, gate) not in gate.absent:
+                    return False
+            elif not same(axis.distribution, theirs[name]):
                 return False
         extra = () if not nothing_else else theirs.keys() - set(self.names)
         return all(theirs[name].single() for name in extra)
 
+    def row(self, trial: FrozenTrial) -> Floats:
+        """The row of a trial that has every parameter."""
+        found = [
+            axis.entry(trial.params[name]) if name in trial.params else 0.0
+            for name, axis in zip(self.names, self.axes, strict=True)
+        ]
+        return np.array(found, np.float64)
+
     def rows(self, trials: Iterable[FrozenTrial]) -> Floats:
         """A row for each trial; all of them have every parameter."""
-        found = [
-            [
-                axis.entry(trial.params[name])
-                for name, axis in zip(self.names, self.axes, strict=True)
-            ]
-            for trial in trials
-        ]
+        found = [self.row(trial) for trial in trials]
         return np.array(found, np.float64).reshape(-1, len(self.names))
 
     def parameters(self, row: Floats) -> dict[str, Any]:
-        """A row's parameters."""
+        """A row's parameters; one that is absent has some value."""
         pairs = zip(self.names, self.axes, row, strict=True)
         return {name: axis.value(float(entry)) for name, axis, entry in pairs}
 
     def features(self, rows: Floats) -> Floats:
-        """What the Gaussian process sees of rows (n, parameters)."""
+        """What the Gaussian process sees of rows (n, parameters): the middle where one is absent.
+
+        Where a category is absent, it is a category of its own.
+        """
         columns = [axis.features(rows[:, index]) for index, axis in enumerate(self.axes)]
+        for index in self._gates:
+            nothing = -1.0 if self.axes[index].unordered else 0.5
+            columns[index] = np.where(self._absent(rows, index), nothing, columns[index])
         return np.stack(columns, axis=1)
+
+    def _absent(self, rows: Floats, index: int) -> Bools:
+        gate = self._gates[index]
+        other = self.names.index(gate.parameter)
+        entries = [self.axes[other].entry(value) for value in gate.absent]
+        found: Bools = np.isin(rows[:, other], entries)
+        return found
+
+    def _settled(self, rows: Floats) -> Floats:
+        """Rows with 0 where a parameter is absent; changes them. There is no -0 in them."""
+        for index in self._gates:
+            rows[self._absent(rows, index), index] = 0.0
+        rows += 0.0
+        return rows
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
         """Rows drawn uniformly."""
-        return np.stack([axis.draw(random, count) for axis in self.axes], axis=1)
+        return self._settled(np.stack([axis.draw(random, count) for axis in self.axes], axis=1))
 
     def everything(self) -> Floats:
         """Every row there is, where `size` is finite."""
         ranges = [range(len(axis.levels or ())) for axis in self.axes]
-        return np.array(list(itertools.product(*ranges)), np.float64)
+        return self._settled(np.array(list(itertools.product(*ranges)), np.float64))
 
     def mutants(self, random: np.random.Generator, parents: Floats, count: int) -> Floats:
         """Rows with a few entries of a parent changed; a quarter mix two parents first."""
@@ -210,7 +252,7 @@ class Encoding:
             near = axis.moved(random, rows[:, index])
             other = np.where(far[:, index], axis.draw(random, count), near)
             rows[:, index] = np.where(change[:, index], other, rows[:, index])
-        return rows
+        return self._settled(rows)
 
     def neighbours(self, row: Floats) -> Floats:
         """Rows that differ from one in one entry."""
@@ -220,39 +262,23 @@ class Encoding:
             changed = np.repeat(row[None], len(near), axis=0)
             changed[:, index] = near
             found.append(changed)
-        return np.concatenate(found)
+        return self._settled(np.concatenate(found))
 
 
 def unseen(rows: Floats, seen: set[bytes]) -> Floats:
     """The rows that are not in `seen` (bytes of rows), each once, in their order."""
-    known, kept = set(seen), []
+    known: set[bytes] = set()
+    kept = []
     for index, row in enumerate(rows):
         key = row.tobytes()
-        if key not in known:
+        if key not in seen and key not in known:
             known.add(key)
             kept.append(index)
     return rows[kept]
 
 
-def shared_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """The parameters, in alphabetic order, that all trials have with one distribution and a choice.
-
-    A conditional parameter is none of them.
-    """
-    if not trials:
-        return {}
-    shared = dict(trials[-1].distributions)
-    for trial in trials:
-        others = trial.distributions
-        if others.keys() != shared.keys():
-            shared = {name: one for name, one in shared.items() if name in others}
-        changed = [name for name, one in shared.items() if not _same(one, others[name])]
-        for name in changed:
-            del shared[name]
-    return {name: shared[name] for name in sorted(shared) if not shared[name].single()}
-
-
-def _same(one: BaseDistribution, other: BaseDistribution) -> bool:
+def same(one: BaseDistribution, other: BaseDistribution) -> bool:
+    """Whether two distributions are equal."""
     # Optuna compares choices one by one, which takes longer than the rest of a suggestion.
     if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
         return one is other or one.choices == other.choices or one == other

@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal, norm
 
 from nas.sampling import EhviSampler, gaussian
 from nas.sampling.beliefs import Bent
+from nas.sampling.history import History
 from nas.sampling.improvement import ExpectedImprovement, dominated_boxes
 from nas.sampling.space import Encoding
 
@@ -93,26 +94,35 @@ def test_several_objectives_agree_with_draws(objectives: int) -> None:
 
 def test_the_likelihood_is_the_normal_density_and_its_gradient_is_right() -> None:
     random = np.random.default_rng(0)
-    x = np.column_stack([random.random((15, 2)), random.integers(0, 3, 15)])
-    categorical = np.array([False, False, True])
+    x = np.column_stack([random.random((15, 2)), random.integers(0, 3, (15, 2))])
+    categorical = np.array([False, False, True, True])
     y = random.standard_normal(15)
-    at = random.standard_normal(6) * 0.5
-    flat = gaussian._Likelihood(x, categorical, y, np.zeros(6), np.full(6, 1e9))
+    at = random.standard_normal(8) * 0.5
+    flat = gaussian._Likelihood(x, categorical, y, np.zeros(8), np.full(8, 1e9))
     now = gaussian.Hyperparameters.of(at)
     covariance = np.empty((15, 15))
     for i, a in enumerate(x):
         for j, b in enumerate(x):
-            apart = [(a[0] - b[0]) ** 2, (a[1] - b[1]) ** 2, float(a[2] != b[2])]
+            equal = [float(a[2] == b[2]), float(a[3] == b[3])]
+            apart = [(a[0] - b[0]) ** 2, (a[1] - b[1]) ** 2, 1 - equal[0], 1 - equal[1]]
             r = np.sqrt(5 * (now.weights @ apart))
-            line = 1 + sum((2 * a[k] - 1) * (2 * b[k] - 1) for k in (0, 1)) + (a[2] == b[2])
-            covariance[i, j] = now.rest * (1 + r + r * r / 3) * np.exp(-r) + now.trend * line / 4
+            line = 1 + sum((2 * a[k] - 1) * (2 * b[k] - 1) for k in (0, 1)) + sum(equal)
+            covariance[i, j] = now.rest * (1 + r + r * r / 3) * np.exp(-r) + now.trend * line / 5
+            covariance[i, j] += now.together * equal[0] * equal[1]
     covariance += now.noise * np.eye(15)
     value, gradient = flat(at)
     expected = -multivariate_normal(cov=covariance).logpdf(y) - 7.5 * np.log(2 * np.pi)
     assert value == pytest.approx(expected)
-    steps = 1e-5 * np.eye(6)
+    steps = 1e-5 * np.eye(8)
     slopes = [(flat(at + step)[0] - flat(at - step)[0]) / 2e-5 for step in steps]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-6)
+
+
+def test_combinations_of_three_categories_are_shares_of_what_is_common() -> None:
+    rows = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    found = gaussian.together(rows, rows, np.ones(3, bool))
+    # Of three pairs and one triple: all four, one pair, none.
+    np.testing.assert_allclose(found, [[1, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 1]])
 
 
 def test_beats_random_search_and_tpe_by_a_margin() -> None:
@@ -252,7 +262,9 @@ def test_values_that_stand_in_are_no_data() -> None:
     study.add_trials([told(x, x, {}) for x in (0.1, 0.4, 0.7)])
     study.add_trial(told(0.5, -50.0, {"stand_in": ["psnr_db"]}))
     sampler = EhviSampler(seed=0)
-    complete = study.get_trials(deepcopy=False)
-    data = sampler._data(study, Encoding(distributions), complete)
+    encoding = Encoding(distributions)
+    history = History(encoding, np.array([-1.0, 1.0]), study.metric_names)
+    data = sampler._data(study, encoding, history.read(study.get_trials(deepcopy=False), -1), None)
     assert data.known.tolist() == [[True, True]] * 3 + [[False, True]]
     assert data.feasible.tolist() == [True, True, True, False]
+    assert data.front.tolist() == [0, 1, 2]

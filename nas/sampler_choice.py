@@ -1,0 +1,101 @@
+"""The sampler that a study's search draws with."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.errors import ConfigError
+from nas.pareto import FIRST_TRIALS, LOGARITHMIC, MARGIN
+from nas.results import Objective
+from nas.sampling.history import STAND_IN
+from nas.study import Study
+
+DUPLICATE_OF = "duplicate_of"
+
+
+def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
+    """Any sampler but "ehvi", for one trial: a resumed run draws the same for its number."""
+    seed = (study.seed * 1_000_003 + number) % 2**32
+    match study.sampler:
+        case "tpe":
+            return optuna.samplers.TPESampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "gp":
+            if importlib.util.find_spec("torch") is None:
+                raise ConfigError(
+                    "sampler 'gp' is Optuna's GPSampler, which needs PyTorch: pip install torch, "
+                    "or choose 'ehvi', which needs nothing"
+                )
+            return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "nsga2":
+            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+        case _:
+            return optuna.samplers.RandomSampler(seed=seed)
+
+
+def learning_sampler(
+    study: Study, untouched: Mapping[str, float]
+) -> optuna.samplers.BaseSampler | None:
+    """The sampler "ehvi", one for all of a run's trials; None where the study has another."""
+    if study.sampler != "ehvi":
+        return None
+    from nas.sampling import EhviSampler
+
+    return EhviSampler(
+        seed=study.seed,
+        n_startup_trials=study.startup_trials,
+        reference=corner_of(study, untouched),
+    )
+
+
+def corner_of(
+    study: Study, untouched: Mapping[str, float]
+) -> Callable[[Sequence[FrozenTrial]], list[float] | None]:
+    """The hypervolume's corner, from the trials so far; as `nas.pareto.reference_point` has it.
+
+    `untouched` is the quality of doing nothing.
+    """
+    objectives = study.expanded_objectives
+    fixed = [_fixed(study, objective, untouched) for objective in objectives]
+
+    def corner(trials: Sequence[FrozenTrial]) -> list[float] | None:
+        first: list[FrozenTrial] = []
+        for trial in trials:
+            if _counts(trial):
+                first.append(trial)
+            if len(first) == FIRST_TRIALS:
+                break
+        if not first:
+            return None
+        pairs = enumerate(zip(objectives, fixed, strict=True))
+        return [
+            _worst(objective, [trial.values[index] for trial in first]) if bound is None else bound
+            for index, (objective, bound) in pairs
+        ]
+
+    return corner
+
+
+def _fixed(study: Study, objective: Objective, untouched: Mapping[str, float]) -> float | None:
+    for constraint in study.parsed_constraints:
+        bounds = (constraint.comparison == "<=") == (objective.direction == "minimize")
+        if bounds and constraint.metric == objective.metric:
+            return constraint.bound
+    return untouched.get(objective.metric)
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return (
+        trial.state == TrialState.COMPLETE
+        and not trial.user_attrs.keys() & {STAND_IN, DUPLICATE_OF}
+        and all(value <= 0 for value in trial.constraints.values())
+    )
+
+
+def _worst(objective: Objective, values: Sequence[float]) -> float:
+    if objective.direction == "maximize":
+        return min(values)
+    return max(values) * (MARGIN if objective.metric.split("[")[0] in LOGARITHMIC else 1.0)

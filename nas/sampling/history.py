@@ -1,0 +1,257 @@
+"""What a sampler reads of a study's trials: each ended trial once, however many there are.
+
+Nothing here decides anything: what is kept is a function of the trials, and a sampler that starts
+anew reads the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.sampling.space import Encoding, Gate, same
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+STAND_IN = "stand_in"
+"""A trial's attribute: the names of objectives whose values only stand in for missing ones."""
+
+
+Change = tuple[int, FrozenTrial | None, FrozenTrial | None]
+"""Where an ended trial stands, what stood there, and what does now."""
+
+
+@final
+class Ended:
+    """Tells which trials ended, or were replaced, since the last look."""
+
+    def __init__(self) -> None:
+        self._read: list[FrozenTrial | None] = []
+
+    def changes(self, trials: Sequence[FrozenTrial]) -> list[Change]:
+        """Those, by where they stand."""
+        read = self._read
+        gone = [(index, one, None) for index, one in enumerate(read) if index >= len(trials)]
+        del read[len(trials) :]
+        read.extend([None] * (len(trials) - len(read)))
+        found: list[Change] = [change for change in gone if change[1] is not None]
+        for index in [index for index, one in enumerate(read) if one is not trials[index]]:
+            new = trials[index] if trials[index].state.is_finished() else None
+            if read[index] is not None or new is not None:
+                found.append((index, read[index], new))
+                read[index] = new
+        return found
+
+
+def _alike(old: FrozenTrial | None, new: FrozenTrial | None) -> bool:
+    """Whether a trial's parameters are what they were; nothing was is like everything."""
+    if old is None or new is None:
+        return old is None
+    return old.params == new.params and old.distributions == new.distributions
+
+
+class _Parameters:
+    """The parameters of trials, and what decides whether a trial has one of them."""
+
+    def __init__(self) -> None:
+        self._distributions: dict[str, BaseDistribution] = {}
+        self._changed: set[str] = set()
+        self._values: dict[frozenset[str], dict[str, set[Any]]] = {}
+
+    def take(self, trial: FrozenTrial) -> None:
+        theirs = trial.distributions
+        seen = self._values.setdefault(frozenset(theirs), {})
+        for name, distribution in theirs.items():
+            if not same(self._distributions.setdefault(name, distribution), distribution):
+                self._changed.add(name)
+            if isinstance(distribution, (CategoricalDistribution, IntDistribution)):
+                seen.setdefault(name, set()).add(trial.params[name])
+
+    def space(self) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
+        """Those with a choice that all trials have, or that another one's value decides on."""
+        usable = {
+            name: self._distributions[name]
+            for name in sorted(self._distributions)
+            if name not in self._changed and not self._distributions[name].single()
+        }
+        always = [name for name in usable if all(name in pattern for pattern in self._values)]
+        gates = {}
+        for name in usable:
+            gate = None if name in always else self._gate(name, always)
+            if gate is not None:
+                gates[name] = gate
+        return {n: one for n, one in usable.items() if n in always or n in gates}, gates
+
+    def _gate(self, name: str, always: Sequence[str]) -> Gate | None:
+        """Which of `always` tells by its value whether a trial has `name`: the first that does."""
+        for other in always:
+            there: set[Any] = set()
+            absent: set[Any] = set()
+            for pattern, values in self._values.items():
+                (there if name in pattern else absent).update(values.get(other, ()))
+            if there and absent and not there & absent:
+                return Gate(other, frozenset(absent))
+        return None
+
+
+@final
+class SharedSpace:
+    """The parameters that all complete trials share; those of any trial while none is complete."""
+
+    def __init__(self) -> None:
+        self._ended, self._complete, self._count = Ended(), _Parameters(), 0
+        self._found: tuple[dict[str, BaseDistribution], dict[str, Gate]] = ({}, {})
+
+    def of(
+        self, trials: Sequence[FrozenTrial]
+    ) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
+        """Distributions in alphabetic order, and what decides about those not all trials have."""
+        changes = self._ended.changes(trials)
+        for _, old, new in changes:
+            if old is not None and (old.state != (new and new.state) or not _alike(old, new)):
+                self._complete, self._count = _Parameters(), 0
+                changes = [(index, None, trial) for index, trial in enumerate(trials)]
+                break
+        complete = [n for _, old, n in changes if not old and n and n.state == TrialState.COMPLETE]
+        for trial in complete:
+            self._complete.take(trial)
+        self._count += len(complete)
+        if not self._count:
+            begun = _Parameters()
+            for trial in trials:
+                if trial.distributions:
+                    begun.take(trial)
+            return begun.space()
+        if complete:
+            self._found = self._complete.space()
+        return self._found
+
+
+@final
+@dataclass(frozen=True)
+class Known:
+    """Complete trials (n), by their number: rows, values of objectives (n, k), NaN where unknown.
+
+    `constraints` are values (n) by name, NaN where a trial has none. `front` are the indices of
+    feasible trials with all values that no other one dominates. `running` are rows (r, d) of
+    trials that are out. `seen` are rows, as bytes, of every trial, however it ended.
+    """
+
+    rows: Floats
+    values: Floats
+    feasible: Bools
+    constraints: dict[str, Floats]
+    front: npt.NDArray[np.intp]
+    running: Floats
+    tried: Floats
+    seen: set[bytes]
+
+
+@final
+class History:
+    """A study's trials as arrays in one encoding. `signs` (k) turn objectives into losses."""
+
+    def __init__(self, encoding: Encoding, signs: Floats, names: Sequence[str] | None) -> None:
+        self._encoding, self._signs, self._names = encoding, signs, names
+        self._clear()
+
+    def _clear(self) -> None:
+        width = len(self._encoding.names)
+        self._ended = Ended()
+        self._rows = np.empty((0, width))
+        self._values = np.empty((0, len(self._signs)))
+        self._tried = np.empty(0, bool)
+        self._complete = np.empty(0, bool)
+        self._feasible = np.empty(0, bool)
+        self._constraints: dict[str, dict[int, float]] = {}
+        self._front: list[int] = []
+        self._seen: set[bytes] = set()
+
+    def read(self, trials: Sequence[FrozenTrial], but: int) -> Known:
+        """What is known of all trials but the one of number `but`."""
+        changes = self._ended.changes(trials)
+        if not all(_alike(old, new) for _, old, new in changes):
+            self._clear()
+            changes = self._ended.changes(trials)
+        self._grow(len(trials))
+        for index, _, new in changes:
+            if new is not None and self._encoding.holds(new):
+                self._take(index, new)
+        if any(old is not None for _, old, _ in changes):
+            self._front = []
+            for index in np.flatnonzero(self._complete & self._feasible).tolist():
+                self._join_front(index)
+        elif changes:
+            for index, _, _ in changes:
+                if self._complete[index] and self._feasible[index]:
+                    self._join_front(index)
+        return self._known(trials, but)
+
+    def _known(self, trials: Sequence[FrozenTrial], but: int) -> Known:
+        going = [t for t in trials if not t.state.is_finished() and t.number != but]
+        begun = [t for t in going if self._encoding.holds(t)]
+        running = self._encoding.rows(t for t in begun if t.state == TrialState.RUNNING)
+        exact = self._encoding.rows(t for t in begun if self._encoding.holds(t, nothing_else=True))
+        count = len(trials)
+        complete = np.flatnonzero(self._complete[:count])
+        constraints = {}
+        for name, told in sorted(self._constraints.items()):
+            column = np.full(len(self._rows), np.nan)
+            column[list(told)] = list(told.values())
+            constraints[name] = column[complete]
+        return Known(
+            self._rows[complete],
+            self._values[complete],
+            self._feasible[complete],
+            constraints,
+            np.searchsorted(complete, sorted(self._front)),
+            running,
+            np.concatenate([self._rows[:count][self._tried[:count]], running]),
+            self._seen | {row.tobytes() for row in exact},
+        )
+
+    def _grow(self, count: int) -> None:
+        if len(self._rows) < count:
+            more = max(64, 2 * count) - len(self._rows)
+            for name in ("_rows", "_values", "_tried", "_complete", "_feasible"):
+                old = getattr(self, name)
+                new = np.zeros((more, *old.shape[1:]), old.dtype)
+                setattr(self, name, np.concatenate([old, new]))
+
+    def _take(self, index: int, trial: FrozenTrial) -> None:
+        row = self._encoding.row(trial)
+        self._rows[index], self._tried[index] = row, True
+        if self._encoding.holds(trial, nothing_else=True):
+            self._seen.add(row.tobytes())
+        self._complete[index] = trial.state == TrialState.COMPLETE
+        for told in self._constraints.values():
+            told.pop(index, None)
+        if not self._complete[index]:
+            return
+        values = np.array(trial.values, np.float64)
+        values[~np.isfinite(values)] = np.nan
+        missing = trial.user_attrs.get(STAND_IN, ()) if self._names is not None else ()
+        if missing:
+            values[[name in missing for name in self._names or ()]] = np.nan
+        constraints = trial.constraints
+        for name, value in constraints.items():
+            self._constraints.setdefault(name, {})[index] = value
+        self._values[index] = values
+        self._feasible[index] = all(value <= 0 for value in constraints.values())
+
+    def _join_front(self, index: int) -> None:
+        here = self._values[index] * self._signs
+        if not np.isfinite(here).all():
+            return
+        front = self._values[self._front] * self._signs
+        if ((front <= here).all(axis=1) & (front < here).any(axis=1)).any():
+            return
+        beaten = (here <= front).all(axis=1) & (here < front).any(axis=1)
+        self._front = [one for one, out in zip(self._front, beaten, strict=True) if not out]
+        self._front.append(index)

@@ -1,0 +1,58 @@
+"""The first trials: every pair of categories soon, and everything else far apart."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.sampling.space import Encoding, unseen
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+FEW = 2048
+"""A space of so many candidates at most is looked at whole."""
+_DRAWN = 64
+
+
+def spread_out(
+    encoding: Encoding, random: np.random.Generator, tried: Floats, seen: set[bytes]
+) -> Floats | None:
+    """A row that is not in `seen`, far from those that were tried; None where all are seen.
+
+    Of the rows drawn, the one with most pairs of categories that were never tried together, and
+    among those the one whose nearest tried row is the furthest away.
+    """
+    if encoding.size <= FEW:
+        rows = random.permutation(encoding.everything())
+    else:
+        rows = encoding.draw(random, _DRAWN)
+    rows = unseen(rows, seen)
+    if not len(rows) or not len(tried):
+        return rows[0] if len(rows) else None
+    fresh = new_pairs(rows, tried, np.flatnonzero(encoding.categorical))
+    rows = rows[fresh == fresh.max()]
+    apart = distances(encoding, rows, tried[-512:]).min(axis=1)
+    found: Floats = rows[np.argmax(apart)]
+    return found
+
+
+def new_pairs(rows: Floats, tried: Floats, categories: Ints) -> Ints:
+    """How many values, and pairs of values, of the categories none of `tried` has, for each row."""
+    found = np.zeros(len(rows), np.intp)
+    for axis in categories:
+        found += ~np.isin(rows[:, axis], tried[:, axis])
+    for one, other in itertools.combinations(categories, 2):
+        theirs = tried[:, one] * 1e6 + tried[:, other]
+        found += ~np.isin(rows[:, one] * 1e6 + rows[:, other], theirs)
+    return found
+
+
+def distances(encoding: Encoding, rows: Floats, tried: Floats) -> Floats:
+    """Squared distances (rows, tried): numbers from 0 to 1, categories 1 where they differ."""
+    ours, theirs = encoding.features(rows), encoding.features(tried)
+    apart = ours[:, None, :] - theirs[None, :, :]
+    squared = np.where(encoding.categorical, apart != 0, apart * apart)
+    found: Floats = squared.sum(axis=2)
+    return found
