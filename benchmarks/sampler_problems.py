@@ -1,0 +1,234 @@
+"""The two problems of `benchmarks.samplers`: one smooth and made, one measured and small.
+
+A problem gives a trial's parameters, what a candidate is worth, what a sampler sees of that, the
+hypervolume's corner, and a latency predictor as one has it before a search. The first objective is
+PSNR in dB, made large; the others are made small and count as logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import moocore
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import paper_cells as cells
+from benchmarks import unet_table
+from nas.files import read_json, write_json
+
+Floats = npt.NDArray[np.float64]
+MOST = 4
+
+
+class Problem(Protocol):
+    """What a search is tried on."""
+
+    @property
+    def reference(self) -> tuple[float, ...]:
+        """The hypervolume's corner, in the objectives' units."""
+
+    def suggested(self, trial: Any) -> dict[str, Any]:
+        """A trial's parameters."""
+
+    def true(self, parameters: Mapping[str, Any]) -> Floats:
+        """What a candidate is worth (4)."""
+
+    def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
+        """What a search is told of it (4)."""
+
+    def best(self, objectives: int, folder: Path) -> float:
+        """The hypervolume that a search is put in relation to."""
+
+    def predictor(self, seed: int) -> Any:
+        """From parameters to latencies by the objective's index, and `errors()`."""
+
+
+def losses(values: Floats) -> Floats:
+    """What is made small: minus PSNR, and the logarithms of the rest."""
+    return np.concatenate([-values[:, :1], np.log(values[:, 1:])], axis=1)
+
+
+def hypervolume(points: Floats, reference: tuple[float, ...]) -> float:
+    """Of losses (n, k) under the reference point's first k."""
+    corner = losses(np.array([reference]))[0, : points.shape[1]]
+    inside = points[(points < corner).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
+
+
+class PaperCells:
+    """`benchmarks.paper_cells`: PSNR and the latencies of three phones."""
+
+    reference = (27.0, 60_000.0, 1_500.0, 20_000.0)
+    """dB and ms: a third of random networks have a lower PSNR, a tenth each higher latencies."""
+    networks = 40
+
+    def suggested(self, trial: Any) -> dict[str, Any]:
+        """A trial's nine parameters."""
+        return cells.suggested(trial)
+
+    def true(self, parameters: Mapping[str, Any]) -> Floats:
+        """Without noise."""
+        return cells.values(cells.row_of(parameters)[None])[0]
+
+    def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
+        """With noise of 0.05 dB and 2 %."""
+        seen = self.true(parameters)
+        seen[0] += cells.NOISE[0] * random.standard_normal()
+        seen[1:] *= np.exp(cells.NOISE[1] * random.standard_normal(len(seen) - 1))
+        return seen
+
+    def predictor(self, seed: int) -> cells.LinearPredictor:
+        """Fitted to 40 networks."""
+        return cells.LinearPredictor(self.networks, seed)
+
+    def best(self, objectives: int, folder: Path) -> float:
+        """What a long evolution reaches; kept in `folder`."""
+        path = folder / f"reference-k{objectives}.json"
+        if path.exists():
+            return float(read_json(path)["hypervolume"])
+        random = np.random.default_rng(0)
+        rows = cells.drawn(random, 20_000)
+        points = losses(cells.values(rows))[:, :objectives]
+        evaluated, history = len(rows), []
+        for _ in range(60):
+            kept = moocore.is_nondominated(points)
+            rows, points = rows[kept], points[kept]
+            history.append(hypervolume(points, self.reference))
+            parents = rows[random.integers(0, len(rows), (4000, 2))]
+            pick = random.integers(0, 2, (4000, rows.shape[1])) * (random.random((4000, 1)) < 0.5)
+            children = np.where(pick, parents[:, 1], parents[:, 0])
+            change = random.random(children.shape) < 1.5 / children.shape[1]
+            children = np.unique(np.where(change, cells.drawn(random, 4000), children), axis=0)
+            evaluated += len(children)
+            rows = np.concatenate([rows, children])
+            points = np.concatenate([points, losses(cells.values(children))[:, :objectives]])
+        best = hypervolume(points, self.reference)
+        gain = best / history[-10] - 1
+        write_json(path, {"hypervolume": best, "evaluations": evaluated, "last_ten_rounds": gain})
+        return best
+
+
+class UnetTable:
+    """`benchmarks.unet_table`: U-Nets that were trained and timed; nothing about it is modelled.
+
+    A search sees one training's PSNR; what counts is the mean over seeds where there are several.
+    """
+
+    networks = 10
+    costs = ("latency_ms", "file_bytes", "peak_memory_mb")
+
+    @cached_property
+    def rows(self) -> dict[tuple[Any, ...], unet_table.Row]:
+        """Candidates by their parameters' values."""
+        return {self._key(vars(row)): row for row in unet_table.read()}
+
+    @cached_property
+    def space(self) -> dict[str, tuple[Any, ...]]:
+        """The grid: every combination is in the table."""
+        widths = {f"width{level}": choices for level, choices in enumerate(unet_table.WIDTHS)}
+        return {
+            "upsampling": unet_table.UPSAMPLINGS,
+            "activation": unet_table.ACTIVATIONS,
+            **widths,
+            "precision": unet_table.PRECISIONS,
+        }
+
+    @cached_property
+    def reference(self) -> tuple[float, ...]:
+        """The table's worst values."""
+        worst = self._all.max(axis=0)
+        return (-float(worst[0]), *np.exp(worst[1:]).tolist())
+
+    @cached_property
+    def _all(self) -> Floats:
+        return losses(np.array([self._values(row) for row in self.rows.values()]))
+
+    def suggested(self, trial: Any) -> dict[str, Any]:
+        """A trial's six parameters."""
+        return {name: trial.suggest_categorical(name, many) for name, many in self.space.items()}
+
+    def true(self, parameters: Mapping[str, Any]) -> Floats:
+        """Means over seeds, and what was measured."""
+        return self._values(self.rows[self._key(parameters)])
+
+    def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
+        """One training's PSNR."""
+        del random
+        row = self.rows[self._key(parameters)]
+        return np.array([row.psnr_db_seed0, *self._values(row)[1:]])
+
+    def best(self, objectives: int, folder: Path) -> float:
+        """That of the whole table."""
+        del folder
+        return hypervolume(self._all[:, :objectives], self.reference)
+
+    def predictor(self, seed: int) -> TablePredictor:
+        """Fitted to ten networks, float and int8."""
+        return TablePredictor(self, seed)
+
+    def _values(self, row: unet_table.Row) -> Floats:
+        return np.array([row.psnr_db, *(getattr(row, name) for name in self.costs)])
+
+    def _key(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(parameters[name] for name in self.space)
+
+
+class TablePredictor:
+    """Time per kind of work: non-negative least squares of relative errors, on ten networks."""
+
+    def __init__(self, problem: UnetTable, seed: int) -> None:
+        from scipy.optimize import nnls
+
+        rows = list(problem.rows.values())
+        nets = sorted({self._net(row) for row in rows})
+        random = np.random.default_rng([seed, 77])
+        chosen = {nets[index] for index in random.permutation(len(nets))[: problem.networks]}
+        self._others = [row for row in rows if self._net(row) not in chosen]
+        ours = [row for row in rows if self._net(row) in chosen]
+        told = np.array([row.latency_ms for row in ours])
+        work = np.array([self._work(vars(row)) for row in ours])
+        self._times = nnls(work / told[:, None], np.ones(len(ours)))[0]
+
+    def __call__(self, parameters: Mapping[str, Any]) -> dict[int, float]:
+        """The latency in ms."""
+        return {1: max(float(self._times @ self._work(parameters)), 1e-3)}
+
+    def errors(self) -> Floats:
+        """The mean absolute relative error on the other networks (1)."""
+        told = [self(vars(row))[1] / row.latency_ms - 1 for row in self._others]
+        return np.array([np.abs(told).mean()])
+
+    @staticmethod
+    def _net(row: unet_table.Row) -> tuple[Any, ...]:
+        return (row.upsampling, row.activation, row.width0, row.width1, row.width2)
+
+    @staticmethod
+    def _work(parameters: Mapping[str, Any]) -> Floats:
+        """MACs, elements, PReLU's and the up-sampling's elements, each by precision."""
+        widths = [parameters[f"width{level}"] for level in range(3)]
+        up = unet_table.UPSAMPLINGS.index(parameters["upsampling"])
+        prelu = parameters["activation"] == "prelu"
+        below, macs, elements, moved = 3, 0.0, 0.0, 0.0
+        for level, width in enumerate(widths):
+            pixels = 4.0**-level
+            macs += pixels * width * below * (25 if level == 0 else 9)
+            elements += pixels * width
+            if level < len(widths) - 1:
+                risen = widths[level + 1] * (0.5, 0.25, 1.0)[up]
+                macs += pixels * width * 9 * (risen + width)
+                elements += pixels * width
+                moved += pixels * risen
+            below = width
+        found = np.zeros((2, 7))
+        here = found[unet_table.PRECISIONS.index(parameters["precision"])]
+        here[:4] = macs / 1e3, elements, elements * prelu, 1.0
+        here[4 + up] = moved
+        return found.ravel()
+
+
+PROBLEMS: dict[str, Problem] = {"paper": PaperCells(), "table": UnetTable()}
+__all__ = ["MOST", "PROBLEMS", "Problem", "hypervolume", "losses"]
