@@ -21,6 +21,7 @@ from nas.metrics import Metric
 from nas.results import TrialResult
 from nas.store import RunFolder
 from nas.study import Study
+from nas.trial import TrialProgress
 
 if TYPE_CHECKING:
     from nas.search import Loop
@@ -95,7 +96,12 @@ def replicate(loop: Loop) -> None:
         loop.executor.submit(replace(loop.task(one), study=other, run=home))
     ended = 0
     while ended < len(asked):
-        ended += loop.executor.next() is not None
+        result = loop.executor.next()
+        if isinstance(result, TrialResult):
+            ended += 1
+            now = f"{result.value('psnr_db'):.2f} dB" if _scored(result) else result.state
+            note = f"with another seed: {now}"
+            loop.watcher.progress(TrialProgress(result.number, "replicated", note=note))
 
 
 def _other_seed(study: Study) -> Study:

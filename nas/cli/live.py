@@ -58,7 +58,7 @@ class _Lines:
     def progress(self, progress: TrialProgress) -> None:
         if progress.stage == "rests":
             self._tally.resting.add(progress.number)
-        if progress.stage in ("again", "warning", "rests"):
+        if progress.stage in ("again", "warning", "rests", "replicated"):
             _line(f"trial {progress.number}: {progress.note}")
 
     def finished(self, result: TrialResult) -> None:
@@ -90,6 +90,9 @@ class _View:
     def progress(self, progress: TrialProgress) -> None:
         if progress.stage == "warning":  # stays above the view
             _line(f"trial {progress.number}: {progress.note}")
+            return
+        if progress.stage == "replicated":
+            self._running.pop(progress.number, None)
             return
         if progress.stage == "rests":
             self._running.pop(progress.number, None)
