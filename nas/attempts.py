@@ -81,7 +81,9 @@ class Attempt:
         """Not flushed to the disk: what a power cut takes is not the candidate's fault."""
         about = {"attempt": self.number, "stage": self.stage, "reached": self.reached}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(about))
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._write()
         except OSError as error:
             raise cannot_write(self.path, error) from error

@@ -8,6 +8,7 @@ Both are for people and for `nas status`; a search that goes on reads neither.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -22,6 +23,24 @@ from nas.files import cannot_write
 TABLE = "leases.json"
 EVERY_SECONDS = 1.0
 _SHARE = 0.01  # of the driver's time that may go into the table
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to a file's end; its folder is made where it is missing. RunError on a full disk."""
+    try:
+        try:
+            descriptor = os.open(path, _APPEND, 0o644)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, _APPEND, 0o644)
+        try:
+            if os.write(descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 class RunLog:
@@ -46,12 +65,7 @@ class RunLog:
         now = time.time()
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"at": at, "event": event, **about}) + "\n"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(line.encode())
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        append(path, line.encode())
 
     def publish(self, table: Callable[[], dict[str, Any]], force: bool = False) -> None:
         """Write leases.json, unless that was done a moment ago. A full disk is no reason to stop.
