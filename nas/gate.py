@@ -60,7 +60,7 @@ UNTRAINED_MINIMUM_DB: dict[Precision, float] = {
     "int16-ptq": 15.0,
 }
 
-CROP_SIDE = 128  # of what int16 files are run on, whose real size takes too long
+CROP_SIDE = 128  # of what files are run on whose real size takes too long
 
 _OPERATION: dict[type[Layer], str] = {
     Conv: "CONV_2D",
@@ -110,12 +110,14 @@ def verify(
     precision: Precision,
     sample: Float32,
     minimum_db: float | None = None,
+    crop: bool = False,
 ) -> Verification:
     """Open a `.tflite`, compare it with what it was made from, and run it.
 
     `sample` (height, width, 3), values from 0 to 1, is the picture on which the outputs of the
     artifact and of `model` are compared; their PSNR is `minimum_db` at least (default `MINIMUM_DB`
-    of the precision).
+    of the precision). With `crop`, and for int16, only its upper left corner is, by the same file
+    with its shapes set to the corner's.
 
     Raises ConversionError, naming the operation, where the file's operations, shapes, types or MACs
     are not those of `graph` at `precision`, where the runtime refuses it, or where it computes
@@ -135,7 +137,7 @@ def verify(
         raise ConversionError(
             f"the file's convolutions have {file.conv_macs} MACs, the architecture's {expected:.0f}"
         )
-    if precision == "int16-ptq":  # a minute and a half for a large picture
+    if crop or precision == "int16-ptq":  # a minute and a half for a large picture
         content, sample = _on_a_crop(content, graph, sample)
     agreement = _agreement_db(Artifact(content).run(sample), _output(model, sample))
     minimum = MINIMUM_DB[precision] if minimum_db is None else minimum_db
