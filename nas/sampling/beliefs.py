@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.intp]
 Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to what is known beforehand of some objectives, by their index."""
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
+EXTRA = False
 _FITTED = 80  # points that hyperparameters are fitted to
 _parts: OrderedDict[tuple[bytes, ...], Ints] = OrderedDict()
 """Trials that surrogates learn from, by the values that they were chosen by."""
@@ -42,6 +43,11 @@ class Data:
     front: Ints
     predict: Predicted | None
     corner: Floats | None = None
+
+    @property
+    def count(self) -> int:
+        """How many objectives there are."""
+        return self.losses.shape[1]
 
     @property
     def learns(self) -> bool:
@@ -124,16 +130,17 @@ class Beliefs:
         else:
             self._bent = Bent(corner, good.min(axis=0) if len(good) else corner)
         rows = data.rows[chosen]
-        losses, offsets = (
-            self._bent(data.losses[chosen]),
-            np.zeros((len(rows), data.losses.shape[1])),
-        )
+        losses, offsets = self._bent(data.losses[chosen]), np.zeros((len(rows), data.count))
         if data.predict is not None:
             told = self._bent(data.predict(rows))
             offsets = np.where(data.predict.tells, told, 0.0)
-        x, old = encoding.features(rows), chosen < first
+            self._ends = told[chosen < first].min(axis=0), told[chosen < first].max(axis=0)
+        x, old = self._features(rows), chosen < first
+        categorical = np.append(
+            encoding.categorical, np.zeros(x.shape[1] - len(encoding.names), bool)
+        )
         self._objectives = [
-            _surrogate(x, encoding.categorical, values, known, old)
+            _surrogate(x, categorical, values, known, old)
             for values, known in zip((losses - offsets).T, data.known[chosen].T, strict=True)
         ]
         self._constraints = []
@@ -142,11 +149,11 @@ class Beliefs:
             known = np.isfinite(told)
             if (told[known] > 0).any():
                 values = np.where(known, told, 0.0)
-                self._constraints.append(_surrogate(x, encoding.categorical, values, known, old))
+                self._constraints.append(_surrogate(x, categorical, values, known, old))
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
         points = self.losses(rows[data.feasible[chosen]])[0]
         if len(running):
-            features = encoding.features(running)
+            features = self._features(running)
             points = np.concatenate([points, self.losses(running)[0]])
             self._objectives = [_believing(one, features) for one in self._objectives]
         if corner is not None and self.informed:
@@ -166,11 +173,21 @@ class Beliefs:
         ranks = moocore.pareto_rank(data.losses[near])
         return data.rows[near[np.argsort(ranks, kind="stable")[:8]]]
 
+    def _features(self, rows: Floats) -> Floats:
+        """What surrogates see: the parameters, and what the predictor tells, from 0 to 1."""
+        features = self._data.encoding.features(rows)
+        predict = self._data.predict
+        if predict is None or not EXTRA:
+            return features
+        low, high = self._ends
+        told = (self._bent(predict(rows)) - low) / np.where(high > low, high - low, 1.0)
+        return np.concatenate([features, told[:, predict.tells]], axis=1)
+
     def losses(self, rows: Floats) -> tuple[Floats, Floats]:
         """Means and deviations of the losses (m, k)."""
         if not len(rows):
             return np.empty((0, len(self._objectives))), np.empty((0, len(self._objectives)))
-        x = self._data.encoding.features(rows)
+        x = self._features(rows)
         told = [_told_of(one, x) for one in self._objectives]
         mean = np.stack([mean for mean, _ in told], axis=1)
         if self._data.predict is not None:
@@ -184,7 +201,7 @@ class Beliefs:
 
         chance = np.zeros(len(rows))
         if self._constraints:
-            x = self._data.encoding.features(rows)
+            x = self._features(rows)
             for one in self._constraints:
                 mean, deviation = _told_of(one, x)
                 chance += log_ndtr(-mean / deviation)

@@ -1,7 +1,11 @@
 """`EhviSampler` against closed formulas, another library, and its promises."""
 
+import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import moocore
@@ -13,9 +17,9 @@ from scipy.stats import multivariate_normal, norm
 
 from nas.sampling import EhviSampler, gaussian
 from nas.sampling.beliefs import Bent
-from nas.sampling.history import History
+from nas.sampling.history import History, SharedSpace
 from nas.sampling.improvement import ExpectedImprovement, dominated_boxes
-from nas.sampling.space import Encoding
+from nas.sampling.space import Encoding, Gate
 
 WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -268,3 +272,92 @@ def test_values_that_stand_in_are_no_data() -> None:
     assert data.known.tolist() == [[True, True]] * 3 + [[False, True]]
     assert data.feasible.tolist() == [True, True, True, False]
     assert data.front.tolist() == [0, 1, 2]
+
+
+def branched(trial: optuna.Trial) -> tuple[float, float]:
+    """Two or three levels, each with a width: the third is a choice for three levels only."""
+    levels = trial.suggest_categorical("levels", (2, 3))
+    widths = [trial.suggest_categorical(f"width{i}", (8, 16, 24)) for i in range(levels)]
+    return float(np.log(sum(widths))), float(sum(w * w for w in widths))
+
+
+def test_parameters_that_another_one_decides_on_are_learned_too() -> None:
+    study = searched(EhviSampler(seed=0, n_startup_trials=6), branched, 36)
+    assert len({tuple(t.params.items()) for t in study.trials}) == 36  # 9 + 27: all there are
+    space, gates = SharedSpace().of(study.get_trials(deepcopy=False))
+    assert list(space) == ["levels", "width0", "width1", "width2"]
+    assert gates == {"width2": Gate("levels", frozenset({2}))}
+    encoding = Encoding(space, gates)
+    rows = np.array([[0.0, 1.0, 2.0, 1.0], [1.0, 1.0, 2.0, 1.0]])
+    assert encoding.features(rows)[:, 3].tolist() == [0.5, 0.5]  # the middle: absent, and 16
+    mutants = encoding.mutants(np.random.default_rng(0), rows, 200)
+    assert (mutants[mutants[:, 0] == 0, 3] == 0).all()
+    assert len(np.unique(encoding.everything(), axis=0)) == 36
+
+
+def test_first_trials_cover_every_pair_of_categories() -> None:
+    def three(trial: optuna.Trial) -> float:
+        one = trial.suggest_categorical("a", ("x", "y", "z"))
+        two = trial.suggest_categorical("b", ("x", "y", "z"))
+        return ord(one) - ord(two) + trial.suggest_float("c", 0, 1)
+
+    study = searched(EhviSampler(seed=0, n_startup_trials=10), three, 10, ("minimize",))
+    assert len({(t.params["a"], t.params["b"]) for t in study.trials}) == 9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_trials_read_as_they_end_are_those_read_at_once(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    running: list[optuna.Trial] = []
+    drawn = optuna.create_study(directions=["maximize", "minimize"])
+    drawn.optimize(toy, 1)
+    encoding = Encoding(SharedSpace().of(drawn.get_trials(deepcopy=False))[0])
+    history = History(encoding, np.array([-1.0, 1.0]), None)
+    for _ in range(40):
+        trial = study.ask()
+        toy(trial)
+        running.append(trial)
+        if len(running) > 5:
+            done = running.pop(int(random.integers(len(running))))
+            done.set_constraint("c", float(random.normal()))
+            state = TrialState.FAIL if random.random() < 0.2 else TrialState.COMPLETE
+            told = list(map(float, random.integers(0, 6, 2)))
+            study.tell(done, told if state == TrialState.COMPLETE else None, state=state)
+        trials = study.get_trials(deepcopy=False)
+        grown = history.read(trials, -1)
+        fresh = History(encoding, np.array([-1.0, 1.0]), None).read(trials, -1)
+        for name in ("rows", "values", "feasible", "front", "running", "tried"):
+            np.testing.assert_array_equal(getattr(grown, name), getattr(fresh, name), name)
+        np.testing.assert_array_equal(grown.constraints.get("c", 0), fresh.constraints.get("c", 0))
+        assert grown.seen == fresh.seen
+        good = grown.values[grown.feasible] * [-1, 1]
+        front = moocore.is_nondominated(good, keep_weakly=True) if len(good) else []
+        np.testing.assert_array_equal(np.flatnonzero(grown.feasible)[front], grown.front)
+    other = optuna.create_study(directions=["maximize", "minimize"])
+    other.optimize(toy, 12)
+    told = history.read(other.get_trials(deepcopy=False), -1)  # of another study: nothing is kept
+    assert len(told.rows) == len(told.seen) == 12
+
+
+def test_the_corner_may_be_told_by_the_trials() -> None:
+    corners = []
+
+    def corner(trials: list[FrozenTrial]) -> list[float]:
+        corners.append(len(trials))
+        return [25.0, float(np.exp(13))]
+
+    fixed = searched(EhviSampler(seed=1, reference=(25.0, float(np.exp(13)))), trials=13)
+    told = searched(EhviSampler(seed=1, reference=corner), trials=13)  # type: ignore[arg-type]
+    assert corners == [11, 12, 13]  # with the one that is asked for
+    assert [t.params for t in told.trials] == [t.params for t in fixed.trials]
+
+
+def test_the_documents_program_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sampler.md").read_text()
+    program = next(p for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Ehvi" in p)
+    assert len(program.splitlines()) <= 16
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "width" in done.stdout
