@@ -24,7 +24,10 @@ _OPEN = (TrialState.RUNNING, TrialState.PRUNED)
 class ForeseenStudy(optuna.Study):
     """`expected` holds the objectives' expected values of trials that were read, by number."""
 
-    expected: Mapping[int, list[float]] = {}
+    def __init__(self, study_name: str, storage: Any) -> None:
+        super().__init__(study_name, storage)
+        self.expected: Mapping[int, list[float]] = {}
+        self._twins: dict[int, tuple[FrozenTrial, FrozenTrial]] = {}
 
     def _get_trials(
         self,
@@ -39,10 +42,14 @@ class ForeseenStudy(optuna.Study):
     def _as_expected(self, trial: FrozenTrial) -> FrozenTrial:
         if trial.state not in _OPEN or trial.number not in self.expected:
             return trial
-        twin = copy.copy(trial)
-        twin.state = TrialState.COMPLETE
-        twin.values = list(self.expected[trial.number])
-        return twin
+        values = self.expected[trial.number]
+        known = self._twins.get(trial.number)
+        if known is None or known[0] is not trial or known[1].values != values:
+            twin = copy.copy(trial)  # the same one while nothing changes: samplers look at that
+            twin.state = TrialState.COMPLETE
+            twin.values = list(values)
+            known = self._twins[trial.number] = trial, twin
+        return known[1]
 
 
 def rungs_of(standing: Standing) -> dict[str, Any]:

@@ -297,7 +297,7 @@ class Memory:
 
     def _reopen(self, number: int) -> optuna.Trial:
         self._seed(number)
-        return optuna.Trial(self._study, self._study.get_trials(deepcopy=False)[number]._trial_id)
+        return optuna.Trial(self._drawn, self._study.get_trials(deepcopy=False)[number]._trial_id)
 
     def _ask_unseen(self) -> Asked | None:
         """Draw at random, without the storage, until something new comes."""
