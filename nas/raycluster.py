@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -23,6 +24,8 @@ _QUIET = {
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_NUM_REDIS_GET_RETRIES": "3",  # seconds, instead of 20, until a wrong token is told
 }
+_SETTINGS = 4  # a frame's type
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
 TOKEN = Path("~/.ray/auth_token")
 
 
@@ -82,13 +85,31 @@ def answers(address: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ConfigError(f"Ray's address {address!r}: expected HOST:PORT, as `nas node` prints it")
     try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as connection:
+            is_ray = "RAY_USE_TLS" in os.environ or _speaks_grpc(connection)
     except OSError as error:
         raise ConfigError(
             f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
             "`nas node`, and look whether a firewall is between"
         ) from error
+    if not is_ray:
+        raise ConfigError(
+            f"what answers at {address} is no Ray cluster; `nas node` prints its own address"
+        )
     return host, int(port)
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether the other end begins as HTTP/2 does (RFC 9113, 3.4); Ray itself waits minutes."""
+    said = b""
+    with contextlib.suppress(OSError):
+        connection.sendall(_PREFACE)
+        while len(said) < 9:
+            more = connection.recv(64)
+            if not more:
+                break
+            said += more
+    return len(said) >= 9 and said[3] == _SETTINGS
 
 
 def why_not(address: str, error: Exception) -> str:

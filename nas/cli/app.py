@@ -8,7 +8,6 @@ conversion; 6 a training; 7 a device; 130 Ctrl-C.
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 import typer
@@ -86,9 +85,20 @@ def _with_addresses(arguments: list[str]) -> list[str]:
     for index, argument in enumerate(arguments):
         whole.append(argument)
         after = arguments[index + 1] if index + 1 < len(arguments) else ""
-        if argument == "--ray" and after != "local" and not re.fullmatch(r".+:\d+", after):
+        if argument == "--ray" and not _is_address(after):
             whole.append("local")
     return whole
+
+
+def _is_address(text: str) -> bool:
+    """Whether what follows --ray belongs to it: neither another option nor the study."""
+    if not text or text.startswith("-") or text.endswith(".py"):
+        return False
+    if text == "local" or ":" in text:
+        return True
+    from studies import STUDIES
+
+    return text not in STUDIES
 
 
 def _plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """On a real cluster: one node, started once; every driver joins it."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,22 @@ def test_what_the_cluster_lacks_is_told_at_once(cluster: str, tmp_path: Path) ->
             search(small_study(), tmp_path / "a", ray=f"127.0.0.1:{free}")
     with pytest.raises(ConfigError, match="'there': expected HOST:PORT"):
         answers("there")
+
+
+def test_what_answers_and_is_no_ray_is_told_at_once() -> None:
+    """Ray itself would try for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            connection.recv(64)
+            connection.sendall(b"HTTP/1.0 400 Bad request\r\n\r\n")
+            connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ConfigError, match=f"what answers at {address} is no Ray cluster"):
+            answers(address)
 
 
 def test_a_node_that_does_not_see_the_run_is_not_used(cluster: str, tmp_path: Path) -> None:

@@ -120,3 +120,20 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     assert done.returncode > 0
     assert "model.tflite" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        (["search", "quickstart", "--ray"], ["search", "quickstart", "--ray", "local"]),
+        (["search", "--ray", "quickstart"], ["search", "--ray", "local", "quickstart"]),
+        (["search", "--ray", "my.py"], ["search", "--ray", "local", "my.py"]),
+        (["search", "my.py", "--ray", "--seed"], ["search", "my.py", "--ray", "local", "--seed"]),
+        (["search", "my.py", "--ray", "a:6379"], ["search", "my.py", "--ray", "a:6379"]),
+        (["search", "my.py", "--ray", "there"], ["search", "my.py", "--ray", "there"]),
+    ],
+)
+def test_ray_with_and_without_an_address(given: list[str], understood: list[str]) -> None:
+    from nas.cli.app import _with_addresses
+
+    assert _with_addresses(given) == understood
