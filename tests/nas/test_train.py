@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from nas.data.pack import Pack
 from nas.errors import ConfigError, NasError, RunError, TrainingError
 from nas.model import build_model
 from nas.schedule import PAPER, Schedule
-from nas.train import start_near_identity, train, trained, training_key, untrained
+from nas.train import (
+    start_near_identity,
+    train,
+    train_until,
+    trained,
+    training_key,
+    untrained,
+)
 from search_spaces import EDSR, FPN, RDN, SGN, UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 
@@ -183,3 +191,58 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
     os.symlink("/dev/full", tmp_path / "part.weights.h5")  # HDF5 fails there as on a full disk
     with pytest.raises(RunError, match=r"can't write .*final\.weights\.h5"):
         train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, _ignore)
+
+
+def _read(model: Any) -> dict[str, float]:
+    return {f"{n}": float(np.abs(array).sum()) for n, array in enumerate(model.get_weights())}
+
+
+def test_a_training_that_is_read_on_its_way_ends_as_an_unbroken_one(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SLICE_SECONDS", 0.0)
+    schedule = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 1e-9}))
+    whole = train(NETWORK.graph(), pack, schedule, 7, tmp_path / "whole", _ignore)
+
+    def kills(last: int) -> Any:
+        def progress(step: int, steps: int, loss: float) -> None:
+            if step == last:
+                raise KeyboardInterrupt
+
+        return progress
+
+    def read(folder: str, stop: int, progress: Any = _ignore) -> dict[str, float]:
+        place = tmp_path / folder
+        return train_until(NETWORK.graph(), pack, schedule, 7, place, stop, _read, progress)
+
+    readings = [read("read", stop) for stop in (2, 8)]
+    for last in (5, 7):  # in the half whose weights are averaged
+        with pytest.raises(KeyboardInterrupt):
+            read("killed", 8, kills(last))
+    assert read("killed", 8) == readings[1]
+    for folder in ("read", "killed"):
+        ended = train(NETWORK.graph(), pack, schedule, 7, tmp_path / folder, _ignore)
+        for one, other in zip(_weights(whole), _weights(ended), strict=True):
+            assert np.array_equal(one, other)
+    assert [read("read", stop, kills(1)) for stop in (2, 8)] == readings  # kept, not done again
+    assert read("killed", 2) == readings[0]  # it was never read there, and is, from the start
+
+
+def test_a_reading_is_of_the_mean_of_the_last_halfs_weights(tmp_path: Path, pack: Pack) -> None:
+    run = training._Training.start(
+        untrained(NETWORK.graph(), SCHEDULE, 7), SCHEDULE, tmp_path / "none.npz"
+    )
+    weights = []
+    for _ in range(8):
+        run.advance(pack, 7, 0.0)
+        weights.append(run.model.get_weights())
+    judged: list[list[np.ndarray]] = []
+
+    def judge(model: Any) -> dict[str, float]:
+        judged.append(model.get_weights())
+        return {}
+
+    train_until(NETWORK.graph(), pack, SCHEDULE, 7, tmp_path, 8, judge, _ignore)
+    for index, array in enumerate(judged[0]):
+        mean = np.mean([one[index].astype(np.float64) for one in weights[4:]], axis=0)
+        assert np.array_equal(array, mean.astype(np.float32))

@@ -1,0 +1,92 @@
+"""Noise and halving in a report and in `nas pareto`, from made-up trainings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from nas.cli.app import app
+from nas.files import write_json
+from nas.halving import readings_of
+from nas.noise import replicate
+from nas.pareto import front
+from nas.report import gather
+from nas.report.certainty import rung_rows
+from nas.report.charts import front_chart
+from nas.report.page import render
+from nas.store import RunFolder
+from tests.nas.fake_run import describe
+from tests.nas.trained_study import MadeUp, loop_of, trained_study
+
+
+def _run(folder: Path, trials: int, **changes: object) -> RunFolder:
+    loop = loop_of(trained_study(**changes), folder, MadeUp())
+    write_json(folder / "run.json", describe(bound_ms=None) | {"input": {"psnr_db": 20.0}})
+    loop.drive(trials, 1)
+    replicate(loop)
+    return RunFolder(folder)
+
+
+def test_a_report_says_how_sure_its_psnr_is(tmp_path: Path) -> None:
+    run = _run(tmp_path, 16)
+    data = gather(run)
+    sure = data.certainty
+    assert sure is not None
+    assert sure.noise.freedom == 3
+    for member in data.front:
+        low, high = member.metrics["psnr_db"].interval or (0, 0)
+        assert high - low == pytest.approx(2 * sure.noise.half_width_db)
+    page = render(data)
+    assert sure.said.split(":")[0] in page
+    assert "3 networks trained twice" in page
+    assert "don't differ for certain" in page
+    (members,) = (
+        t for t in front_chart(data, data.costs[0])["data"] if t.get("name") == "Pareto front"
+    )
+    assert members["error_y"]["visible"]
+
+
+def test_the_list_has_intervals_and_names_what_is_not_apart(tmp_path: Path) -> None:
+    run = _run(tmp_path, 16)
+    told = CliRunner().invoke(app, ["pareto", str(tmp_path)])
+    assert "±" in told.stdout
+    assert "3 networks trained twice" in told.stderr
+    data = gather(run)
+    assert data.certainty is not None
+    assert data.certainty.ties in told.stderr.replace("\n", " ")
+    rows = json.loads(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout)
+    for row in rows:
+        low, high = row["psnr_db_interval"]
+        assert low < row["psnr_db"] < high
+
+
+def test_without_replicates_nothing_is_claimed(tmp_path: Path) -> None:
+    run = _run(tmp_path, 16, replicates=0)
+    assert gather(run).certainty is None
+    assert "±" not in CliRunner().invoke(app, ["pareto", str(tmp_path)]).stdout
+    rows = json.loads(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout)
+    assert {row["psnr_db_interval"] for row in rows} == {None}
+
+
+def test_pruned_trials_are_neither_failures_nor_on_the_front(tmp_path: Path) -> None:
+    run = _run(tmp_path, 80, halving=True)
+    data = gather(run)
+    assert data.states == {"complete": 5, "pruned": 75}
+    assert data.causes == ()
+    assert {r.state for r in front(data.results, data.objectives)} == {"complete"}
+    first, second = data.rungs
+    assert (first.read, first.went_on) == (80, 20)
+    assert (second.read, second.went_on, second.whole) == (20, 5, 5)
+    whole = [r for r in data.results if r.state == "complete"]
+    told = [readings_of(r)[1]["psnr_db"] for r in whole]
+    ends = [r.value("psnr_db") for r in whole]
+    assert second.tau == pytest.approx(stats.kendalltau(told, ends).statistic)
+    page = render(data)
+    assert "at 1/16 of the training 80 were read and 20 went on" in page
+    assert "75 pruned" in page
+    assert "pruned at 1/16 of the training" in page
+    assert rung_rows(_run(tmp_path / "plain", 6).results()) == ()
