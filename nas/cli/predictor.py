@@ -143,6 +143,8 @@ def _check_command(predictor: Predictor) -> str:
 
 
 def _show_kinds(predictor: Predictor) -> None:
+    from nas.cli.devices import print_table
+
     columns = {"operation": "left", "type": "left", "measured": "right"}
     columns |= {"smallest, ms": "right", "largest, ms": "right", "": "left"}
     rows = []
@@ -154,7 +156,7 @@ def _show_kinds(predictor: Predictor) -> None:
         rows.append(cells)
     for (op, dtype), why in sorted(predictor.refused.items()):
         rows.append([op, dtype, "refused", "", "", escape(why)])
-    out.print(table("", columns, rows))
+    print_table(table("", columns, rows))
     counts = ", ".join(f"{len(rows)} in {dtype}" for dtype, rows in predictor.observed.items())
     out.print(f"\nwhole networks: {counts}", highlight=False)
 
@@ -178,6 +180,7 @@ def _checked(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
 
 
 def _show_scores(rows: Sequence[Checked]) -> None:
+    from nas.cli.devices import print_table
     from nas.predictor.plot import score_of
 
     columns = {"precision": "left", "": "left", "networks": "right", "mean error": "right"}
@@ -193,7 +196,7 @@ def _show_scores(rows: Sequence[Checked]) -> None:
                 [precision, name, str(found.networks), f"{found.mape:.1%}", f"{found.bias:+.1%}",
                  f"{found.tau:.3f}", f"{found.within_10:.0%}", covered]
             )  # fmt: skip
-    out.print(table("", columns, cells))
+    print_table(table("", columns, cells))
 
 
 def _show_warnings(rows: Sequence[Checked]) -> None:

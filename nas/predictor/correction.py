@@ -1,10 +1,12 @@
 """What whole networks teach: how a network's time differs from the sum of its operations'.
 
-    log(latency / sum) ~ GP(0, c^2 + f^2 sum_k w_k w'_k + s^2 matern(z, z')) + noise
+    log(latency / sum) ~ GP(0, c^2 + d^2 [same session] + f^2 sum_k w_k w'_k
+                               + s^2 matern(z, z')) + noise
 
 w are the shares of families of operations in the sum: f is how much a family as a whole may be
 dearer in a network than alone (caches, memory, how a runtime joins operations); c is what all have
-in common (a machine that is slower today); the smooth part, of shares and size, is for what is
+in common, d what those of one session have (a machine that is slower today); predictions are for
+the last session. The smooth part, of shares and size, is for what is
 left. The deviations are few, fitted to the data against priors, so ten networks move the sum a
 little, and hundreds as much as they agree upon.
 """
@@ -22,6 +24,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 COMMON = 0.3
+SESSION = 0.1
 FAMILIES = (0.05, 0.1, 0.2, 0.4)
 SMOOTH = (0.01, 0.03, 0.06, 0.12)
 NOISES = (0.015, 0.03, 0.05, 0.08)
@@ -39,6 +42,7 @@ class Observed:
     shares: Mapping[str, float]
     sum_ms: float
     latency_ms: float
+    session: str = "fit"
 
     def to_dict(self) -> dict[str, Any]:
         """The observation as JSON types."""
@@ -48,8 +52,10 @@ class Observed:
     def from_dict(cls, values: Mapping[str, Any]) -> Observed:
         """The observation that `to_dict` wrote; KeyError, TypeError or ValueError otherwise."""
         shares = {str(name): float(value) for name, value in values["shares"].items()}
-        numbers = [float(values[name]) for name in ("sum_ms", "latency_ms")]
-        found = cls(str(values["key"]), float(values["macs"]), shares, *numbers)
+        found = cls(
+            str(values["key"]), float(values["macs"]), shares,
+            float(values["sum_ms"]), float(values["latency_ms"]), str(values["session"]),
+        )  # fmt: skip
         if not (found.sum_ms > 0 and found.latency_ms > 0):
             raise ValueError(f"latencies must be positive: {found.sum_ms}, {found.latency_ms}")
         return found
@@ -72,9 +78,10 @@ class Correction:
         names = tuple(families)
         shares, log_sums, rest = _arrays(observed, names)
         parts = _parts(shares, log_sums, shares, log_sums)
+        sessions = _together(observed)
 
         def worth(one: tuple[float, float, float]) -> float:
-            return _likelihood(_covariance(parts, one), one, rest)
+            return _likelihood(sessions + _covariance(parts, one), one, rest)
 
         best = max(product(FAMILIES, SMOOTH, NOISES), key=worth)
         return cls(tuple(observed), names, best)
@@ -84,10 +91,10 @@ class Correction:
         solved = self._solution()
         w = np.array([[shares.get(name, 0.0) for name in self.families]])
         parts = _parts(w, np.array([math.log2(sum_ms)]), solved["shares"], solved["log_sums"])
-        across = _mixed(parts, self.deviations)[0]
+        across = solved["session"] + _mixed(parts, self.deviations)[0]
         mean = float(across @ solved["alpha"])
         family, smooth, noise = self.deviations
-        before = COMMON**2 + family**2 * float((w * w).sum()) + smooth**2
+        before = COMMON**2 + SESSION**2 + family**2 * float((w * w).sum()) + smooth**2
         variance = before - float(across @ solved["inverse"] @ across)
         return mean, math.sqrt(max(variance, 0.0) + noise**2)
 
@@ -99,7 +106,7 @@ class Correction:
         distance += ((solved["log_sums"] - math.log2(sum_ms)) / _SIZE_SCALE) ** 2
         root = np.sqrt(distance) * _SQRT3
         family, smooth, _ = self.deviations
-        across = COMMON**2 + family**2 * (solved["shares"] @ w)
+        across = solved["session"] + COMMON**2 + family**2 * (solved["shares"] @ w)
         across += smooth**2 * (1 + root) * np.exp(-root)
         return float(across @ solved["alpha"])
 
@@ -119,10 +126,16 @@ class Correction:
     def _solution(self) -> dict[str, Any]:
         if not self._solved:
             shares, log_sums, rest = _arrays(self.observed, self.families)
-            covariance = _covariance(_parts(shares, log_sums, shares, log_sums), self.deviations)
+            together = _together(self.observed)
+            parts = _parts(shares, log_sums, shares, log_sums)
+            covariance = together + _covariance(parts, self.deviations)
             inverse = np.linalg.inv(covariance)
             self._solved.update(
-                shares=shares, log_sums=log_sums, inverse=inverse, alpha=inverse @ rest
+                shares=shares,
+                log_sums=log_sums,
+                session=together[-1],
+                inverse=inverse,
+                alpha=inverse @ rest,
             )
         return self._solved
 
@@ -132,6 +145,13 @@ def _arrays(observed: Sequence[Observed], families: Sequence[str]) -> tuple[Floa
     log_sums = np.array([math.log2(one.sum_ms) for one in observed])
     rest = np.array([math.log(one.latency_ms / one.sum_ms) for one in observed])
     return shares.reshape(len(observed), len(families)), log_sums, rest
+
+
+def _together(observed: Sequence[Observed]) -> Floats:
+    """What measurements of one session have in common."""
+    names = np.array([one.session for one in observed])
+    found: Floats = SESSION**2 * (names[:, None] == names[None])
+    return found
 
 
 _Parts = tuple[Floats, Floats]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,6 @@ JOINTS = 3
 Joint = tuple[Term, ...]
 
 
-@final
 class Drawn:
     """Stands in for an Optuna trial: draws every parameter, each as probable as the others."""
 

@@ -134,7 +134,7 @@ def fit(
                     terms = space.terms(network, precision)
                     found.append(Measured(terms, measurement.latency_ms))
         progress("networks", len(jobs), len(jobs))
-        predictor = bare.improved_by(found)
+        predictor = bare.improved_by(found, session="fit")
         _check_enough(predictor, spec, space)
         return predictor, keep(predictor, folder)
 

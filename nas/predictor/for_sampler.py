@@ -8,13 +8,14 @@ told = told.improved_by(parameters, values) # after trials; a new one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast, final
 
 from nas.candidate import Candidate
 from nas.errors import ConfigError, NasError
 from nas.predictor.identity import identity_of, load
 from nas.predictor.predictor import Measured, Predictor
+from nas.predictor.templates import Templates
 from nas.predictor.terms import Term, terms_of_graph
 from nas.study import WORST_RATIO, Study
 
@@ -64,21 +65,30 @@ class StudyPredictor:
     objectives: Mapping[int, str]
     """The device of each objective that is a latency; empty for the worst ratio."""
     reference_ms: Mapping[str, float] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], Mapping[int, float]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    templates: Templates | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, parameters: Mapping[str, Any]) -> Mapping[int, float]:
         """Milliseconds (a ratio for the worst one) by objective, of a trial's parameters."""
-        key = tuple(sorted(parameters.items()))
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._told(self._candidate(parameters))
-        return found
+        templates = self.templates or self._learn()
+        left = 1 - self._share(parameters)
+        return self._told(templates(parameters), left)
 
     def latency_ms(self, batch: Iterable[Mapping[str, Any]]) -> list[Mapping[int, float]]:
         """As a call, of several candidates."""
         return [self(parameters) for parameters in batch]
+
+    def _learn(self) -> Templates:
+        """Templates are made at the first call, and handed on to what is improved."""
+        found = Templates.of(self._slow_terms, lambda trial: self.study.sample(trial))
+        object.__setattr__(self, "templates", found)
+        return found
+
+    def _slow_terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
+        return self.terms(self._candidate(parameters))
+
+    def _share(self, parameters: Mapping[str, Any]) -> float:
+        compression = self.study.compression.sample(cast("Any", Given(parameters)))
+        return compression.pruned_share
 
     def terms(self, candidate: Candidate) -> tuple[Term, ...]:
         """A candidate's operations, not pruned."""
@@ -105,14 +115,13 @@ class StudyPredictor:
         predictors = {
             device: one.improved_by(rows[device]) for device, one in self.predictors.items()
         }
-        return _assembled(self.study, self.size, predictors, self.objectives)
+        improved = _assembled(self.study, self.size, predictors, self.objectives)
+        return replace(improved, templates=self.templates)
 
     def _candidate(self, parameters: Mapping[str, Any]) -> Candidate:
         return self.study.sample(cast("Any", Given(parameters)))
 
-    def _told(self, candidate: Candidate) -> Mapping[int, float]:
-        terms = self.terms(candidate)
-        left = 1 - candidate.compression.pruned_share
+    def _told(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
         latencies = {name: one.latency_ms(terms) * left for name, one in self.predictors.items()}
         return {
             index: latencies[device]
@@ -172,7 +181,7 @@ def _assembled(
     terms = plain.terms(reference)
     left = 1 - reference.compression.pruned_share
     needed = {name: one.latency_ms(terms) * left for name, one in predictors.items()}
-    return StudyPredictor(study, size, predictors, objectives, needed)
+    return replace(plain, reference_ms=needed)
 
 
 def usable(study: Study, device: str) -> str | None:

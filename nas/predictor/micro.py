@@ -177,7 +177,8 @@ def _all(
         try:
             if key not in files:
                 files[key] = writers[key](folder / f"{len(files)}.tflite")
-            timings.times_ms.setdefault(key, []).append(session.time(files[key]))
+            latency_ms = session.time(files[key])
+            timings.times_ms.setdefault(key, []).append(latency_ms)
         except (ConfigError, DeviceStableError) as error:
             timings.refused[key] = " ".join(str(error).split())
         if time.monotonic() - written > KEEP_SECONDS:

@@ -78,6 +78,7 @@ class Predictor:
     observed: Mapping[str, tuple[Observed, ...]] = field(default_factory=dict)
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     _known: dict[Term, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
+    _quick: dict[Term, tuple[str, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> str:
@@ -107,16 +108,19 @@ class Predictor:
 
     def latency_ms(self, terms: Sequence[Term]) -> float:
         """The middle of `predict_terms` alone, in microseconds."""
-        dtype = dtype_of(terms)
+        dtype = terms[0].dtype
         total = self.overhead_ms.get(dtype, 0.0)
         correction = self._correction(dtype)
         parts = dict.fromkeys(correction.families, 0.0)
+        quick = self._quick
         for term in terms:
-            found = self._known.get(term) or self.cost(term)
-            total += found[0]
-            name = family(term)
+            found = quick.get(term)
+            if found is None:
+                found = quick[term] = (family(term), self.cost(term)[0])
+            name, ms = found
+            total += ms
             if name in parts:
-                parts[name] += found[0]
+                parts[name] += ms
         return total * math.exp(correction.mean([v / total for v in parts.values()], total))
 
     def cost(self, term: Term) -> tuple[float, float]:
@@ -129,8 +133,11 @@ class Predictor:
             found = self._known[term] = (found[0] * factor, found[1])
         return found
 
-    def improved_by(self, measured: Iterable[Measured]) -> Predictor:
-        """With more networks, measured since; milliseconds for some hundred."""
+    def improved_by(self, measured: Iterable[Measured], session: str = "search") -> Predictor:
+        """With more networks, measured since; milliseconds for some hundred.
+
+        Those of one `session` may have been measured on a quicker or slower day than others.
+        """
         observed = {dtype: list(rows) for dtype, rows in self.observed.items()}
         changed = set()
         for one in measured:
@@ -138,7 +145,9 @@ class Predictor:
                 raise ConfigError(f"a latency of {one.latency_ms} ms can't be learned from")
             sum_ms, shares = self._sum(one.terms)
             dtype = dtype_of(one.terms)
-            row = Observed(key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms)
+            row = Observed(
+                key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms, session
+            )
             observed.setdefault(dtype, []).append(row)
             changed.add(dtype)
         corrections = dict(self.corrections)

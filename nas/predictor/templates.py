@@ -1,0 +1,173 @@
+"""Terms of a space's networks in microseconds: what changes with a width is known beforehand.
+
+All networks that differ in nothing but widths have the same operations, and every number of
+channels in them is a constant plus so much a width. A template learns that from one network and one
+neighbour for each width; two more networks prove it, or it is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.predictor.design import Drawn
+from nas.predictor.terms import Term
+
+Floats = npt.NDArray[np.float64]
+Slow = Callable[[Mapping[str, Any]], tuple[Term, ...]]
+_PROBES = 12
+"""Networks in which a parameter is tried before it is called a width."""
+
+
+@final
+@dataclass
+class Templates:
+    """Terms by parameters; `slow` makes them from a network. Equal results, always."""
+
+    slow: Slow
+    choices: Mapping[str, Sequence[Any]]
+    """Of each parameter that any network of the space has."""
+    widths: tuple[str, ...] = ()
+    _known: dict[tuple[Any, ...], _Template | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, slow: Slow, draw: Callable[[Any], object]) -> Templates:
+        """Of a space; `draw` asks a trial for all of a candidate's parameters."""
+        random = np.random.default_rng(0)
+        choices: dict[str, Sequence[Any]] = {}
+        seen = []
+        for _ in range(_PROBES):
+            trial = _Recording(random)
+            draw(trial)
+            choices |= trial.choices
+            seen.append(trial.parameters)
+        found = cls(slow, choices)
+        numbers = [name for name, values in choices.items() if _are_numbers(values)]
+        found.widths = tuple(name for name in numbers if found._is_width(name, seen))
+        return found
+
+    def __call__(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
+        """The terms of a candidate; raises as `slow`."""
+        widths = self.widths
+        key = tuple((name, parameters[name]) for name in sorted(parameters) if name not in widths)
+        if key not in self._known:
+            self._known[key] = self._learned(parameters)
+        template = self._known[key]
+        if template is None:
+            return self.slow(parameters)
+        return template([parameters.get(name, self._middle(name)) for name in widths])
+
+    def _middle(self, name: str) -> Any:
+        choices = self.choices[name]
+        return choices[len(choices) // 2]
+
+    def _is_width(self, name: str, seen: Sequence[Mapping[str, Any]]) -> bool:
+        low, high = min(self.choices[name]), max(self.choices[name])
+        changed = False
+        for parameters in seen:
+            if name not in parameters:
+                continue
+            one, other = (self.slow({**parameters, name: value}) for value in (low, high))
+            if [_fixed(term) for term in one] != [_fixed(term) for term in other]:
+                return False
+            changed |= one != other
+        return changed
+
+    def _learned(self, parameters: Mapping[str, Any]) -> _Template | None:
+        """The template of all candidates that differ from one in widths alone."""
+        at = {name: parameters.get(name, self._middle(name)) for name in self.widths}
+        whole = {**parameters, **at}
+        base = self.slow(whole)
+        slopes = []
+        for name in self.widths:
+            other = next(value for value in self.choices[name] if value != at[name])
+            near = self.slow({**whole, name: other})
+            if [_fixed(term) for term in near] != [_fixed(term) for term in base]:
+                return None
+            slopes.append((_channels(near) - _channels(base)) / (other - at[name]))
+        template = _Template.of(base, list(at.values()), slopes)
+        random = np.random.default_rng(1)
+        for _ in range(2):
+            values = {
+                name: self.choices[name][int(random.integers(len(self.choices[name])))]
+                for name in self.widths
+            }
+            if template(list(values.values())) != self.slow({**whole, **values}):
+                return None
+        return template
+
+
+@final
+class _Recording(Drawn):
+    """Remembers what it was asked for."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        super().__init__(random)
+        self.choices: dict[str, Sequence[Any]] = {}
+        self.parameters: dict[str, Any] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        self.choices[name] = choices
+        self.parameters[name] = found = super().suggest_categorical(name, choices)
+        return found
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """A whole number from low to high."""
+        self.choices[name] = range(low, high + 1, step)
+        self.parameters[name] = found = super().suggest_int(name, low, high, step=step)
+        return found
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return len(values) > 1 and all(type(value) is int for value in values)
+
+
+def _fixed(term: Term) -> tuple[Any, ...]:
+    """What a width does not change."""
+    return term._replace(channels=(0,) * len(term.channels), cout=0)
+
+
+def _channels(terms: Sequence[Term]) -> Floats:
+    """All numbers of channels, in the order of the terms."""
+    return np.array([one for term in terms for one in (*term.channels, term.cout)], np.float64)
+
+
+@final
+@dataclass(frozen=True)
+class _Template:
+    """Numbers of channels are `constant` + `slopes` @ widths; a row for each different one."""
+
+    constant: Floats
+    slopes: Floats
+    rows: tuple[tuple[Term, tuple[int, ...], int], ...]
+    """Each term, and which of the numbers are its channels and its output's."""
+
+    @classmethod
+    def of(cls, base: Sequence[Term], at: Sequence[int], slopes: Sequence[Floats]) -> _Template:
+        each = np.array(slopes, np.float64).reshape(len(slopes), -1).T
+        constant = _channels(base) - each @ np.array(at, np.float64)
+        forms: Floats
+        forms, place = np.unique(
+            np.round(np.column_stack([constant, each]), 9), axis=0, return_inverse=True
+        )
+        places = iter(place.ravel().tolist())
+        rows = [(term, tuple(next(places) for _ in term.channels), next(places)) for term in base]
+        return cls(forms[:, 0], forms[:, 1:], tuple(rows))
+
+    def __call__(self, widths: Sequence[int]) -> tuple[Term, ...]:
+        numbers = np.rint(self.constant + self.slopes @ np.array(widths, np.float64))
+        n = numbers.astype(np.int64).tolist()
+        return tuple(
+            Term(
+                term.op, term.dtype, term.given, tuple([n[one] for one in channels]), term.made,
+                n[cout], term.area, term.after,
+            )
+            for term, channels, cout in self.rows
+        )  # fmt: skip

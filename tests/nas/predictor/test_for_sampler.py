@@ -1,0 +1,178 @@
+"""What samplers are told: quick, equal to the slow way, and of use in a plain Optuna study."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from nas.predictor.for_sampler import Given, for_study
+from nas.predictor.identity import folder_of, identity_of, keep
+from nas.predictor.predictor import Predictor
+from nas.predictor.templates import Templates, _Recording
+from nas.sampling import EhviSampler
+from nas.study import WORST_RATIO, Study
+from search_spaces import CompressionSpace, NetworkSpace, UNet, UNetSpace
+from studies import STUDIES
+from tests.nas.predictor.synthetic import fitted, network_ms
+from tests.nas.small_study import small_study
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    return
+
+
+def _fit(study: Study, device: str = "host") -> Predictor:
+    predictor, _ = fitted(6)
+    about = identity_of(device, study)
+    predictor = replace(predictor, about=about)
+    keep(predictor, folder_of(about))
+    return predictor
+
+
+def _parameters(study: Study, count: int, seed: int = 0) -> list[dict[str, Any]]:
+    found = []
+    for number in range(count):
+        trial = _Recording(np.random.default_rng(100 * seed + number))
+        study.sample(trial)
+        found.append(trial.parameters)
+    return found
+
+
+def test_nothing_fitted_is_nothing_told() -> None:
+    assert for_study(small_study()) is None
+
+
+def test_a_candidate_gets_the_predictors_figure() -> None:
+    study = small_study()
+    predictor = _fit(study)
+    told = for_study(study)
+    assert told is not None
+    assert dict(told.objectives) == {1: "host"}
+    for parameters in _parameters(study, 20):
+        candidate = study.sample(Given(parameters))
+        graph, precision = candidate.architecture.graph(), candidate.compression.precision
+        expected = predictor.predict(graph, study.size, precision).latency_ms
+        assert told(parameters) == {1: pytest.approx(expected, rel=1e-9)}
+
+
+@pytest.mark.parametrize("name", ["quickstart", "compressed", "portable"])
+def test_templates_give_what_networks_give(name: str) -> None:
+    study = STUDIES[name]
+    slow_calls = []
+
+    def slow(parameters: Mapping[str, Any]) -> Any:
+        from nas.predictor.terms import terms_of_graph
+
+        slow_calls.append(1)
+        candidate = study.sample(Given(parameters))
+        size = (640, 384)
+        return terms_of_graph(candidate.architecture.graph(), size, "float")
+
+    templates = Templates.of(slow, study.sample)
+    assert set(templates.widths) >= {"width_0", "width_1", "width_2"}
+    assert not {"levels", "convolutions", "first_kernel"} & set(templates.widths)
+    rows = _parameters(study, 120)
+    for parameters in rows:
+        assert templates(parameters) == slow(parameters)
+    before = len(slow_calls)
+    for parameters in rows:
+        templates(parameters)
+    assert len(slow_calls) == before
+
+
+def test_a_space_that_is_not_made_of_widths_is_asked_as_it_is() -> None:
+    space = NetworkSpace({"one": UNet(widths=(4, 8))}, UNetSpace(widths=(4, 8), levels=(2, 3)))
+    study = small_study(space=space)
+    _fit(study)
+    told = for_study(study)
+    assert told is not None
+    for parameters in _parameters(study, 10):
+        assert math.isfinite(told(parameters)[1])
+
+
+def test_parameters_that_only_some_networks_have_may_be_missing() -> None:
+    study = small_study()
+    _fit(study)
+    told = for_study(study)
+    assert told is not None
+    whole = next(one for one in _parameters(study, 50) if one["levels"] == 3)
+    part = {name: value for name, value in whole.items() if name != "width_2"}
+    middle = {**whole, "width_2": 8}
+    assert told(part)[1] == pytest.approx(told(middle)[1])
+
+
+def test_a_pruned_candidate_is_quicker() -> None:
+    study = small_study(compression=CompressionSpace(("float",), (0.0, 0.5)))
+    _fit(study)
+    told = for_study(study)
+    assert told is not None
+    parameters = _parameters(study, 1)[0]
+    whole, pruned = (told({**parameters, "pruned_share": share})[1] for share in (0.0, 0.5))
+    assert pruned == pytest.approx(whole / 2)
+
+
+def test_the_worst_ratio_is_told_where_all_devices_are_known() -> None:
+    devices = ("paper:pixel-4", "paper:mate30-pro-5g")
+    baseline = small_study().sample(Given({}))
+
+    class Ratios:
+        needs = "architecture"
+
+        def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+            return ("psnr_db", WORST_RATIO)
+
+        def to_dict(self) -> dict[str, Any]:
+            return {}
+
+    study = small_study(
+        devices=devices, baselines=(baseline,), objectives=("psnr_db", WORST_RATIO),
+        evaluators=(Ratios(),),
+    )  # fmt: skip
+    _fit(study, devices[0])
+    assert for_study(study) is None
+    _fit(study, devices[1])
+    told = for_study(study)
+    assert told is not None
+    assert told(study.to_parameters(baseline))[1] == pytest.approx(1.0)
+
+
+def test_trials_improve_it() -> None:
+    study = small_study()
+    _fit(study)
+    told = for_study(study)
+    assert told is not None
+    rows = _parameters(study, 40)
+
+    def slower(parameters: Mapping[str, Any]) -> float:
+        return 1.2 * network_ms(told.terms(study.sample(Given(parameters))))
+
+    better = told.improved_by((one, {"latency_ms[host]": slower(one)}) for one in rows[:20])
+    errors = [abs(better(one)[1] / slower(one) - 1) for one in rows[20:]]
+    assert np.mean(errors) < 0.03
+    assert np.mean([abs(told(one)[1] / slower(one) - 1) for one in rows[20:]]) > 0.12
+
+
+def test_a_plain_optuna_study_with_it() -> None:
+    study = small_study(
+        space=UNetSpace((*UNetSpace().upsampling,), ("relu",), (3,), (4, 8), (1, 2))
+    )
+    _fit(study)
+    told = for_study(study)
+    assert told is not None
+    searched = optuna.create_study(
+        directions=["maximize", "minimize"],
+        sampler=EhviSampler(seed=1, n_startup_trials=5, logarithmic=[1], predictor=told),
+    )
+    for _ in range(12):
+        trial = searched.ask()
+        candidate = study.sample(trial)
+        latency = network_ms(told.terms(candidate))
+        searched.tell(trial, [math.log(latency + 1.0), latency])
+    assert len({str(trial.params) for trial in searched.trials}) == 12
