@@ -21,6 +21,7 @@ from nas.cli import (
     node,
     paper,
     phones,
+    predictor,
     results,
     search,
     status,
@@ -62,6 +63,7 @@ app.command("sweep")(phones.sweep)
 app.command("fidelity")(fidelity.fidelity)
 app.add_typer(data.app, name="data")
 app.add_typer(paper.app, name="paper")
+app.add_typer(predictor.app, name="predictor")
 
 
 def main() -> None:
