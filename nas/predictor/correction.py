@@ -43,6 +43,8 @@ class Observed:
     sum_ms: float
     latency_ms: float
     session: str = "fit"
+    spread: float = 0.0
+    """Deviation of the measured latency's logarithm, as its launches tell; beside the noise."""
 
     def to_dict(self) -> dict[str, Any]:
         """The observation as JSON types."""
@@ -55,9 +57,10 @@ class Observed:
         found = cls(
             str(values["key"]), float(values["macs"]), shares,
             float(values["sum_ms"]), float(values["latency_ms"]), str(values["session"]),
+            float(values["spread"]),
         )  # fmt: skip
-        if not (found.sum_ms > 0 and found.latency_ms > 0):
-            raise ValueError(f"latencies must be positive: {found.sum_ms}, {found.latency_ms}")
+        if not (found.sum_ms > 0 and found.latency_ms > 0 and found.spread >= 0):
+            raise ValueError(f"not positive: {found.sum_ms}, {found.latency_ms}, {found.spread}")
         return found
 
 
@@ -133,7 +136,7 @@ class Correction:
             self._solved.update(
                 shares=shares,
                 log_sums=log_sums,
-                session=together[-1],
+                session=_same_session(self.observed),
                 inverse=inverse,
                 alpha=inverse @ rest,
             )
@@ -148,9 +151,16 @@ def _arrays(observed: Sequence[Observed], families: Sequence[str]) -> tuple[Floa
 
 
 def _together(observed: Sequence[Observed]) -> Floats:
-    """What measurements of one session have in common."""
+    """What measurements of one session have in common, and each one's own spread."""
     names = np.array([one.session for one in observed])
     found: Floats = SESSION**2 * (names[:, None] == names[None])
+    return found + np.diag([one.spread**2 for one in observed])
+
+
+def _same_session(observed: Sequence[Observed]) -> Floats:
+    """What each measurement has in common with another one of the last session."""
+    last = observed[-1].session
+    found: Floats = SESSION**2 * np.array([one.session == last for one in observed], np.float64)
     return found
 
 

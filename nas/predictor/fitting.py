@@ -132,7 +132,7 @@ def fit(
                 measurement = measuring.measure(network, precision)
                 if measurement is not None:
                     terms = space.terms(network, precision)
-                    found.append(Measured(terms, measurement.latency_ms))
+                    found.append(Measured.of(terms, measurement))
         progress("networks", len(jobs), len(jobs))
         predictor = bare.improved_by(found, session="fit")
         _check_enough(predictor, spec, space)

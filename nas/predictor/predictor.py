@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -11,6 +12,7 @@ import numpy as np
 
 from nas.candidate import Precision
 from nas.canonical import content_key
+from nas.devices import Measurement
 from nas.errors import ConfigError
 from nas.graph import Graph
 from nas.predictor.correction import Correction, Observed
@@ -57,6 +59,19 @@ class Measured:
 
     terms: tuple[Term, ...]
     latency_ms: float
+    spread: float = 0.0
+    """Deviation of the latency's logarithm, as the launches tell; 0 where nothing tells."""
+
+    @classmethod
+    def of(cls, terms: tuple[Term, ...], measurement: Measurement) -> Measured:
+        """From a measurement: the median's spread by that of its launches."""
+        medians = measurement.launch_medians_ms
+        if len(medians) < 2 or not measurement.measured:
+            return cls(terms, measurement.latency_ms)
+        deviation = statistics.stdev(math.log(one) for one in medians)
+        # Of a median of n normal numbers: sqrt(pi / 2 n) times theirs.
+        spread = deviation * math.sqrt(math.pi / (2 * len(medians)))
+        return cls(terms, measurement.latency_ms, spread)
 
 
 @final
@@ -146,8 +161,9 @@ class Predictor:
             sum_ms, shares = self._sum(one.terms)
             dtype = dtype_of(one.terms)
             row = Observed(
-                key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms, session
-            )
+                key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms,
+                session, one.spread,
+            )  # fmt: skip
             observed.setdefault(dtype, []).append(row)
             changed.add(dtype)
         corrections = dict(self.corrections)
