@@ -58,7 +58,7 @@ def float_training(
 ) -> Trained:
     """Train the whole network in float32, or find it trained; raises as `nas.train.train`.
 
-    Where the schedule starts from a supernet's slices, it is the one beside the weights' folder;
+    Where the schedule starts from a supernet's slices, it is the run's, above the weights' folder;
     raises as `nas.supernet.tune.train_slice` then.
     """
     from nas.finetune import Trained
@@ -75,7 +75,7 @@ def float_training(
     else:
         from nas.supernet.tune import train_slice
 
-        weights = train_slice(architecture, workshop.folder.parent / "supernet", *rest)
+        weights = train_slice(architecture, workshop.folder, *rest)
     return Trained(architecture, weights, key)
 
 

@@ -26,6 +26,7 @@ from nas.cli import (
     search,
     status,
     study,
+    supernet,
 )
 from nas.cli.console import err
 from nas.errors import NasError
@@ -64,6 +65,7 @@ app.command("fidelity")(fidelity.fidelity)
 app.add_typer(data.app, name="data")
 app.add_typer(paper.app, name="paper")
 app.add_typer(predictor.app, name="predictor")
+app.add_typer(supernet.app, name="supernet")
 
 
 def main() -> None:

@@ -47,6 +47,14 @@ def search(
         int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the candidates and trainings.")] = None,
+    halving: Annotated[
+        str | None,
+        typer.Option(help="on: train most candidates for a part only | off. [as the study says]"),
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(min=0, help="Networks to train again, to know the noise, at most. [3]"),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),
@@ -54,6 +62,13 @@ def search(
     artifacts: Annotated[
         str | None,
         typer.Option(help="Copy finished trials to object storage: s3://BUCKET/PREFIX, ..."),
+    ] = None,
+    supernet: Annotated[
+        bool, typer.Option("--supernet", help="Rank by one elastic network, train the best only.")
+    ] = False,
+    supernet_from: Annotated[
+        Path | None,
+        typer.Option(help="The folder of one that was trained before; means --supernet."),
     ] = None,
     ray: Annotated[
         str | None,
@@ -67,13 +82,16 @@ def search(
     The same --out goes on where it was stopped; Ctrl-C stops at any moment.
     """
     from nas.cli.live import watch
-    from nas.search import search as run_search
+    from nas.supernet.search import searching
     from nas.trial import OnLostPhone
 
     if on_lost_phone not in get_args(OnLostPhone):
         raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
+    if halving not in (None, "on", "off"):
+        raise unknown("value of --halving", halving, ("on", "off"))
     chosen = load_study(study)
-    given: dict[str, Any] = {"data": data, "seed": seed}
+    given: dict[str, Any] = {"data": data, "seed": seed, "replicates": replicates}
+    given["halving"] = None if halving is None else halving == "on"
     given["devices"] = tuple(device) if device else None
     given["optional_devices"] = tuple(optional_device) if optional_device else None
     given["constraints"] = tuple(constraint) if constraint else None
@@ -82,6 +100,7 @@ def search(
         chosen, **{name: value for name, value in given.items() if value is not None}
     )
     folder = out_ or Path("runs") / chosen.name
+    run_search = searching(supernet, supernet_from)
     processes = workers
     if ray is None:
         processes = workers or min(4, available_cores() // chosen.schedule.threads or 1)

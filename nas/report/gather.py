@@ -12,14 +12,18 @@ import numpy as np
 
 from nas.dominance import verdict
 from nas.metrics import Metric
+from nas.noise import noise_of, with_intervals
 from nas.pareto import Reference, front, hypervolume_history, knee, reference_point
+from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
+from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.results import Objective, TrialResult
 from nas.store import RunFolder
 
 UNITS = {
     "psnr_db": "dB",
+    "psnr_db_gain": "dB",
     "latency_ms": "ms",
     "init_ms": "ms",
     "peak_memory_mb": "MB",
@@ -30,6 +34,8 @@ UNITS = {
 TITLES = {
     "psnr_db": "PSNR",
     "ssim": "SSIM",
+    "psnr_db_gain": "PSNR gained in part of the training",
+    "ssim_gain": "SSIM gained in part of the training",
     "psnr_db_input": "PSNR of the blurred pictures",
     "latency_ms": "Latency",
     "init_ms": "Loading",
@@ -108,6 +114,9 @@ class ReportData:
     refusals: tuple[Refusal, ...] = ()
     compressions: tuple[CompressionRow, ...] = ()
     verdict: str | None = None
+    certainty: Certainty | None = None
+    rungs: tuple[RungRow, ...] = ()
+    ranking: SupernetRanking | None = None
 
     @property
     def study(self) -> Mapping[str, Any]:
@@ -160,7 +169,8 @@ def gather(run: RunFolder) -> ReportData:
     """Read a run, finished or not; RunError where the folder is no run's or is damaged."""
     description = run.description()
     objectives = tuple(run.objectives())
-    results = tuple(run.results())
+    found = run.results()
+    results = tuple(with_intervals(found, noise_of(run, found)))
     members = tuple(front(results, objectives))
     reference = reference_point(results, objectives, description)
     return ReportData(
@@ -180,6 +190,9 @@ def gather(run: RunFolder) -> ReportData:
         refusals=tuple(refusals(run, results)),
         compressions=compression_rows(results),
         verdict=verdict(results, description, description["study"]["devices"]),
+        certainty=certainty(run, results, members),
+        rungs=rung_rows(results),
+        ranking=supernet_ranking(run, results),
     )
 
 
@@ -197,7 +210,8 @@ def title(metric: str) -> str:
     """A metric's name for people: `latency_ms[host]` is "Latency on host"."""
     base, _, device = metric.partition("[")
     name = TITLES.get(base, base)
-    return f"{name} on {device.rstrip(']')}" if device else name
+    at = ":" if base.endswith("_gain") else " on"
+    return f"{name}{at} {device.rstrip(']')}" if device else name
 
 
 def unit(metric: str) -> str:
@@ -314,7 +328,7 @@ def _causes(results: Sequence[TrialResult]) -> list[Cause]:
     """Why trials failed or are infeasible, the most frequent first."""
     found: dict[tuple[str, str], list[TrialResult]] = {}
     for result in results:
-        if result.state == "complete":
+        if result.state in ("complete", "pruned"):
             continue
         if result.failure is not None:
             what = result.failure.kind

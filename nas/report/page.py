@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.halving import RUNGS, readings_of
 from nas.metrics import Metric, UInt8Image
 from nas.report.charts import effect_chart, front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
 from nas.report.gather import Effect, ReportData, latencies, parameters_of, title, unit
 from nas.report.pictures import Comparison
+from nas.report.supernet import supernet_chart
 from nas.results import TrialResult
 from nas.study import WORST_RATIO
 
@@ -101,6 +103,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
     charts = {f"front{index}": front_chart(data, cost) for index, cost in enumerate(data.costs)}
     members = [result.number for result in data.front]
     charts["history"] = history_chart(data)
+    charts["supernet"] = supernet_chart(data.ranking)
     for metric in ("psnr_db", "ssim"):
         name = f"compression-{metric}"
         charts[name] = compression_chart(data.compressions, metric, members)
@@ -134,7 +137,8 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
 def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     """The strip of large figures: value, what it is, what to add."""
     states = data.states
-    ended = ", ".join(f"{states[s]} {s}" for s in ("infeasible", "failed") if states[s])
+    others = ("infeasible", "failed", "pruned")
+    ended = ", ".join(f"{states[s]} {s}" for s in others if states[s])
     stats = [(str(states["complete"]), "trials complete", ended or "none failed")]
     if not data.front:
         return stats
@@ -339,6 +343,8 @@ def _table_row(result: TrialResult, on_front: bool, names: tuple[list[str], ...]
 def _note(result: TrialResult) -> str:
     if result.failure is not None:
         return f"{result.failure.kind}: {result.failure.message}"
+    if result.state == "pruned":
+        return f"pruned at {RUNGS[len(readings_of(result)) - 1]} of the training"
     broken = [name for name, amount in result.violations.items() if amount > 0]
     return ("breaks " + ", ".join(broken)) if broken else ("baseline" if result.baseline else "")
 

@@ -39,10 +39,10 @@ class Elastic:
         `widths` may have a row of choices for each level, too.
         """
         if space.get("family") != FAMILY or "widths" not in space:
-            what = space.get("family") or ", ".join(sorted(space))
+            what = space.get("family") or " and ".join(sorted(space))
             raise ConfigError(
-                f"a supernet is made of a space of U-Nets (UNetSpace), but this study searches "
-                f"{what!r}; search it without --supernet"
+                f"a supernet is made of a space of U-Nets (UNetSpace), but this study's space is "
+                f"of {what}; search it without --supernet"
             )
         numbers = ("levels", "convolutions", "first_kernel", "global_residual")
         widths = space["widths"]

@@ -12,25 +12,28 @@ from nas.errors import RunError
 from nas.finetune import with_weights
 from nas.schedule import Schedule
 from nas.supernet.elastic import Elastic
-from nas.supernet.spec import start_of, supernet_of
+from nas.supernet.spec import FOLDER, WEIGHTS, start_of, supernet_of
 from nas.supernet.train import load_supernet
 from nas.train import Progress, train_model
 
 
 def train_slice(
     architecture: Architecture,
-    supernet: Path,
+    weights: Path,
     pack: Pack,
     schedule: Schedule,
     seed: int,
     folder: Path,
     progress: Progress,
 ) -> Path:
-    """As `nas.train.train`, from the weights that the supernet in folder `supernet` has for it.
+    """As `nas.train.train`, from the weights that the run's supernet has for it.
 
+    `weights` is a folder of the run, or of its replicates, beside or below which the supernet lies.
     Raises RunError where that is not the supernet which `schedule.start` names, ConfigError where
     it does not hold the network, TrainingError if the loss stops being finite.
     """
+    places = [folder / FOLDER for folder in (weights.parent, weights.parent.parent)]
+    supernet = next((place for place in places if (place / WEIGHTS).exists()), places[0])
     known = supernet_of(supernet)
     if start_of(str(known["key"])) != schedule.start:
         raise RunError(

@@ -1,0 +1,112 @@
+"""`nas supernet train` and `nas supernet show`, and what `nas search --supernet` hands on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.console import emit_json, err, out
+
+if TYPE_CHECKING:
+    from nas.supernet.spec import SupernetSpec
+
+app = typer.Typer(no_args_is_help=True, help="One elastic network for a study's whole space.")
+STEPS_HELP = "Of its training. [as many as one candidate's]"
+
+
+@app.callback()
+def supernet() -> None:
+    """One elastic network for a study's whole space."""
+
+
+@app.command("train")
+def train(
+    study: Annotated[str, typer.Argument(help="A name (see `nas studies`) or a .py file.")],
+    out_: Annotated[
+        Path | None,
+        typer.Option("--out", help="The supernet's folder. [runs/STUDY/supernet]"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help=STEPS_HELP)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of its training.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Train a study's supernet; the same command goes on where it was stopped."""
+    from nas.cli.search import load_study
+    from nas.data import open_dataset
+    from nas.supernet.spec import FOLDER, SupernetSpec
+
+    given: dict[str, Any] = {"data": data, "seed": seed}
+    chosen = dataclasses.replace(
+        load_study(study), **{name: value for name, value in given.items() if value is not None}
+    )
+    dataset = open_dataset(chosen.data)
+    spec = SupernetSpec.of(chosen, dataset.identity(), steps)
+    folder = out_ or Path("runs") / chosen.name / FOLDER
+    spec.check(folder)
+    try:
+        _train(spec, dataset, folder)
+    except KeyboardInterrupt:
+        err.print(f"stopped; the same command goes on in {folder}", highlight=False)
+        raise typer.Exit(130) from None
+    _show(folder, json_)
+
+
+@app.command("show")
+def show(
+    folder: Annotated[Path, typer.Argument(help="A supernet's folder.")],
+    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """What a supernet was trained for, and what it cost."""
+    _show(folder, json_)
+
+
+def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from nas.quietlogs import prepare_tensorflow
+
+    pack = dataset.prepare(spec.schedule.patch)
+    prepare_tensorflow(spec.schedule.threads)
+    from nas.supernet.train import train_supernet
+
+    words = (
+        TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[l1]}"),
+    )
+    with Progress(words[0], BarColumn(), words[1], TimeRemainingColumn(), console=err) as bar:
+        task = bar.add_task("", total=spec.schedule.steps, l1="")
+
+        def told(step: int, steps: int, loss: float) -> None:
+            bar.update(task, completed=step, l1=f"L1 {loss:.4f}")
+
+        train_supernet(spec, pack, folder, told)
+        bar.update(task, completed=spec.schedule.steps)
+
+
+def _show(folder: Path, json_: bool) -> None:
+    from nas.supernet.spec import supernet_of
+
+    known = supernet_of(folder)
+    if json_:
+        emit_json({"folder": str(folder), **known})
+        return
+    spec = known["spec"]
+    choices = ", ".join(
+        f"{name} {'|'.join(map(str, values))}"
+        for name, values in spec["space"].items()
+        if name != "family"
+    )
+    out.print(
+        f"supernet {known['key']} in {folder}\n{choices}\n"
+        f"{spec['schedule']['steps']} steps of {2 + spec['random']} candidates, seed "
+        f"{spec['seed']}, {known['cost']['cpu_seconds']:.0f} s of processor",
+        highlight=False,
+        soft_wrap=True,
+    )
