@@ -63,6 +63,14 @@ class Timed(optuna.samplers.BaseSampler):
         self._do(self._sampler.after_trial, *about)
 
 
+def _timed(make: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(*about: Any) -> Timed | None:
+        sampler = make(*about)
+        return None if sampler is None else Timed(sampler)
+
+    return timed
+
+
 def study(sampler: str) -> Study:
     space = UNetSpace(widths=(8, 16, 24, 32, 48, 64))
     return small_study(
@@ -104,8 +112,8 @@ def draw(folder: Path, sampler: str) -> tuple[float, float, float]:
 
 
 def main(stored: list[int], samplers: list[str]) -> None:
-    made = nas.memory._sampler
-    nas.memory._sampler = lambda *about: Timed(made(*about))
+    for name in ("sampler_of", "learning_sampler"):
+        setattr(nas.memory, name, _timed(getattr(nas.memory, name)))
     print(processor(), versions(), f"load {os.getloadavg()[0]:.1f}")
     for trials in stored:
         with tempfile.TemporaryDirectory() as folder:

@@ -109,6 +109,7 @@ class Memory:
     def asked(self, number: int) -> Asked | None:
         """A trial as it was asked for; None where it was a duplicate."""
         with self._written():
+            self._seed(number)
             return self._accept(self._reopen(number))
 
     def candidates(self) -> int:
@@ -296,7 +297,6 @@ class Memory:
         self._study.tell(trial, known.values)
 
     def _reopen(self, number: int) -> optuna.Trial:
-        self._seed(number)
         return optuna.Trial(self._drawn, self._study.get_trials(deepcopy=False)[number]._trial_id)
 
     def _ask_unseen(self) -> Asked | None:
