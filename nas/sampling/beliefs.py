@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nas.sampling.gaussian import FitError, GaussianProcess
 from nas.sampling.improvement import ExpectedImprovement
+from nas.sampling.kernel import Rows
 from nas.sampling.space import Encoding
 
 Floats = npt.NDArray[np.float64]
@@ -47,7 +48,7 @@ class Data:
     @property
     def count(self) -> int:
         """How many objectives there are."""
-        return self.losses.shape[1]
+        return int(self.losses.shape[1])
 
     @property
     def learns(self) -> bool:
@@ -115,7 +116,7 @@ class Beliefs:
 
     def __init__(self, data: Data, running: Floats, most_points: int) -> None:
         self._data = data
-        encoding, first = data.encoding, settled(len(data.rows))
+        first = settled(len(data.rows))
         self.informed = bool(data.feasible.any())
         chosen = _chosen(data, first, most_points)
         self._chosen = chosen
@@ -136,11 +137,8 @@ class Beliefs:
             offsets = np.where(data.predict.tells, told, 0.0)
             self._ends = told[chosen < first].min(axis=0), told[chosen < first].max(axis=0)
         x, old = self._features(rows), chosen < first
-        categorical = np.append(
-            encoding.categorical, np.zeros(x.shape[1] - len(encoding.names), bool)
-        )
         self._objectives = [
-            _surrogate(x, categorical, values, known, old)
+            _surrogate(x, values, known, old)
             for values, known in zip((losses - offsets).T, data.known[chosen].T, strict=True)
         ]
         self._constraints = []
@@ -149,7 +147,7 @@ class Beliefs:
             known = np.isfinite(told)
             if (told[known] > 0).any():
                 values = np.where(known, told, 0.0)
-                self._constraints.append(_surrogate(x, categorical, values, known, old))
+                self._constraints.append(_surrogate(x, values, known, old))
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
         points = self.losses(rows[data.feasible[chosen]])[0]
         if len(running):
@@ -173,15 +171,16 @@ class Beliefs:
         ranks = moocore.pareto_rank(data.losses[near])
         return data.rows[near[np.argsort(ranks, kind="stable")[:8]]]
 
-    def _features(self, rows: Floats) -> Floats:
+    def _features(self, rows: Floats) -> Rows:
         """What surrogates see: the parameters, and what the predictor tells, from 0 to 1."""
-        features = self._data.encoding.features(rows)
-        predict = self._data.predict
-        if predict is None or not EXTRA:
-            return features
-        low, high = self._ends
-        told = (self._bent(predict(rows)) - low) / np.where(high > low, high - low, 1.0)
-        return np.concatenate([features, told[:, predict.tells]], axis=1)
+        encoding, predict = self._data.encoding, self._data.predict
+        features, categorical = encoding.features(rows), encoding.categorical
+        if predict is not None and EXTRA:
+            low, high = self._ends
+            told = (self._bent(predict(rows)) - low) / np.where(high > low, high - low, 1.0)
+            features = np.concatenate([features, told[:, predict.tells]], axis=1)
+            categorical = np.append(categorical, np.zeros(int(predict.tells.sum()), bool))
+        return Rows.of(features, categorical)
 
     def losses(self, rows: Floats) -> tuple[Floats, Floats]:
         """Means and deviations of the losses (m, k)."""
@@ -226,7 +225,7 @@ def settled(count: int) -> int:
 _Surrogate = GaussianProcess | float
 
 
-def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, old: Bools) -> _Surrogate:
+def _surrogate(x: Rows, y: Floats, known: Bools, old: Bools) -> _Surrogate:
     """Fitted to the trials that have a value; a constant where none of them differ.
 
     Hyperparameters are of those that are `old`, of at most `_FITTED` of them.
@@ -236,14 +235,16 @@ def _surrogate(x: Floats, categorical: Bools, y: Floats, known: Bools, old: Bool
         raise FitError("no trial has a finite value")
     rows = np.flatnonzero(old[kept])
     part = np.linspace(0, len(rows) - 1, min(len(rows), _FITTED)).astype(np.intp)
-    return GaussianProcess.fitted(x[kept], categorical, y[kept], np.unique(rows[part]))
+    return GaussianProcess.fitted(
+        x if kept.all() else x.taken(kept), y[kept], np.unique(rows[part])
+    )
 
 
-def _believing(surrogate: _Surrogate, x: Floats) -> _Surrogate:
+def _believing(surrogate: _Surrogate, x: Rows) -> _Surrogate:
     return surrogate if isinstance(surrogate, float) else surrogate.believing(x)
 
 
-def _told_of(surrogate: _Surrogate, x: Floats) -> tuple[Floats, Floats]:
+def _told_of(surrogate: _Surrogate, x: Rows) -> tuple[Floats, Floats]:
     if isinstance(surrogate, float):
         return np.full(len(x), surrogate), np.full(len(x), 1e-6)
     return surrogate.predict(x)

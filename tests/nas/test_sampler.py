@@ -12,10 +12,11 @@ import moocore
 import numpy as np
 import optuna
 import pytest
+from numpy.polynomial.legendre import legval
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import multivariate_normal, norm
 
-from nas.sampling import EhviSampler, gaussian
+from nas.sampling import EhviSampler, gaussian, kernel
 from nas.sampling.beliefs import Bent
 from nas.sampling.history import History, SharedSpace
 from nas.sampling.improvement import ExpectedImprovement, dominated_boxes
@@ -101,9 +102,11 @@ def test_the_likelihood_is_the_normal_density_and_its_gradient_is_right() -> Non
     x = np.column_stack([random.random((15, 2)), random.integers(0, 3, (15, 2))])
     categorical = np.array([False, False, True, True])
     y = random.standard_normal(15)
-    at = random.standard_normal(8) * 0.5
-    flat = gaussian._Likelihood(x, categorical, y, np.zeros(8), np.full(8, 1e9))
-    now = gaussian.Hyperparameters.of(at)
+    at = random.standard_normal(9) * 0.5
+    rows = kernel.Rows.of(x, categorical)
+    flat = gaussian._Likelihood(rows, y, np.zeros(9), np.full(9, 1e9))
+    now = kernel.Hyperparameters.of(at)
+    bent = np.stack([legval(2 * x[:, :2] - 1, [0, 0, 1]), legval(2 * x[:, :2] - 1, [0, 0, 0, 0.5])])
     covariance = np.empty((15, 15))
     for i, a in enumerate(x):
         for j, b in enumerate(x):
@@ -113,18 +116,22 @@ def test_the_likelihood_is_the_normal_density_and_its_gradient_is_right() -> Non
             line = 1 + sum((2 * a[k] - 1) * (2 * b[k] - 1) for k in (0, 1)) + sum(equal)
             covariance[i, j] = now.rest * (1 + r + r * r / 3) * np.exp(-r) + now.trend * line / 5
             covariance[i, j] += now.together * equal[0] * equal[1]
+            covariance[i, j] += now.curves * (bent[:, i] * bent[:, j]).sum()
+    np.testing.assert_allclose(kernel.kernel(rows, rows, now), covariance)
+    np.testing.assert_allclose(kernel.own(rows, now), np.diag(covariance))
     covariance += now.noise * np.eye(15)
     value, gradient = flat(at)
     expected = -multivariate_normal(cov=covariance).logpdf(y) - 7.5 * np.log(2 * np.pi)
     assert value == pytest.approx(expected)
-    steps = 1e-5 * np.eye(8)
+    steps = 1e-5 * np.eye(9)
     slopes = [(flat(at + step)[0] - flat(at - step)[0]) / 2e-5 for step in steps]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-6)
 
 
 def test_combinations_of_three_categories_are_shares_of_what_is_common() -> None:
-    rows = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
-    found = gaussian.together(rows, rows, np.ones(3, bool))
+    three = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    rows = kernel.Rows.of(three, np.ones(3, bool))
+    found = kernel.together(rows, rows)
     # Of three pairs and one triple: all four, one pair, none.
     np.testing.assert_allclose(found, [[1, 0.25, 0], [0.25, 1, 0.25], [0, 0.25, 1]])
 

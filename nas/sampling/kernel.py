@@ -1,0 +1,170 @@
+"""How alike two candidates are, for `nas.sampling.gaussian`.
+
+    k(x, y) = s * matern52(r(x, y)) + a * trend(x, y) + b * together(x, y) + c * curves(x, y)
+    r^2 = sum_j w_j d_j(x, y)
+
+d_j is the squared difference of a number scaled to 0..1, or for a category 1 where the two differ.
+The trend is linear in numbers and one constant a category: logarithms of latencies nearly are, so
+a handful of trials says something about the far end of the space. `together` is one constant for
+each combination of two or more categories: a kind of operation may be slow in one precision alone,
+and what was never tried together is not known. `curves` is one smooth curve for each number: twice
+the width is not worth twice as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.intp]
+_SQRT5 = float(np.sqrt(5.0))
+
+
+@final
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Weights of the dimensions (d), variances of the parts and the noise."""
+
+    weights: Floats
+    rest: float
+    trend: float
+    together: float
+    curves: float
+    noise: float
+
+    @classmethod
+    def of(cls, logarithms: Floats) -> Hyperparameters:
+        """From the vector that is optimised: d weights, then the variances."""
+        values = np.exp(logarithms)
+        return cls(values[:-5], *map(float, values[-5:]))
+
+
+@final
+@dataclass(frozen=True)
+class Rows:
+    """Candidates (n, d), a category's column holding its number, and what kernels need of them.
+
+    There are few combinations of categories: `kinds` (u, categories) are those that occur, `kind`
+    (n) each row's.
+    """
+
+    x: Floats
+    categorical: Bools
+    numbers: Floats
+    bends: Floats
+    kinds: Floats
+    kind: Ints
+
+    @classmethod
+    def of(cls, x: Floats, categorical: Bools) -> Rows:
+        """From features."""
+        numbers = np.ascontiguousarray(x[:, ~categorical])
+        codes = np.zeros(len(x), np.intp)
+        for axis in np.flatnonzero(categorical):
+            _, codes = np.unique(codes * 1024 + x[:, axis].astype(np.intp), return_inverse=True)
+        _, first, kind = np.unique(codes, return_index=True, return_inverse=True)
+        return cls(x, categorical, numbers, _bends(numbers), x[first][:, categorical], kind)
+
+    def and_(self, other: Rows) -> Rows:
+        """These, then others."""
+        return Rows.of(np.concatenate([self.x, other.x]), self.categorical)
+
+    def taken(self, which: npt.NDArray[np.intp] | Bools) -> Rows:
+        """Some of them."""
+        return Rows.of(self.x[which], self.categorical)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def _bends(numbers: Floats) -> Floats:
+    """Legendre's polynomials 2 and 3 (half of it), of deviation about 1 all together."""
+    z = 2 * numbers - 1
+    both = np.concatenate([(3 * z * z - 1) / 2, 0.5 * (5 * z * z - 3) * z / 2], axis=1)
+    found: Floats = both * np.sqrt(2.0 / max(1, z.shape[1]))
+    return found
+
+
+def _equal(a: Rows, b: Rows) -> Floats:
+    """Which categories kinds have in common (categories, u, v)."""
+    found: Floats = (a.kinds.T[:, :, None] == b.kinds.T[:, None, :]).astype(np.float64)
+    return found
+
+
+def _among(table: Floats, a: Rows, b: Rows) -> Floats:
+    """A table of kinds (u, v) as one of rows (n, m)."""
+    found: Floats = table[:, b.kind][a.kind]
+    return found
+
+
+def _common(equal: Floats) -> Floats:
+    count = len(equal)
+    if count < 2:
+        return np.zeros(equal.shape[1:])
+    every = np.prod(1 + equal, axis=0) - 1 - equal.sum(axis=0)
+    found: Floats = every / (2.0**count - 1 - count)
+    return found
+
+
+def trend(a: Rows, b: Rows) -> Floats:
+    """The linear part (n, m): 1 at most, for a constant and each dimension alike."""
+    numbers = (2 * a.numbers - 1) @ (2 * b.numbers - 1).T
+    same = _among(_equal(a, b).sum(axis=0), a, b)
+    found: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
+    return found
+
+
+def together(a: Rows, b: Rows) -> Floats:
+    """The share (n, m) of combinations of two or more categories that rows have in common."""
+    return _among(_common(_equal(a, b)), a, b)
+
+
+def curves(a: Rows, b: Rows) -> Floats:
+    """Sums of curves (n, m), one for each number: Legendre's polynomials 2 and 3."""
+    found: Floats = a.bends @ b.bends.T
+    return found
+
+
+def apart(a: Rows) -> Floats:
+    """d_j for each dimension (d, n * n)."""
+    difference = a.x[:, None, :] - a.x[None, :, :]
+    squared = np.where(a.categorical, difference != 0, difference * difference)
+    return np.ascontiguousarray(squared.transpose(2, 0, 1).reshape(a.x.shape[1], -1))
+
+
+def matern52(r2: Floats) -> tuple[Floats, Floats]:
+    """The kernel of squared distances, and minus 6/5 of its slope."""
+    root = _SQRT5 * np.sqrt(np.maximum(r2, 0.0))
+    decay = np.exp(-root)
+    straight = 1 + root
+    return (straight + root * root / 3) * decay, straight * decay
+
+
+def kernel(a: Rows, b: Rows, now: Hyperparameters) -> Floats:
+    """All parts (n, m), without the noise."""
+    equal = _equal(a, b)
+    weights = now.weights[~a.categorical]
+    left, right = a.numbers * np.sqrt(weights), b.numbers * np.sqrt(weights)
+    r2 = (left * left).sum(1)[:, None] + (right * right).sum(1) - 2 * left @ right.T
+    if len(equal):
+        r2 += _among(np.tensordot(now.weights[a.categorical], 1 - equal, 1), a, b)
+    found = now.rest * matern52(r2)[0]
+    share = now.trend / (1 + a.x.shape[1])
+    found += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
+    found += (now.curves * a.bends) @ b.bends.T
+    found += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
+    return found
+
+
+def own(a: Rows, now: Hyperparameters) -> Floats:
+    """The diagonal of `kernel(a, a)` (n)."""
+    categories = int(a.categorical.sum())
+    linear = 1 + ((2 * a.numbers - 1) ** 2).sum(axis=1) + categories
+    found = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
+    whole: Floats = found + now.curves * (a.bends * a.bends).sum(axis=1)
+    return whole
