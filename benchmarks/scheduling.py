@@ -50,10 +50,26 @@ class Ends(NobodyWatches):
         self.cpu.append(time.process_time())
 
 
+@dataclass(frozen=True)
+class Constant:
+    """The same figures for every candidate."""
+
+    needs: ClassVar[Needs] = "architecture"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        return ("psnr_db", *(f"latency_ms[{device}]" for device in devices))
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        return {name: Metric(5.0, "synthetic") for name in self.metrics(subject.devices)}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "constant"}
+
+
 def nothing() -> Study:
     """A study whose trials end at once. Drawn at random: samplers have their own times."""
     space = UNetSpace(widths=(8, 16, 24, 32, 48, 64))
-    return small_study(space=space, constraints=("psnr_db>=1000",), startup_trials=10_000)
+    return small_study(space=space, evaluators=(Constant(),), sampler="random")
 
 
 def draw(trial: Any) -> None:
@@ -94,7 +110,7 @@ def tune(reuse: bool, trials: int) -> None:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     searcher = OptunaSearch(
         draw, metric=["psnr_db", "latency_ms"], mode=["max", "min"],
-        sampler=optuna.samplers.TPESampler(n_startup_trials=10_000, seed=0),
+        sampler=optuna.samplers.RandomSampler(seed=0),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         tuner = ray_tune.Tuner(

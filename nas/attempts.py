@@ -1,89 +1,77 @@
 """How often a trial was begun by a driver that did not live to its end.
 
 A candidate that kills its worker is counted by the pool. One that is evaluated in the driver's own
-process takes the count with it, so it is kept in the trial's folder: written when the trial begins,
-removed when it ends or the driver stops of its own accord.
+process takes the count with it; the trial's log (`nas.runlog`) still has every beginning.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from nas.files import cannot_write
 from nas.leases import ATTEMPTS
-from nas.store import RunFolder
-from nas.trial import TrialProgress
 
-FILE = "attempt.json"
+DRIVER = "driver"  # the worker that is the driver itself
 FURTHER = 0.01  # of a stage: that much more than ever before is progress, not a repetition
+_ENDS = ("ended", "rests", "stopped")
 
 
 @dataclass
-class Attempt:
-    """One try of a trial in this process; `number` counts from 1, anew after every progress.
+class Attempts:
+    """Those of one trial that ended with their process, since the last that made progress.
 
     `reached` holds, by stage, the share of it that was done when an attempt came to it: a training
     goes on from its checkpoint. So a search that is killed every hour gets on, and a candidate
     that ends its driver at the same place each time does not go on for ever.
     """
 
-    path: Path
-    number: int = 1
-    reached: dict[str, float] = field(default_factory=dict)
+    count: int = 0
     stage: str = ""
-    _now: set[str] = field(default_factory=set)
-
-    @classmethod
-    def begin(cls, run: RunFolder, number: int) -> Attempt:
-        """The next attempt of a trial; it counts from its first sign of life on."""
-        attempt = cls(run.trial(number) / FILE)
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            before = json.loads(attempt.path.read_text())
-            attempt.number = int(before["attempt"]) + 1
-            attempt.reached = dict(before["reached"])
-            attempt.stage = str(before["stage"])
-        return attempt
+    reached: dict[str, float] = field(default_factory=dict)
 
     @property
-    def is_one_too_many(self) -> bool:
-        """Whether the trial has used up its attempts."""
-        return self.number > ATTEMPTS
+    def used_up(self) -> bool:
+        """Whether there is to be no other one."""
+        return self.count >= ATTEMPTS
 
-    def heard(self, progress: TrialProgress) -> None:
-        """The trial has come to a stage, perhaps further than ever; RunError on a full disk."""
-        if progress.stage in self._now:
-            return
-        self._now.add(progress.stage)
-        share = progress.done / progress.total if progress.total else 0.0
-        if share >= self.reached.get(progress.stage, -1.0) + FURTHER:
-            self.reached[progress.stage] = share
-            self.number = 1
-        self.stage = progress.stage
-        self._write()
-
-    def why(self) -> str:
-        """Why there is no other attempt."""
+    def why(self, folder: Path) -> str:
+        """Why there is no other one; `folder` is the trial's."""
         return (
             f"the search's process ended in the middle of it in each of {ATTEMPTS} attempts, the "
             f"last one in {self.stage or 'its beginning'}, and none got further than the first. If "
-            f"it was stopped for another reason, remove {self.path.parent} to have it done again"
+            f"it was stopped for another reason, remove {folder} to have it done again"
         )
 
-    def end(self) -> None:
-        """The trial has ended, or this process stops in order."""
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+    def note(self, row: Mapping[str, Any]) -> None:
+        """An event of the trial's log."""
+        event = row["event"]
+        if event == "given" and row["worker"] == DRIVER:
+            self.count += 1
+        elif event in _ENDS or event == "given":  # by a pool, which counts for itself
+            self.count, self.stage, self.reached = 0, "", {}
+        elif event == "stage" and self.count:
+            self.stage = row["stage"]
+            share = row.get("done", 0) / (row.get("total", 0) or 1)
+            if share >= self.reached.get(self.stage, -1.0) + FURTHER:
+                self.reached[self.stage] = share
+                self.count = 1
 
-    def _write(self) -> None:
-        """Not flushed to the disk: what a power cut takes is not the candidate's fault."""
-        about = {"attempt": self.number, "stage": self.stage, "reached": self.reached}
-        try:
-            self.path.write_text(json.dumps(about))
-        except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._write()
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+
+def attempts(log: Path) -> Attempts:
+    """What a trial's log tells of them; none where there is no log."""
+    found = Attempts()
+    for row in _rows(log):
+        with suppress(KeyError, TypeError):
+            found.note(row)
+    return found
+
+
+def _rows(log: Path) -> Iterator[dict[str, Any]]:
+    with suppress(OSError):
+        for line in log.read_text(errors="replace").splitlines():
+            with suppress(ValueError):
+                yield json.loads(line)

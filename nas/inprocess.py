@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
-from nas.attempts import Attempt
+from nas.attempts import DRIVER, attempts
 from nas.crew import TRAIN
+from nas.errors import RunError
 from nas.executors import failed_trial
 from nas.leases import Leases
 from nas.results import TrialResult
 from nas.rungs import Rested, log_end
-from nas.runlog import RunLog
+from nas.runlog import LOG, RunLog
 from nas.trial import Report, TrialProgress, TrialTask, run_trial
 
 
@@ -26,7 +28,6 @@ class InProcessExecutor:
         self._log = log or RunLog(None)
         self._leases = Leases(time.monotonic)
         self._ready = False
-        self._attempt: Attempt | None = None
 
     def submit(self, task: TrialTask) -> None:
         """See `nas.executors.Executor`."""
@@ -35,19 +36,22 @@ class InProcessExecutor:
     def next(self) -> TrialResult | Rested | None:
         """See `nas.executors.Executor`."""
         task = self._tasks.popleft()
-        attempt = self._attempt = Attempt.begin(task.run, task.number)
-        if attempt.is_one_too_many:
-            failed = failed_trial(task, "DriverDied", attempt.why())
-            attempt.end()
+        folder = task.run.trial(task.number)
+        before = attempts(folder / LOG)
+        if before.used_up:
+            failed = failed_trial(task, "DriverDied", before.why(folder))
             self._log.event(task.number, "ended", state=failed.state)
             return failed
-        self._leases.take(task.number, "trial", "driver", limited=False)
-        self._log.event(task.number, "given", worker="driver", attempt=attempt.number)
+        self._leases.take(task.number, "trial", DRIVER, limited=False)
+        self._log.event(task.number, "given", worker=DRIVER, attempt=before.count + 1)
         try:
             result = run_trial(task, self._heard, self._prepare)
+        except BaseException:  # in order, and so no attempt that failed
+            with suppress(RunError):
+                self._log.event(task.number, "stopped")
+            raise
         finally:
-            self._leases.done("driver")
-            attempt.end()
+            self._leases.done(DRIVER)
         log_end(self._log, result)
         return result
 
@@ -63,19 +67,18 @@ class InProcessExecutor:
             self._ready = True
 
     def _heard(self, progress: TrialProgress) -> None:
-        if self._attempt is not None:
-            self._attempt.heard(progress)
-        before = self._leases.of("driver")
+        before = self._leases.of(DRIVER)
         if before is not None and before.stage != progress.stage:
-            self._log.event(progress.number, "stage", stage=progress.stage)
-        self._leases.heard("driver", progress.stage, progress.done, progress.total)
+            counted = {"done": progress.done, "total": progress.total} if progress.total else {}
+            self._log.event(progress.number, "stage", stage=progress.stage, **counted)
+        self._leases.heard(DRIVER, progress.stage, progress.done, progress.total)
         self._log.publish(self._table)
         self._report(progress)
 
     def _table(self) -> dict[str, Any]:
         now = time.monotonic()
-        lease = self._leases.of("driver")
-        row = {"worker": "driver", "kind": TRAIN, "where": "", "state": "busy" if lease else "idle"}
+        lease = self._leases.of(DRIVER)
+        row = {"worker": DRIVER, "kind": TRAIN, "where": "", "state": "busy" if lease else "idle"}
         return {
             "workers": [row | (lease.to_dict(now) if lease else {})],
             "queued": {TRAIN: len(self._tasks)},

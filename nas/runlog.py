@@ -1,9 +1,10 @@
 """What a driver writes for those who look on: the table of running work, and a log a trial.
 
     leases.json                  what runs where, and what waits; written whole, about once a second
-    trials/00012/log.jsonl       one line an event of a trial: given, stage, retried, ended
+    trials/00012/log.jsonl       one line an event of a trial: given, stage, lost, measured, ended
 
-Both are for people and for `nas status`; a search that goes on reads neither.
+Both are for people and for `nas status`. A search that goes on reads of them only how often a
+trial was begun in vain (`nas.attempts`).
 """
 
 from __future__ import annotations
@@ -16,31 +17,16 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nas.files import cannot_write
 
 TABLE = "leases.json"
+LOG = "log.jsonl"
 EVERY_SECONDS = 1.0
 _SHARE = 0.01  # of the driver's time that may go into the table
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-
-
-def append(path: Path, content: bytes) -> None:
-    """Add to a file's end; its folder is made where it is missing. RunError on a full disk."""
-    try:
-        try:
-            descriptor = os.open(path, _APPEND, 0o644)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, _APPEND, 0o644)
-        try:
-            if os.write(descriptor, content) < len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+_OPEN = 16  # logs at a time
+_LAST = ("ended", "rests", "stopped")  # events after which a log is closed
 
 
 class RunLog:
@@ -56,16 +42,33 @@ class RunLog:
         self._goal = goal
         self._clock = clock
         self._next = 0.0
+        self._files: dict[int, IO[bytes]] = {}
 
     def event(self, number: int, event: str, **about: Any) -> None:
         """Append a line to a trial's log; RunError where the disk is full."""
         if self._folder is None:
             return
-        path = self._folder / "trials" / f"{number:05d}" / "log.jsonl"
+        path = self._folder / "trials" / f"{number:05d}" / LOG
         now = time.time()
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"at": at, "event": event, **about}) + "\n"
-        append(path, line.encode())
+        try:
+            self._append(number, path, line.encode())
+        except OSError as error:
+            self._files.pop(number, None)
+            raise cannot_write(path, error) from error
+        if event in _LAST:
+            self._files.pop(number).close()
+
+    def _append(self, number: int, path: Path, content: bytes) -> None:
+        file = self._files.get(number)
+        if file is None:
+            while len(self._files) >= _OPEN:
+                self._files.pop(next(iter(self._files))).close()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._files[number] = path.open("ab", buffering=0)
+        if file.write(content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def publish(self, table: Callable[[], dict[str, Any]], force: bool = False) -> None:
         """Write leases.json, unless that was done a moment ago. A full disk is no reason to stop.

@@ -6,7 +6,6 @@
     leases.json                  what runs where, for those who look on (`nas.runlog`)
     trials/00012/result.json     one finished trial (`nas.results.TrialResult`), written whole
     trials/00012/model.tflite    its artifact at the deployment size
-    trials/00012/attempt.json    how often a driver died of it, while it is evaluated
     trials/00012/log.jsonl       what happened when (`nas.runlog`)
     weights/KEY/                 checkpoints and final weights of a training, by content
     measurements/KEY.json        latencies, or why there is none, by structure, device and protocol

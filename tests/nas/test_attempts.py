@@ -1,8 +1,12 @@
+import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
-from nas.attempts import FILE, Attempt
+import pytest
+
+from nas.attempts import DRIVER, attempts
 from nas.leases import ATTEMPTS
 from nas.search import search
 from nas.store import RunFolder
@@ -11,37 +15,60 @@ from tests.nas.test_executors import Kills
 from tests.nas.test_search import Stops, _quick
 
 
-def _killed(path: Path, *stages: tuple[str, int]) -> Attempt:
-    """An attempt that came to these stages and was killed."""
-    attempt = Attempt.begin(RunFolder(path), 0)
-    if not attempt.is_one_too_many:
-        for stage, done in stages:
-            attempt.heard(TrialProgress(0, stage, done, 1000))
-            attempt.heard(TrialProgress(0, stage, done + 500, 1000))  # never checkpointed
-    return attempt
+def _killed(log: Path, *stages: tuple[str, int]) -> int:
+    """The number of an attempt that came to these stages and was killed."""
+    number = attempts(log).count + 1
+    rows: list[dict[str, Any]] = [{"event": "given", "worker": DRIVER}]
+    rows += [{"event": "stage", "stage": s, "done": n, "total": 1000} for s, n in stages]
+    with log.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return number
 
 
 def test_the_same_end_again_and_again_uses_up_the_attempts(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
     for number in range(1, ATTEMPTS + 1):
-        assert _killed(tmp_path, ("cost", 0), ("training", 10)).number == number
-    last = _killed(tmp_path)
-    assert last.is_one_too_many
-    assert "in each of 3 attempts, the last one in training, and none got further" in last.why()
-    last.end()
-    assert _killed(tmp_path).number == 1
+        assert not attempts(log).used_up
+        assert _killed(log, ("cost", 0), ("training", 10)) == number
+    assert attempts(log).used_up
+    why = attempts(log).why(tmp_path)
+    assert "in each of 3 attempts, the last one in training, and none got further" in why
+    assert f"remove {tmp_path} to have it done again" in why
 
 
 def test_progress_counts_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
     for done in range(0, 900, 100):
-        assert not _killed(tmp_path, ("cost", 0), ("training", done)).is_one_too_many
-    assert [_killed(tmp_path, ("cost", 0), ("training", 805)).number for _ in range(2)] == [2, 3]
-    assert _killed(tmp_path).is_one_too_many
+        assert not attempts(log).used_up
+        _killed(log, ("cost", 0), ("training", done))
+    assert [_killed(log, ("cost", 0), ("training", 805)) for _ in range(2)] == [2, 3]
+    assert attempts(log).used_up
 
 
-def test_a_damaged_count_is_none(tmp_path: Path) -> None:
-    _killed(tmp_path, ("cost", 0))
-    (tmp_path / "trials" / "00000" / FILE).write_text('{"attempt": ')
-    assert _killed(tmp_path, ("cost", 0)).number == 1
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"event": "ended", "state": "failed"},
+        {"event": "stopped"},
+        {"event": "rests", "rung": 1},
+        {"event": "given", "place": "trial", "worker": "process-3", "attempt": 1},
+    ],
+)
+def test_an_end_in_order_is_no_attempt(tmp_path: Path, line: dict[str, Any]) -> None:
+    log = tmp_path / "log.jsonl"
+    for _ in range(ATTEMPTS):
+        _killed(log, ("cost", 0))
+    with log.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert attempts(log).count == 0
+
+
+def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    _killed(log, ("cost", 0))
+    with log.open("ab") as file:
+        file.write(b'{"event": "giv\xff\n5\n{"event": "given"}\n')
+    assert _killed(log, ("cost", 0)) == 2
 
 
 def test_a_candidate_that_kills_the_driver_fails_in_the_end(tmp_path: Path) -> None:
@@ -68,7 +95,7 @@ def test_a_candidate_that_kills_the_driver_fails_in_the_end(tmp_path: Path) -> N
     assert results[0].failure is not None
     assert results[0].failure.kind == "DriverDied"
     assert "in each of 3 attempts, the last one in cost" in results[0].failure.message
-    assert not list(out.glob(f"trials/*/{FILE}"))
+    assert [attempts(log).count for log in sorted(out.glob("trials/*/log.jsonl"))] == [0, 0, 0]
 
 
 def test_ctrl_c_is_no_attempt(tmp_path: Path) -> None:
