@@ -20,6 +20,7 @@ _BOUNDS = (-8.0, 4.0)
 _NOISE_BOUNDS = (-13.8, 0.0)  # 1e-6 of the variance to all of it
 TOGETHER = -1.5
 CURVES = -2.0
+LEVELS = -3.0
 _FITS = 128
 _fits: OrderedDict[tuple[bytes, bytes, bytes], Floats] = OrderedDict()
 """Hyperparameters by the data they were fitted to: what was fitted once is not fitted again.
@@ -52,12 +53,11 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
 
     dimensions = rows.x.shape[1]
     # A length scale that grows with the root of the dimensions keeps distances of one size.
-    centre = np.array(
-        [-np.log(0.25 * dimensions)] * dimensions + [-0.7, -0.7, TOGETHER, CURVES, np.log(3e-3)]
-    )
-    spread = np.full(dimensions + 5, 1.5)
+    variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, np.log(3e-3)]
+    centre = np.array([-np.log(0.25 * dimensions)] * dimensions + variances)
+    spread = np.full(len(centre), 1.5)
     objective = _Likelihood(rows, y, centre, spread)
-    bounds = [_BOUNDS] * (dimensions + 4) + [_NOISE_BOUNDS]
+    bounds = [_BOUNDS] * (len(centre) - 1) + [_NOISE_BOUNDS]
     try:
         done = minimize(
             objective, centre, jac=True, method="L-BFGS-B", bounds=bounds,
@@ -77,8 +77,8 @@ class _Likelihood:
     def __init__(self, rows: Rows, y: Floats, centre: Floats, spread: Floats) -> None:
         self._count = len(y)
         self._apart = kernels.apart(rows)
-        both = (kernels.trend, kernels.together, kernels.curves)
-        self._parts = np.stack([part(rows, rows) for part in both])
+        parts = (kernels.trend, kernels.together, kernels.curves, kernels.levels)
+        self._parts = np.stack([part(rows, rows) for part in parts])
         self._y, self._centre, self._spread = y, centre, spread
 
     def __call__(self, logarithms: Floats) -> tuple[float, Floats]:
@@ -89,7 +89,7 @@ class _Likelihood:
         count = self._count
         r2 = (now.weights @ self._apart).reshape(count, count)
         smooth, steep = kernels.matern52(r2)
-        variances = np.array([now.trend, now.together, now.curves])
+        variances = np.array([now.trend, now.together, now.curves, now.levels])
         covariance = now.rest * smooth + np.tensordot(variances, self._parts, 1)
         covariance.flat[:: count + 1] += now.noise
         factor, lower = cho_factor(covariance, lower=True, check_finite=False)
@@ -102,7 +102,7 @@ class _Likelihood:
             [
                 now.weights * (self._apart @ slope.ravel()),
                 [now.rest * np.vdot(pull, smooth)],
-                variances * (self._parts.reshape(3, -1) @ pull.ravel()),
+                variances * (self._parts.reshape(4, -1) @ pull.ravel()),
                 [now.noise * np.trace(pull)],
             ]
         )

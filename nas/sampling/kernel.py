@@ -1,6 +1,7 @@
 """How alike two candidates are, for `nas.sampling.gaussian`.
 
     k(x, y) = s * matern52(r(x, y)) + a * trend(x, y) + b * together(x, y) + c * curves(x, y)
+              + e * levels(x, y)
     r^2 = sum_j w_j d_j(x, y)
 
 d_j is the squared difference of a number scaled to 0..1, or for a category 1 where the two differ.
@@ -8,7 +9,8 @@ The trend is linear in numbers and one constant a category: logarithms of latenc
 a handful of trials says something about the far end of the space. `together` is one constant for
 each combination of two or more categories: a kind of operation may be slow in one precision alone,
 and what was never tried together is not known. `curves` is one smooth curve for each number: twice
-the width is not worth twice as much.
+the width is not worth twice as much. `levels` is one constant for each value of each number: some
+numbers of channels fill a processor's vectors.
 """
 
 from __future__ import annotations
@@ -35,13 +37,14 @@ class Hyperparameters:
     trend: float
     together: float
     curves: float
+    levels: float
     noise: float
 
     @classmethod
     def of(cls, logarithms: Floats) -> Hyperparameters:
         """From the vector that is optimised: d weights, then the variances."""
         values = np.exp(logarithms)
-        return cls(values[:-5], *map(float, values[-5:]))
+        return cls(values[:-6], *map(float, values[-6:]))
 
 
 @final
@@ -130,6 +133,15 @@ def curves(a: Rows, b: Rows) -> Floats:
     return found
 
 
+def levels(a: Rows, b: Rows) -> Floats:
+    """The share (n, m) of numbers that are equal."""
+    found = np.zeros((len(a), len(b)))
+    for left, right in zip(a.numbers.T, b.numbers.T, strict=True):
+        found += left[:, None] == right
+    found /= max(1, a.numbers.shape[1])
+    return found
+
+
 def apart(a: Rows) -> Floats:
     """d_j for each dimension (d, n * n)."""
     difference = a.x[:, None, :] - a.x[None, :, :]
@@ -157,6 +169,7 @@ def kernel(a: Rows, b: Rows, now: Hyperparameters) -> Floats:
     share = now.trend / (1 + a.x.shape[1])
     found += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
     found += (now.curves * a.bends) @ b.bends.T
+    found += now.levels * levels(a, b)
     found += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
     return found
 
@@ -166,5 +179,6 @@ def own(a: Rows, now: Hyperparameters) -> Floats:
     categories = int(a.categorical.sum())
     linear = 1 + ((2 * a.numbers - 1) ** 2).sum(axis=1) + categories
     found = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
+    found += now.levels * (a.numbers.shape[1] > 0)
     whole: Floats = found + now.curves * (a.bends * a.bends).sum(axis=1)
     return whole
