@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import socket
 import sys
 import threading
@@ -281,7 +282,7 @@ class RayCrew:
             return f"its node {member.node.host} is gone"
         if isinstance(error, self.cluster.ray.exceptions.RayActorError):
             return f"its process on {member.node.host} was killed or crashed"
-        text = " ".join(str(error).split())
+        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
         return f"its process on {member.node.host} failed: {text[:300]}"
 
     def _refuse(self, node: Node, why: str) -> None:

@@ -33,6 +33,23 @@ class Formulas:
         return {"name": "formulas"}
 
 
+@dataclass(frozen=True)
+class MadeUp:
+    """A quality that follows from the architecture: nothing is trained."""
+
+    needs: ClassVar[Needs] = "architecture"
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        return ("psnr_db",)
+
+    def evaluate(self, subject: Subject) -> dict[str, Metric]:
+        macs = subject.candidate.architecture.graph().macs(*subject.size[::-1]).conv
+        return {"psnr_db": Metric(20 + macs % 97 / 10, "synthetic")}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": "made-up"}
+
+
 def small_study(**changes: Any) -> Study:
     values: dict[str, Any] = {
         "name": "small",

@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -17,32 +16,13 @@ from evaluators import Latency
 from nas.devices.adb import AdbServer
 from nas.devices.measurement import TimingProtocol
 from nas.errors import ConfigError
-from nas.evaluation import Needs, Subject
-from nas.metrics import Metric
 from nas.search import search
 from nas.store import RunFolder
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.nas.devices.conftest import StartPhone
-from tests.nas.small_study import small_study
+from tests.nas.small_study import MadeUp, small_study
 
 PROTOCOL = TimingProtocol(launches=1, runs=5, warmup=1, timeout_seconds=120)
-
-
-@dataclass(frozen=True)
-class MadeUp:
-    """A quality that follows from the architecture: nothing is trained."""
-
-    needs: ClassVar[Needs] = "architecture"
-
-    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        return ("psnr_db",)
-
-    def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        macs = subject.candidate.architecture.graph().macs(*subject.size[::-1]).conv
-        return {"psnr_db": Metric(20 + macs % 97 / 10, "synthetic")}
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "made-up"}
 
 
 @pytest.fixture
