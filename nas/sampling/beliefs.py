@@ -21,7 +21,6 @@ Ints = npt.NDArray[np.intp]
 Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to what is known beforehand of some objectives, by their index."""
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
-EXTRA = False
 _FITTED = 80  # points that hyperparameters are fitted to
 _parts: OrderedDict[tuple[bytes, ...], Ints] = OrderedDict()
 """Trials that surrogates learn from, by the values that they were chosen by."""
@@ -135,7 +134,6 @@ class Beliefs:
         if data.predict is not None:
             told = self._bent(data.predict(rows))
             offsets = np.where(data.predict.tells, told, 0.0)
-            self._ends = told[chosen < first].min(axis=0), told[chosen < first].max(axis=0)
         x, old = self._features(rows), chosen < first
         self._objectives = [
             _surrogate(x, values, known, old)
@@ -172,15 +170,9 @@ class Beliefs:
         return data.rows[near[np.argsort(ranks, kind="stable")[:8]]]
 
     def _features(self, rows: Floats) -> Rows:
-        """What surrogates see: the parameters, and what the predictor tells, from 0 to 1."""
-        encoding, predict = self._data.encoding, self._data.predict
-        features, categorical = encoding.features(rows), encoding.categorical
-        if predict is not None and EXTRA:
-            low, high = self._ends
-            told = (self._bent(predict(rows)) - low) / np.where(high > low, high - low, 1.0)
-            features = np.concatenate([features, told[:, predict.tells]], axis=1)
-            categorical = np.append(categorical, np.zeros(int(predict.tells.sum()), bool))
-        return Rows.of(features, categorical)
+        """What surrogates see."""
+        encoding = self._data.encoding
+        return Rows.of(encoding.features(rows), encoding.categorical)
 
     def losses(self, rows: Floats) -> tuple[Floats, Floats]:
         """Means and deviations of the losses (m, k)."""

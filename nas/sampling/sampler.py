@@ -48,11 +48,12 @@ class EhviSampler(BaseSampler):
     those whose metric name, but for a device in brackets, is one of `nas.pareto.LOGARITHMIC`.
     `predictor` tells of a candidate's parameters what some objectives are expected to be, in their
     own unit: then only the difference (for logarithmic objectives the ratio) is learned. It is
-    called for some 600 candidates a trial, so it should take microseconds. `reference` is the
+    called for some 1,000 candidates a trial, so it should take microseconds. `reference` is the
     corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
     by default (and where it tells None) the worst values on the front so far, and a tenth of their
-    range beyond. `pool` candidates are compared for each trial;
-    surrogates learn from `most_points` trials at most, the best and a part of the rest.
+    range beyond. `pool` candidates are compared for each trial, half of them after 100 trials and
+    an eighth after 500; surrogates learn from `most_points` trials at most, the best and a part of
+    the rest.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class EhviSampler(BaseSampler):
         logarithmic: Sequence[int] | None = None,
         predictor: Predictor | None = None,
         reference: Reference | None = None,
-        pool: int = 500,
+        pool: int = 1000,
         most_points: int = 150,
     ) -> None:
         self._seed = np.random.SeedSequence().entropy if seed is None else seed
@@ -107,11 +108,15 @@ class EhviSampler(BaseSampler):
             if not data.learns:
                 return self._spread(encoding, random, known)
             beliefs = Beliefs(data, known.running, self._most_points)
-            row = _best(encoding, beliefs, random, known.seen, self._pool)
+            row = _best(encoding, beliefs, random, known.seen, self._candidates(len(known.rows)))
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return {}
         return {} if row is None else encoding.parameters(row)
+
+    def _candidates(self, trials: int) -> int:
+        """How many are compared: fewer where trials are many; a suggestion should stay cheap."""
+        return self._pool // (1 if trials <= 100 else 2 if trials <= 500 else 8)
 
     def _known(
         self,
