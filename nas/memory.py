@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,6 @@ class Memory:
             if study.halving:
                 self._drawn = ForeseenStudy(self._study.study_name, self._storage)
         self._untouched = untouched or {}
-        self._learning = learning_sampler(study, self._untouched)
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -310,6 +310,10 @@ class Memory:
                     self._study.enqueue_trial(draw.params)
                     return self._accept(self._study.ask())
         return None
+
+    @cached_property
+    def _learning(self) -> optuna.samplers.BaseSampler | None:
+        return learning_sampler(self._study_value, self._untouched)
 
     def _seed(self, number: int) -> None:
         """A sampler that depends on the trial's number alone: a resumed run draws the same."""

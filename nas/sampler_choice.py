@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.errors import ConfigError
+from nas.errors import ConfigError, NasError
 from nas.pareto import FIRST_TRIALS, LOGARITHMIC, MARGIN
 from nas.results import Objective
 from nas.sampling.history import STAND_IN
@@ -39,7 +40,10 @@ def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
 def learning_sampler(
     study: Study, untouched: Mapping[str, float]
 ) -> optuna.samplers.BaseSampler | None:
-    """The sampler "ehvi", one for all of a run's trials; None where the study has another."""
+    """The sampler "ehvi", one for all of a run's trials; None where the study has another.
+
+    It uses the latency predictors that are there for the study's devices (`nas predictor fit`).
+    """
     if study.sampler != "ehvi":
         return None
     from nas.sampling import EhviSampler
@@ -48,7 +52,18 @@ def learning_sampler(
         seed=study.seed,
         n_startup_trials=study.startup_trials,
         reference=corner_of(study, untouched),
+        predictor=_predictor(study),
     )
+
+
+def _predictor(study: Study) -> Any:
+    """What is known of latencies beforehand; None where no current predictor of a device exists."""
+    from nas.predictor.for_sampler import for_study
+
+    try:
+        return for_study(study)
+    except (NasError, OSError):
+        return None  # a search learns without it
 
 
 def corner_of(

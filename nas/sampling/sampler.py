@@ -48,12 +48,12 @@ class EhviSampler(BaseSampler):
     those whose metric name, but for a device in brackets, is one of `nas.pareto.LOGARITHMIC`.
     `predictor` tells of a candidate's parameters what some objectives are expected to be, in their
     own unit: then only the difference (for logarithmic objectives the ratio) is learned. It is
-    called for some 1,000 candidates a trial, so it should take microseconds. `reference` is the
+    called for some 600 candidates a trial, so it should take microseconds. `reference` is the
     corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
     by default (and where it tells None) the worst values on the front so far, and a tenth of their
-    range beyond. `pool` candidates are compared for each trial, half of them after 100 trials and
-    an eighth after 500; surrogates learn from `most_points` trials at most, the best and a part of
-    the rest.
+    range beyond. `pool` candidates are compared for each trial, half of them with a predictor or
+    after 100 trials, an eighth after 500; surrogates learn from `most_points` trials at most, the
+    best and a part of the rest.
     """
 
     def __init__(
@@ -116,7 +116,8 @@ class EhviSampler(BaseSampler):
 
     def _candidates(self, trials: int) -> int:
         """How many are compared: fewer where trials are many; a suggestion should stay cheap."""
-        return self._pool // (1 if trials <= 100 else 2 if trials <= 500 else 8)
+        most = self._pool if self._predictor is None else self._pool // 2
+        return most // (1 if trials <= 100 else 2 if trials <= 500 else 8)
 
     def _known(
         self,
