@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
-from nas.errors import RunError
+from nas.errors import ConfigError, RunError
 from nas.executors import PoolExecutor
 from nas.measuring import MeasureJob
 from nas.runlog import RunLog
@@ -70,9 +71,16 @@ class ProcessCrew:
         return name
 
     def give(self, worker: str, job: Job) -> None:
-        """See `Crew`."""
-        with contextlib.suppress(OSError):  # it has died, which is noticed when it is heard
+        """See `Crew`; raises ConfigError for a study that can't be pickled."""
+        try:
             self._members[worker].connection.send(job)
+        except OSError:  # it has died, which is noticed when it is heard
+            pass
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"the study can't be given to another process: {error}. What it is made of must be "
+                "in files that Python can import by name; or give --workers 1"
+            ) from error
 
     def wait(self, seconds: float) -> list[tuple[str, Message]]:
         """See `Crew`."""

@@ -33,6 +33,9 @@ from nas.trial import Report, TrialProgress
 
 START_SECONDS = 120.0
 PROGRESS_SECONDS = 0.5
+MESSAGES_PER_SECOND = 50.0  # of progress, from all workers together; each costs the driver a ms
+MANY = 64  # workers, whose messages are collected for a moment before they are looked at
+MOMENT_SECONDS = 0.05
 
 
 def ray_executor(
@@ -59,13 +62,18 @@ def ray_executor(
         cluster = Cluster(ray, study.schedule.threads)
         workers = cluster.check(workers, [phones[d] for d in study.devices if d in phones])
         check = NodeCheck.of(run, dataset)
-        crew = RayCrew(cluster, check, tell)
+        crew = RayCrew(cluster, check, tell, progress_seconds(workers))
     except BaseException:
         ray.shutdown()
         raise
     tell(f"Ray: {workers} worker(s), {len(cluster.nodes())} node(s)")
     limits = {TRAIN: workers} | ({LIGHT: 1} if phones else {})
     return PoolExecutor(crew, limits, report, log), workers
+
+
+def progress_seconds(workers: int) -> float:
+    """How often each of so many workers tells how far it is."""
+    return max(PROGRESS_SECONDS, workers / MESSAGES_PER_SECOND)
 
 
 def is_phone(kind: str) -> bool:
@@ -90,7 +98,8 @@ class _Refused:
 class _Worker:
     """What an actor does. Its process is the worker's; it never trains on Ray's own threads."""
 
-    def __init__(self, kind: str, threads: int, check: NodeCheck) -> None:
+    def __init__(self, kind: str, threads: int, check: NodeCheck, every_s: float) -> None:
+        self._every_s = every_s
         self._kind = kind
         self._threads = threads
         self._check = check
@@ -136,7 +145,7 @@ class _Worker:
             message = said.get()
             if isinstance(message, TrialProgress):
                 now = time.monotonic()
-                if message.stage == stage and now - last < PROGRESS_SECONDS:
+                if message.stage == stage and now - last < self._every_s:
                     continue
                 last, stage = now, message.stage
                 yield message
@@ -162,6 +171,7 @@ class RayCrew:
     cluster: Cluster
     check: NodeCheck
     tell: Callable[[str], None]
+    progress_s: float = PROGRESS_SECONDS
     _members: dict[str, _Member] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
     _clocks: set[str] = field(default_factory=set)
@@ -186,7 +196,7 @@ class RayCrew:
         actor = (
             ray.remote(_Worker)
             .options(scheduling_strategy=affinity(node.id, soft=False), **options)
-            .remote(kind, self.cluster.threads, self.check)
+            .remote(kind, self.cluster.threads, self.check, self.progress_s)
         )
         self._started += 1
         name = f"{node.host}-{self._started}" if kind in (TRAIN, LIGHT) else kind
@@ -209,6 +219,8 @@ class RayCrew:
             return []
         ray, hears = self.cluster.ray, list(names)
         ready, _ = ray.wait(hears, timeout=seconds, fetch_local=False)
+        if ready and len(hears) > MANY:
+            time.sleep(MOMENT_SECONDS)
         if ready and len(hears) > 1:
             ready, _ = ray.wait(hears, num_returns=len(hears), timeout=0, fetch_local=False)
         heard = [(names[ref], self._hear(names[ref])) for ref in ready]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.util
 import os
 import runpy
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -169,15 +172,29 @@ def load_study(name: str) -> Study:
         raise unknown("study", name, STUDIES)
     if not path.is_file():
         raise ConfigError(f"{path} is no file; give a study's name or a .py file with STUDY")
+    study = _values(path).get("STUDY")
+    if not isinstance(study, Study):
+        raise ConfigError(f"{path} has no value STUDY of type nas.study.Study, but {study!r}")
+    return study
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """What a user's file defines; its classes are such that workers can import them, too.
+
+    That needs a name which no other module has; where it has none, the file is run all the same.
+    """
+    name, folder = path.stem, str(path.parent.resolve())
+    sys.path.append(folder)
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
     try:
-        study = runpy.run_path(str(path)).get("STUDY")
+        if spec is None or Path(spec.origin or "").resolve() != path.resolve():
+            sys.path.remove(folder)
+            return runpy.run_path(str(path))
+        return vars(importlib.import_module(name))
     except ConfigError:
         raise
     except Exception as error:
         raise ConfigError(f"{path} can't be run: {type(error).__name__}: {error}") from error
-    if not isinstance(study, Study):
-        raise ConfigError(f"{path} has no value STUDY of type nas.study.Study, but {study!r}")
-    return study
 
 
 def available_cores() -> int:

@@ -16,7 +16,7 @@ from nas.measuring import MeasureJob
 from nas.nodecheck import NodeCheck
 from nas.raycluster import answers
 from nas.raynode import start_node
-from nas.rayrunner import phone_resource, ray_executor
+from nas.rayrunner import phone_resource, progress_seconds, ray_executor
 from nas.results import TrialResult
 from nas.search import search
 from nas.store import RunFolder
@@ -146,6 +146,11 @@ def test_a_node_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     assert "(the driver has 1.15); install the same" in old.complaint()
     other = replace(check, identity={"seed": "another"})
     assert "its pictures of 'photos' differ from the driver's" in other.complaint()
+
+
+def test_many_workers_tell_less_often() -> None:
+    assert progress_seconds(2) == 0.5
+    assert progress_seconds(1000) == 20.0
 
 
 def test_a_phone_is_named_by_its_serial() -> None:
