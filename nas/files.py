@@ -44,14 +44,18 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 os.unlink(temporary)
 
 
-def cannot_write(path: Path, error: OSError) -> RunError:
+class WriteError(RunError):
+    """A file can't be written; on a cluster that may be the fault of one machine."""
+
+
+def cannot_write(path: Path, error: OSError) -> WriteError:
     """The error for a file that could not be written, with what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RunError(
+        return WriteError(
             f"the disk is full: can't write {path}. Nothing finished is lost: free some space and "
             "start the same command again"
         )
-    return RunError(f"can't write {path}: {error.strerror or error}")
+    return WriteError(f"can't write {path}: {error.strerror or error}")
 
 
 def write_json(path: Path, value: Any) -> None:

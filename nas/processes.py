@@ -1,13 +1,15 @@
 """A crew of processes of this machine, and of threads for its devices.
 
-The processes come from a fork server that has TensorFlow loaded but has not run it: forking after
-TensorFlow ran an operation hangs, a fresh interpreter costs seconds a process. A device needs no
-process: what takes time there happens on the phone, or in the process that the host is timed in.
+The processes come from a fork server that has TensorFlow loaded, where trials build networks, but
+has not run it: forking after TensorFlow ran an operation hangs, a fresh interpreter costs seconds a
+process. A device needs no process: what takes time there happens on the phone, or in the process
+that the host is timed in.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -29,11 +31,19 @@ from nas.trial import Report, TrialProgress, run_part
 
 
 def process_executor(
-    workers: int, report: Report, threads: int, log: RunLog | None = None, light: int = 0
+    workers: int,
+    report: Report,
+    threads: int,
+    log: RunLog | None = None,
+    light: int = 0,
+    networks: bool = True,
 ) -> PoolExecutor:
-    """Trials in `workers` processes of this machine, and `light` ones that don't train."""
+    """Trials in `workers` processes of this machine, and `light` ones that don't train.
+
+    `networks`: the trials build some, so that TensorFlow is loaded before the first one starts.
+    """
     limits = {TRAIN: workers} | ({LIGHT: light} if light else {})
-    return PoolExecutor(ProcessCrew(threads), limits, report, log)
+    return PoolExecutor(ProcessCrew(threads, networks), limits, report, log)
 
 
 class ProcessCrew:
@@ -42,10 +52,10 @@ class ProcessCrew:
     Each worker has its own pipe, so that the death of one is known exactly.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, networks: bool = True) -> None:
         self._threads = threads
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["nas.worker"])
+        self._context.set_forkserver_preload(["nas.worker" if networks else "nas.processes"])
         _start_fork_server()
         self._members: dict[str, _Member] = {}
         self._names: dict[Connection, str] = {}
@@ -156,13 +166,17 @@ def _serve(connection: Connection, threads: int) -> None:
 
     Progress is sent at least once a slice of training, so an orphan lives for a second or two.
     """
-    from nas.quietlogs import prepare_tensorflow
 
-    prepare_tensorflow(threads)
+    @functools.cache
+    def prepare() -> None:
+        from nas.quietlogs import prepare_tensorflow
+
+        prepare_tensorflow(threads)
+
     try:
         connection.send(Ready(f"pid {os.getpid()}"))
         while True:
-            connection.send(attempt(connection.recv(), connection.send))
+            connection.send(attempt(connection.recv(), connection.send, prepare))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)
 

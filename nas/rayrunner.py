@@ -23,6 +23,7 @@ from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.data import Dataset
 from nas.errors import RunError
 from nas.executors import PoolExecutor
+from nas.files import WriteError
 from nas.nodecheck import CLOCK_SECONDS, NodeCheck
 from nas.processes import attempt
 from nas.raycluster import LOCAL, PHONE, Cluster, Node, connect
@@ -275,10 +276,11 @@ class RayCrew:
         except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             self.stop(name)
             return Gone(self._cause(member, error))
-        if isinstance(message, _Refused):
+        if isinstance(message, _Refused | WriteError):
+            why = message.why if isinstance(message, _Refused) else str(message)
             self.stop(name)
-            self._refuse(member.node, message.why)
-            return Gone(f"node {member.node.host}: {message.why}")
+            self._refuse(member.node, why)
+            return Gone(f"node {member.node.host}: {why}")
         if not member.ready:
             member.ready = True
             member.hears = None

@@ -296,7 +296,9 @@ def _executor(
     if workers is None or workers == 1:
         return InProcessExecutor(report, threads, log), 1
     phones = any(d.startswith("adb:") for d in study.devices + study.optional_devices)
-    return process_executor(workers, report, threads, log, light=int(phones)), workers
+    networks = study.trains or any(e.needs == "structure" for e in study.evaluators)
+    pool = process_executor(workers, report, threads, log, int(phones), networks)
+    return pool, workers
 
 
 def _check(study: Study, watcher: Watcher, here: bool) -> None:

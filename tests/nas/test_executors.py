@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from nas.candidate import Candidate
 from nas.data import open_dataset
 from nas.errors import RunError
 from nas.evaluation import Subject
+from nas.files import cannot_write
 from nas.inprocess import InProcessExecutor
 from nas.leases import ATTEMPTS
 from nas.metrics import Metric
@@ -42,7 +44,7 @@ class Kills(Formulas):
 @dataclass(frozen=True)
 class FullDisk(Formulas):
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        raise RunError("the disk is full")
+        raise cannot_write(Path("there"), OSError(errno.ENOSPC, ""))
 
 
 def _task(tmp_path: Path, number: int, **changes: Any) -> TrialTask:
@@ -65,7 +67,7 @@ def _run(executor: Any, tasks: list[TrialTask]) -> dict[int, TrialResult]:
 def test_both_executors_give_the_same_results(tmp_path: Path) -> None:
     tasks = [_task(tmp_path, number) for number in range(5)]
     heard: list[TrialProgress] = []
-    pool = _run(process_executor(2, heard.append, 1), tasks)
+    pool = _run(process_executor(2, heard.append, 1, networks=False), tasks)
     assert {p.number for p in heard} == set(range(5))
     here = _run(InProcessExecutor(heard.append, 1), tasks)
     assert [r.metrics for _, r in sorted(pool.items())] == [
@@ -80,7 +82,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again(tmp_path: Path) -
     marks.mkdir()
     heard: list[TrialProgress] = []
     tasks = [_task(tmp_path, 0, evaluators=(Kills(str(marks), 1),)), _task(tmp_path, 1)]
-    results = _run(process_executor(2, heard.append, 1), tasks)
+    results = _run(process_executor(2, heard.append, 1, networks=False), tasks)
     assert results[0].state == results[1].state == "infeasible"
     again = [p for p in heard if p.stage == "again"]
     assert [p.note for p in again] == [
@@ -92,7 +94,7 @@ def test_a_candidate_that_always_kills_its_worker_is_a_failed_trial(tmp_path: Pa
     marks = tmp_path / "marks"
     marks.mkdir()
     tasks = [_task(tmp_path, 0, evaluators=(Kills(str(marks), 99),)), _task(tmp_path, 1)]
-    results = _run(process_executor(1, lambda progress: None, 1), tasks)
+    results = _run(process_executor(1, lambda progress: None, 1, networks=False), tasks)
     failure = results[0].failure
     assert failure is not None
     assert failure.kind == "WorkerDied"
@@ -101,7 +103,9 @@ def test_a_candidate_that_always_kills_its_worker_is_a_failed_trial(tmp_path: Pa
     assert RunFolder(tmp_path / "run").read_result(0) == results[0]
 
 
-@pytest.mark.parametrize("make", [InProcessExecutor, lambda r, t: process_executor(1, r, t)])
+@pytest.mark.parametrize(
+    "make", [InProcessExecutor, lambda r, t: process_executor(1, r, t, networks=False)]
+)
 def test_a_folder_that_cannot_be_written_stops_the_search(tmp_path: Path, make: Any) -> None:
     task = _task(tmp_path, 0, evaluators=(FullDisk(),))
     with pytest.raises(RunError, match="the disk is full"):

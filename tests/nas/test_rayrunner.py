@@ -23,7 +23,7 @@ from nas.store import RunFolder
 from nas.trial import TrialProgress, TrialTask
 from search_spaces import UNet
 from tests.nas.small_study import small_study
-from tests.nas.test_executors import STOP, Kills
+from tests.nas.test_executors import STOP, FullDisk, Kills
 from tests.nas.test_search import _keys
 
 
@@ -137,6 +137,13 @@ def test_a_node_that_does_not_see_the_run_is_not_used(cluster: str, tmp_path: Pa
     finally:
         executor.close()
     assert any("is not used: it does not see" in line for line in told)
+
+
+def test_a_node_whose_disk_is_full_is_not_used(cluster: str, tmp_path: Path) -> None:
+    study = small_study(evaluators=(FullDisk(),), sampler="random")
+    with pytest.raises(RunError, match=r"no node of the cluster can be used: .*: the disk is full"):
+        search(study, tmp_path / "run", trials=2, workers=1, ray=cluster)
+    assert RunFolder(tmp_path / "run").finished_numbers() == set()
 
 
 def test_a_node_says_what_is_wrong_with_it(tmp_path: Path) -> None:
