@@ -28,6 +28,9 @@ SESSION = 0.1
 FAMILIES = (0.05, 0.1, 0.2, 0.4)
 SMOOTH = (0.01, 0.03, 0.06, 0.12)
 NOISES = (0.015, 0.03, 0.05, 0.08)
+FREEDOM = 3.0
+"""Degrees of freedom of the noise, Student's t: what somebody disturbed is far off."""
+_ROUNDS = 6
 _SQRT3 = math.sqrt(3.0)
 _SIZE_SCALE = 2.0  # octaves of latency that count as much as a change of all shares
 
@@ -73,6 +76,8 @@ class Correction:
     families: tuple[str, ...]
     deviations: tuple[float, float, float]
     """Of families, of the smooth part, of the noise."""
+    doubts: tuple[float, ...]
+    """For each observation a variance beside the noise: its launches', and for being far off."""
     _solved: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -82,12 +87,22 @@ class Correction:
         shares, log_sums, rest = _arrays(observed, names)
         parts = _parts(shares, log_sums, shares, log_sums)
         sessions = _together(observed)
+        own = doubts = np.array([one.spread**2 for one in observed])
+        best = (0.0, 0.0, 0.0)
+        for _ in range(_ROUNDS):
+            known = sessions + np.diag(doubts)
 
-        def worth(one: tuple[float, float, float]) -> float:
-            return _likelihood(sessions + _covariance(parts, one), one, rest)
+            def worth(one: _Deviations, known: Floats = known) -> float:
+                return _likelihood(known + _covariance(parts, one), one, rest)
 
-        best = max(product(FAMILIES, SMOOTH, NOISES), key=worth)
-        return cls(tuple(observed), names, best)
+            before, best = best, max(product(FAMILIES, SMOOTH, NOISES), key=worth)
+            inverse = np.linalg.inv(known + _covariance(parts, best))
+            # Without itself, each is so far off from what the others say of it.
+            off = (inverse @ rest) ** 2 / np.diag(inverse)
+            noise = best[2] ** 2 + own
+            found = noise * np.maximum((FREEDOM + off) / (FREEDOM + 1), 1.0) - best[2] ** 2
+            doubts = np.maximum(0.5 * (doubts + found), own) if best == before else found
+        return cls(tuple(observed), names, best, tuple(doubts.tolist()))
 
     def ratio(self, shares: Mapping[str, float], sum_ms: float) -> tuple[float, float]:
         """The logarithm of latency over sum, and its deviation with the noise of one network."""
@@ -115,7 +130,11 @@ class Correction:
 
     def to_dict(self) -> dict[str, Any]:
         """What, beside the observations, makes the posterior; JSON types."""
-        return {"families": list(self.families), "deviations": list(self.deviations)}
+        return {
+            "families": list(self.families),
+            "deviations": list(self.deviations),
+            "doubts": list(self.doubts),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], observed: Sequence[Observed]) -> Correction:
@@ -124,12 +143,15 @@ class Correction:
         if min(family, smooth, noise) <= 0:
             raise ValueError(f"deviations must be positive: {values['deviations']}")
         names = tuple(str(name) for name in values["families"])
-        return cls(tuple(observed), names, (family, smooth, noise))
+        doubts = tuple(float(one) for one in values["doubts"])
+        if len(doubts) != len(observed) or min(doubts) < 0:
+            raise ValueError(f"{len(doubts)} doubts of {len(observed)} networks")
+        return cls(tuple(observed), names, (family, smooth, noise), doubts)
 
     def _solution(self) -> dict[str, Any]:
         if not self._solved:
             shares, log_sums, rest = _arrays(self.observed, self.families)
-            together = _together(self.observed)
+            together = _together(self.observed) + np.diag(self.doubts)
             parts = _parts(shares, log_sums, shares, log_sums)
             covariance = together + _covariance(parts, self.deviations)
             inverse = np.linalg.inv(covariance)
@@ -151,10 +173,10 @@ def _arrays(observed: Sequence[Observed], families: Sequence[str]) -> tuple[Floa
 
 
 def _together(observed: Sequence[Observed]) -> Floats:
-    """What measurements of one session have in common, and each one's own spread."""
+    """What measurements of one session have in common."""
     names = np.array([one.session for one in observed])
     found: Floats = SESSION**2 * (names[:, None] == names[None])
-    return found + np.diag([one.spread**2 for one in observed])
+    return found
 
 
 def _same_session(observed: Sequence[Observed]) -> Floats:
@@ -165,6 +187,7 @@ def _same_session(observed: Sequence[Observed]) -> Floats:
 
 
 _Parts = tuple[Floats, Floats]
+_Deviations = tuple[float, float, float]
 
 
 def _parts(a: Floats, log_a: Floats, b: Floats, log_b: Floats) -> _Parts:

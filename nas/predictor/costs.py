@@ -21,8 +21,9 @@ import numpy.typing as npt
 from nas.predictor.terms import Term
 
 Floats = npt.NDArray[np.float64]
-VECTORS = (8, 16, 32)
-"""Channels that processors work on at once; which of them counts is left to the data."""
+DEPTHS, WIDTHS = (1, 4, 8), (1, 8, 16, 32)
+"""Channels, of the input and of the output, that processors work on at once, or not at all: which
+of them count is left to the data."""
 UNKNOWN = 1.0
 """Deviation of the logarithm of the time of an operation that was never measured."""
 _LENGTHS = (0.35, 0.7, 1.4, 2.8)
@@ -39,11 +40,11 @@ def amounts(term: Term) -> Floats:
     if not term.macs:
         moved = [term.elements, term.given_elements, pixels]
         return np.array([*moved, 1e3], np.float64) / 1e6
-    wide = [-(-term.cout // vector) * vector for vector in VECTORS]
-    work = [pixels * term.area * term.cin * width for width in (term.cout, *wide)]
-    deep = pixels * term.area * (-(-term.cin // 8) * 8) * term.cout
+    deep = [-(-term.cin // vector) * vector for vector in DEPTHS]
+    wide = [-(-term.cout // vector) * vector for vector in WIDTHS]
+    work = [pixels * term.area * cin * cout for cin in deep for cout in wide]
     moved = [term.elements, term.given_elements, pixels * term.area, pixels]
-    return np.array([*work, deep, *moved, 1e3], np.float64) / 1e6
+    return np.array([*work, *moved, 1e3], np.float64) / 1e6
 
 
 def sizes(term: Term) -> Floats:

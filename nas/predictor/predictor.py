@@ -20,7 +20,7 @@ from nas.predictor.costs import UNKNOWN, KindCosts, sizes
 from nas.predictor.terms import DTYPES, Term, dtype_of, terms_of_graph
 
 COVERAGE = 0.9
-_WIDTH = 1.6449  # deviations on either side that hold 90 % of a normal distribution
+_WIDTH = 2.3534  # scales on either side that hold 90 % of a Student's t, as the noise is taken
 LEAST_NETWORKS = 4
 """Fewer measured networks of a data type don't make a correction."""
 _TOLERANCE = 0.1  # octaves beyond what was measured that still count as measured

@@ -83,7 +83,7 @@ def test_the_posterior_is_that_of_plain_algebra() -> None:
             for a, s in zip(w, size, strict=True)
         ]
     )
-    k += noise**2 * np.eye(len(rows))
+    k += np.diag(noise**2 + np.array(correction.doubts))
     across = np.array([kernel(at, at_size, b, t) for b, t in zip(w, size, strict=True)])
     rest = np.log([one.latency_ms / one.sum_ms for one in rows])
     variance = kernel(at, at_size, at, at_size) - across @ np.linalg.solve(k, across) + noise**2
