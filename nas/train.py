@@ -32,7 +32,7 @@ from nas.schedule import Schedule
 FINAL = "final.weights.h5"
 CHECKPOINT = "checkpoint.npz"
 READINGS = "readings.json"
-AVERAGED_SHARE = 0.5  # of the steps up to a rung; see `Average`
+AVERAGED_SHARE = (1 / 2, 1 / 8)  # of the steps up to a rung, in the warm-up and after it
 AVERAGED_TIMES = 64
 OUTPUT_GAIN = 0.1
 SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
@@ -233,26 +233,37 @@ def _loop(
             saved = time.monotonic()
 
 
+def averaging(schedule: Schedule, stop: int) -> Average:
+    """The average for a reading after `stop` steps.
+
+    Measured on 14 U-Nets of 300 steps, 50 of them warm-up, by Kendall's tau to the end: after 18
+    steps .25 without, .32 over the half; after 75 steps .58 without, .80 over the eighth, .67 over
+    the half, which lags behind what was learned since.
+    """
+    share = AVERAGED_SHARE[stop > schedule.warmup_steps]
+    return Average(stop, max(1, int(stop * share)))
+
+
 @dataclass
 class Average:
-    """The mean of a model's weights over the last half of the steps up to `stop`.
+    """The mean of a model's weights over the last `window` of the steps up to `stop`.
 
     In the middle of a schedule the learning rate is high, and single weights are noisy: their mean
-    tells more of what the training will come to. At most `AVERAGED_TIMES` steps of the half, evenly
-    spread, are added up.
+    tells more of what the training will come to. At most `AVERAGED_TIMES` steps of the window,
+    evenly spread, are added up. How long it should be was measured; see `averaging`.
     Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
     2018.
     """
 
     stop: int
+    window: int
     count: int = 0
     sums: list[Any] = field(default_factory=list)
 
     def after(self, step: int, model: keras.Model) -> None:
         """Look at the model after its `step`th step."""
-        window = max(1, int(self.stop * AVERAGED_SHARE))
-        stride = -(-window // AVERAGED_TIMES)
-        if not self.stop - window < step <= self.stop or (self.stop - step) % stride:
+        stride = -(-self.window // AVERAGED_TIMES)
+        if not self.stop - self.window < step <= self.stop or (self.stop - step) % stride:
             return
         values = [variable.numpy().astype(np.float64) for variable in model.variables]
         self.sums = [a + b for a, b in zip(self.sums, values, strict=True)] if self.sums else values
@@ -287,7 +298,7 @@ class _Training:
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
         apply = step_function(model, optimizer, schedule)
-        run = cls(model, optimizer, apply, schedule, checkpoint, Average(stop))
+        run = cls(model, optimizer, apply, schedule, checkpoint, averaging(schedule, stop))
         run._restore()
         return run
 

@@ -201,7 +201,7 @@ def test_a_training_that_is_read_on_its_way_ends_as_an_unbroken_one(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "SLICE_SECONDS", 0.0)
-    schedule = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 1e-9}))
+    schedule = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 1e-9, "warmup_steps": 8}))
     whole = train(NETWORK.graph(), pack, schedule, 7, tmp_path / "whole", _ignore)
 
     def kills(last: int) -> Any:
@@ -228,12 +228,16 @@ def test_a_training_that_is_read_on_its_way_ends_as_an_unbroken_one(
     assert read("killed", 2) == readings[0]  # it was never read there, and is, from the start
 
 
-def test_a_reading_is_of_the_mean_of_the_last_halfs_weights(tmp_path: Path, pack: Pack) -> None:
+@pytest.mark.parametrize(("stop", "first"), [(8, 4), (24, 21)])
+def test_a_reading_is_of_the_mean_of_the_last_weights(
+    tmp_path: Path, pack: Pack, stop: int, first: int
+) -> None:
+    schedule = Schedule(**(vars(SCHEDULE) | {"steps": 32, "warmup_steps": 8}))
     run = training._Training.start(
-        untrained(NETWORK.graph(), SCHEDULE, 7), SCHEDULE, tmp_path / "none.npz"
+        untrained(NETWORK.graph(), schedule, 7), schedule, tmp_path / "none.npz"
     )
     weights = []
-    for _ in range(8):
+    for _ in range(stop):
         run.advance(pack, 7, 0.0)
         weights.append(run.model.get_weights())
     judged: list[list[np.ndarray]] = []
@@ -242,7 +246,7 @@ def test_a_reading_is_of_the_mean_of_the_last_halfs_weights(tmp_path: Path, pack
         judged.append(model.get_weights())
         return {}
 
-    train_until(NETWORK.graph(), pack, SCHEDULE, 7, tmp_path, 8, judge, _ignore)
+    train_until(NETWORK.graph(), pack, schedule, 7, tmp_path, stop, judge, _ignore)
     for index, array in enumerate(judged[0]):
-        mean = np.mean([one[index].astype(np.float64) for one in weights[4:]], axis=0)
+        mean = np.mean([one[index].astype(np.float64) for one in weights[first:]], axis=0)
         assert np.array_equal(array, mean.astype(np.float32))
