@@ -24,6 +24,7 @@ import itertools
 import json
 import statistics
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -255,7 +256,7 @@ def write(out: Path) -> None:
         if (key := content_key(net.to_dict())) in trained and (key, precision) in timed
     ]
     with TABLE.open("w", newline="") as file:
-        file.write(f"# {processor()}, {versions()}; made by benchmarks/unet_table.py\n")
+        file.write(f"# {time.strftime('%Y-%m-%d')}, {processor()}, {versions()}\n")
         writer = csv.DictWriter(file, list(Row.__annotations__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
