@@ -206,12 +206,11 @@ class Beliefs:
 def settled(count: int) -> int:
     """How many of `count` trials hyperparameters are learned from: all while they are few.
 
-    From 20 on it is a multiple of a tenth to a fifth of them.
+    From 64 on it is a multiple of a twentieth to a tenth of them.
     """
-    if count <= 20:
+    if count <= 64:
         return count
-    step = max(2, int(2 ** np.floor(np.log2(count / 5))))
-    return count - count % step
+    return count - count % int(2 ** np.floor(np.log2(count / 10)))
 
 
 _Surrogate = GaussianProcess | float

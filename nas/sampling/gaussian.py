@@ -21,6 +21,8 @@ _NOISE_BOUNDS = (-13.8, 0.0)  # 1e-6 of the variance to all of it
 TOGETHER = -1.5
 CURVES = -2.0
 LEVELS = -3.0
+NOISE, NOISE_SPREAD = -4.5, 2.5
+ITERATIONS = 25
 _FITS = 128
 _fits: OrderedDict[tuple[bytes, bytes, bytes], Floats] = OrderedDict()
 """Hyperparameters by the data they were fitted to: what was fitted once is not fitted again.
@@ -53,15 +55,15 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
 
     dimensions = rows.x.shape[1]
     # A length scale that grows with the root of the dimensions keeps distances of one size.
-    variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, np.log(3e-3)]
+    variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, NOISE]
     centre = np.array([-np.log(0.25 * dimensions)] * dimensions + variances)
-    spread = np.full(len(centre), 1.5)
+    spread = np.append(np.full(len(centre) - 1, 1.5), NOISE_SPREAD)
     objective = _Likelihood(rows, y, centre, spread)
     bounds = [_BOUNDS] * (len(centre) - 1) + [_NOISE_BOUNDS]
     try:
         done = minimize(
             objective, centre, jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"maxiter": 25, "ftol": 1e-5},
+            options={"maxiter": ITERATIONS, "ftol": 1e-5},
         )  # fmt: skip
     except (np.linalg.LinAlgError, ValueError) as error:
         raise FitError(str(error)) from error

@@ -25,7 +25,7 @@ def spread_out(
     among those the one whose nearest tried row is the furthest away.
     """
     if encoding.size <= FEW:
-        rows = random.permutation(encoding.everything())
+        rows = random.permutation(unseen(encoding.everything(), seen))[:_DRAWN]
     else:
         rows = encoding.draw(random, _DRAWN)
     rows = unseen(rows, seen)
