@@ -31,6 +31,8 @@ NOISES = (0.015, 0.03, 0.05, 0.08)
 FREEDOM = 3.0
 """Degrees of freedom of the noise, Student's t: what somebody disturbed is far off."""
 _ROUNDS = 6
+_MOST = 60
+"""Networks that deviations are fitted to; the posterior is of all."""
 _SQRT3 = math.sqrt(3.0)
 _SIZE_SCALE = 2.0  # octaves of latency that count as much as a change of all shares
 
@@ -88,20 +90,24 @@ class Correction:
         parts = _parts(shares, log_sums, shares, log_sums)
         sessions = _together(observed)
         own = doubts = np.array([one.spread**2 for one in observed])
+        some = np.unique(np.linspace(0, len(rest) - 1, min(len(rest), _MOST)).astype(int))
+        square = np.ix_(some, some)
+        few = (parts[0][square], parts[1][square])
+
+        def worth(one: _Deviations) -> float:
+            known = sessions[square] + np.diag(doubts[some])
+            return _likelihood(known + _covariance(few, one), one, rest[some])
+
         best = (0.0, 0.0, 0.0)
-        for _ in range(_ROUNDS):
-            known = sessions + np.diag(doubts)
-
-            def worth(one: _Deviations, known: Floats = known) -> float:
-                return _likelihood(known + _covariance(parts, one), one, rest)
-
-            before, best = best, max(product(FAMILIES, SMOOTH, NOISES), key=worth)
-            inverse = np.linalg.inv(known + _covariance(parts, best))
+        for turn in range(_ROUNDS):
+            if turn % 3 == 0:
+                best = max(product(FAMILIES, SMOOTH, NOISES), key=worth)
+            inverse = np.linalg.inv(sessions + np.diag(doubts) + _covariance(parts, best))
             # Without itself, each is so far off from what the others say of it.
             off = (inverse @ rest) ** 2 / np.diag(inverse)
             noise = best[2] ** 2 + own
             found = noise * np.maximum((FREEDOM + off) / (FREEDOM + 1), 1.0) - best[2] ** 2
-            doubts = np.maximum(0.5 * (doubts + found), own) if best == before else found
+            doubts = 0.5 * (doubts + found)
         return cls(tuple(observed), names, best, tuple(doubts.tolist()))
 
     def ratio(self, shares: Mapping[str, float], sum_ms: float) -> tuple[float, float]:

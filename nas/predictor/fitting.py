@@ -227,6 +227,9 @@ class Networks:
         name = f"{content_key(network.to_dict())}-{precision}.tflite"
         path = self._folder / "files" / name
         if not path.exists():
+            from nas.quietlogs import quiet_tensorflow
+
+            quiet_tensorflow()
             from nas.convert import convert_untrained
 
             width, height = self._space.size

@@ -12,17 +12,20 @@ from typer.testing import CliRunner
 from nas.candidate import Architecture, Precision
 from nas.cli.app import app
 from nas.devices import Measurement
+from nas.devices.adb import AdbServer
 from nas.devices.modelled import tell
 from nas.devices.modelled_operations import of_graph
-from nas.errors import ConfigError, DeviceTransientError
+from nas.errors import ConfigError, DeviceTransientError, NasError
 from nas.predictor import fitting
 from nas.predictor.checking import check
 from nas.predictor.fitting import Networks, Space, fit
 from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
-from search_spaces import CompressionSpace
+from search_spaces import CompressionSpace, UNetSpace
+from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone
 from tests.nas.small_study import small_study
 
+__all__ = ["_own_folders", "adb_server", "start_phone"]  # fixtures
 PHONE = "paper:pixel-4"
 STUDY = small_study()
 
@@ -175,3 +178,23 @@ def test_bad_input_is_one_line(arguments: list[str], said: str) -> None:
     assert isinstance(done.exception, ConfigError)
     assert said in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+@pytest.mark.slow
+def test_an_emulated_phone_from_end_to_end(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
+) -> None:
+    phone = start_phone()
+    study = small_study(
+        compression=CompressionSpace(("float",)),
+        space=UNetSpace(("depth-to-space",), ("relu",), (2,), (4, 8), (1,), (3,), (True,)),
+    )
+    spec = f"adb:{phone.address}"
+    predictor, _ = fit(spec, study, None, LEAST_NETWORKS, _silent)
+    assert predictor.about["serial"] == phone.address
+    assert len(predictor.observed["float32"]) == LEAST_NETWORKS
+    (network,) = Space.of(study).draw(1, seed=2)
+    assert predictor.predict(network.graph(), study.size).latency_ms > 0
+    phone.stop()
+    with pytest.raises(NasError, match=phone.address):
+        fit(spec, study, None, LEAST_NETWORKS, _silent)
