@@ -40,9 +40,9 @@ class Noise:
     `freedom` is the number of degrees of freedom: the replicates that were scored; `failed` ones
     are not among them. `spread_db` is the deviation from seed to seed, pooled over networks, with
     its chi-square interval. `between_db` is the deviation over the run's `networks`, of one seed
-    each. `tau` is Kendall's tau that two seeds' rankings of them would have, from these deviations
-    as of normal distributions, its interval from that of the ratio of variances (an F
-    distribution); None for fewer than three networks. `kept_order` of `compared` pairs of
+    each. `tau` is Kendall's tau that two seeds' rankings of them would have (`expected_tau`), its
+    interval from that of the ratio of variances (an F distribution); None for fewer than three
+    networks. `kept_order` of `compared` pairs of
     replicated networks are in the same order with either seed.
     """
 
@@ -178,9 +178,10 @@ def pooled(groups: Sequence[Sequence[float]], values: Sequence[float], failed: i
     tau = tau_interval = None
     if count > 2 and between > 0:
         ratio = (spread / between) ** 2
-        tau = expected_tau(ratio)
-        ends = [expected_tau(ratio / float(fdtri(freedom, count - 1, p))) for p in (out, 1 - out)]
-        tau_interval = (ends[0], ends[1])
+        tau = expected_tau(values, spread)
+        ends = [ratio / float(fdtri(freedom, count - 1, p)) for p in (out, 1 - out)]
+        worst, best = (expected_tau(values, between * math.sqrt(end)) for end in ends)
+        tau_interval = (worst, best)
     kept, compared = _kept_order(groups)
     return Noise(
         freedom, failed, spread, (interval[0], interval[1]), count, between, tau, tau_interval,
@@ -188,13 +189,24 @@ def pooled(groups: Sequence[Sequence[float]], values: Sequence[float], failed: i
     )  # fmt: skip
 
 
-def expected_tau(ratio: float) -> float:
-    """Kendall's tau of two seeds' rankings, where seeds make `ratio` of the whole variance.
+def expected_tau(values: Sequence[float], spread_db: float) -> float:
+    """Kendall's tau to expect between these networks' ranking and that of another seed.
 
-    Source: Kendall's relation of tau to the correlation of a bivariate normal distribution,
-    tau = 2/pi arcsin(rho); the correlation of two measurements is 1 - ratio.
+    The mean over pairs of the chance that their order stays, less that it turns. A pair's true
+    difference is expected to be a part `kept` of the seen one, as that is noisy itself, and the
+    other seed's is noisy again. For normally distributed networks it is Kendall's
+    2/pi arcsin(kept); unlike that, a few networks that are far off do not make it look better.
     """
-    return 2 / math.pi * math.asin(min(1.0, max(0.0, 1 - ratio)))
+    from scipy.special import ndtr
+
+    seen = np.array(values)
+    noise, everything = spread_db**2, float(seen.var(ddof=1))
+    if noise == 0 or everything == 0:
+        return 1.0 if noise == 0 else 0.0
+    kept = max(0.0, 1 - noise / everything)
+    apart = np.abs(seen[:, None] - seen)[np.triu_indices(len(seen), 1)]
+    stays = ndtr(kept * apart / np.sqrt(2 * noise * (1 + kept)))
+    return float((2 * stays - 1).mean())
 
 
 def _kept_order(groups: Sequence[Sequence[float]]) -> tuple[int, int]:
@@ -247,10 +259,10 @@ def not_apart(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialR
 def in_words(noise: Noise) -> str:
     """What is known of the noise, in a sentence or two."""
     low, high = noise.spread_interval_db
-    networks = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"
+    again = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"
     told = (
         f"From seed to seed PSNR deviates by {noise.spread_db:.2f} dB (95 %: {low:.2f} to "
-        f"{high:.2f}; {networks} trained twice)"
+        f"{high:.2f}; {again} trained again)"
     )
     if noise.tau is not None and noise.tau_interval is not None:
         low, high = noise.tau_interval

@@ -50,10 +50,16 @@ def test_the_spread_and_its_interval_are_those_of_the_textbook() -> None:
     assert noise.half_width_db == pytest.approx(stats.t.ppf(0.975, 4) * noise.spread_db)
     assert noise.resolved_db == pytest.approx(np.sqrt(2) * noise.half_width_db)
     assert noise.between_db == pytest.approx(np.std([30.0, 31.0, 29.0, 33.0], ddof=1))
+    values = [30.0, 31.0, 29.0, 33.0]
     ratio = (noise.spread_db / noise.between_db) ** 2
-    assert noise.tau == pytest.approx(2 / np.pi * np.arcsin(1 - ratio))
-    ends = [expected_tau(ratio / stats.f.ppf(p, 4, 3)) for p in (0.025, 0.975)]
-    assert noise.tau_interval == pytest.approx(ends)
+    turns = []
+    for one, other in itertools.combinations(values, 2):
+        true = stats.norm((one - other) * (1 - ratio), np.sqrt(2 * (1 - ratio)) * noise.spread_db)
+        width = np.hypot(true.std(), np.sqrt(2) * noise.spread_db)
+        turns.append(stats.norm.cdf(0, abs(true.mean()), width))
+    assert noise.tau == pytest.approx(1 - 2 * np.mean(turns))
+    spreads = [noise.spread_db / np.sqrt(stats.f.ppf(p, 4, 3)) for p in (0.025, 0.975)]
+    assert noise.tau_interval == pytest.approx([expected_tau(values, one) for one in spreads])
     assert (noise.kept_order, noise.compared) == (3, 3)
     with pytest.raises(ValueError, match="a network with two seeds"):
         pooled([(30.0,)], [30.0])
@@ -64,7 +70,7 @@ def test_intervals_hold_what_they_promise() -> None:
     networks = random.normal(30, 0.5, (3000, 16))
     first, second = (networks + random.normal(0, 0.3, networks.shape) for _ in range(2))
     inside = {"spread": 0, "mean": 0, "tau": 0}
-    true_tau = expected_tau(0.3**2 / (0.3**2 + 0.5**2))
+    true_tau = 2 / np.pi * np.arcsin(0.5**2 / (0.3**2 + 0.5**2))
     for truth, one, two in zip(networks, first, second, strict=True):
         noise = pooled(list(zip(one[:3], two[:3], strict=True)), list(one))
         low, high = noise.spread_interval_db
@@ -76,14 +82,18 @@ def test_intervals_hold_what_they_promise() -> None:
         assert 0.93 < count / 3000 < 0.97, name
 
 
-def test_tau_follows_from_the_shares_of_variance() -> None:
+def test_the_expected_tau_is_that_of_another_seed() -> None:
     random = np.random.default_rng(2)
-    for ratio in (0.05, 0.3, 0.8):
-        truth = random.normal(0, np.sqrt(1 - ratio), 4000)
-        one, two = (truth + random.normal(0, np.sqrt(ratio), 4000) for _ in range(2))
+    for heavy, spread in itertools.product((False, True), (0.2, 0.6, 1.5)):
+        truth = random.standard_t(3, 2000) if heavy else random.normal(0, 1, 2000)
+        one, two = (truth + random.normal(0, spread, 2000) for _ in range(2))
         measured = stats.kendalltau(one, two).statistic
-        assert expected_tau(ratio) == pytest.approx(measured, abs=0.025)
-    assert expected_tau(3.0) == 0.0
+        assert expected_tau(one, spread) == pytest.approx(measured, abs=0.06)
+    share = 1 / (1 + 0.6**2)
+    normal = random.normal(0, np.sqrt(1 + 0.6**2), 2000)
+    assert expected_tau(normal, 0.6) == pytest.approx(2 / np.pi * np.arcsin(share), abs=0.02)
+    assert expected_tau([1.0, 2.0, 3.0], 9.0) == 0.0
+    assert expected_tau([1.0, 2.0, 3.0], 0.0) == 1.0
 
 
 def test_replicates_are_chosen_by_cost_never_by_quality() -> None:
@@ -129,7 +139,7 @@ def test_a_schedule_whose_noise_swallows_the_differences_is_told() -> None:
     said = advice(loud)
     assert said is not None
     assert f"below {loud.resolved_db:.2f} dB they say nothing. Train longer" in said
-    assert "3 networks trained twice" in in_words(loud)
+    assert "3 networks trained again" in in_words(loud)
     assert in_words(loud).endswith("1 more failed with the other seed.")
     assert advice(pooled([(30.0, 30.01)], values)) is None
 

@@ -42,7 +42,7 @@ def test_a_report_says_how_sure_its_psnr_is(tmp_path: Path) -> None:
         assert high - low == pytest.approx(2 * sure.noise.half_width_db)
     page = render(data)
     assert sure.said.split(":")[0] in page
-    assert "3 networks trained twice" in page
+    assert "3 networks trained again" in page
     assert "don't differ for certain" in page
     (members,) = (
         t for t in front_chart(data, data.costs[0])["data"] if t.get("name") == "Pareto front"
@@ -54,7 +54,7 @@ def test_the_list_has_intervals_and_names_what_is_not_apart(tmp_path: Path) -> N
     run = _run(tmp_path, 16)
     told = CliRunner().invoke(app, ["pareto", str(tmp_path)])
     assert "±" in told.stdout
-    assert "3 networks trained twice" in told.stderr
+    assert "3 networks trained again" in told.stderr
     data = gather(run)
     assert data.certainty is not None
     assert data.certainty.ties in told.stderr.replace("\n", " ")
