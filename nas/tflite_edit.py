@@ -283,6 +283,11 @@ def _store(model: Any, tensor: Any, values: npt.NDArray[Any]) -> None:
 def _packed(model: Any) -> bytes:
     import flatbuffers
 
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:  # what `_store` left behind
+            buffer.data = None
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

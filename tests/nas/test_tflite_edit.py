@@ -79,3 +79,9 @@ def test_headroom_changes_no_value_but_by_rounding(upsampling, activation):
         for a, b in zip(one.outputs, other.outputs, strict=True)
     ]
     assert all(b == pytest.approx(2 * a) for a, b in changed)
+
+
+def test_what_is_replaced_does_not_stay_in_the_file():
+    content = artifact(network("resize-bilinear", "relu"), "int16-ptq")
+    assert len(with_headroom(content, 2.0)) == pytest.approx(len(content), rel=0.01)
+    assert len(at_size(content, 64, 64)) == pytest.approx(len(content), rel=0.01)
