@@ -69,7 +69,7 @@ def fit(
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     with _bars(f"{spec}, {chosen.name}") as told:
-        predictor, path = run_fit(spec, chosen, pixels, networks, told, again)
+        predictor, path = run_fit(spec, chosen, pixels, networks, told, again, _warn)
     seconds = time.monotonic() - started
     if json_:
         emit_json({**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)})
@@ -106,7 +106,7 @@ def check(
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     with _bars(f"{spec}, {chosen.name}") as told:
-        predictor, rows = run_check(spec, chosen, pixels, networks, told)
+        predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
     document = _checked(predictor, rows)
     folder = folder_of(predictor.about)
     picture = plot or folder / "check.png"
@@ -121,6 +121,10 @@ def check(
     _show_scores(rows)
     _show_warnings(rows)
     err.print(f"{picture}, {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _warn(text: str) -> None:
+    err.print(f"[yellow]mind:[/] {escape(text)}", highlight=False)
 
 
 def _facts(predictor: Predictor) -> dict[str, Any]:

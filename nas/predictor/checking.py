@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from nas.candidate import Precision
-from nas.predictor.fitting import Networks, Progress, Space
+from nas.predictor.fitting import Networks, Progress, Space, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
 from nas.study import Study
@@ -95,6 +95,7 @@ def check(
     size: tuple[int, int] | None,
     networks: int,
     progress: Progress,
+    warn: Warn = lambda text: None,
 ) -> tuple[Predictor, list[Checked]]:
     """Measure networks that the predictor never saw, in each precision, beside what it says.
 
@@ -132,4 +133,5 @@ def check(
                 )
             )
     progress("networks", len(jobs), len(jobs))
+    measuring.complain(warn)
     return predictor, found

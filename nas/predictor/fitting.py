@@ -6,6 +6,7 @@ goes on where it was.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from nas.candidate import Architecture, Precision
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import measure_everywhere
+from nas.devices.host import BUSY_CORES
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
 from nas.files import held, write_atomically
 from nas.predictor import micro
@@ -30,6 +32,7 @@ SAMPLED = 300
 MOST_NETWORKS = 200
 Progress = Callable[[str, int, int], None]
 """Told the stage, and how much of it is done."""
+Warn = Callable[[str], None]
 
 
 @final
@@ -102,10 +105,12 @@ def fit(
     networks: int,
     progress: Progress,
     again: bool = False,
+    warn: Warn = lambda text: None,
 ) -> tuple[Predictor, Path]:
     """The predictor of a device for a study's space, fitted and kept; and its file.
 
-    With `again`, what was measured before is measured anew. Raises ConfigError where there are too
+    With `again`, what was measured before is measured anew. `warn` is told where others worked on
+    the machine meanwhile. Raises ConfigError where there are too
     few networks, the device is unknown or the size does not fit; DeviceError where the device does
     not measure; RunError where the cache can't be written or another process fits the same.
     """
@@ -134,6 +139,7 @@ def fit(
                     terms = space.terms(network, precision)
                     found.append(Measured.of(terms, measurement))
         progress("networks", len(jobs), len(jobs))
+        measuring.complain(warn)
         predictor = bare.improved_by(found, session="fit")
         _check_enough(predictor, spec, space)
         return predictor, keep(predictor, folder)
@@ -198,6 +204,7 @@ class Networks:
     def __init__(self, spec: str, space: Space, protocol: TimingProtocol, folder: Path) -> None:
         self._spec, self._space, self._protocol = spec, space, protocol
         self._folder = folder
+        self._others: list[float] = []
 
     def __enter__(self) -> Networks:
         return self
@@ -216,10 +223,21 @@ class Networks:
             path, (self._spec,), self._protocol, self._folder / "networks"
         )
         if outcome.measurement is not None:
+            others = outcome.measurement.conditions.get("others_busy_cores")
+            self._others += [others] if others is not None else []
             return outcome.measurement
         if isinstance(outcome.error, DeviceStableError):
             return None
         raise outcome.error or RunError(f"{self._spec} gave no answer")
+
+    def complain(self, warn: Warn) -> None:
+        """Say so where others were busy: latencies are then not what the machine can do."""
+        if self._others and statistics.median(self._others) > BUSY_CORES:
+            warn(
+                f"others used {statistics.median(self._others):.1f} of this machine's cores while "
+                "networks were measured: expect slower and less steady latencies, and a predictor "
+                "that tells them; fit and check on a quiet machine"
+            )
 
     def _file(self, network: Architecture, precision: Precision) -> Path:
         from nas.canonical import content_key
@@ -227,9 +245,11 @@ class Networks:
         name = f"{content_key(network.to_dict())}-{precision}.tflite"
         path = self._folder / "files" / name
         if not path.exists():
-            from nas.quietlogs import quiet_tensorflow
+            from nas.quietlogs import quiet_native_logs, quiet_tensorflow
 
-            quiet_tensorflow()
+            tensorflow = quiet_tensorflow()
+            with quiet_native_logs():  # else its complaint about a missing GPU comes later
+                tensorflow.config.list_physical_devices()
             from nas.convert import convert_untrained
 
             width, height = self._space.size

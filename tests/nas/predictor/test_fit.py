@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from nas.candidate import Architecture, Precision
 from nas.cli.app import app
-from nas.devices import Measurement
+from nas.devices import Measurement, TimingProtocol
 from nas.devices.adb import AdbServer
+from nas.devices.fleet import Outcome
 from nas.devices.modelled import tell
 from nas.devices.modelled_operations import of_graph
 from nas.errors import ConfigError, DeviceTransientError, NasError
@@ -112,6 +113,23 @@ def test_a_phone_that_refuses_nearly_all_networks(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Networks, "measure", refusing)
     with pytest.raises(ConfigError, match=r"ran only 0 of the networks in int8-ptq"):
         fit(PHONE, STUDY, None, 5, _silent)
+
+
+@pytest.mark.parametrize("others", [0.02, 1.4])
+def test_a_busy_machine_is_told_of(others: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(path: Path, specs: Any, protocol: Any, cache: Path) -> list[Outcome]:
+        conditions = {"others_busy_cores": others}
+        measured = Measurement("host", "measured", ((1.0,),), None, None, None, (), conditions)
+        return [Outcome("host", measured)]
+
+    monkeypatch.setattr(fitting, "measure_everywhere", answers)
+    monkeypatch.setattr(Networks, "_file", lambda *_: Path("x.tflite"))
+    said: list[str] = []
+    space = Space.of(STUDY)
+    networks = Networks("host", space, TimingProtocol(), Path("."))
+    assert networks.measure(space.draw(1, seed=0)[0], "float") is not None
+    networks.complain(said.append)
+    assert [text[:25] for text in said] == (["others used 1.4 of this m"] if others > 1 else [])
 
 
 def test_a_size_that_does_not_fit() -> None:
