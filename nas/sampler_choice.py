@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,19 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.errors import ConfigError, NasError
 from nas.pareto import FIRST_TRIALS, LOGARITHMIC, MARGIN
 from nas.results import Objective
+from nas.sampling import EhviSampler
 from nas.sampling.history import STAND_IN
+from nas.sampling.sampler import MOST_OBJECTIVES
 from nas.study import Study
 
 DUPLICATE_OF = "duplicate_of"
 
 
 def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
-    """Any sampler but "ehvi", for one trial: a resumed run draws the same for its number."""
+    """A sampler for one trial: a resumed run draws the same for its number.
+
+    "ehvi" is `learning_sampler`'s; for more objectives than it takes, NSGA-II draws, and says so.
+    """
     seed = (study.seed * 1_000_003 + number) % 2**32
     match study.sampler:
         case "tpe":
@@ -31,6 +37,13 @@ def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
                     "or choose 'ehvi', which needs nothing"
                 )
             return optuna.samplers.GPSampler(n_startup_trials=study.startup_trials, seed=seed)
+        case "ehvi":
+            warnings.warn(
+                f"sampler 'ehvi' takes 1 to {MOST_OBJECTIVES} objectives, this study has "
+                f"{len(study.expanded_objectives)}: NSGA-II with a population of 20 draws instead",
+                stacklevel=2,
+            )
+            return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
         case "nsga2":
             return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
         case _:
@@ -40,14 +53,12 @@ def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
 def learning_sampler(
     study: Study, untouched: Mapping[str, float]
 ) -> optuna.samplers.BaseSampler | None:
-    """The sampler "ehvi", one for all of a run's trials; None where the study has another.
+    """The sampler "ehvi", one for all of a run's trials; None for another, or too many objectives.
 
-    It uses the latency predictors that are there for the study's devices (`nas predictor fit`).
+    It uses the latency predictors that there are for the study's devices (`nas predictor fit`).
     """
-    if study.sampler != "ehvi":
+    if study.sampler != "ehvi" or len(study.expanded_objectives) > MOST_OBJECTIVES:
         return None
-    from nas.sampling import EhviSampler
-
     return EhviSampler(
         seed=study.seed,
         n_startup_trials=study.startup_trials,

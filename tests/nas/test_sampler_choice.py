@@ -82,3 +82,11 @@ def test_without_a_predictor_a_search_goes_on(
 
     monkeypatch.setattr(for_sampler, "for_study", broken)
     assert len(_drawn(tmp_path, False, 7)) == 7
+
+
+def test_five_objectives_are_drawn_for_by_a_sampler_that_is_named(tmp_path: Path) -> None:
+    devices = tuple(f"modelled:{number}" for number in range(4))
+    study = small_study(sampler="ehvi", space=SPACE, devices=devices)
+    memory = Memory(study, tmp_path / "journal")
+    with pytest.warns(UserWarning, match="1 to 4 objectives, this study has 5: NSGA-II"):
+        assert memory.ask() is not None
