@@ -1,7 +1,9 @@
-"""A driver to be killed: `python -m tests.nas.chaos OUT TRIALS WORKERS KILL_EVERY [EVALUATED]`.
+"""A driver to be killed: `python -m tests.nas.chaos OUT TRIALS WORKERS KILL_EVERY [PHONE...]`.
 
 Its trials train nothing. It kills one of its own workers, chosen at random, every KILL_EVERY
-seconds (0: never), and appends the key of every evaluation that came to its end to EVALUATED.
+seconds (0: never), and appends the key of every evaluation that came to its end to OUT.evaluated.
+With phones, each `SHARE`th candidate is measured on all of them: one of a few files beside OUT
+stands for it.
 """
 
 from __future__ import annotations
@@ -13,16 +15,23 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from evaluators import Latency
+from nas.devices.measurement import TimingProtocol
 from nas.evaluation import Subject
 from nas.metrics import Metric
 from nas.search import search
 from nas.study import Study
+from search_spaces import UNetSpace
 from tests.nas.small_study import Formulas, small_study
+
+SHARE = 4
+FILES = 20
+PROTOCOL = TimingProtocol(launches=1, runs=3, warmup=1, timeout_seconds=60)
 
 
 @dataclass(frozen=True)
@@ -30,19 +39,42 @@ class Slowly(Formulas):
     """Figures that take some milliseconds, and leave a line."""
 
     evaluated: str = ""
+    files: str = ""
+    phones: tuple[str, ...] = ()
+
+    def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
+        return (*super().metrics(("host",)), *(f"latency_ms[{phone}]" for phone in self.phones))
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        key = subject.candidate.key
-        time.sleep(0.005 + int(key, 16) % 20 / 1000)
+        number = int(subject.candidate.key, 16)
         figures = super().evaluate(subject)
+        if self.phones and number % SHARE == 0:
+            figures |= self._measured(subject, number // SHARE % FILES)
+        time.sleep(0.005 + number % 20 / 1000)
         with Path(self.evaluated).open("a") as file:
-            file.write(f"{key}\n")
+            file.write(f"{subject.candidate.key}\n")
         return figures
 
+    def _measured(self, subject: Subject, file: int) -> dict[str, Metric]:
+        """The phones' figures: their made-up speed has no noise, so they are always the same."""
+        artifact = Path(self.files) / f"{file}.tflite"
+        asked = replace(subject, artifact=artifact, devices=self.phones, optional=())
+        found = Latency(PROTOCOL).evaluate(asked)
+        names = (f"latency_ms[{phone}]" for phone in self.phones)
+        return {name: Metric(found[name].value, found[name].source) for name in names}
 
-def study(evaluated: Path) -> Study:
+
+def study(out: Path, phones: Sequence[str] = ()) -> Study:
+    """The study of the run in `out`; the phones' files are in its parent's `files`."""
+    evaluated, files = out.with_suffix(".evaluated"), out.parent / "files"
     return small_study(
-        evaluators=(Slowly(str(evaluated)),), sampler="random", startup_trials=10_000
+        evaluators=(Slowly(str(evaluated), str(files), tuple(phones)),),
+        space=UNetSpace(
+            levels=(2, 3), widths=(4, 8, 12, 16), convolutions=(1, 2), first_kernel=(3,)
+        ),
+        sampler="random",
+        devices=("host", *phones),
+        objectives=("psnr_db", "latency_ms[host]"),
     )
 
 
@@ -68,13 +100,14 @@ def _workers() -> list[int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    out, trials, workers, every = arguments[:4]
-    evaluated = Path(arguments[4]) if len(arguments) > 4 else Path(out).with_suffix(".evaluated")
+    out, trials, workers, every, *phones = arguments
+    chosen = study(Path(out), phones)
     if float(every):
+        evaluated = Path(out).with_suffix(".evaluated")
         threading.Thread(
             target=kill_workers, args=(float(every), os.getpid(), evaluated), daemon=True
         ).start()
-    search(study(evaluated), out, int(trials), int(workers))
+    search(chosen, out, int(trials), int(workers))
 
 
 if __name__ == "__main__":

@@ -10,24 +10,40 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
+from nas.devices.adb import AdbServer
 from nas.errors import RunError
 from nas.memory import Memory
 from nas.pareto import front
 from nas.search import search
 from nas.store import RunFolder
+from tests.emulated_phone import models
+from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.profiles import PROFILES
+from tests.emulated_phone.server import PrivateAdbServer
 from tests.nas import chaos
 
 ROOT = Path(__file__).parents[2]
 
 
-def _drive(out: Path, trials: int, every: float, killed_after: float | None) -> bool:
+def _drive(
+    out: Path,
+    trials: int,
+    every: float,
+    killed_after: float | None,
+    phones: Sequence[str] = (),
+) -> bool:
     """Run a driver; True where it came to the end before it was killed."""
     command = [sys.executable, "-m", "tests.nas.chaos", str(out), str(trials), "2", str(every)]
+    command += phones
     driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
     try:
         assert driver.stderr is not None
@@ -54,7 +70,8 @@ def _finished(out: Path) -> set[int]:
     return RunFolder(out).finished_numbers()
 
 
-def _check(out: Path, whole: Path, trials: int, most_again: int) -> None:
+def _check(out: Path, whole: Path, trials: int, most_again: int, phones: Sequence[str] = ()) -> int:
+    """The run is as the undisturbed one; returns how many evaluations were repeated."""
     run, undisturbed = RunFolder(out), RunFolder(whole)
     results, expected = run.results(), undisturbed.results()
     assert len(results) == trials
@@ -65,18 +82,20 @@ def _check(out: Path, whole: Path, trials: int, most_again: int) -> None:
     assert [r.key for r in front(results, objectives)] == [
         r.key for r in front(expected, objectives)
     ]
-    states = Counter(t.state for t in Memory(chaos.study(out), run.journal).trials())
+    states = Counter(t.state for t in Memory(chaos.study(out, phones), run.journal).trials())
     assert states[TrialState.COMPLETE] >= trials
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
     evaluated = Counter(out.with_suffix(".evaluated").read_text().split())
     assert set(evaluated) == {r.key for r in results}
     # An evaluation is repeated only where its worker died between its end and its result.
-    assert sum(evaluated.values()) - trials <= most_again
+    again = sum(evaluated.values()) - trials
+    assert again <= most_again
     for result in results:
         lines = (run.trial(result.number) / "log.jsonl").read_text().splitlines()
         assert sum(json.loads(line)["event"] == "ended" for line in lines) <= 1
     orphans = [line for line in _processes() if str(out) in line]
     assert orphans == []
+    return again
 
 
 def _processes() -> list[str]:
@@ -90,30 +109,71 @@ def _processes() -> list[str]:
 
 
 def test_workers_and_a_driver_killed_change_nothing(tmp_path: Path) -> None:
-    search(chaos.study(tmp_path / "whole.evaluated"), tmp_path / "whole", 40, 1)
+    search(chaos.study(tmp_path / "whole"), tmp_path / "whole", 40, 1)
     out = tmp_path / "run"
     _drive(out, 40, 0.15, killed_after=0.2)
     _drive(out, 40, 0, killed_after=None)
     _check(out, tmp_path / "whole", 40, most_again=4)
 
 
+@pytest.fixture
+def phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EmulatedPhone]]:
+    """Two phones without noise on an adb server of their own, and the files to measure."""
+    (tmp_path / "files").mkdir()
+    for number in range(chaos.FILES):
+        models.plain(tmp_path / "files" / f"{number}.tflite", width=4 + number)
+    with PrivateAdbServer() as server, ExitStack() as stack:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
+        profile = replace(PROFILES["modern"], launch_noise=0.0)
+        started = [EmulatedPhone(profile, cache=tmp_path / "phones") for _ in range(2)]
+        for phone in started:
+            stack.callback(phone.stop)
+            AdbServer("127.0.0.1", server.port).connect(phone.address)
+        yield started
+
+
 @pytest.mark.slow
-def test_500_trials_through_everything(tmp_path: Path) -> None:
+def test_500_trials_through_everything(tmp_path: Path, phones: list[EmulatedPhone]) -> None:
     trials, drawn = 500, random.Random(6)
-    search(chaos.study(tmp_path / "whole.evaluated"), tmp_path / "whole", trials, 1)
-    out = tmp_path / "run"
+    devices = [f"adb:{phone.address}?delegate=cpu" for phone in phones]
+    search(chaos.study(tmp_path / "whole", devices), tmp_path / "whole", trials, 1)
+    out, unplugged = tmp_path / "run", _unplug_now_and_then(phones)
     for _ in range(5):
-        _drive(out, trials, 0.7, killed_after=drawn.uniform(0.3, 1.2))
+        _drive(out, trials, 0.7, drawn.uniform(0.3, 1.2), devices)
     before = _finished(out)
     assert 0 < len(before) < trials
-    _refuse_storage(out, trials, seconds=10)
-    _fill_disk(out, trials)
+    _refuse_storage(out, trials, 10, devices)
+    _fill_disk(out, trials, devices)
     assert before <= _finished(out)
-    _drive(out, trials, 0.7, killed_after=None)
-    _check(out, tmp_path / "whole", trials, most_again=60)
+    _drive(out, trials, 0.7, None, devices)
+    again = _check(out, tmp_path / "whole", trials, 60, devices)
+    retried = json.loads((out / "leases.json").read_text())["retried"]
+    print(f"{again} evaluations repeated, {len(unplugged)} times unplugged; last driver: {retried}")
+    assert len(unplugged) >= 3
+    assert sum(retried.values()) >= 10
+    measured = [r for r in RunFolder(out).results() if f"latency_ms[{devices[0]}]" in r.metrics]
+    assert len(measured) > trials / chaos.SHARE / 2
 
 
-def _refuse_storage(out: Path, trials: int, seconds: float) -> None:
+def _unplug_now_and_then(phones: list[EmulatedPhone]) -> list[str]:
+    """Pull each phone's cable for a moment at every 25th thing that is asked of it.
+
+    By what was asked, not by time: on a slow machine no measurement would come to its end. Returns
+    the phones that were unplugged, one entry each time, from now on.
+    """
+    unplugged: list[str] = []
+
+    def pull(phone: EmulatedPhone) -> None:
+        if len(phone.opened) % 25 == 0:
+            unplugged.append(phone.address)
+            phone.inject("unplug", seconds=0.5)
+
+    for phone in phones:
+        phone.on_open = partial(pull, phone)
+    return unplugged
+
+
+def _refuse_storage(out: Path, trials: int, seconds: float, phones: Sequence[str]) -> None:
     """The journal can't be written: the search says so and ends; later it goes on."""
     journal, aside = out / "study.journal", out / "aside"
     os.rename(journal, aside)
@@ -121,12 +181,12 @@ def _refuse_storage(out: Path, trials: int, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with pytest.raises(RunError, match=r"study\.journal"):
-            search(chaos.study(out.with_suffix(".evaluated")), out, trials, 1)
+            search(chaos.study(out, phones), out, trials, 1)
     journal.rmdir()
     os.rename(aside, journal)
 
 
-def _fill_disk(out: Path, trials: int) -> None:
+def _fill_disk(out: Path, trials: int, phones: Sequence[str]) -> None:
     """The run on a disk of its own that fills in the middle, where this system lets us have one."""
     disk = out.parent / "disk"
     disk.mkdir()
@@ -145,7 +205,7 @@ def _fill_disk(out: Path, trials: int) -> None:
             except OSError:
                 pass
         with pytest.raises(RunError, match="the disk is full"):
-            search(chaos.study(out.with_suffix(".evaluated")), disk / "run", trials, 1)
+            search(chaos.study(out, phones), disk / "run", trials, 1)
         filler.unlink()
         subprocess.run(["rm", "-r", str(out)], check=True)
         subprocess.run(["cp", "-a", str(disk / "run"), str(out)], check=True)
