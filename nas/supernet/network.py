@@ -58,7 +58,8 @@ def first_weights(elastic: Elastic, seed: int) -> dict[str, Array]:
     rng = np.random.default_rng((seed, 3))
     weights: dict[str, Array] = {}
 
-    def kernel(name: str, side: int, fans: int, cin: int, cout: int) -> None:
+    def kernel(name: str, side: int, fans: int, cin: int, cout: int, before: int) -> None:
+        weights[f"{name}/gain"] = np.ones((len(elastic.widths[before]), cout), np.float32)
         limit = np.sqrt(6 / (side**2 * fans))
         weights[name] = rng.uniform(-limit, limit, (side, side, cin, cout)).astype(np.float32)
         if name.startswith("output/"):
@@ -72,28 +73,31 @@ def first_weights(elastic: Elastic, seed: int) -> dict[str, Array]:
         for index in range(1, elastic.convolutions[-1] + 1):
             name = f"{way}{level}_conv{index}"
             if name == "down0_conv1":
-                kernel(name, elastic.first_kernel[-1], 3 + wide, 3, wide)
+                kernel(name, elastic.first_kernel[-1], 3 + wide, 3, wide, 0)
             elif index > 1:
-                kernel(name, 3, 2 * wide, wide, wide)
+                kernel(name, 3, 2 * wide, wide, wide, level)
             elif way == "down":
                 before = elastic.widest(level - 1)
-                kernel(name, 3, before + wide, before, wide)
+                kernel(name, 3, before + wide, before, wide, level - 1)
             else:
                 below = elastic.widest(level + 1)
-                kernel(f"{name}/skip", 3, below + 2 * wide, wide, wide)
+                kernel(f"{name}/skip", 3, below + 2 * wide, wide, wide, level)
                 for up in elastic.upsampling:
-                    kernel(f"{name}/{up}", 3, below + 2 * wide, below // PARTS[up], wide)
+                    count = below // PARTS[up]
+                    kernel(f"{name}/{up}", 3, below + 2 * wide, count, wide, level + 1)
             weights[f"{name}/bias"] = np.zeros((rows, wide), np.float32)
             if "prelu" in elastic.activation:
                 weights[f"{way}{level}_prelu{index}"] = np.full(wide, 0.25, np.float32)
     for level in range(elastic.deepest - 1):
         if "transpose-conv" in elastic.upsampling:
             below = elastic.widest(level + 1)
-            kernel(f"up{level}_transpose", 2, below + below // 2, below // 2, below)
+            limit = np.sqrt(4 / below)
+            shape = (2, 2, below // 2, below)
+            weights[f"up{level}_transpose"] = rng.uniform(-limit, limit, shape).astype(np.float32)
             weights[f"up{level}_transpose/bias"] = np.zeros(below // 2, np.float32)
     for residual in map(int, elastic.global_residual):
         wide = elastic.widest(0)
-        kernel(f"output/{residual}", 3, wide + 3, wide, 3)
+        kernel(f"output/{residual}", 3, wide + 3, wide, 3, 0)
         weights[f"output/{residual}/bias"] = np.zeros((rows, 3), np.float32)
     return weights
 
@@ -113,10 +117,11 @@ def _carries(elastic: Elastic, name: str) -> bool:
 class ElasticUNet:
     """Weights of the full width, and the function that computes any candidate with them.
 
-    A slice is scaled as Glorot's rule would have drawn it at its own width, so that signals neither
-    fade nor grow in narrow candidates. Where the space has networks without a global residual, the
-    identity of the picture's channels is added to the kernels it passes through, for all candidates
-    alike. Biases are kept for each pair of up-sampling and activation.
+    Every output of a kernel has a gain of its own for each width that the kernel may read: slices
+    of a few channels and of many need not agree on how strong they are. Where the space has
+    networks without a global residual, the identity of the picture's channels is added to the
+    kernels it passes through, for all candidates alike. Biases are kept for each pair of
+    up-sampling and activation.
     """
 
     def __init__(self, elastic: Elastic, weights: Mapping[str, Array]) -> None:
@@ -148,50 +153,40 @@ class _Slicer:
     weights: Weights
     candidate: _Candidate
 
-    def kernel(self, name: str, cin: Any, cout: Any) -> Any:
-        whole = self.weights[name]
-        return self._cut(name, whole[:, :, :cin, :cout], sum(whole.shape[2:]), cin + cout)
+    def kernel(self, name: str, before: int, level: int) -> Any:
+        """Of a convolution that reads the channels of one level and gives those of another."""
+        cin, cout = self.candidate.widths[before], self.candidate.widths[level]
+        return self._finished(name, self.weights[name][:, :, :cin, :cout], before)
 
-    def first(self, cout: Any) -> Any:
+    def first(self) -> Any:
         """Of the first convolution: the middle of the largest."""
-        name = "down0_conv1"
-        whole, side = self.weights[name], self.candidate.kernel
-        if len(self.elastic.first_kernel) == 1:
-            return self.kernel(name, 3, cout)
+        whole, side = self.weights["down0_conv1"], self.candidate.kernel
         off = (whole.shape[0] - side) // 2
-        part = whole[off : off + side, off : off + side, :, :cout]
-        return self._cut(
-            name, part, whole.shape[0] ** 2 * (3 + whole.shape[3]), side**2 * (3 + cout)
-        )
+        part = whole[off : off + side, off : off + side, :, : self.candidate.widths[0]]
+        return self._finished("down0_conv1", part, 0)
 
     def joined(self, level: int, up: str) -> Any:
         """Of a decoder's first convolution, which reads what was up-sampled, then the skip."""
         below, cout = self.candidate.widths[level + 1], self.candidate.widths[level]
-        name = f"up{level}_conv1"
-        lifted, skip = self.weights[f"{name}/{up}"], self.weights[f"{name}/skip"]
-        count = below // PARTS[up]
-        full = self.elastic.widest(level + 1) + 2 * skip.shape[3]
-        own = count + 2 * cout
+        names = [f"up{level}_conv1/{up}", f"up{level}_conv1/skip"]
+        lifted, skip = (self.weights[name] for name in names)
         parts = [
-            self._cut("", lifted[:, :, :count, :cout], full, own),
-            self._cut(name, skip[:, :, :cout, :cout], full, own),
+            self._gained(names[0], lifted[:, :, : below // PARTS[up], :cout], level + 1),
+            self._finished(names[1], skip[:, :, :cout, :cout], level),
         ]
         return tf.concat(parts, 2)
 
     def transpose(self, level: int) -> tuple[Any, Any]:
         name, below = f"up{level}_transpose", self.candidate.widths[level + 1]
-        whole = self.weights[name]
-        part = whole[:, :, : below // 2, :below]
-        kernel = self._cut("", part, sum(whole.shape[2:]), below // 2 + below)
+        kernel = self.weights[name][:, :, : below // 2, :below]
         return kernel, self.weights[f"{name}/bias"][: below // 2]
 
     def output(self, residual: int) -> tuple[Any, Any]:
-        cin = self.candidate.widths[0]
-        whole = self.weights[f"output/{residual}"]
-        kernel = self._cut("", whole[:, :, :cin], sum(whole.shape[2:]), cin + 3)
+        name = f"output/{residual}"
+        kernel = self._finished(name, self.weights[name][:, :, : self.candidate.widths[0]], 0)
         if not residual:
             kernel += _identity(kernel)
-        return kernel, self.weights[f"output/{residual}/bias"][self._row]
+        return kernel, self.weights[f"{name}/bias"][self._row]
 
     def bias(self, name: str, cout: Any) -> Any:
         return self.weights[f"{name}/bias"][self._row, :cout]
@@ -200,10 +195,16 @@ class _Slicer:
     def _row(self) -> Any:
         return self.candidate.up * len(self.elastic.activation) + self.candidate.act
 
-    def _cut(self, name: str, part: Any, full: int, own: Any) -> Any:
-        """A slice, scaled from the fans of the whole to its own; the picture carried through."""
-        part = part * tf.sqrt(full / tf.cast(own, tf.float32))
+    def _finished(self, name: str, part: Any, before: int) -> Any:
+        """A slice with its gains, and the picture carried through where it has to."""
+        part = self._gained(name, part, before)
         return part + _identity(part) if _carries(self.elastic, name) else part
+
+    def _gained(self, name: str, part: Any, before: int) -> Any:
+        """A slice times its outputs' gains for the width that it reads."""
+        steps = tf.constant(self.elastic.widths[before][:-1], tf.int32)
+        place = tf.reduce_sum(tf.cast(self.candidate.widths[before] > steps, tf.int32))
+        return part * self.weights[f"{name}/gain"][place][: tf.shape(part)[3]]
 
 
 def _identity(like: Any) -> Any:
@@ -225,7 +226,7 @@ class _Forward:
         self._cut = _Slicer(elastic, weights, candidate)
 
     def restored(self, pictures: Any) -> Any:
-        features = self._level(0, pictures, 3)
+        features = self._level(0, pictures)
         outputs = [
             partial(self._output, features, pictures, residual)
             for residual in self._elastic.global_residual
@@ -238,9 +239,9 @@ class _Forward:
         output = tf.nn.conv2d(features, kernel, 1, "SAME") + bias
         return output + pictures if residual else output
 
-    def _level(self, level: int, x: Any, cin: Any) -> Any:
+    def _level(self, level: int, x: Any) -> Any:
         """What a level makes of its input, with all that lies below it."""
-        skip = self._stage("down", level, x, cin)
+        skip = self._stage("down", level, x)
         if level + 1 == self._elastic.deepest:
             return skip
         if level + 1 < self._elastic.levels[0]:
@@ -252,10 +253,10 @@ class _Forward:
     def _around(self, level: int, skip: Any) -> Any:
         """Down, through the levels below, up again, and joined with the skip."""
         pooled = tf.nn.max_pool2d(skip, 2, 2, "VALID")
-        below = self._level(level + 1, pooled, self._candidate.widths[level])
+        below = self._level(level + 1, pooled)
         lifts = [partial(self._lift, level, below, up) for up in self._elastic.upsampling]
         lifted, kernel = _switch(self._candidate.up, lifts)
-        return self._stage("up", level, tf.concat([lifted, skip], 3), None, kernel)
+        return self._stage("up", level, tf.concat([lifted, skip], 3), kernel)
 
     def _lift(self, level: int, below: Any, up: str) -> tuple[Any, Any]:
         return self._lifted(level, below, up), self._cut.joined(level, up)
@@ -273,19 +274,14 @@ class _Forward:
             return tf.nn.depth_to_space(tf.reshape(ordered, shape), 2)
         return tf.image.resize(x, (height, width), method="bilinear")
 
-    def _stage(self, way: str, level: int, x: Any, cin: Any, joined: Any = None) -> Any:
+    def _stage(self, way: str, level: int, x: Any, joined: Any = None) -> Any:
         """The convolutions of a level on the way down or up, as many as the candidate has."""
-        width = self._candidate.widths[level]
         for index in range(1, self._elastic.convolutions[-1] + 1):
             name = f"{way}{level}_conv{index}"
-            if name == "down0_conv1":
-                kernel = self._cut.first(width)
-            elif index == 1 and joined is not None:
-                kernel = joined
-            else:
-                kernel = None
-            before = cin if index == 1 else width
-            compute = self._convolution(name, x, kernel, before, width)
+            first = self._cut.first() if name == "down0_conv1" else joined
+            kernel = first if index == 1 else None
+            before = level - (index == 1)
+            compute = self._convolution(name, x, kernel, before, level)
             if index <= self._elastic.convolutions[0]:
                 x = compute()
             else:
@@ -293,10 +289,11 @@ class _Forward:
         return x
 
     def _convolution(
-        self, name: str, x: Any, kernel: Any, cin: Any, cout: Any
+        self, name: str, x: Any, kernel: Any, before: int, level: int
     ) -> Callable[[], Any]:
         def compute() -> Any:
-            own = self._cut.kernel(name, cin, cout) if kernel is None else kernel
+            cout = self._candidate.widths[level]
+            own = self._cut.kernel(name, before, level) if kernel is None else kernel
             y = tf.nn.bias_add(tf.nn.conv2d(x, own, 1, "SAME"), self._cut.bias(name, cout))
             activations = [
                 partial(self._activated, name, y, cout, act) for act in self._elastic.activation
@@ -332,10 +329,9 @@ class _Slices:
         deepest = self._candidate.levels - 1
         found: dict[str, list[Array]] = {}
         for level in range(deepest + 1):
-            cin = self._candidate.widths[level - 1] if level else 3
-            found |= self._stage("down", level, cin, shuffled=level == deepest)
+            found |= self._stage("down", level, shuffled=level == deepest)
         for level in range(deepest):
-            found |= self._stage("up", level, None, shuffled=level > 0)
+            found |= self._stage("up", level, shuffled=level > 0)
             if self._up == "transpose-conv":
                 kernel, bias = self._cut.transpose(level)
                 found[f"up{level}_transpose"] = [kernel.numpy(), bias.numpy()]
@@ -343,7 +339,7 @@ class _Slices:
         found["output"] = [kernel.numpy(), bias.numpy()]
         return found
 
-    def _stage(self, way: str, level: int, cin: Any, shuffled: bool) -> dict[str, list[Array]]:
+    def _stage(self, way: str, level: int, shuffled: bool) -> dict[str, list[Array]]:
         """`shuffled`: what the stage gives is up-sampled next."""
         width, count = self._candidate.widths[level], self._candidate.convolutions
         found: dict[str, list[Array]] = {}
@@ -352,11 +348,11 @@ class _Slices:
             last = shuffled and index == count and self._up == SHUFFLE
             order = _shuffle_order(width) if last else np.arange(width)
             if name == "down0_conv1":
-                kernel = self._cut.first(width)
+                kernel = self._cut.first()
             elif way == "up" and index == 1:
                 kernel = self._cut.joined(level, self._up)
             else:
-                kernel = self._cut.kernel(name, cin if index == 1 else width, width)
+                kernel = self._cut.kernel(name, level - (index == 1), level)
             bias = self._cut.bias(name, width)
             found[name] = [kernel.numpy()[..., order], bias.numpy()[order]]
             if self._elastic.activation[self._candidate.act] == "prelu":

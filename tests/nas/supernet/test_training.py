@@ -69,12 +69,11 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert (tmp_path / "cut" / WEIGHTS).stat().st_mtime_ns == before
 
 
-def test_it_learns(tmp_path: Path, pack: Pack) -> None:
+def test_every_weight_is_trained(tmp_path: Path, pack: Pack) -> None:
     losses: list[float] = []
     schedule = replace(SCHEDULE, steps=60, warmup_steps=6)
     spec = replace(SPEC, schedule=schedule)
     train_supernet(spec, pack, tmp_path, lambda step, steps, loss: losses.append(loss))
-    assert len(losses) >= 2 or losses[-1] < 0.1
     assert losses[-1] < losses[0] * 1.2
     changed = _weights(tmp_path)
     first = training.first_weights(SPEC.elastic, 0)
