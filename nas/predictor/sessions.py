@@ -115,7 +115,7 @@ class _OnHost:
 
     protocol: TimingProtocol
     repeats: bool = True
-    runs: int = 3
+    runs: int = 2
     seconds: float = 0.03
     most: int = 40
     _worker: _Worker | None = None
@@ -128,7 +128,7 @@ class _OnHost:
             self._worker = _Worker.started(self.protocol.timeout_seconds)
         request = {
             "artifact": str(artifact.resolve()), "threads": self.protocol.threads,
-            "warmup": 1, "runs": self.runs, "seconds": self.seconds, "most": self.most,
+            "warmup": 0, "runs": self.runs, "seconds": self.seconds, "most": self.most,
         }  # fmt: skip
         try:
             answer = self._worker.ask(request, artifact, self.protocol.timeout_seconds)
