@@ -224,14 +224,23 @@ def promotion(
         values = values or expected(standings, objectives, untouched)
         losses = {s.number: _losses(values[s.number], objectives) for s in here}
         corner = _corner(list(losses.values()), objectives, untouched, bounds or {})
-        chosen = best_addition(
-            np.array([losses[s.number] for s in waiting]),
-            np.array([losses[s.number] for s in promoted]).reshape(-1, len(objectives)),
-            corner,
-        )
+        points = np.array([losses[s.number] for s in waiting])
+        others = np.array([losses[s.number] for s in promoted]).reshape(-1, len(objectives))
+        chosen = best_addition(points, others, corner)
+        if (
+            chosen is None
+        ):  # nobody seems of use: that may be a wrong forecast, which only they mend
+            chosen = best_addition(points, others, _lowered(corner, points, objectives))
         if chosen is not None:
             return waiting[chosen].number
     return None
+
+
+def _lowered(corner: Floats, points: Floats, objectives: Sequence[Objective]) -> Floats:
+    """The corner with a quality that the better half has; costs keep theirs."""
+    quality = np.array([objective.metric in READ for objective in objectives])
+    middle = np.median(points, axis=0) + 1e-9
+    return np.where(quality, np.maximum(corner, middle), corner)
 
 
 def _waits(standing: Standing, rung: int, busy: Set[int]) -> bool:

@@ -86,6 +86,13 @@ def test_costs_beyond_a_bound_are_worth_nothing() -> None:
     assert promotion(four, OBJECTIVES, UNTOUCHED, bounds={"latency_ms[host]": 12.0}) == 3
 
 
+def test_a_forecast_of_nothing_good_does_not_stop_the_race() -> None:
+    four = [_standing(n, 10.0 + n, -1.0 + n / 10) for n in range(4)]
+    assert promotion(four, OBJECTIVES, UNTOUCHED) in (2, 3)  # of the better half
+    beyond = {"latency_ms[host]": 9.0}
+    assert promotion(four, OBJECTIVES, UNTOUCHED, bounds=beyond) is None
+
+
 def test_what_a_gain_becomes_is_learned_from_those_that_went_on() -> None:
     nothing = Forecast.learned([_standing(0, 1.0, 0.3)], "psnr_db", 20.0)
     assert nothing.gain(_standing(1, 1.0, 0.3), "psnr_db") == pytest.approx(0.3)
