@@ -53,13 +53,16 @@ def sending(run: RunFolder, store: ObjectStore | None, watcher: Watcher) -> Iter
 
     What another start left unsent is sent, too. A store that refuses is asked again and again, and
     stops nothing; what is left at the end is told. The run's own folder has everything all the
-    time. Raises RunError where the store holds another run.
+    time. Raises RunError where the store holds another run, or never answered.
     """
     if store is None:
         yield watcher
         return
-    with contextlib.suppress(StoreError):  # told before
+    try:
         store.claim(run)
+    except StoreError:
+        if not (run.path / ARTIFACTS).exists():
+            raise  # the first word to that store: it may be none
     sender = Sender(run, store, watcher.note)
     for number in sorted(run.finished_numbers()):
         sender.add(number)
