@@ -28,7 +28,7 @@ from nas.canonical import content_key
 from nas.predictor import micro
 from nas.predictor.checking import Score
 from nas.predictor.design import chosen_joints, chosen_terms
-from nas.predictor.predictor import Measured, Predictor
+from nas.predictor.predictor import Measured, Predictor, undisturbed
 from nas.predictor.terms import Term, terms_of_graph
 
 STEADY = 0.03
@@ -101,9 +101,7 @@ def scores(
 
     for _ in range(splits):
         order = [rows[index] for index in random.permutation(len(rows))]
-        learned = [
-            Measured(row.terms, truth(row), 0.0 if fastest else row.spread) for row in order[:count]
-        ]
+        learned = [Measured(row.terms, *undisturbed(row.launches_ms)) for row in order[:count]]
         predictor = plain.improved_by(learned, session="fit")
         unseen = [row for row in order[count:] if not steady or row.spread < STEADY]
         measured = [truth(row) for row in unseen]

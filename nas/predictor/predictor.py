@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -64,14 +63,21 @@ class Measured:
 
     @classmethod
     def of(cls, terms: tuple[Term, ...], measurement: Measurement) -> Measured:
-        """From a measurement: the median's spread by that of its launches."""
-        medians = measurement.launch_medians_ms
-        if len(medians) < 2 or not measurement.measured:
+        """From a measurement: what it took where nobody disturbed it."""
+        if not measurement.measured:
             return cls(terms, measurement.latency_ms)
-        deviation = statistics.stdev(math.log(one) for one in medians)
-        # Of a median of n normal numbers: sqrt(pi / 2 n) times theirs.
-        spread = deviation * math.sqrt(math.pi / (2 * len(medians)))
-        return cls(terms, measurement.latency_ms, spread)
+        return cls(terms, *undisturbed(measurement.launch_medians_ms))
+
+
+def undisturbed(launches_ms: Sequence[float]) -> tuple[float, float]:
+    """The lower quartile of launches' medians, and how far the two fastest ones are apart (log).
+
+    Others make a launch slower, never faster: the median of a few is one that somebody disturbed
+    too often to be learned from.
+    """
+    ordered = sorted(launches_ms)
+    spread = math.log(ordered[1] / ordered[0]) if len(ordered) > 1 else 0.0
+    return ordered[len(ordered) // 4], spread
 
 
 @final

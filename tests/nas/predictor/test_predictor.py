@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas.candidate import Precision
+from nas.devices import Measurement
 from nas.errors import ConfigError
 from nas.predictor import micro
 from nas.predictor.checking import Score, kendall_tau
@@ -186,6 +187,17 @@ def test_scores_by_hand() -> None:
     assert kendall_tau([1, 1, 1], [1, 2, 3]) == 0.0
     line = linear_in([1.0, 2.0, 4.0], [3.0, 5.0, 9.0])
     assert line(3.0) == pytest.approx(7.0)
+
+
+def test_disturbed_launches_are_not_learned_from() -> None:
+    launches = ((10.3,), (14.0,), (10.0, 10.0, 19.0), (16.0,), (10.1,))
+    one = Measurement("host", "measured", launches, None, None, None, ())
+    assert one.latency_ms == 10.3
+    learned = Measured.of((), one)
+    assert learned.latency_ms == 10.1
+    assert learned.spread == pytest.approx(0.00995, rel=1e-3)
+    told = Measurement("paper:pixel-4", "modelled", ((5.0,),), None, None, None, ())
+    assert Measured.of((), told) == Measured((), 5.0)
 
 
 def test_convolutions_are_families_by_their_kernels() -> None:
