@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast, final
 
 from nas.candidate import Candidate
-from nas.errors import ConfigError, NasError
+from nas.errors import NasError
 from nas.predictor.identity import identity_of, load
 from nas.predictor.predictor import Measured, Predictor
 from nas.predictor.templates import Templates
@@ -188,6 +188,6 @@ def usable(study: Study, device: str) -> str | None:
     """Why there is no predictor of a device for a study, in a line; None where there is one."""
     try:
         load(identity_of(device, study))
-    except (ConfigError, NasError) as error:
+    except NasError as error:
         return str(error)
     return None
