@@ -124,6 +124,15 @@ def comparisons(
             yield f"seed {one} to seed {two}", _agree(first, second, nets)
 
 
+def within(
+    kind: str, scored: dict[str, float], known: dict[str, dict[int, float]]
+) -> Iterator[tuple[str, Agreement | None]]:
+    """The same for the networks of one activation."""
+    own = {net: seeds for net, seeds in known.items() if json.loads(net)["activation"] == kind}
+    for name, found in comparisons(scored, own):
+        yield f"{kind} only; {name}", found
+
+
 def _agree(a: dict[str, float], b: dict[str, float], nets: Sequence[str]) -> Agreement | None:
     return agreement([a[net] for net in nets], [b[net] for net in nets])
 
@@ -150,7 +159,8 @@ def main() -> None:
     known = truth(asked.raw)
     nets = [UNet.from_dict(json.loads(net)) for net in known]
     found, rate = scores(spec, asked.out, dataset, nets)
-    rows = dict(comparisons(dict(zip(known, found, strict=True)), known))
+    scored = dict(zip(known, found, strict=True))
+    rows = dict(comparisons(scored, known))
     print(f"{processor()}; load {os.getloadavg()[0]:.1f}; {len(known)} networks")
     print(f"supernet: {asked.steps} steps, {spent:.1f} s of processor; {rate:.0f} scores a second")
     if asked.costs:
@@ -158,23 +168,26 @@ def main() -> None:
         share = spent / (TRIALS * one)
         print(f"one training: {one:.1f} s; the supernet costs {share:.3f} of {TRIALS} trainings")
     print("\n| compared | networks | tau | 95 % |\n|---|---|---|---|")
-    for name, one in rows.items():
+    inside = {kind: dict(within(kind, scored, known)) for kind in ACTIVATIONS}
+    for name, one in (rows | inside["relu"] | inside["prelu"]).items():
         if one is not None:
             low, high = one.interval
             print(f"| {name} | {one.count} | {one.tau:.3f} | {low:.3f} to {high:.3f} |")
-    _ratios(rows)
+    _ratios(rows, "")
+    for kind, own in inside.items():
+        _ratios(own, f"{kind} only; ")
 
 
-def _ratios(rows: dict[str, Agreement | None]) -> None:
+def _ratios(rows: dict[str, Agreement | None], where: str) -> None:
     """The supernet's tau over that between seeds."""
     between = [one.tau for name, one in rows.items() if one and " to seed " in name]
     to_mean = [one.tau for name, one in rows.items() if one and "mean of the others" in name]
-    own = rows.get("score: networks of several seeds, mean")
+    own = rows.get(f"{where}score: networks of several seeds, mean")
     if own is None or not between:
         return
-    everything = rows["score: all networks, mean of their seeds"]
+    everything = rows[f"{where}score: all networks, mean of their seeds"]
     seeds = float(np.mean(between))
-    print(f"\ntau over that between two seeds ({seeds:.3f}): {own.tau / seeds:.2f}")
+    print(f"\n{where}tau over that between two seeds ({seeds:.3f}): {own.tau / seeds:.2f}")
     if everything is not None:
         print(f"the same, of all networks: {everything.tau / seeds:.2f}")
     print(f"over that of one seed to the mean of the others: {own.tau / np.mean(to_mean):.2f}")

@@ -180,13 +180,16 @@ def ranking_study(
 
 
 def in_order(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
-    """The eligible trials, those first that add most to the hypervolume, compressions in turn.
+    """The eligible trials, those first that add most to the hypervolume, groups in turn.
 
-    Each compression has an order of its own, since the score says nothing of what it costs.
+    Each compression has an order of its own, since the score says nothing of what it costs, and so
+    has each activation: slices share kernels over activations, which evens out what sets these
+    apart when they are trained alone (docs/supernet.md has figures).
     """
     groups: dict[str, list[TrialResult]] = defaultdict(list)
     for result in distinct(results, objectives):
-        groups[canonical_json(result.candidate["compression"])].append(result)
+        group = [result.candidate["compression"], result.parameters.get("activation")]
+        groups[canonical_json(group)].append(result)
     orders = [_greedy(group, objectives) for group in groups.values()]
     longest = max((len(order) for order in orders), default=0)
     return [order[place] for place in range(longest) for order in orders if place < len(order)]

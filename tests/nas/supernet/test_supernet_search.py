@@ -158,7 +158,7 @@ def test_the_ranking_study_wants_no_weights(tmp_path: Path) -> None:
     assert ranking.constraints == ("gmacs_conv<=1000",)
 
 
-def test_the_order_is_greedy_and_compressions_take_turns() -> None:
+def test_the_order_is_greedy_and_groups_take_turns() -> None:
     objectives = (Objective.of("supernet_psnr_db"), Objective.of("gmacs_conv"))
     rng = np.random.default_rng(0)
     results = []
@@ -187,6 +187,19 @@ def test_the_order_is_greedy_and_compressions_take_turns() -> None:
 
     assert volume(own[:4]) >= 0.75 * volume(own)
     assert volume(own[:4]) > volume(own[10:14])
+
+
+def test_activations_take_turns() -> None:
+    objectives = (Objective.of("supernet_psnr_db"), Objective.of("gmacs_conv"))
+    results = [
+        TrialResult(
+            number, str(number), "", {"compression": {}}, "complete", {"activation": activation},
+            {o.metric: Metric(20 + number, "computed") for o in objectives},
+        )
+        for number, activation in enumerate(["relu"] * 3 + ["prelu"] * 3)
+    ]  # fmt: skip
+    found = [result.parameters["activation"] for result in in_order(results, objectives)]
+    assert found == ["relu", "prelu"] * 3
 
 
 def test_the_report_tells_how_the_ranks_held(undisturbed: Path) -> None:
