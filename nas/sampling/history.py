@@ -64,6 +64,13 @@ class _Parameters:
         self._changed: set[str] = set()
         self._values: dict[frozenset[str], dict[str, set[Any]]] = {}
 
+    def copy(self) -> _Parameters:
+        found = _Parameters()
+        found._distributions, found._changed = dict(self._distributions), set(self._changed)
+        for pattern, values in self._values.items():
+            found._values[pattern] = {name: set(seen) for name, seen in values.items()}
+        return found
+
     def take(self, trial: FrozenTrial) -> None:
         theirs = trial.distributions
         seen = self._values.setdefault(frozenset(theirs), {})
@@ -102,33 +109,43 @@ class _Parameters:
 
 @final
 class SharedSpace:
-    """The parameters that all complete trials share; those of any trial while none is complete."""
+    """The parameters that all complete trials share; while they are few, all trials that there are.
+
+    So the first trials don't depend on how far others have got.
+    """
 
     def __init__(self) -> None:
-        self._ended, self._complete, self._count = Ended(), _Parameters(), 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._ended, self._count = Ended(), 0
+        self._complete, self._all = _Parameters(), _Parameters()
         self._found: tuple[dict[str, BaseDistribution], dict[str, Gate]] = ({}, {})
 
     def of(
-        self, trials: Sequence[FrozenTrial]
+        self, trials: Sequence[FrozenTrial], few: int = 1
     ) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
         """Distributions in alphabetic order, and what decides about those not all trials have."""
         changes = self._ended.changes(trials)
         for _, old, new in changes:
             if old is not None and (old.state != (new and new.state) or not _alike(old, new)):
-                self._complete, self._count = _Parameters(), 0
-                changes = [(index, None, trial) for index, trial in enumerate(trials)]
+                self._clear()
+                changes = self._ended.changes(trials)
                 break
-        complete = [n for _, old, n in changes if not old and n and n.state == TrialState.COMPLETE]
-        for trial in complete:
-            self._complete.take(trial)
-        self._count += len(complete)
-        if not self._count:
-            begun = _Parameters()
+        before = self._count
+        for trial in [new for _, old, new in changes if old is None and new is not None]:
+            if trial.distributions:
+                self._all.take(trial)
+            if trial.state == TrialState.COMPLETE:
+                self._complete.take(trial)
+                self._count += 1
+        if self._count < max(few, 1):
+            begun = self._all.copy()
             for trial in trials:
-                if trial.distributions:
+                if trial.distributions and not trial.state.is_finished():
                     begun.take(trial)
             return begun.space()
-        if complete:
+        if self._count > before or not self._found[0]:
             self._found = self._complete.space()
         return self._found
 

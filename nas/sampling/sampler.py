@@ -90,7 +90,7 @@ class EhviSampler(BaseSampler):
                 f"{len(study.directions)}; use optuna.samplers.NSGAIISampler(population_size=20)"
             )
         trials = study.get_trials(deepcopy=False)
-        return self._space.of(trials)[0]
+        return self._space.of(trials, self._startup)[0]
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -127,7 +127,9 @@ class EhviSampler(BaseSampler):
         search_space: dict[str, BaseDistribution],
     ) -> tuple[Encoding, Known]:
         """The space as rows, and the trials in it; read once, while it is one space."""
-        gates = {n: g for n, g in self._space.of(trials)[1].items() if n in search_space}
+        gates = {
+            n: g for n, g in self._space.of(trials, self._startup)[1].items() if n in search_space
+        }
         kept = self._kept
         same_space = (
             kept is not None
