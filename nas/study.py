@@ -82,7 +82,7 @@ class Study:
     reference: Candidate | None = None
     size: tuple[int, int] = (1280, 720)
     trials: int = 50
-    sampler: Sampler = "tpe"
+    sampler: Sampler = "ehvi"
     startup_trials: int = 10
     baselines: tuple[Candidate, ...] = ()
     seed: int = 0
