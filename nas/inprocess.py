@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.attempts import DRIVER, attempts
 from nas.crew import TRAIN
+from nas.devices.host import AHEAD
 from nas.errors import RunError
 from nas.executors import failed_trial
 from nas.leases import Leases
@@ -57,6 +58,7 @@ class InProcessExecutor:
 
     def close(self) -> None:
         """See `nas.executors.Executor`."""
+        AHEAD.end()
         self._log.publish(self._table, force=True)
 
     def _prepare(self) -> None:
@@ -64,6 +66,7 @@ class InProcessExecutor:
             from nas.quietlogs import prepare_tensorflow
 
             prepare_tensorflow(self._threads)
+            AHEAD.keep()
             self._ready = True
 
     def _heard(self, progress: TrialProgress) -> None:

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,7 +31,7 @@ from nas.conditions import processor, versions
 from nas.devices import host_worker
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
-from nas.quiethost import measuring
+from nas.quiethost import measuring, working
 
 ACCELERATOR = "xnnpack"
 # Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
@@ -62,10 +63,12 @@ class HostDevice:
         """
         _check(protocol)
         file = tflite.read(artifact)
+        AHEAD.settle()
         with measuring():
             before = _moment()
             launches = _launches(artifact, protocol)
             after = _moment()
+        AHEAD.start(protocol)
         answers = [launch.answer for launch in launches]
         peaks = [answer["peak_memory_mb"] for answer in answers]
         return Measurement(
@@ -99,10 +102,12 @@ def _launches(artifact: Path, protocol: TimingProtocol) -> list[_Launch]:
     while len(done) < protocol.launches:
         with ExitStack() as stack:
             count = min(_AT_ONCE, protocol.launches - len(done))
-            workers = [stack.enter_context(_Worker.started(protocol)) for _ in range(count)]
+            workers = stack.enter_context(AHEAD.taken())[:count]
+            while len(workers) < count:
+                workers.append(stack.enter_context(_Worker.started()))
             for worker in workers:
-                worker.wait_until_ready()
-            done += [worker.launch(artifact) for worker in workers]
+                worker.wait_until_ready(protocol)
+            done += [worker.launch(artifact, protocol) for worker in workers]
     return done
 
 
@@ -114,12 +119,11 @@ class _Worker:
     process: subprocess.Popen[bytes]
     answers: IO[bytes]
     log: IO[bytes]
-    protocol: TimingProtocol
     heard: bytes | None = b""
 
     @classmethod
     @contextmanager
-    def started(cls, protocol: TimingProtocol) -> Iterator[_Worker]:
+    def started(cls) -> Iterator[_Worker]:
         """It is ended with all that it started, whatever happens."""
         read_end, write_end = os.pipe()
         with tempfile.TemporaryFile() as log, os.fdopen(read_end, "rb", buffering=0) as answers:
@@ -128,28 +132,29 @@ class _Worker:
             finally:
                 os.close(write_end)
             try:
-                yield cls(process, answers, log, protocol)
+                yield cls(process, answers, log)
             finally:
                 _end(process)
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, protocol: TimingProtocol) -> None:
         """Until it has imported, answered, ended, or taken too long."""
-        deadline = time.monotonic() + self.protocol.timeout_seconds
-        self.heard = _read_some(self.answers, deadline)
+        if not self.heard:
+            deadline = time.monotonic() + protocol.timeout_seconds
+            self.heard = _read_some(self.answers, deadline)
 
-    def launch(self, artifact: Path) -> _Launch:
+    def launch(self, artifact: Path, protocol: TimingProtocol) -> _Launch:
         """Have it time the artifact; DeviceError where it does not."""
         started, busy = time.monotonic(), _busy_seconds()
-        request = {**asdict(self.protocol), "artifact": str(artifact.resolve())}
+        request = {**asdict(protocol), "artifact": str(artifact.resolve())}
         _ask(self.process, {**request, "parent": os.getpid()})
-        content = self._content(started + self.protocol.timeout_seconds)
+        content = self._content(started + protocol.timeout_seconds)
         if content is not None:  # it has nothing left to do but to end
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=_ENDING_SECONDS)
         code = _end(self.process)
         self.log.seek(0)
         text = self.log.read().decode(errors="replace")
-        answer = _answer(content, code, text, artifact, self.protocol)
+        answer = _answer(content, code, text, artifact, protocol)
         others = (_busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
         return _Launch(answer, text, max(0.0, others))
 
@@ -162,6 +167,62 @@ class _Worker:
                 return None if piece is None else content
             content += piece
         return None
+
+
+@final
+class _Ahead:
+    """Processes for the next measurement, started while something else is done.
+
+    A search that trains in this process keeps them: they import on another core meanwhile, then
+    sleep. That is half of what a measurement of a small network takes.
+    """
+
+    def __init__(self) -> None:
+        self._kept: ExitStack | None = None
+        self._workers: list[_Worker] = []
+        self._importing: threading.Thread | None = None
+
+    def keep(self) -> None:
+        """From the next measurement on."""
+        self._kept = self._kept or ExitStack()
+
+    def start(self, protocol: TimingProtocol) -> None:
+        """As many as a measurement starts together; nothing unless they are kept."""
+        if self._kept is None:
+            return
+        with suppress(DeviceTransientError):  # then the measurement itself will say so
+            for _ in range(min(_AT_ONCE, protocol.launches) - len(self._workers)):
+                self._workers.append(self._kept.enter_context(_Worker.started()))
+        self._importing = threading.Thread(target=self._wait, args=(protocol,), daemon=True)
+        self._importing.start()
+
+    def _wait(self, protocol: TimingProtocol) -> None:
+        with working():  # another program's measurement waits until they sleep
+            for worker in self._workers:
+                worker.wait_until_ready(protocol)
+
+    def settle(self) -> None:
+        """Wait until they sleep. Not inside `measuring`: they import as `working`."""
+        if self._importing is not None:
+            self._importing.join()
+
+    @contextmanager
+    def taken(self) -> Iterator[list[_Worker]]:
+        """Those that wait, if any, for one measurement."""
+        workers, self._workers = self._workers, []
+        kept = ExitStack() if self._kept is None else self._kept.pop_all()
+        with kept:
+            yield [worker for worker in workers if worker.process.poll() is None]
+
+    def end(self) -> None:
+        """End those that wait, and keep none from now on."""
+        self.settle()
+        kept, self._kept, self._workers = self._kept, None, []
+        if kept is not None:
+            kept.close()
+
+
+AHEAD = _Ahead()
 
 
 def _start(answer_to: int, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -16,7 +16,7 @@ import pytest
 
 from nas import quiethost
 from nas.devices import Measurement, Placement, TimingProtocol, host, host_worker, open_device
-from nas.devices.host import HostDevice
+from nas.devices.host import AHEAD, HostDevice
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from tests.nas.artifacts import SIX, artifact, network
 
@@ -449,3 +449,35 @@ def test_others_work_is_noted(model, worker):
     conditions = HostDevice().measure(model, QUICK).conditions
     assert conditions["busy"] is True
     assert conditions["others_busy_cores"] > 0.3
+
+
+def test_processes_that_were_started_ahead_measure_next_time(model):
+    protocol = TimingProtocol(launches=2, warmup=0, runs=1, threads=1)
+    AHEAD.keep()
+    try:
+        assert children() == set()
+        HostDevice().measure(model, protocol)
+        AHEAD.settle()
+        ahead = children()
+        assert len(ahead) == 2
+        killed = psutil.Process(min(ahead))
+        killed.kill()
+        killed.wait()  # one that somebody ends is made up for
+        assert HostDevice().measure(model, protocol).count == 2
+        assert not ahead & children()
+    finally:
+        AHEAD.end()
+    assert children() == set()
+
+
+def test_nothing_is_started_ahead_of_a_single_measurement(model):
+    HostDevice().measure(model, TimingProtocol(launches=1, warmup=0, runs=1, threads=1))
+    assert children() == set()
+
+
+def worker_of(child):
+    return any("host_worker" in part for part in child.cmdline())
+
+
+def children():
+    return {child.pid for child in psutil.Process().children() if worker_of(child)}
