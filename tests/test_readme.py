@@ -99,6 +99,17 @@ def test_the_python_program_runs(tmp_path: Path) -> None:
     assert re.search(r"unet-\S+ .* \d+\.\d+ \d+\.\d+", done.stdout)
 
 
+def test_the_sampler_works_in_a_plain_study(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_program("EhviSampler"))
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    front = eval(done.stdout)
+    assert len(front) >= 3
+    assert all(latency_ms <= 9 for _, (_, latency_ms) in front)  # the constraint
+
+
 def test_the_pictures_are_there() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
