@@ -70,7 +70,8 @@ def _why_not_started(address: str | None, text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if address is not None:
         return why_not(address, RuntimeError(text))
-    return f"Ray does not start here: {lines[-1][:300] if lines else 'it said nothing'}"
+    told = [line for line in lines if "Error: " in line] or lines or ["it said nothing"]
+    return f"Ray does not start here: {told[-1][:300]}"
 
 
 def compare_with_head(address: str) -> list[str]:
