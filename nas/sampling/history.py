@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress, count, repeat
+from operator import is_, is_not
 from typing import Any, final
 
 import numpy as np
@@ -41,12 +43,16 @@ class Ended:
         del read[len(trials) :]
         read.extend([None] * (len(trials) - len(read)))
         found: list[Change] = [change for change in gone if change[1] is not None]
-        for index in [index for index, one in enumerate(read) if one is not trials[index]]:
+        for index in list(compress(count(), map(is_not, read, trials))):
             new = trials[index] if trials[index].state.is_finished() else None
             if read[index] is not None or new is not None:
                 found.append((index, read[index], new))
                 read[index] = new
         return found
+
+    def going(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The trials that had not ended at the last look."""
+        return list(compress(trials, map(is_, self._read, repeat(None))))
 
 
 def _alike(old: FrozenTrial | None, new: FrozenTrial | None) -> bool:
@@ -141,8 +147,8 @@ class SharedSpace:
                 self._count += 1
         if self._count < max(few, 1):
             begun = self._all.copy()
-            for trial in trials:
-                if trial.distributions and not trial.state.is_finished():
+            for trial in self._ended.going(trials):
+                if trial.distributions:
                     begun.take(trial)
             return begun.space()
         if self._count > before or not self._found[0]:
@@ -211,7 +217,7 @@ class History:
         return self._known(trials, but)
 
     def _known(self, trials: Sequence[FrozenTrial], but: int) -> Known:
-        going = [t for t in trials if not t.state.is_finished() and t.number != but]
+        going = [t for t in self._ended.going(trials) if t.number != but]
         begun = [t for t in going if self._encoding.holds(t)]
         running = self._encoding.rows(t for t in begun if t.state == TrialState.RUNNING)
         exact = self._encoding.rows(t for t in begun if self._encoding.holds(t, nothing_else=True))

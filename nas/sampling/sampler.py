@@ -52,8 +52,8 @@ class EhviSampler(BaseSampler):
     corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
     by default (and where it tells None) the worst values on the front so far, and a tenth of their
     range beyond. `pool` candidates are compared for each trial, half of them with a predictor or
-    after 100 trials, an eighth after 500; surrogates learn from `most_points` trials at most, the
-    best and a part of the rest.
+    after 100 trials, an eighth after 500; surrogates learn from `most_points` trials at most
+    (after 500 trials two thirds of that), the best and a part of the rest.
     """
 
     def __init__(
@@ -107,7 +107,8 @@ class EhviSampler(BaseSampler):
             data = self._data(study, encoding, known, self._corner(trials))
             if not data.learns:
                 return self._spread(encoding, random, known)
-            beliefs = Beliefs(data, known.running, self._most_points)
+            points = self._most_points * (3 if len(known.rows) <= 500 else 2) // 3
+            beliefs = Beliefs(data, known.running, points)
             row = _best(encoding, beliefs, random, known.seen, self._candidates(len(known.rows)))
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
