@@ -20,6 +20,7 @@ from nas.sampling.gaussian import FitError
 from nas.sampling.history import History, Known, SharedSpace
 from nas.sampling.space import Encoding, Gate, same, unseen
 from nas.sampling.startup import FEW, spread_out
+from nas.sampling.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -104,15 +105,26 @@ class EhviSampler(BaseSampler):
         if len(known.rows) < self._startup:
             return self._spread(encoding, random, known)
         try:
-            data = self._data(study, encoding, known, self._corner(trials))
-            if not data.learns:
-                return self._spread(encoding, random, known)
-            points = self._most_points * (3 if len(known.rows) <= 500 else 2) // 3
-            beliefs = Beliefs(data, known.running, points)
-            row = _best(encoding, beliefs, random, known.seen, self._candidates(len(known.rows)))
+            with one_thread():
+                return self._learned(study, encoding, random, known, trials)
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return {}
+
+    def _learned(
+        self,
+        study: Study,
+        encoding: Encoding,
+        random: np.random.Generator,
+        known: Known,
+        trials: Sequence[FrozenTrial],
+    ) -> dict[str, Any]:
+        data = self._data(study, encoding, known, self._corner(trials))
+        if not data.learns:
+            return self._spread(encoding, random, known)
+        count = len(known.rows)
+        beliefs = Beliefs(data, known.running, self._most_points * (3 if count <= 500 else 2) // 3)
+        row = _best(encoding, beliefs, random, known.seen, self._candidates(count))
         return {} if row is None else encoding.parameters(row)
 
     def _candidates(self, trials: int) -> int:
