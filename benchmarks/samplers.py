@@ -237,15 +237,14 @@ def curve(arguments: argparse.Namespace) -> None:
     figure = Figure(figsize=(4 * len(shown) / 2, 6.4), layout="constrained")
     axes = figure.subplots(2, (len(shown) + 1) // 2, squeeze=False).flat
     for place, (on, k) in zip(axes, shown, strict=False):
-        for name in SAMPLERS:
+        for order, name in enumerate(SAMPLERS):
             told = document[on][k].get(f"{name} pending 1")
             if told is not None:
                 mean, spread = np.array(told["mean"]), np.array(told["deviation"])
                 count = np.arange(1, len(mean) + 1)
-                (line,) = place.plot(count, mean, label=name, linewidth=1.2)
-                place.fill_between(
-                    count, mean - spread, mean + spread, alpha=0.12, color=line.get_color()
-                )
+                color = f"C{order}"
+                place.plot(count, mean, label=name, linewidth=1.2, color=color)
+                place.fill_between(count, mean - spread, mean + spread, alpha=0.12, color=color)
         place.set(title=f"{on}, {k[1]} objectives", xscale="log", xlim=(5, 200), ylim=(0.2, 1.01))
         place.set(xlabel="trials", ylabel="hypervolume, share of the reference")
     figure.axes[0].legend(fontsize=8)
