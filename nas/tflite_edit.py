@@ -172,7 +172,10 @@ def with_headroom(content: bytes, factor: float) -> bytes:
     for operation in main.operators:
         name = _name(model, operation)
         if name in _BIAS and int(operation.inputs[_DATA[name]]) in wider:
-            bias = main.tensors[int(operation.inputs[_BIAS[name]])]
+            place = _BIAS[name]
+            if len(operation.inputs) <= place or int(operation.inputs[place]) < 0:
+                continue  # a bias of nothing but 0 is left out
+            bias = main.tensors[int(operation.inputs[place])]
             stored = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int64)
             _store(model, bias, np.rint(stored / factor).astype(np.int64))
             bias.quantization.scale = [float(scale) * factor for scale in bias.quantization.scale]
