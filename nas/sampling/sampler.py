@@ -54,7 +54,7 @@ class EhviSampler(BaseSampler):
     by default (and where it tells None) the worst values on the front so far, and a tenth of their
     range beyond. `pool` candidates are compared for each trial, half of them with a predictor or
     after 100 trials, an eighth after 500; surrogates learn from `most_points` trials at most
-    (after 500 trials two thirds of that), the best and a part of the rest.
+    (after 500 trials half of that), the best and a part of the rest.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class EhviSampler(BaseSampler):
         if not data.learns:
             return self._spread(encoding, random, known)
         count = len(known.rows)
-        beliefs = Beliefs(data, known.running, self._most_points * (3 if count <= 500 else 2) // 3)
+        beliefs = Beliefs(data, known.running, self._most_points // (1 if count <= 500 else 2))
         row = _best(encoding, beliefs, random, known.seen, self._candidates(count))
         return {} if row is None else encoding.parameters(row)
 
