@@ -21,6 +21,7 @@ from nas.canonical import content_key, file_sha256
 from nas.errors import ConversionError, RunError
 from nas.files import cannot_write, read_json, write_atomically, write_json
 from nas.modelcard import model_card, numerics, performance
+from nas.noise import noise_of, with_intervals
 from nas.pareto import distinct, front
 from nas.results import TrialResult
 from nas.store import RunFolder
@@ -61,6 +62,7 @@ def export(
     description = run.description()
     objectives = run.objectives()
     results = run.results()
+    results = with_intervals(results, noise_of(run, results))
     chosen = front(results, objectives)
     members = {result.key for result in chosen}
     chosen += [

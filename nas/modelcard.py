@@ -123,6 +123,7 @@ def numerics(description: Mapping[str, Any], result: TrialResult, rescored: floa
     metrics = {
         name: {
             "value": metric.value,
+            "interval": _interval(metric),
             "definition": metric.definition,
             "conditions": metric.conditions,
             "source": metric.source,

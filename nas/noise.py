@@ -217,9 +217,16 @@ def _kept_order(groups: Sequence[Sequence[float]]) -> tuple[int, int]:
 
 
 def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[TrialResult]:
-    """The results, each measured PSNR with the interval in which its mean over seeds lies."""
+    """The results, each measured PSNR with the interval in which its mean over seeds lies.
+
+    The figure's conditions then say what the interval is, wherever they are shown.
+    """
     if noise is None:
         return list(results)
+    meaning = (
+        f"interval: where the network's mean over seeds lies ({CONFIDENCE:.0%}), from "
+        f"{noise.freedom} trained again"
+    )
     found = []
     for result in results:
         metric = result.metrics.get("psnr_db")
@@ -227,7 +234,11 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
             ends = (metric.value - noise.half_width_db, metric.value + noise.half_width_db)
             metrics: Mapping[str, Metric] = {
                 **result.metrics,
-                "psnr_db": replace(metric, interval=ends),
+                "psnr_db": replace(
+                    metric,
+                    interval=ends,
+                    conditions="; ".join(filter(None, (metric.conditions, meaning))),
+                ),
             }
             result = replace(result, metrics=metrics)
         found.append(result)

@@ -7,8 +7,8 @@ anew each time, and nothing of TensorFlow is near.
 from __future__ import annotations
 
 import json
+import math
 import os
-import platform
 import select
 import signal
 import statistics
@@ -23,12 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, final
 
-import psutil
-
 from nas import tflite
-from nas.canonical import file_sha256
-from nas.conditions import processor, versions
 from nas.devices import host_worker
+from nas.devices.host_conditions import busy_seconds, conditions, moment
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from nas.quiethost import measuring, working
@@ -36,7 +33,6 @@ from nas.quiethost import measuring, working
 ACCELERATOR = "xnnpack"
 # Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
 BUSY_CORES = 0.1
-_FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _AT_ONCE = 5  # processes that wait for their turn, at some 60 MB each
 _ENDING_SECONDS = 10.0  # that a process may take to end when it has answered
 _STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,6 +53,7 @@ class HostDevice:
         """Time `artifact` in `protocol.launches` fresh processes, while no work of ours runs.
 
         Waits for work inside `nas.quiethost.working` to pause, so it must not be called in there.
+        Launches and runs during which the processor itself was slow are done again, once.
         Raises ConfigError where the file is no `.tflite` or the protocol makes no sense,
         DeviceStableError where LiteRT refuses or crashes on it, DeviceTransientError where a
         launch takes longer than `protocol.timeout_seconds` or was stopped.
@@ -65,9 +62,9 @@ class HostDevice:
         file = tflite.read(artifact)
         AHEAD.settle()
         with measuring():
-            before = _moment()
-            launches = _launches(artifact, protocol)
-            after = _moment()
+            before = moment()
+            launches, repeated = _undisturbed(artifact, protocol)
+            after = moment()
         AHEAD.start(protocol)
         answers = [launch.answer for launch in launches]
         peaks = [answer["peak_memory_mb"] for answer in answers]
@@ -79,7 +76,11 @@ class HostDevice:
             first_ms=statistics.median(answer["first_ms"] for answer in answers),
             peak_memory_mb=None if None in peaks else max(peaks),
             placement=_placement(launches[0], file),
-            conditions=_conditions(artifact, protocol, launches, before, after),
+            conditions={
+                **conditions(artifact, protocol, before, after),
+                **_of_launches(launches),
+                "pace": PACE.said(launches, repeated),
+            },
         )
 
 
@@ -91,17 +92,72 @@ class _Launch:
     log: str
     others_busy_cores: float
 
+    @property
+    def pace_ms(self) -> float:
+        """What the fixed piece of work took beside its runs."""
+        return float(statistics.median(self.answer["paces_ms"]))
 
-def _launches(artifact: Path, protocol: TimingProtocol) -> list[_Launch]:
-    """The launches, one after another.
+
+@final
+class _Pace:
+    """The processor's best pace that this process has seen: what "slow" is told by."""
+
+    def __init__(self) -> None:
+        self.best_ms: float | None = None
+
+    def learn(self, launches: Sequence[_Launch]) -> None:
+        """From all their runs."""
+        seen = [pace for launch in launches for pace in launch.answer["paces_ms"]]
+        self.best_ms = min([*seen, self.best_ms or math.inf]) if seen else self.best_ms
+
+    def slow(self, launch: _Launch) -> bool:
+        """Whether most of the launch's runs were on a slow processor."""
+        return self.best_ms is not None and launch.pace_ms > host_worker.SLOW * self.best_ms
+
+    def said(self, launches: Sequence[_Launch], repeated: int) -> dict[str, Any]:
+        """For the conditions of a measurement.
+
+        A processor that is slow throughout is no longer compared with what it once was.
+        """
+        slow = sum(map(self.slow, launches))
+        best = self.best_ms
+        if slow == len(launches):
+            self.best_ms = None
+            self.learn(launches)
+        return {
+            "best_ms": best,
+            "launches_ms": [round(launch.pace_ms, 4) for launch in launches],
+            "slow_launches": slow,
+            "repeated_launches": repeated,
+            "repeated_runs": sum(launch.answer["disturbed_runs"] for launch in launches),
+        }
+
+
+PACE = _Pace()
+
+
+def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[_Launch], int]:
+    """The launches; those on a slow processor were done again, once, and the better one is kept."""
+    launches = _launches(artifact, protocol, protocol.launches)
+    PACE.learn(launches)
+    slow = [index for index, launch in enumerate(launches) if PACE.slow(launch)]
+    again = _launches(artifact, protocol, len(slow))
+    PACE.learn(again)
+    for index, launch in zip(slow, again, strict=True):
+        launches[index] = min(launches[index], launch, key=lambda one: one.pace_ms)
+    return launches, len(slow)
+
+
+def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[_Launch]:
+    """So many launches, one after another.
 
     Their processes start together: importing takes each of them longer than a small network takes
     to be timed. All have imported, and sleep, before the first one works.
     """
     done: list[_Launch] = []
-    while len(done) < protocol.launches:
+    while len(done) < launches:
         with ExitStack() as stack:
-            count = min(_AT_ONCE, protocol.launches - len(done))
+            count = min(_AT_ONCE, launches - len(done))
             workers = stack.enter_context(AHEAD.taken())[:count]
             while len(workers) < count:
                 workers.append(stack.enter_context(_Worker.started()))
@@ -144,8 +200,9 @@ class _Worker:
 
     def launch(self, artifact: Path, protocol: TimingProtocol) -> _Launch:
         """Have it time the artifact; DeviceError where it does not."""
-        started, busy = time.monotonic(), _busy_seconds()
+        started, busy = time.monotonic(), busy_seconds()
         request = {**asdict(protocol), "artifact": str(artifact.resolve())}
+        request["best_pace_ms"] = PACE.best_ms
         _ask(self.process, {**request, "parent": os.getpid()})
         content = self._content(started + protocol.timeout_seconds)
         if content is not None:  # it has nothing left to do but to end
@@ -155,7 +212,7 @@ class _Worker:
         self.log.seek(0)
         text = self.log.read().decode(errors="replace")
         answer = _answer(content, code, text, artifact, protocol)
-        others = (_busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
+        others = (busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
         return _Launch(answer, text, max(0.0, others))
 
     def _content(self, deadline: float) -> bytes | None:
@@ -332,57 +389,13 @@ def _check(protocol: TimingProtocol) -> None:
         )
 
 
-def _conditions(
-    artifact: Path,
-    protocol: TimingProtocol,
-    launches: Sequence[_Launch],
-    before: dict[str, Any],
-    after: dict[str, Any],
-) -> dict[str, Any]:
+def _of_launches(launches: Sequence[_Launch]) -> dict[str, Any]:
+    """What a measurement's conditions have from its launches."""
     others = statistics.median(launch.others_busy_cores for launch in launches)
     return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "cores_available": len(psutil.Process().cpu_affinity()) if _LINUX else os.cpu_count(),
-        "platform": platform.platform(),
-        "governor": _read(_FREQUENCY / "scaling_governor"),
-        "versions": versions(),
-        "threads": protocol.threads,
-        "protocol": protocol.to_dict(),
-        "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
-        "input": f"uniform noise, seed {host_worker.SEED}",
-        "before": before,
-        "after": after,
         "others_busy_cores": round(others, 3),
         "busy": others > BUSY_CORES,
         "init_ms": [launch.answer["init_ms"] for launch in launches],
         "first_ms": [launch.answer["first_ms"] for launch in launches],
         "memory_before_load_mb": launches[0].answer["memory_before_load_mb"],
     }
-
-
-_LINUX = sys.platform == "linux"
-
-
-def _moment() -> dict[str, Any]:
-    """What may change while a measurement goes on."""
-    kilohertz = _read(_FREQUENCY / "scaling_cur_freq")
-    return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "frequency_mhz": int(kilohertz) / 1000 if kilohertz and kilohertz.isdigit() else None,
-    }
-
-
-def _busy_seconds() -> float:
-    """Seconds that all cores together were busy since the machine started, stolen time too."""
-    times = psutil.cpu_times()._asdict()
-    counted_elsewhere = ("idle", "iowait", "guest", "guest_nice")  # guests are in `user`
-    return float(sum(spent for name, spent in times.items() if name not in counted_elsewhere))
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,23 @@ def test_card_says_what_a_figure_needs(run: RunFolder, tmp_path: Path) -> None:
     for name in ("model.tflite", "model.weights.h5"):
         assert values["files"][name]["sha256"] == file_sha256(one.folder / name)
         assert values["files"][name]["bytes"] == (one.folder / name).stat().st_size
+
+
+def test_a_card_says_how_far_seeds_move_its_psnr(run: RunFolder, tmp_path: Path) -> None:
+    best = front(run.results(), run.objectives())[0]
+    once = replace(best.metrics["psnr_db"], source="measured")
+    again = replace(once, value=once.value + 0.1)
+    for folder, psnr in ((run, once), (RunFolder(run.path / "replicates"), again)):
+        folder.write_result(replace(best, metrics={**best.metrics, "psnr_db": psnr}))
+    one = export(run, tmp_path / "out", as_reported(run))[0]
+    said = json.loads((one.folder / "card.json").read_text())["metrics"]["psnr_db"]
+    low, high = said["interval"]
+    assert low < best.value("psnr_db") < high
+    assert "mean over seeds" in said["conditions"]
+    told = yaml.safe_load((one.folder / "numerics.yaml").read_text())["metrics"]["psnr_db"]
+    assert told["interval"] == [low, high]
+    assert f"| {low:.6g} to {high:.6g} |" in (one.folder / "README.md").read_text()
+    assert pd.read_csv(tmp_path / "out" / "pareto.csv").loc[0, "psnr_db.high"] == high
 
 
 def test_a_card_names_no_folder_of_this_machine() -> None:

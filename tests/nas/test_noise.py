@@ -151,6 +151,8 @@ def test_only_measured_figures_get_an_interval() -> None:
     low, high = found[0].metrics["psnr_db"].interval or (0, 0)
     assert (low + high) / 2 == pytest.approx(30.0)
     assert high - low == pytest.approx(2 * noise.half_width_db)
+    said = found[0].metrics["psnr_db"].conditions or ""
+    assert said == "interval: where the network's mean over seeds lies (95%), from 1 trained again"
     assert found[1] == modelled
     assert with_intervals([modelled], None) == [modelled]
 

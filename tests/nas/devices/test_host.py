@@ -79,7 +79,7 @@ def test_a_measurement_is_json_and_comes_back(model):
 def test_at_least_so_many_seconds(model):
     protocol = TimingProtocol(launches=1, warmup=0, runs=1, min_seconds=0.3, threads=1)
     [samples] = HostDevice().measure(model, protocol).samples_ms
-    assert sum(samples) > 0.2e3  # the rest is Python's
+    assert sum(samples) > 0.14e3  # runs on a slow processor are left out, up to half
     assert len(samples) > 10
 
 
@@ -303,6 +303,7 @@ def test_a_worker_that_answers_and_does_not_end_is_not_waited_for(model, worker,
     answer = {
         "init_ms": 1.0, "first_ms": 2.0, "samples_ms": [3.0, 3.0], "peak_memory_mb": None,
         "memory_before_load_mb": None, "cpu_seconds": 0.0, "operations": None,
+        "paces_ms": [0.1, 0.1], "disturbed_runs": 0,
     }  # fmt: skip
     monkeypatch.setattr(host, "_ENDING_SECONDS", 0.3)
     worker(
@@ -374,7 +375,8 @@ def test_a_worker_ends_when_its_standard_input_does(model):
         close_fds=False,
     )
     os.close(write_end)
-    request = {**asdict(QUICK), "min_seconds": 60, "artifact": str(model), "parent": os.getpid()}
+    request = {**asdict(QUICK), "min_seconds": 60, "artifact": str(model)}
+    request |= {"parent": os.getpid(), "best_pace_ms": None}
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()
     time.sleep(0.5)
@@ -441,8 +443,10 @@ def test_others_work_is_noted(model, worker):
     answer = {
         "init_ms": 1.0, "first_ms": 1.0, "samples_ms": [1.0], "peak_memory_mb": None,
         "memory_before_load_mb": None, "cpu_seconds": 0.0, "operations": None,
+        "paces_ms": [0.1], "disturbed_runs": 0,
     }  # fmt: skip
     worker(  # its own work is not told in cpu_seconds, so it counts as another's
+        "os.write(int(sys.argv[1]), b'\\n')\nsys.stdin.readline()\n"
         "end = time.monotonic() + 0.6\nwhile time.monotonic() < end: pass\n"
         f"os.write(int(sys.argv[1]), {json.dumps(answer).encode()!r})"
     )
