@@ -5,9 +5,10 @@
 
 `run` searches `quickstart` three times, one after another: as it is, `--trials` candidates long;
 with `--supernet`; and with Optuna's TPESampler as Optuna would set it up. The last two are stopped
-(Ctrl-C) when they have taken as long as the first. It takes three times a search: half an hour on
-two quiet cores. `show` prints what each reached and draws their fronts and the growth of their
-hypervolume. All three share the reference point of the first.
+(Ctrl-C) when they have taken as long as the first; what came later than that does not count. It
+takes three times a search: half an hour on two quiet cores. `show` prints what each reached and
+draws their fronts and the growth of their hypervolume. All three share the reference point of the
+first.
 """
 
 from __future__ import annotations
@@ -47,20 +48,22 @@ class Searched:
     at_s: list[float]
 
     @classmethod
-    def read(cls, name: str, out: Path) -> Searched:
-        """What is in the run's folder; `started` was written by `run`."""
+    def read(cls, name: str, out: Path, seconds: float) -> Searched:
+        """What the run's folder had after so many seconds; `started` was written by `run`."""
         run = RunFolder(out / name)
         started = read_json(out / f"{name}.json")["started"]
         ended = {
             one.number: (run.trial(one.number) / "result.json").stat().st_mtime - started
             for one in run.results()
         }
-        ordered = sorted(run.results(), key=lambda one: ended[one.number])
+        within = [one for one in run.results() if ended[one.number] <= seconds]
+        ordered = sorted(within, key=lambda one: ended[one.number])
         return cls(name, ordered, [ended[one.number] for one in ordered])
 
 
 def run(out: Path, trials: int, supernet_trials: int, workers: int) -> None:
     """Search three times; what is there is left as it is."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     out.mkdir(parents=True, exist_ok=True)
     study = out / "quickstart_tpe.py"
     study.write_text(TPE)
@@ -94,7 +97,9 @@ def _search(
 
 def show(out: Path, image: Path) -> None:
     """Print and draw what is in `out`."""
-    searches = [Searched.read(name, out) for name in NAMES if (out / f"{name}.json").exists()]
+    seconds = read_json(out / "ours.json")["seconds"]
+    there = [name for name in NAMES if (out / f"{name}.json").exists()]
+    searches = [Searched.read(name, out, seconds) for name in there]
     objectives = STUDY.expanded_objectives
     description = RunFolder(out / searches[0].name).description()
     reference = reference_point(searches[0].results, objectives, description)
@@ -104,7 +109,7 @@ def show(out: Path, image: Path) -> None:
     print("| search | trials | front | best PSNR (dB) | hypervolume | wall time (s) |")
     print("|---|---|---|---|---|---|")
     for one in searches:
-        took = read_json(out / f"{one.name}.json")["seconds"]
+        took = min(seconds, read_json(out / f"{one.name}.json")["seconds"])
         members = front(one.results, objectives)
         best = max(_figures(member)[0] for member in members)
         print(

@@ -30,7 +30,7 @@ from nas.data import open_dataset
 from nas.schedule import short_schedule
 from nas.supernet.agreement import Agreement, agreement
 from nas.supernet.elastic import FAMILY
-from nas.supernet.spec import SupernetSpec, supernet_of
+from nas.supernet.spec import SupernetSpec, gentle, supernet_of
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS, UNet
 
 SPACE = {
@@ -152,7 +152,7 @@ def main() -> None:
     from nas.supernet.train import train_supernet
 
     dataset = open_dataset("photos")
-    schedule = short_schedule(asked.steps)
+    schedule = gentle(short_schedule(asked.steps), asked.steps)
     spec = SupernetSpec(SPACE, dataset.identity(), schedule, asked.seed)
     train_supernet(spec, dataset.prepare(schedule.patch), asked.out)
     spent = supernet_of(asked.out)["cost"]["cpu_seconds"]

@@ -22,9 +22,9 @@ import time
 from typing import Any
 
 SEED = 0
-SLOW = 1.15
+SLOW = 1.25
 """How much longer than at its best the fixed work takes on a processor that is called slow."""
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 0.6
 """How long a launch waits, and times again what was disturbed, all in all."""
 
 

@@ -15,6 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+_PIXELS = 4096
+"""So many different ones are drawn, then repeated: drawing takes longer than running."""
+
 
 def main() -> None:
     """Answer requests until there are no more."""
@@ -40,7 +43,8 @@ def main() -> None:
 def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
     """Latencies in ms: `warmup` untimed ones, then `runs`, then more until `seconds` are over.
 
-    Never more than `most`. With each one how long processors were busy with it.
+    Never more than `most`. With each one how long processors were busy with it. Where the processor
+    itself was slow meanwhile, the file is timed once more, while there is patience left.
     """
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
@@ -52,6 +56,40 @@ def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
         interpreter.set_tensor(details["index"], _features(rng, details))
     for _ in range(1 + request["warmup"]):  # the first one is never counted
         interpreter.invoke()
+    tried: list[tuple[float, dict[str, Any]]] = []
+    while len(tried) < 2:
+        before = _wait_for_pace(worker)
+        found = _samples(interpreter, request, worker)
+        pace = max(before, _look(worker))
+        tried.append((pace, found))
+        if pace <= worker.SLOW * _best[0] or _patience[0] <= 0:
+            break
+    return min(tried, key=lambda one: one[0])[1]
+
+
+_best = [float("inf")]
+"""The processor's best pace that this process has seen."""
+_patience = [30.0]
+"""How many seconds this process may still wait for it, all in all."""
+
+
+def _look(worker: Any) -> float:
+    pace = float(worker._pace_ms())
+    _best[0] = min(_best[0], pace)
+    return pace
+
+
+def _wait_for_pace(worker: Any) -> float:
+    """The processor's pace, when it is itself again or patience is at its end."""
+    pace, started = _look(worker), time.perf_counter()
+    patience = min(worker.PATIENCE_SECONDS, _patience[0])
+    while pace > worker.SLOW * _best[0] and time.perf_counter() - started < patience:
+        pace = _look(worker)
+    _patience[0] -= time.perf_counter() - started
+    return pace
+
+
+def _samples(interpreter: Any, request: dict[str, Any], worker: Any) -> dict[str, Any]:
     samples: list[float] = []
     busy: list[float] = []
     end = time.perf_counter() + request["seconds"]
@@ -73,9 +111,11 @@ def _features(rng: Any, details: dict[str, Any]) -> Any:
     import numpy as np
 
     shape, dtype = details["shape"], np.dtype(details["dtype"])
-    values = rng.uniform(-1.0, 1.0, shape[-1]) + 0.25 * rng.standard_normal(shape, np.float32)
+    some = max(1, min(int(np.prod(shape[:-1])), _PIXELS))
+    noise = 0.25 * rng.standard_normal((some, shape[-1]), np.float32)
     scale = 1.0 if dtype.kind == "f" else np.iinfo(dtype).max
-    return np.clip(values * scale, -scale, scale).astype(dtype)
+    values = (rng.uniform(-1.0, 1.0, shape[-1]).astype(np.float32) + noise) * np.float32(scale)
+    return np.resize(np.clip(values, -scale, scale).astype(dtype), shape)
 
 
 def _host_worker() -> Any:

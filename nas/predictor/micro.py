@@ -22,7 +22,7 @@ from nas.predictor.predictor import Predictor
 from nas.predictor.sessions import Session, open_session
 from nas.predictor.terms import Term
 
-PASSES = 3
+PASSES = 2
 KEEP_SECONDS = 10.0
 LEAST_SHARE = 0.1
 """Of a measured time that is taken to be the operation's, however dear starting anything is."""
@@ -62,9 +62,9 @@ class Timings:
         return cls(times, refused)
 
     def of(self, key: str) -> float | None:
-        """The median of a file's passes; None where it was refused or not measured."""
+        """The median of a file's passes, of two the lower; None where it was not measured."""
         times = self.times_ms.get(key)
-        return statistics.median(times) if times else None
+        return statistics.median_low(times) if times else None
 
 
 @final

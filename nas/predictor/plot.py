@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 def plot(rows: Sequence[Checked], title: str) -> bytes:
     """A PNG: predicted against measured, with both intervals, a panel for each precision."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     precisions = list(dict.fromkeys(row.precision for row in rows))
     figure = Figure(figsize=(4.4 * len(precisions), 4.6), layout="constrained")
@@ -36,6 +37,10 @@ def plot(rows: Sequence[Checked], title: str) -> bytes:
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
         axes.set(xlabel="measured, ms", ylabel="predicted, ms")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         found = score_of(own)
         axes.set_title(
             f"{precision}: mean error {found.mape:.1%}, τ {found.tau:.2f}", fontsize="medium"

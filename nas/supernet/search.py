@@ -38,7 +38,6 @@ from nas.trial import OnLostPhone
 
 CHOSEN = "chosen.json"
 RANKED, RANKED_MEASURED = 300, 48  # candidates: where figures are computed, where some are measured
-TUNED_SHARE, TUNED_RATE = 0.25, 0.5  # of a training's steps and of its learning rate
 
 
 @final
@@ -112,17 +111,13 @@ def searching(supernet: bool = False, source: Path | None = None) -> Callable[..
 
 
 def tuning_schedule(schedule: Schedule, spec: SupernetSpec) -> Schedule:
-    """What follows on the supernet's training for a candidate alone, from its slice."""
-    steps = max(1, round(schedule.steps * TUNED_SHARE))
-    return replace(
-        schedule,
-        steps=steps,
-        learning_rate=schedule.learning_rate * TUNED_RATE,
-        warmup_steps=steps // 10,
-        decay="cosine",
-        identity_start=False,
-        start=start_of(spec.key),
-    )
+    """What follows on the supernet's training for a candidate alone, from its slice.
+
+    The whole schedule: a slice is a start that can't be bad, not a training saved. After half of
+    it networks of `quickstart` were 0.5 to 1.2 dB behind, after a quarter at half of the rate 1.2
+    to 2.3 dB.
+    """
+    return replace(schedule, identity_start=False, start=start_of(spec.key))
 
 
 def _latency(study: Study, home: Path, watcher: Watcher) -> PredictedLatency | None:

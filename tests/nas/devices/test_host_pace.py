@@ -65,7 +65,7 @@ def test_patience_ends_with_the_least_disturbed_runs(paces) -> None:
     kept, disturbed = runs(best_pace_ms=1.0)
     assert kept == [2.0, 2.0, 2.0]
     assert disturbed == 0
-    paces(*[2.0] * 21, 1.9, 3.0, 2.5, 1.9)  # a second goes by with waiting, 20 times 50 ms
+    paces(*[2.0] * 13, 1.9, 3.0, 2.5, 1.9)  # 0.6 s go by with waiting, 12 times 50 ms
     kept, disturbed = runs(best_pace_ms=1.0)
     assert len(kept) == 3
     assert disturbed == 0
