@@ -151,7 +151,7 @@ def _draw(searches: list[Searched], corner: np.ndarray, image: Path) -> None:
             "o-",
             color=colour,
             ms=5,
-            drawstyle="steps-pre",
+            drawstyle="steps-post",
             label=f"{NAMES[one.name]} ({len(every)} trials)",
         )
         grown = [_hypervolume(one.results[: n + 1], corner) for n in range(len(one.results))]

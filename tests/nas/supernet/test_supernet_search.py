@@ -115,7 +115,7 @@ def test_chosen_candidates_are_ordinary_trials_of_the_run(undisturbed: Path) -> 
     ranked = RunFolder(undisturbed / "supernet" / "search").results()
     assert len(ranked) == PLAN.ranked
     assert {r.metrics["supernet_psnr_db"].source for r in ranked} == {"modelled"}
-    assert run.description()["study"]["schedule"]["steps"] == 4
+    assert run.description()["study"]["schedule"]["steps"] == 16
     assert run.description()["study"]["schedule"]["start"] == f"supernet:{chosen['supernet']}"
 
 

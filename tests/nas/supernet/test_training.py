@@ -8,9 +8,10 @@ import pytest
 from nas.data import open_dataset
 from nas.data.pack import Pack
 from nas.errors import ConfigError, RunError, TrainingError
-from nas.schedule import Schedule
+from nas.schedule import Schedule, short_schedule
 from nas.supernet import train as training
-from nas.supernet.spec import WEIGHTS, SupernetSpec, supernet_of
+from nas.supernet.search import tuning_schedule
+from nas.supernet.spec import WEIGHTS, SupernetSpec, gentle, supernet_of
 from nas.supernet.train import load_supernet, rows_of_step, train_supernet
 from search_spaces import UNetSpace
 from tests.nas.small_study import small_study
@@ -119,6 +120,22 @@ def test_patches_that_do_not_fit_and_steps_that_explode(tmp_path: Path, pack: Pa
     wild = replace(SCHEDULE, learning_rate=1e30, clip_norm=None, steps=20)
     with pytest.raises(TrainingError, match=r"supernet's training diverged before step .* of 20"):
         train_supernet(replace(SPEC, schedule=wild), pack, tmp_path / "b")
+
+
+def test_a_supernet_takes_half_the_rate_and_a_long_warm_up() -> None:
+    schedule = short_schedule(600)
+    own = gentle(schedule, 300)
+    assert (own.steps, own.warmup_steps) == (300, 100)
+    assert own.learning_rate == schedule.learning_rate / 2
+    assert (own.batch, own.clip_norm) == (schedule.batch, schedule.clip_norm)
+    assert gentle(replace(schedule, warmup_steps=0), 300).warmup_steps == 0
+
+
+def test_a_slice_is_trained_by_the_whole_schedule_from_where_it_is() -> None:
+    schedule = short_schedule(600)
+    spec = SupernetSpec(SPACE.to_dict(), {}, schedule, seed=0)
+    tuned = tuning_schedule(schedule, spec)
+    assert tuned == replace(schedule, identity_start=False, start=f"supernet:{spec.key}")
 
 
 def test_a_study_without_training_has_no_supernet() -> None:
