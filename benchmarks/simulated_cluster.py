@@ -41,7 +41,8 @@ from nas.runlog import RunLog
 from nas.search import Loop, NobodyWatches
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import Findings, Paused, TrialPart, TrialProgress
+from nas.task import Findings, TrialProgress
+from nas.trial import Paused, TrialPart
 from search_spaces import CompressionSpace, UNetSpace
 from tests.nas.small_study import result_of, small_study
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from nas.measuring import MeasureJob, Reply
 from nas.results import TrialResult
 from nas.rungs import Rested
-from nas.trial import Paused, TrialPart, TrialProgress
+from nas.task import TrialProgress
+from nas.trial import Paused, TrialPart
 
 TRAIN, LIGHT = "train", "light"
 

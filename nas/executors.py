@@ -21,7 +21,8 @@ from nas.measuring import MeasureJob, Reply, unreachable
 from nas.results import Failure, TrialResult
 from nas.rungs import Rested, log_end
 from nas.runlog import RunLog
-from nas.trial import Findings, Paused, Report, TrialPart, TrialProgress, TrialTask
+from nas.task import Report, TrialProgress, TrialTask
+from nas.trial import Paused, TrialPart
 
 BUILDS_PER_WORKER = 20  # TensorFlow's memory grows with every network that a process has built
 START_FAILURES = 10  # in a row: something is wrong with all of them
@@ -107,7 +108,7 @@ class PoolExecutor:
 
     def submit(self, task: TrialTask) -> None:
         """See `Executor`."""
-        part = TrialPart(task, Findings.of(task))
+        part = TrialPart.of(task)
         self._open[task.number] = _Open(part)
         self._enqueue(part)
 

@@ -16,7 +16,8 @@ from nas.leases import Leases
 from nas.results import TrialResult
 from nas.rungs import Rested, log_end
 from nas.runlog import LOG, RunLog
-from nas.trial import Report, TrialProgress, TrialTask, run_trial
+from nas.task import Report, TrialProgress, TrialTask
+from nas.trial import run_trial
 
 
 class InProcessExecutor:

@@ -21,7 +21,7 @@ from nas.metrics import Metric
 from nas.results import TrialResult
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import TrialProgress
+from nas.task import TrialProgress
 
 if TYPE_CHECKING:
     from nas.search import Loop

@@ -27,7 +27,8 @@ from nas.errors import ConfigError, RunError
 from nas.executors import PoolExecutor
 from nas.measuring import MeasureJob
 from nas.runlog import RunLog
-from nas.trial import Report, TrialProgress, run_part
+from nas.task import Report, TrialProgress
+from nas.trial import run_part
 
 
 def process_executor(

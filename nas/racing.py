@@ -14,7 +14,7 @@ from nas.memory import Asked
 from nas.results import TrialResult
 from nas.rungs import Rested
 from nas.search import Loop
-from nas.trial import TrialProgress
+from nas.task import TrialProgress
 
 CHECKPOINT = "checkpoint.npz"  # as `nas.train` has it, which loads TensorFlow
 

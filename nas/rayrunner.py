@@ -30,7 +30,7 @@ from nas.raycluster import LOCAL, PHONE, Cluster, Node, connect
 from nas.runlog import RunLog
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import Report, TrialProgress
+from nas.task import Report, TrialProgress
 
 START_SECONDS = 120.0
 PROGRESS_SECONDS = 0.5

@@ -89,7 +89,7 @@ def _spread(values: Sequence[Any]) -> list[Any]:
 class Rested:
     """A trial that waits at a rung: its result if it goes no further, and what it needs to go on.
 
-    `structure` and `notes` are those of `nas.trial.Findings`.
+    `structure` and `notes` are those of `nas.task.Findings`.
     """
 
     rung: int

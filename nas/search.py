@@ -34,7 +34,7 @@ from nas.runlog import RunLog
 from nas.sending import restored, sending
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import OnLostPhone, TrialProgress, TrialTask
+from nas.task import OnLostPhone, TrialProgress, TrialTask
 
 
 class Watcher(Protocol):

@@ -7,122 +7,38 @@ was finished.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from nas.candidate import Architecture, Candidate, Compression
-from nas.canonical import content_key
-from nas.compress import (
-    Workshop,
-    compressed,
-    expected_architecture,
-    float_reading,
-    float_training,
-)
-from nas.data import Dataset
+from nas.candidate import Architecture, Candidate
+from nas.compress import expected_architecture
 from nas.devices.fleet import MeasureAll, measure_everywhere
 from nas.errors import DeviceStableError, NasError, RunError, UnreachableShareError
 from nas.evaluation import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
-from nas.files import write_atomically
-from nas.halving import reading_name, rung_steps
+from nas.making import (
+    convert_draft,
+    convert_made,
+    draft_file,
+    made_file,
+    reference_file,
+    train_fully,
+    train_to_rung,
+)
 from nas.measuring import InHand, MeasureJob, Reply, Wanted
-from nas.metrics import Metric
 from nas.prune import Pruning
 from nas.results import Failure, State, TrialResult
-from nas.rungs import READ_ON, SCORES, Reader, Rested
-from nas.store import RunFolder
+from nas.rungs import Rested
 from nas.study import Study
+from nas.task import Findings, Report, TrialProgress, TrialTask
 
 if TYPE_CHECKING:
     from nas.finetune import Trained
 
 
-OnLostPhone = Literal["continue", "stop"]
-
-
-@dataclass(frozen=True)
-class TrialTask:
-    """A candidate to evaluate, and everything that it needs for it.
-
-    `on_lost_phone`: whether a required device that is set aside ends the search, or is an optional
-    one from then on. `rung`: train and read it up to there, and let it wait; None for the end.
-    `rested`: where it waited.
-    """
-
-    number: int
-    candidate: Candidate
-    parameters: Mapping[str, Any]
-    study: Study
-    dataset: Dataset
-    data_identity: dict[str, Any]
-    run: RunFolder
-    baseline: bool = False
-    on_lost_phone: OnLostPhone = "stop"
-    rung: int | None = None
-    rested: Rested | None = None
-
-
-@dataclass(frozen=True)
-class TrialProgress:
-    """Where a running trial stands; `done` of `total` where the stage can be counted."""
-
-    number: int
-    stage: str
-    done: int = 0
-    total: int = 0
-    note: str = ""
-
-
 REACHABLE = "pruned share can be reached"  # what a network breaks that has too few channels
 RUNS = "runs on every device"  # the constraint that a candidate breaks where a device refuses it
-
-Report = Callable[[TrialProgress], None]
-
-
-@dataclass
-class Findings:
-    """What a trial has come to so far; `step` is the next of its steps."""
-
-    metrics: dict[str, Metric] = field(default_factory=dict)
-    violations: dict[str, float] = field(default_factory=dict)
-    timings_s: dict[str, float] = field(default_factory=dict)
-    artifact: str | None = None
-    weights: str | None = None
-    structure: str | None = None
-    network: dict[str, Any] | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
-    made: Trained | None = None
-    step: int = 0
-
-    @classmethod
-    def of(cls, task: TrialTask) -> Findings:
-        """What a task starts with: nothing, or what its trial came to before it waited."""
-        rested = task.rested
-        if rested is None:
-            return cls()
-        result = rested.result
-        return cls(
-            dict(result.metrics),
-            dict(result.violations),
-            dict(result.timings_s),
-            structure=rested.structure,
-            notes=dict(rested.notes),
-            step=_FIRST_HEAVY,
-        )
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add to `timings_s` what the block takes."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            self.timings_s[stage] = round(self.timings_s.get(stage, 0.0) + spent, 4)
 
 
 @dataclass(frozen=True)
@@ -137,6 +53,11 @@ class TrialPart:
     findings: Findings = field(default_factory=Findings)
     replies: tuple[Reply, ...] = ()
     stop_early: bool = False
+
+    @classmethod
+    def of(cls, task: TrialTask) -> TrialPart:
+        """The whole trial, or all of it behind the rung at which it waited."""
+        return cls(task, _begun(task))
 
     @property
     def number(self) -> int:
@@ -169,7 +90,7 @@ def run_trial(
     Raises RunError only: a run's folder that can't be written, or a phone that is lost, is no fault
     of the candidate, which is evaluated when the run goes on.
     """
-    return _run(_Trial(task, Findings.of(task), report, measure_everywhere, prepare=prepare))
+    return _run(_Trial(task, _begun(task), report, measure_everywhere, prepare=prepare))
 
 
 def run_part(
@@ -187,6 +108,22 @@ def run_part(
         return Paused(task.number, findings, wanted.jobs)
     except _WantsTrainer:
         return Paused(task.number, findings)
+
+
+def _begun(task: TrialTask) -> Findings:
+    """Nothing yet, or what the trial came to before it waited."""
+    rested = task.rested
+    if rested is None:
+        return Findings()
+    result = rested.result
+    return Findings(
+        dict(result.metrics),
+        dict(result.violations),
+        dict(result.timings_s),
+        structure=rested.structure,
+        notes=dict(rested.notes),
+        step=_FIRST_HEAVY,
+    )
 
 
 class _WantsTrainer(Exception):  # noqa: N818
@@ -223,10 +160,6 @@ class _Trial:
         if self.findings.made is None:
             raise ValueError("nothing is trained yet")
         return self.findings.made
-
-    @property
-    def file(self) -> Path:
-        return self.task.run.trial(self.number) / "model.tflite"
 
 
 def _run(trial: _Trial) -> TrialResult | Rested:
@@ -305,19 +238,19 @@ def _cost(trial: _Trial) -> bool:
 
 def _draft(trial: _Trial) -> bool:
     trial.report(TrialProgress(trial.number, "screening"))
-    _convert_untrained(trial.task, trial.findings, trial.network)
+    convert_draft(trial.task, trial.findings, trial.network)
     return True
 
 
 def _screen(trial: _Trial) -> bool:
-    return _stage(trial, "structure", trial.network, _draft_file(trial.task))
+    return _stage(trial, "structure", trial.network, draft_file(trial.task))
 
 
 def _make(trial: _Trial) -> bool:
     if trial.task.rung is not None:
-        _read(trial.task, trial.findings, trial.report)
+        train_to_rung(trial.task, trial.findings, trial.report)
         raise _AtRung
-    made = trial.findings.made = _train(trial.task, trial.findings, trial.report)
+    made = trial.findings.made = train_fully(trial.task, trial.findings, trial.report)
     if made.architecture == trial.network:
         return True
     return _stage(trial, "architecture", made.architecture, None)
@@ -325,20 +258,23 @@ def _make(trial: _Trial) -> bool:
 
 def _finish(trial: _Trial) -> bool:
     trial.report(TrialProgress(trial.number, "converting"))
-    _convert_trained(trial.task, trial.findings, trial.made)
+    convert_made(trial.task, trial.findings, trial.made)
     return True
 
 
 def _measure_again(trial: _Trial) -> bool:
     """The file, unless its structure is the one that was measured."""
-    if _structure(trial.file) == trial.findings.structure:
+    from nas.tflite import structure_key
+
+    file = made_file(trial.task)
+    if structure_key(file) == trial.findings.structure:
         return True
-    return _stage(trial, "structure", trial.made.architecture, trial.file)
+    return _stage(trial, "structure", trial.made.architecture, file)
 
 
 def _score(trial: _Trial) -> bool:
     trial.report(TrialProgress(trial.number, "scoring"))
-    return _stage(trial, "weights", trial.made.architecture, trial.file)
+    return _stage(trial, "weights", trial.made.architecture, made_file(trial.task))
 
 
 _STEPS = (_cost, _draft, _screen, _make, _finish, _measure_again, _score)
@@ -410,116 +346,10 @@ def _subject(needs: Needs, candidate: Candidate, artifact: Path | None, trial: _
         tuple(device for device in study.devices if device not in lost),
         task.run.path / "measurements",
         (*(device for device in study.devices if device in lost), *study.optional_devices),
-        _reference(task) if with_ratio else None,
+        reference_file(task) if with_ratio else None,
         trial.findings.notes,
         trial.measure,
     )
-
-
-def _reference(task: TrialTask) -> Path:
-    """The artifact that latencies are put in relation to, made once a run; untrained."""
-    from nas.convert import convert_untrained
-
-    study = task.study
-    candidate = study.reference_candidate
-    if candidate is None:
-        raise ValueError("the study has no reference")
-    path = task.run.path / "reference" / f"{candidate.key}.tflite"
-    if not path.exists():
-        width, height = study.size
-        compression = candidate.compression
-        network = expected_architecture(candidate.architecture, compression.pruned_share)
-        content = convert_untrained(
-            network.graph(), height, width, compression.precision, study.schedule
-        )
-        write_atomically(path, lambda file: file.write(content))
-    return path
-
-
-def _convert_untrained(task: TrialTask, findings: Findings, network: Architecture) -> None:
-    """The candidate's structure as a file: its latency and placement don't depend on weights."""
-    from nas.convert import convert_untrained
-    from nas.tflite import structure_key
-
-    width, height = task.study.size
-    precision = task.candidate.compression.precision
-    with findings.timed("convert"):
-        content = convert_untrained(network.graph(), height, width, precision, task.study.schedule)
-        path = _draft_file(task)
-        write_atomically(path, lambda file: file.write(content))
-        findings.structure = structure_key(path)
-
-
-def _draft_file(task: TrialTask) -> Path:
-    return task.run.trial(task.number) / "untrained.tflite"
-
-
-def _structure(artifact: Path) -> str:
-    from nas.tflite import structure_key
-
-    return structure_key(artifact)
-
-
-def _workshop(task: TrialTask, report: Report) -> Workshop:
-    def progress(stage: str, done: int, total: int, loss: float) -> None:
-        report(TrialProgress(task.number, stage, done, total, f"L1 {loss:.4f}"))
-
-    study = task.study
-    pack = task.dataset.prepare(study.schedule.patch)
-    return Workshop(pack, study.schedule, study.seed, task.run.path / "weights", progress)
-
-
-def _read(task: TrialTask, findings: Findings, report: Report) -> None:
-    """Train up to the task's rung, and read the network at each one that it comes to."""
-    study, rung = task.study, task.rung or 0
-    metrics = tuple(o.metric for o in study.expanded_objectives if o.metric in SCORES)
-    key = content_key(task.data_identity)
-    judge = Reader(task.dataset, key, metrics, study.space.reduction)
-    workshop = _workshop(task, report)
-    for index, stop in enumerate(rung_steps(study.schedule)[: rung + 1]):
-        if reading_name(metrics[0], index) in findings.metrics:
-            continue
-        with findings.timed("train"):
-            gains = float_reading(
-                task.candidate.architecture, task.data_identity, workshop, stop, judge
-            )
-        on = f"{READ_ON}, after {stop} of {study.schedule.steps} steps"
-        for metric, gain in gains.items():
-            findings.metrics[reading_name(metric, index)] = Metric(gain, "measured", conditions=on)
-
-
-def _train(task: TrialTask, findings: Findings, report: Report) -> Trained:
-    """Train in float32, prune, train the ranges of integers: each from what was there before."""
-    workshop = _workshop(task, report)
-    with findings.timed("train"):
-        source = float_training(task.candidate.architecture, task.data_identity, workshop)
-    findings.weights = str(source.weights.relative_to(task.run.path))
-    made = source
-    if task.candidate.compression != Compression():
-        with findings.timed("compress"):
-            made = compressed(source, task.candidate.compression, workshop)
-    findings.weights = str(made.weights.relative_to(task.run.path))
-    findings.network = made.architecture.to_dict()
-    return made
-
-
-def _convert_trained(task: TrialTask, findings: Findings, made: Trained) -> None:
-    from nas.convert import convert_trained
-
-    width, height = task.study.size
-    path = task.run.trial(task.number) / "model.tflite"
-    with findings.timed("convert"):
-        content = convert_trained(
-            made.architecture.graph(),
-            made.weights,
-            height,
-            width,
-            task.candidate.compression.precision,
-            task.dataset.prepare(task.study.schedule.patch),
-        )
-        write_atomically(path, lambda file: file.write(content))
-        _draft_file(task).unlink(missing_ok=True)
-    findings.artifact = str(path.relative_to(task.run.path))
 
 
 def _conditions(task: TrialTask, findings: Findings) -> dict[str, Any]:

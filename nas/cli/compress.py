@@ -11,6 +11,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import _architecture, parse_size
+from nas.cli.options import JsonOption
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def compress(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="A narrowed network, ten steps: does it work at all?")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Prune a network, quantize it, and score the file beside the float one's.
 

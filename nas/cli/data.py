@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.console import emit_json, err, out
+from nas.cli.options import JsonOption
 from nas.errors import DataError
 from nas.metrics import PSNR_ID
 
@@ -32,7 +33,6 @@ Spec = Annotated[
         "pairs:BLURRED_DIR,SHARP_DIR",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 @app.command()
@@ -41,7 +41,7 @@ def check(
     full: Annotated[
         bool, typer.Option("--full", help="Decode every picture, however many there are.")
     ] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Tell what is there and everything that is wrong with it.
 
@@ -69,7 +69,7 @@ def prepare(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte of the pack again and compare.")
     ] = False,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Pack training patches into the cache (NAS_CACHE_DIR), or finish or open the pack.
 

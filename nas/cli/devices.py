@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 from nas.errors import ConfigError, DeviceError, NasError
 
 if TYPE_CHECKING:
     from nas.devices import Measurement, TimingProtocol
 
 _PIPE_WIDTH = 300
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 def phone_spec(
@@ -195,11 +195,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def probe(
     device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
-    delegate: Annotated[str | None, typer.Option(help="nnapi, gpu, cpu, …")] = None,
-    protocol: Annotated[str | None, typer.Option(help="robust or paper.")] = None,
-    benchmark_binary: Annotated[
-        list[str] | None, typer.Option(help="The tool: PATH, or ABI=PATH several times.")
-    ] = None,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:

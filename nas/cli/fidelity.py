@@ -13,6 +13,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.devices import phone_spec, print_table
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 from nas.errors import ConfigError, DeviceError, RunError
 
 if TYPE_CHECKING:
@@ -44,18 +45,10 @@ def fidelity(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")] = 300.0,
-    delegate: Annotated[
-        str | None,
-        typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY."),
-    ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")
-    ] = None,
-    benchmark_binary: Annotated[
-        list[str] | None,
-        typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
     from nas.devices.fidelity import check_outputs_of, measure_fidelity

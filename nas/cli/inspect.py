@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out, table
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def describe(
         str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, or a .json file.")
     ],
     size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Show an architecture's layers, MACs (both conventions) and parameters."""
     from nas.graph import layer_kind
@@ -107,18 +108,10 @@ def measure(
     runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 2,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
-    delegate: Annotated[
-        str | None,
-        typer.Option(help="On a phone: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
-    ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="On a phone: robust, or paper (the paper's arguments).")
-    ] = None,
-    benchmark_binary: Annotated[
-        list[str] | None,
-        typer.Option(help="On a phone: the benchmark tool, PATH, or ABI=PATH several times."),
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
     from nas.cli.devices import measured, phone_spec

@@ -19,7 +19,7 @@ from nas.results import TrialResult
 from nas.search import Watcher
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import TrialProgress
+from nas.task import TrialProgress
 
 FRONT_ROWS = 8
 

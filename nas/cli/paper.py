@@ -63,7 +63,7 @@ def paper(
     from nas.cli.search import available_cores
     from nas.paper.needs import workers_that_fit
     from nas.paper.run import Select, run_steps, study_of
-    from nas.trial import OnLostPhone
+    from nas.task import OnLostPhone
 
     if select not in get_args(Select):
         raise unknown("value of --select", select, get_args(Select))

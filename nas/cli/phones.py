@@ -9,6 +9,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import parse_size
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 
 
 def sweep(
@@ -25,18 +26,10 @@ def sweep(
     runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
-    delegate: Annotated[
-        str | None,
-        typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
-    ] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")
-    ] = None,
-    benchmark_binary: Annotated[
-        list[str] | None,
-        typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    delegate: DelegateOption = None,
+    protocol: ProtocolOption = None,
+    benchmark_binary: BinaryOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Measure a model at several picture sizes: figures, failures and a plot.
 

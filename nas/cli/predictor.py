@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.console import emit_json, err, out, table
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 
 if TYPE_CHECKING:
     from nas.predictor.checking import Checked
@@ -31,15 +32,6 @@ StudyOption = Annotated[
     str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
 ]
 SizeOption = Annotated[str | None, typer.Option(help="Picture size, WIDTHxHEIGHT. [the study's]")]
-DelegateOption = Annotated[
-    str | None, typer.Option(help="On a phone: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY.")
-]
-ProtocolOption = Annotated[str | None, typer.Option(help="On a phone: robust, or paper.")]
-BinaryOption = Annotated[
-    list[str] | None,
-    typer.Option(help="On a phone: the benchmark tool, PATH, or ABI=PATH several times."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 @app.command("fit")

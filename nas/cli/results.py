@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
+from nas.cli.options import JsonOption
 from nas.errors import DataError
 from nas.metrics import short
 from nas.results import TrialResult
@@ -23,7 +24,7 @@ PIPE_WIDTH = 240
 
 def pareto(
     run: Run,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
     from nas.dominance import verdict

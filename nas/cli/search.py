@@ -15,6 +15,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import parse_size
+from nas.cli.options import JsonOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def search(
     """
     from nas.cli.live import watch
     from nas.supernet.search import searching
-    from nas.trial import OnLostPhone
+    from nas.task import OnLostPhone
 
     if on_lost_phone not in get_args(OnLostPhone):
         raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
@@ -132,7 +133,7 @@ def search(
 
 
 def studies(
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """List the studies that come with the project."""
     from studies import STUDIES

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import emit_json, out
+from nas.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from nas.status import Status
@@ -25,7 +26,7 @@ _STYLES = {"busy": "green", "idle": "dim", "starting": "yellow"}
 def status(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     watch: Annotated[bool, typer.Option("--watch", help="Until Ctrl-C or the run's end.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Tell how a run stands: its trials, workers, phones, failures, and when it will end."""
     from nas.status import Look

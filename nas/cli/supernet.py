@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out
+from nas.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from nas.supernet.spec import SupernetSpec
@@ -35,7 +36,7 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help=STEPS_HELP)] = None,
     seed: Annotated[int | None, typer.Option(help="Of its training.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Train a study's supernet; the same command goes on where it was stopped."""
     from nas.cli.search import load_study
@@ -61,7 +62,7 @@ def train(
 @app.command("show")
 def show(
     folder: Annotated[Path, typer.Argument(help="A supernet's folder.")],
-    json_: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """What a supernet was trained for, and what it cost."""
     _show(folder, json_)

@@ -22,7 +22,7 @@ from nas.results import TrialResult
 from nas.search import NobodyWatches, Watcher, search
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import OnLostPhone
+from nas.task import OnLostPhone
 
 Select = Literal["paper", "measured"]
 Results = Mapping[str, TrialResult]  # by candidate key

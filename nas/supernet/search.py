@@ -34,7 +34,7 @@ from nas.study import Study
 from nas.supernet.predicted import PredictedLatency, predicted_latency
 from nas.supernet.quality import SCORE, SupernetScore
 from nas.supernet.spec import DESCRIPTION, FOLDER, WEIGHTS, SupernetSpec, start_of, supernet_of
-from nas.trial import OnLostPhone
+from nas.task import OnLostPhone
 
 CHOSEN = "chosen.json"
 RANKED, RANKED_MEASURED = 300, 48  # candidates: where figures are computed, where some are measured

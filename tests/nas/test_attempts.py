@@ -10,7 +10,7 @@ from nas.attempts import DRIVER, attempts
 from nas.leases import ATTEMPTS
 from nas.search import search
 from nas.store import RunFolder
-from nas.trial import TrialProgress
+from nas.task import TrialProgress
 from tests.nas.test_executors import Kills
 from tests.nas.test_search import Stops, _quick
 

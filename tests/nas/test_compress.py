@@ -15,7 +15,8 @@ from nas.errors import ConfigError
 from nas.pruned import PrunedNetwork
 from nas.schedule import Schedule
 from nas.store import RunFolder
-from nas.trial import TrialTask, run_trial
+from nas.task import TrialTask
+from nas.trial import run_trial
 from search_spaces import CompressionSpace, UNet, architecture_from_dict
 from tests.nas.small_study import small_study
 

@@ -18,7 +18,7 @@ from nas.metrics import Metric
 from nas.processes import process_executor
 from nas.results import TrialResult
 from nas.store import RunFolder
-from nas.trial import TrialProgress, TrialTask
+from nas.task import TrialProgress, TrialTask
 from search_spaces import UNet
 from tests.nas.small_study import Formulas, small_study
 

@@ -13,7 +13,7 @@ from nas.schedule import Schedule
 from nas.search import NobodyWatches, search
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import TrialProgress
+from nas.task import TrialProgress
 from search_spaces import UNet
 from tests.nas.small_study import small_study
 

@@ -16,7 +16,8 @@ from nas.leases import Leases
 from nas.measuring import MeasureJob, Reply
 from nas.results import TrialResult
 from nas.store import RunFolder
-from nas.trial import Findings, Paused, TrialPart, TrialProgress, TrialTask
+from nas.task import Findings, TrialProgress, TrialTask
+from nas.trial import Paused, TrialPart
 from search_spaces import UNet
 from tests.nas.small_study import result_of, small_study
 

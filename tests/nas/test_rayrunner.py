@@ -20,7 +20,7 @@ from nas.rayrunner import phone_resource, progress_seconds, ray_executor
 from nas.results import TrialResult
 from nas.search import search
 from nas.store import RunFolder
-from nas.trial import TrialProgress, TrialTask
+from nas.task import TrialProgress, TrialTask
 from search_spaces import UNet
 from tests.nas.small_study import small_study
 from tests.nas.test_executors import STOP, FullDisk, Kills

@@ -19,7 +19,7 @@ from nas.schedule import Schedule
 from nas.search import Loop, NobodyWatches
 from nas.store import RunFolder
 from nas.study import Study
-from nas.trial import TrialTask
+from nas.task import TrialTask
 from tests.nas.small_study import small_study
 
 UNTOUCHED = {"psnr_db": 20.0, "ssim": 0.6}

@@ -27,7 +27,8 @@ from nas.report import gather
 from nas.results import TrialResult
 from nas.search import NobodyWatches, search
 from nas.store import RunFolder
-from nas.trial import RUNS, TrialProgress
+from nas.task import TrialProgress
+from nas.trial import RUNS
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read

@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+DelegateOption = Annotated[
+    str | None,
+    typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
+]
+ProtocolOption = Annotated[
+    str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")
+]
+BinaryOption = Annotated[
+    list[str] | None,
+    typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
+]
