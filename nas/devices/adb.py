@@ -166,9 +166,9 @@ class AdbServer:
             self.client().connect(address, timeout=10.0)
 
     def reconnect_if_away(self, serial: str, seconds: float) -> bool:
-        """Whether the phone is there, or comes back within `seconds`."""
-        self.ensure()
-        with suppress(PhoneError):
+        """Whether the phone is there, or comes back within `seconds`, as its server may have to."""
+        with suppress(PhoneError, ConfigError):
+            self.ensure()
             if AdbEntry(serial, "device") in self.entries():
                 return True
         return self.reconnect(serial, seconds)
@@ -184,7 +184,8 @@ class AdbServer:
                     connection.check_okay()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            with suppress(PhoneError):
+            with suppress(PhoneError, ConfigError):
+                self.ensure()
                 if re.fullmatch(r"[\w.\-]+:\d+", serial):
                     self.connect(serial)
                 if AdbEntry(serial, "device") in self.entries():

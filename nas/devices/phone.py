@@ -155,7 +155,7 @@ class AdbDevice:
 
     def check(self) -> None:
         """Raise where the phone is not there, not authorised, or is one of several of that name."""
-        self.adb.server.ensure()
+        self._ensure_server()
         entries = self.adb.server.entries()
         state = next((row.state for row in entries if row.serial == self.serial), None)
         if state == "device":
@@ -173,6 +173,20 @@ class AdbDevice:
         if state.startswith("no permissions"):
             advice = "this user may not use the USB device: add a udev rule for it"
         raise phone_error(failure, Evidence(self.serial), advice)
+
+    def _ensure_server(self) -> None:
+        """Have the adb server; once the phone was seen, an absent one is like a pulled cable."""
+        try:
+            self.adb.server.ensure()
+        except ConfigError as error:
+            if self._never_seen:
+                raise
+            failure = Failure("device_offline", str(error))
+            raise phone_error(failure, Evidence(self.serial)) from error
+
+    @property
+    def _never_seen(self) -> bool:
+        return self._info is None and not self.expected
 
     def answer(self) -> None:
         """Raise at once where the phone can't be used: before a long work that needs it.
@@ -246,9 +260,9 @@ class AdbDevice:
             except PhoneStableError as error:
                 raise self._believed(error, protocol) from error
             except PhoneTransientError as error:
-                never_seen = self._info is None and not self.expected
-                if never_seen and attempt == 0 and "is not connected" in str(error):
-                    raise  # never seen: a wrong serial rather than a pulled cable
+                absent = error.failure.detail == NOT_CONNECTED
+                if self._never_seen and attempt == 0 and absent:
+                    raise  # a wrong serial rather than a pulled cable
                 failures.append(error)
                 self._tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
                 if error.failure.failure_class not in RETRIED:

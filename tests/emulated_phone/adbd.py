@@ -177,8 +177,11 @@ class Transport:
 class Listener:
     """The TCP port that hosts connect to; may be closed and opened again on the same number."""
 
-    def __init__(self, serve: Callable[[socket.socket], None], port: int = 0) -> None:
+    def __init__(
+        self, serve: Callable[[socket.socket], None], port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self._serve = serve
+        self.host = host
         self._socket: socket.socket | None = None
         self.port = port
         self.open()
@@ -186,7 +189,7 @@ class Listener:
     def open(self) -> None:
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", self.port))
+        listening.bind((self.host, self.port))
         listening.listen(8)
         self.port = listening.getsockname()[1]
         self._socket = listening

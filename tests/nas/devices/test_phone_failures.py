@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from nas.devices.phonelock import phone_lock
 from nas.errors import ConfigError, DeviceTransientError
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
+from tests.emulated_phone.relay import HOST, Relay
 from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
@@ -151,6 +154,29 @@ def test_a_phone_that_refuses_everything_is_set_aside(
     assert caught.value.failure.failure_class == "crash"
     with pytest.raises(PhoneSetAsideError, match="2 measurements in a row"):
         device.measure(plain, PROTOCOL)
+
+
+def test_an_adb_server_elsewhere_that_goes_away_is_waited_for(
+    start_phone: StartPhone, adb_server: AdbServer, plain: Path
+) -> None:
+    phone, relay = start_phone(), Relay(adb_server.port)
+    server = AdbServer(HOST, relay.port)
+    fresh = device_of(phone, server)
+    device = device_of(phone, server, attempts=2, reconnect_seconds=60.0)
+    assert device.measure(plain, PROTOCOL).latency_ms > 0
+    relay.close()
+    with pytest.raises(ConfigError, match="start it there"):
+        fresh.measure(plain, PROTOCOL)  # never seen: a wrong address
+    fresh.expect()
+    fresh.options = replace(fresh.options, attempts=1)
+    with pytest.raises(PhoneTransientError, match="start it there") as caught:
+        fresh.measure(plain, PROTOCOL)
+    assert caught.value.failure.failure_class == "device_offline"
+    threading.Timer(1.0, relay.open).start()
+    assert device.measure(plain, PROTOCOL).latency_ms > 0
+    assert "start it there" in device.told[0]  # type: ignore[attr-defined]
+    assert device.failures_in_a_row == 0
+    relay.close()
 
 
 def test_an_unknown_serial_fails_at_once(adb_server: AdbServer, plain: Path) -> None:

@@ -1,0 +1,60 @@
+"""A way to an adb server that may be closed and opened: stands for a server on another computer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from tests.emulated_phone.adbd import Listener
+
+HOST = "127.0.0.2"
+"""This computer, by a name that doesn't say so."""
+
+
+class Relay:
+    """Hands every connection on to `port` of this computer; `port` is its own."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self._listener = Listener(self._serve, host=HOST)
+        self.port = self._listener.port
+
+    def close(self) -> None:
+        """Refuse connections, and cut those there are, as a network that is gone does."""
+        self._listener.close()
+        with self._lock:
+            sockets, self._open = self._open, []
+        for connection in sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def open(self) -> None:
+        """Take connections again, on the same port."""
+        self._listener.open()
+
+    def _serve(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(("127.0.0.1", self._target), 10)
+        except OSError:
+            near.close()
+            return
+        far.settimeout(None)
+        with self._lock:
+            self._open += [near, far]
+        back = threading.Thread(target=_hand_on, args=(far, near), daemon=True)
+        back.start()
+        _hand_on(near, far)
+        back.join()
+        for connection in (near, far):
+            connection.close()
+
+
+def _hand_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(64 * 1024):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
