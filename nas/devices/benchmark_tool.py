@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -116,9 +117,24 @@ def have_tool(
                 f"phone {adb.serial}: no benchmark tool at {path}; give one with "
                 "--benchmark-binary PATH (see docs/phones.md)"
             )
-        told = adb.shell(f"sha256sum {path}").stdout.split()
-        digest = told[0] if told else ""
+        digest = _digest_there(adb, path)
     return Tool(path, _flags(adb, path, digest), digest)
+
+
+def _digest_there(adb: Adb, path: str) -> str:
+    """The SHA-256 of a file on the phone: without it a cache could not tell one tool from another.
+
+    Raises ConfigError where the phone does not tell it.
+    """
+    told = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
+    digest = told.stdout.split()[0] if told.stdout.split() else ""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        words = " ".join(told.output.split())[:120]
+        raise ConfigError(
+            f"phone {adb.serial}: expected the SHA-256 of {path}, but `sha256sum` said {words!r}; "
+            "it needs Android 8.0 or newer, and a file that `adb shell` may read"
+        )
+    return digest
 
 
 def _for_phone(adb: Adb, binaries: Mapping[str, Path], abis: list[str]) -> Path:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nas.canonical import file_sha256
 from nas.devices.adb import AdbServer
 from nas.devices.benchmark_tool import (
+    CACHE_FOLDER,
     DELEGATES,
     Delegate,
     Tool,
@@ -164,3 +166,24 @@ def test_tools_that_can_t_be_run(start_phone: StartPhone, adb_server: AdbServer)
     plain.write_bytes(elf(183))
     with pytest.raises(ConfigError, match="another processor"):
         have_tool(adb, {}, [], "/data/local/tmp/plain")
+
+
+def test_an_installed_tool_of_a_nasty_name(start_phone: StartPhone, adb_server: AdbServer) -> None:
+    phone = start_phone()
+    path = f"{CACHE_FOLDER}/a b;$(touch hurt)'.tool"
+    phone.path(path).parent.mkdir(parents=True)
+    phone.path(TOOL_PATH).rename(phone.path(path))
+    found = have_tool(adb_of(phone, adb_server), {}, ["arm64-v8a"], path)
+    assert found.sha256 == file_sha256(phone.path(path))
+    assert found.knows("use_nnapi")
+    assert not list(phone.root.rglob("hurt"))
+
+
+def test_a_tool_without_a_digest_is_refused(start_phone: StartPhone, adb_server: AdbServer) -> None:
+    phone = start_phone()
+    (phone.folder / "bin/sha256sum").write_text(
+        "#!/bin/sh\necho sha256sum: not found >&2; exit 127"
+    )
+    (phone.folder / "bin/sha256sum").chmod(0o755)
+    with pytest.raises(ConfigError, match=r"said 'sha256sum: not found'; it needs Android 8\.0"):
+        have_tool(adb_of(phone, adb_server), {}, ["arm64-v8a"])
