@@ -42,7 +42,7 @@ from nas.devices.phoneoutputs import run_inputs
 from nas.devices.phonesession import PhoneSession, shortened
 from nas.devices.placement import join
 from nas.devices.reference import reference_model
-from nas.errors import ConfigError
+from nas.errors import ConfigError, NasError
 
 Result = TypeVar("Result")
 ANSWER_SECONDS = 3.0
@@ -154,10 +154,21 @@ class AdbDevice:
         return self._known_tool()
 
     def check(self) -> None:
-        """Raise where the phone is not there, not authorised, or is one of several of that name."""
+        """Raise where the phone is not there, not authorised, or is one of several of that name.
+
+        Raises PhoneTransientError, or ConfigError where it was never seen and only another name, or
+        an adb server, would help.
+        """
         self._ensure_server()
         entries = self.adb.server.entries()
-        state = next((row.state for row in entries if row.serial == self.serial), None)
+        states = [row.state for row in entries if row.serial == self.serial]
+        state = states[0] if states else None
+        if len(states) > 1:
+            raise self._no_answer(
+                f"phone {self.serial}: {len(states)} phones report this serial, and adb can't tell "
+                "them apart; unplug all but one, or name each by HOST:PORT (`adb tcpip 5555` with "
+                "one plugged in, then `adb connect HOST`)"
+            )
         if state == "device":
             return
         if state is None:
@@ -175,14 +186,17 @@ class AdbDevice:
         raise phone_error(failure, Evidence(self.serial), advice)
 
     def _ensure_server(self) -> None:
-        """Have the adb server; once the phone was seen, an absent one is like a pulled cable."""
         try:
             self.adb.server.ensure()
         except ConfigError as error:
-            if self._never_seen:
-                raise
-            failure = Failure("device_offline", str(error))
-            raise phone_error(failure, Evidence(self.serial)) from error
+            raise self._no_answer(str(error)) from error
+
+    def _no_answer(self, message: str) -> NasError:
+        """What keeps adb from the phone: once it was seen, as much of the moment as its cable."""
+        if self._never_seen:
+            return ConfigError(message)
+        failure = Failure("device_offline", message)
+        return PhoneTransientError(message, failure, Evidence(self.serial))
 
     @property
     def _never_seen(self) -> bool:
@@ -199,8 +213,7 @@ class AdbDevice:
         except PhoneTransientError as error:
             if error.failure.failure_class == "unauthorized":
                 raise
-            if self.adb.server.reconnect(self.serial, ANSWER_SECONDS):
-                return
+            self.adb.server.reconnect(self.serial, ANSWER_SECONDS)
             try:
                 self.check()
             except PhoneTransientError as again:

@@ -1,17 +1,17 @@
 """Which operations a phone accelerates: operation x data type x what stands before it.
 
-Measured with small graphs, kept per phone build, tool and delegate, and asked by search spaces.
+Measured with small graphs, kept per phone, build, tool and delegate, and asked by search spaces.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.canonical import content_key, file_sha256
+from nas.canonical import content_key
 from nas.devices.failures import PhoneStableError
 from nas.devices.phone import AdbDevice
 from nas.devices.placement import is_cpu
@@ -100,14 +100,11 @@ def probe_support(
     that the phone refuses: those are answers.
     """
     device.check()
-    info, options = device.info(), device.options
-    asked: list[Any] = [FORMAT, info.fingerprint, str(options.delegate), options.method]
-    asked += [options.installed_tool, types, neighbours]
-    asked += [[name, file_sha256(path)] for name, path in options.binaries]
-    kept = cache_folder() / "support" / f"{content_key(asked)}.json"
+    asked = content_key([FORMAT, device.identity(), types, neighbours])
+    kept = cache_folder() / "support" / f"{asked}.json"
     if kept.exists() and not again:
         try:
-            return SupportMatrix.from_dict(read_json(kept))
+            return replace(SupportMatrix.from_dict(read_json(kept)), device=device.spec)
         except (RunError, KeyError, TypeError):
             kept.unlink(missing_ok=True)
     rows: list[Support] = []
@@ -117,9 +114,8 @@ def probe_support(
             if progress is not None:
                 progress(done, len(graphs))
             rows += _ask(device, Path(folder), dtype, after, tuple(OPERATIONS))
-    matrix = SupportMatrix(
-        device.spec, info.source, info.fingerprint, str(options.delegate), tuple(rows)
-    )
+    info, delegate = device.info(), str(device.options.delegate)
+    matrix = SupportMatrix(device.spec, info.source, info.fingerprint, delegate, tuple(rows))
     write_json(kept, matrix.to_dict())
     return matrix
 

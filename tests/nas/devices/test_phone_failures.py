@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.devices.adb import AdbServer
+from nas.devices.adb import AdbEntry, AdbServer
 from nas.devices.benchmark_tool import CACHE_FOLDER
 from nas.devices.failures import (
     FAILURE_CLASSES,
@@ -20,7 +20,8 @@ from nas.devices.failures import (
 )
 from nas.devices.logs import parse_log
 from nas.devices.measurement import TimingProtocol
-from nas.devices.phonelaunch import doubt
+from nas.devices.phone import AdbDevice
+from nas.devices.phonelaunch import PhoneOptions, doubt
 from nas.devices.phonelock import phone_lock
 from nas.errors import ConfigError, DeviceTransientError
 from tests.emulated_phone import models, placing
@@ -179,10 +180,23 @@ def test_an_adb_server_elsewhere_that_goes_away_is_waited_for(
     relay.close()
 
 
-def test_an_unknown_serial_fails_at_once(adb_server: AdbServer, plain: Path) -> None:
-    from nas.devices.phone import AdbDevice
-    from nas.devices.phonelaunch import PhoneOptions
+def test_two_phones_of_one_serial(
+    adb_server: AdbServer, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """adb lists cheap phones so, which all report 0123456789ABCDEF."""
+    twins = [AdbEntry("0123456789ABCDEF", "device")] * 2
+    monkeypatch.setattr(AdbServer, "entries", lambda server: twins)
+    device = AdbDevice("0123456789ABCDEF", PhoneOptions(attempts=1), adb_server)
+    for ask in (device.check, device.answer, lambda: device.measure(plain, PROTOCOL)):
+        with pytest.raises(ConfigError, match=r"2 phones report this serial.*by HOST:PORT"):
+            ask()
+    device.expect()
+    for ask in (device.check, device.answer):
+        with pytest.raises(PhoneTransientError, match="2 phones report this serial"):
+            ask()
 
+
+def test_an_unknown_serial_fails_at_once(adb_server: AdbServer, plain: Path) -> None:
     started, patient = time.monotonic(), PhoneOptions(reconnect_seconds=600)
     with pytest.raises(PhoneTransientError, match=r"phone \$\(reboot\); is not connected"):
         AdbDevice("$(reboot);", patient, adb_server).measure(plain, PROTOCOL)

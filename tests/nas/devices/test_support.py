@@ -9,6 +9,7 @@ from nas.devices.adb import AdbServer
 from nas.devices.probegraphs import NEIGHBOURS, OPERATIONS, TYPES, write_probe
 from nas.devices.reference import reference_model
 from nas.devices.support import Support, SupportMatrix, probe_support
+from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
 from tests.nas.devices.conftest import StartPhone, device_of
 
 
@@ -88,6 +89,26 @@ def test_a_refused_graph_is_split_down_to_the_one_to_blame(
     assert row.accelerated is False
     assert [r.op for r in matrix.rows if not r.accelerated] == ["PRELU"]
     assert {r.op for r in matrix.rows} == set(OPERATIONS)
+
+
+def test_answers_are_a_phones_and_a_tools_own(
+    start_phone: StartPhone, adb_server: AdbServer
+) -> None:
+    first, second = start_phone(), start_phone()
+
+    def launches(phone: EmulatedPhone) -> int:
+        before = len(phone.opened)
+        device = device_of(phone, adb_server)
+        matrix = probe_support(device, types=("float32",), neighbours=("CONV_2D",))
+        assert matrix.device == device.spec
+        return sum("num_runs" in name for name in phone.opened[before:])
+
+    assert launches(first) == 1
+    assert launches(second) == 1  # of the same model and build
+    assert launches(first) == 0
+    tool = first.path(TOOL_PATH)
+    tool.write_text(tool.read_text() + "# another tool\n")
+    assert launches(first) == 1
 
 
 def test_what_nobody_knows_is_no_answer() -> None:
