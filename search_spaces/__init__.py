@@ -5,7 +5,7 @@ from search_spaces.dbpn import DBPN
 from search_spaces.edsr import EDSR
 from search_spaces.fpn import FPN
 from search_spaces.named import ARCHITECTURES, architecture_from_dict
-from search_spaces.networks import NetworkSpace
+from search_spaces.networks import NetworkSpace, with_networks
 from search_spaces.rdn import RDN
 from search_spaces.sgn import SGN
 from search_spaces.unet import UNet, UNetSpace
@@ -22,4 +22,5 @@ __all__ = [
     "UNet",
     "UNetSpace",
     "architecture_from_dict",
+    "with_networks",
 ]

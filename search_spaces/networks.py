@@ -21,6 +21,17 @@ from search_spaces.unet import UNet, UNetSpace
 COMPOSED = "unet"  # the choice of `network` that asks for the parameters of a U-Net
 
 
+def with_networks(space: object, networks: Mapping[str, Architecture]) -> NetworkSpace:
+    """The space and, beside what it has, `networks`; ConfigError for a space of another family."""
+    if isinstance(space, NetworkSpace):
+        return NetworkSpace({**space.networks, **networks}, space.unets)
+    if isinstance(space, UNetSpace):
+        return NetworkSpace(networks, space)
+    raise ConfigError(
+        f"networks can be added to a UNetSpace or a NetworkSpace, not to {type(space).__name__}"
+    )
+
+
 @dataclass(frozen=True)
 class NetworkSpace:
     """Either one of `networks`, by its name, or a U-Net of `unets`.

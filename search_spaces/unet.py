@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 import optuna
 
+from nas.candidate import Architecture
 from nas.errors import ConfigError, unknown
 from nas.graph import (
     Add,
@@ -28,6 +29,7 @@ from nas.graph import (
     ResizeBilinear,
     TransposeConv,
 )
+from search_spaces.values import from_json
 
 Upsampling = Literal["transpose-conv", "depth-to-space", "resize-bilinear"]
 Activation = Literal["relu", "prelu"]
@@ -89,15 +91,8 @@ class UNet:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> UNet:
-        """The value that `to_dict` wrote; raises ConfigError on a missing or an unknown entry."""
-        names = {field.name for field in fields(cls)}
-        given = {name: value for name, value in values.items() if name != "family"}
-        if given.keys() != names:
-            raise ConfigError(
-                f"a U-Net has the entries {sorted(names)}, but {sorted(given)} came; "
-                f"these differ: {sorted(names ^ given.keys())}"
-            )
-        return cls(**{**given, "widths": tuple(given["widths"])})
+        """The value that `to_dict` wrote; raises ConfigError on a missing or a wrong entry."""
+        return from_json(cls, values)
 
     def graph(self) -> Graph:
         """The network's layers, named by level: `down0_conv1`, `up0_conv1`, `output`."""
@@ -189,11 +184,16 @@ class UNetSpace:
             global_residual=trial.suggest_categorical("global_residual", self.global_residual),
         )
 
-    def to_parameters(self, architecture: UNet) -> dict[str, Any]:
+    def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
         """The parameters that `sample` turns into `architecture`.
 
         Raises ConfigError, naming the parameter, where the space does not hold the network.
         """
+        if not isinstance(architecture, UNet):
+            raise ConfigError(
+                f"the network {architecture.label!r} is not in the space, which has U-Nets alone; "
+                "search_spaces.NetworkSpace holds other networks beside them"
+            )
         parameters: dict[str, Any] = {
             "levels": len(architecture.widths),
             "upsampling": architecture.upsampling,

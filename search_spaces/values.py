@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
 from nas.errors import ConfigError
 from nas.graph import Graph, Input, Layer
@@ -19,17 +19,30 @@ def to_json(value: Any) -> dict[str, Any]:
 
 def from_json(kind: type[Value], values: dict[str, Any]) -> Value:
     """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry."""
-    types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
+    hints = get_type_hints(kind)
+    types = {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
     given = {name: value for name, value in values.items() if name != "family"}
     if given.keys() != types.keys():
         raise ConfigError(
             f"{kind.__name__} has the entries {sorted(types)}, but {sorted(given)} came; "
             f"these differ: {sorted(types.keys() ^ given.keys())}"
         )
-    for name, value in given.items():
-        if type(value).__name__ != types[name]:
-            raise ConfigError(f"{kind.__name__}.{name}={value!r}: expected {types[name]}")
-    return kind(**given)
+    return kind(
+        **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in given.items()}
+    )
+
+
+def _read(name: str, wanted: Any, value: Any) -> Any:
+    """A value of JSON as the type that a field has; lists become tuples."""
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{name}={value!r}: expected a list")
+        (item, _) = get_args(wanted)
+        return tuple(_read(f"{name}[{index}]", item, one) for index, one in enumerate(value))
+    plain = str if get_origin(wanted) is Literal else wanted
+    if type(value) is not plain:
+        raise ConfigError(f"{name}={value!r}: expected {plain.__name__}")
+    return value
 
 
 def check_at_least(value: Any, least: int, names: Sequence[str]) -> None:

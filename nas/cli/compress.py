@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import _architecture, parse_size
+from nas.cli.inspect import named_architecture, parse_size
 from nas.cli.options import JsonOption
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 
@@ -118,7 +118,7 @@ def _source(name: str) -> Source:
 
     folder = Path(name)
     if not (folder / "card.json").is_file():
-        return Source(_architecture(name), None)
+        return Source(named_architecture(name), None)
     try:
         card = json.loads((folder / "card.json").read_text())
         candidate, network = card["candidate"], card["conditions"].get("network")

@@ -36,7 +36,7 @@ def describe(
     """Show an architecture's layers, MACs (both conventions) and parameters."""
     from nas.graph import layer_kind
 
-    value = _architecture(architecture)
+    value = named_architecture(architecture)
     width, height = parse_size(size)
     graph = value.graph()
     rows = graph.costs(height, width)
@@ -85,7 +85,8 @@ def describe(
     )
 
 
-def _architecture(name: str) -> Any:
+def named_architecture(name: str) -> Any:
+    """The architecture of that name, or of a JSON file; ConfigError where there is none."""
     from search_spaces import ARCHITECTURES, architecture_from_dict
 
     if name in ARCHITECTURES:

@@ -18,3 +18,11 @@ BinaryOption = Annotated[
     list[str] | None,
     typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),
+]
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option(help="Copy finished trials to object storage: s3://BUCKET/PREFIX, ..."),
+]

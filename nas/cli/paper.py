@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from nas.cli.console import err, out
+from nas.cli.options import ArtifactsOption, StorageOption
 from nas.errors import unknown
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def paper(
     context: typer.Context,
     out_: Annotated[
         Path | None,
-        typer.Option("--out", help="The run's folder, runs/paper-SCALE without."),
+        typer.Option("--out", help="The run's folder. [runs/paper-SCALE, and -measured]"),
     ] = None,
     scale: Annotated[
         str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
@@ -52,6 +53,8 @@ def paper(
         int | None,
         typer.Option(min=1, help="Processes; 1 stays in this one. By default as many as fit."),
     ] = None,
+    storage: StorageOption = None,
+    artifacts: ArtifactsOption = None,
 ) -> None:
     """Run the paper's search again: six networks, up-sampling, pruning, quantization.
 
@@ -62,7 +65,7 @@ def paper(
     from nas.cli.live import watch
     from nas.cli.search import available_cores
     from nas.paper.needs import workers_that_fit
-    from nas.paper.run import Select, run_steps, study_of
+    from nas.paper.run import Select, run_name, run_steps, study_of
     from nas.task import OnLostPhone
 
     if select not in get_args(Select):
@@ -70,7 +73,7 @@ def paper(
     if on_lost_phone not in get_args(OnLostPhone):
         raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
     chosen = _scale(scale, data, tuple(device or ()))
-    folder = out_ or Path("runs") / f"paper-{scale}"
+    folder = out_ or Path("runs") / run_name(scale, select)
     threads = chosen.study.schedule.threads
     cores = max(1, min(4, available_cores() // threads))
     processes = workers or workers_that_fit(chosen, cores)
@@ -84,6 +87,8 @@ def paper(
                 processes,
                 watcher,
                 cast("OnLostPhone", on_lost_phone),
+                storage,
+                artifacts,
             )
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")

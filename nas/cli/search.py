@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 import typer
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import parse_size
-from nas.cli.options import JsonOption
+from nas.cli.inspect import named_architecture, parse_size
+from nas.cli.options import ArtifactsOption, JsonOption, StorageOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ def search(
     device: Annotated[
         list[str] | None,
         typer.Option(help="host, adb:SERIAL or paper:PHONE, required; repeatable."),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable."),
     ] = None,
     optional_device: Annotated[
         list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
@@ -59,14 +63,8 @@ def search(
         int | None,
         typer.Option(min=0, help="Networks to train again, to know the noise, at most. [3]"),
     ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),
-    ] = None,
-    artifacts: Annotated[
-        str | None,
-        typer.Option(help="Copy finished trials to object storage: s3://BUCKET/PREFIX, ..."),
-    ] = None,
+    storage: StorageOption = None,
+    artifacts: ArtifactsOption = None,
     supernet: Annotated[
         bool, typer.Option("--supernet", help="Rank by one elastic network, train the best only.")
     ] = False,
@@ -103,6 +101,7 @@ def search(
     chosen = dataclasses.replace(
         chosen, **{name: value for name, value in given.items() if value is not None}
     )
+    chosen = _with_baselines(chosen, baseline or [])
     folder = out_ or Path("runs") / chosen.name
     run_search = searching(supernet, supernet_from)
     processes = workers
@@ -130,6 +129,20 @@ def search(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _with_baselines(study: Study, names: list[str]) -> Study:
+    """The study with further networks to evaluate first; its space holds them from then on."""
+    from nas.candidate import Candidate
+    from search_spaces import with_networks
+
+    if not names:
+        return study
+    found = {name: named_architecture(name) for name in names}
+    networks = {one.label if name.endswith(".json") else name: one for name, one in found.items()}
+    baselines = (*study.baselines, *(Candidate(network) for network in networks.values()))
+    space = with_networks(study.space, networks)
+    return dataclasses.replace(study, space=space, baselines=tuple(dict.fromkeys(baselines)))
 
 
 def studies(

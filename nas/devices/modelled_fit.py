@@ -209,7 +209,7 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
 @final
 @dataclass(frozen=True)
 class Known:
-    """What the paper says of one structure on one phone: the median where it has several rows."""
+    """What the paper says of one structure on one phone: of several figures the geometric mean."""
 
     label: str
     wanted: Features

@@ -8,7 +8,7 @@ from typing import Any
 from nas.devices.modelled_fit import leave_one_out
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.sizes import SizeCell
-from nas.published import PHONES, Row, trade_offs
+from nas.published import PHONES, trade_offs
 from nas.report.charts import ticks
 from nas.report.gather import latencies
 
@@ -22,13 +22,6 @@ STEPS = {
 }
 DASHES = ("solid", "dash", "dot")
 COLOURS = ("var(--front)", "var(--baseline)", "var(--failed)")
-
-
-def step_of(row: Row) -> int:
-    """The step of the search that a row belongs to; combined rows count as quantization."""
-    if row.table < 4:
-        return row.table - 1
-    return 3 if row.precision == "float" else 4
 
 
 def published_trade_off() -> Chart:
@@ -55,7 +48,7 @@ def own_trade_off(comparison: Comparison) -> Chart:
                 seen.add(trial.number)
                 label = line.row.label if table.number < 4 else line.row.row
                 point = (latency.value, trial.value("psnr_db"), f"{label}<br>{trial.label}")
-                points[step_of(line.row)].append(point)
+                points[line.row.step].append(point)
     width, height = comparison.description["study"]["size"]
     return _trade_off(points, f"latency on {device} at {width}x{height}, ms")
 

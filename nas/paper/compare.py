@@ -80,6 +80,7 @@ class Table:
 class Comparison:
     """Everything that the comparison says, but Table 5, sizes and pictures.
 
+    `compressed` is the network that steps 3 and 4 compress, None until the one before has chosen.
     `phones` are the facts that each phone of the run told of itself (`nas.devices.PhoneInfo`).
     """
 
@@ -91,6 +92,7 @@ class Comparison:
     tables: tuple[Table, ...]
     orders: tuple[Order, ...]
     choices: tuple[Choice, ...]
+    compressed: str | None
     trials: Mapping[Key, TrialResult]
     expected: int
     phones: Mapping[str, Mapping[str, Any]]
@@ -126,14 +128,15 @@ def compare(
     scale, select = scales[parsed[0]], parsed[1]
     found = {key_of(result): result for result in run.results()}
     chosen = _choices(scale, select, run)
-    compressed = next((c.network for c in reversed(chosen)), scale.steps[1].choice or "")
+    compressed = _compressed(scale, chosen)
     study = description["study"]
     devices = (*study["devices"], *study.get("optional_devices", ()))
     author = _Author(run, scale, networks, found, compressed, tuple(devices), study)
     tables = tuple(author.table(number) for number in TITLES)
     return Comparison(
         run.path.resolve().name, scale, select, description, tuple(devices), tables,
-        _orders(tables), tuple(chosen), found, len({*author.keys()}), _phones(run, found),
+        _orders(tables), tuple(chosen), compressed, found, len({*author.keys()}),
+        _phones(run, found),
     )  # fmt: skip
 
 
@@ -159,14 +162,23 @@ def _phones(run: RunFolder, found: Mapping[Key, TrialResult]) -> dict[str, Mappi
 
 
 def _choices(scale: Scale, select: Select, run: RunFolder) -> list[Choice]:
+    """What has been chosen so far; by our measurements a step chooses once all of it is there."""
     found, choices = results_by_key(run), []
     for step in scale.steps:
         if step.choice is not None:
+            whole = all(entry.candidate.key in found for entry in step.entries())
+            if select == "measured" and not whole:
+                break
             try:
                 choices.append(choose(scale, step, select, found))
             except RunError:
                 break
     return choices
+
+
+def _compressed(scale: Scale, choices: Sequence[Choice]) -> str | None:
+    last = [step.number for step in scale.steps if step.choice is not None][-1]
+    return next((choice.network for choice in choices if choice.step == last), None)
 
 
 def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
@@ -196,7 +208,7 @@ class _Author:
     scale: Scale
     networks: Mapping[str, Architecture]
     found: Mapping[Key, TrialResult]
-    compressed: str
+    compressed: str | None
     devices: tuple[str, ...]
     study: Mapping[str, Any]
 
@@ -210,7 +222,11 @@ class _Author:
 
     def key(self, row: Row) -> Key:
         network = row.network if row.table < 4 else self.compressed
-        return network, row.precision, row.pruned_percent
+        return network or "", row.precision, row.pruned_percent
+
+    def is_the_papers(self, row: Row) -> bool:
+        """Whether our trial of the row is of the network that the paper's is of."""
+        return self.key(row)[0] == row.network
 
     def table(self, number: int) -> Table:
         lines = tuple(self._line(row) for row in rows() if row.table == number)
@@ -238,7 +254,8 @@ class _Author:
         self, row: Row, trial: TrialResult | None, name: str, unit: Unit, published: float
     ) -> Cell:
         here = self._figure(trial, name)
-        return Cell(row.table, row.row, name, unit, published, "number", here, self.same)
+        comparable = self.same and self.is_the_papers(row)
+        return Cell(row.table, row.row, name, unit, published, "number", here, comparable)
 
     def _figure(self, trial: TrialResult | None, name: str) -> Here | None:
         """A figure of a trial, or why it has none; None where it was not run."""
@@ -253,20 +270,21 @@ class _Author:
 
     def _macs(self, row: Row, trial: TrialResult | None) -> Cell:
         """By the profiler's convention, of the whole network at 1280x720; less what was pruned."""
-        whole = self.networks[row.network].graph().macs(*SIZE[::-1]).profiler / 1e9
+        name = self.key(row)[0] or row.network
+        whole = self.networks[name].graph().macs(*SIZE[::-1]).profiler / 1e9
         here: Here | None = Here(
-            whole, "computed", FULL, "the reconstruction at 1280x720, by the profiler's convention"
+            whole, "computed", FULL, f"{name} at 1280x720, by the profiler's convention"
         )
         if row.pruned_percent is not None:
             here = self._pruned(row, trial, whole)
         return Cell(
             row.table, row.row, "gmacs", "GMAC", float(row.gmacs), "number", here,
-            row.pruned_percent is None or not self.scale.narrowed,
+            name == row.network and (row.pruned_percent is None or not self.scale.narrowed),
         )  # fmt: skip
 
     def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> Here | None:
         """What the run's pruning took, as a share of its own network, put on the whole one."""
-        base = self.found.get((self.compressed, "float", None))
+        base = self.found.get((self.compressed or "", "float", None))
         name = "gmacs_profiler"
         if trial is None or base is None or name not in base.metrics or name not in trial.metrics:
             return None
@@ -282,7 +300,7 @@ class _Author:
         )  # fmt: skip
 
     def _score(self, row: Row, trial: TrialResult | None) -> Cell:
-        """The NTIRE 2020 smartphone score: published on Pixel 4, ours on the run's first device."""
+        """The NTIRE 2020 smartphone score: of published cells, ours on the run's first device."""
         latency = row.cell(SCORED_ON).latency_ms
         published = None if latency is None else ntire_smartphone_score(row.psnr_db, latency)
         return Cell(

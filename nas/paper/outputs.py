@@ -10,11 +10,12 @@ from typing import Any, final
 
 from nas.candidate import Architecture
 from nas.canonical import content_key, file_sha256
-from nas.data import Pair, open_dataset
+from nas.data import Pair
 from nas.errors import NasError, RunError
 from nas.files import read_json, write_json
 from nas.paper.compare import Comparison, Key
 from nas.published import OutputError, output_errors
+from nas.report.pictures import heldout
 from nas.results import TrialResult
 from nas.store import RunFolder
 
@@ -79,7 +80,7 @@ def output_rows(
 
 def _candidates(comparison: Comparison) -> dict[str, Key]:
     """The paper's float row is of the ReLU network; its integers are here the chosen network's."""
-    chosen = comparison.choices[-1].network if len(comparison.choices) > 1 else ""
+    chosen = comparison.compressed or ""
     return {
         "float": ("unet-resizebilinear-relu", "float", None),
         "16-bit": (chosen, "int16-ptq", None),
@@ -92,7 +93,7 @@ def _here(
 ) -> OutputHere | None:
     if trial is None or trial.artifact is None:
         return None
-    artifact = run.path / trial.artifact
+    artifact = run.file(trial.number, trial.artifact)
     if not artifact.is_file():
         raise RunError(f"{artifact} is missing; remove its folder and start `nas paper` again")
     key = content_key([file_sha256(artifact), device, PICTURES])
@@ -119,7 +120,7 @@ def _measure(
 
     network = trial.conditions.get("network") or trial.candidate["architecture"]
     precision = trial.candidate["compression"]["precision"]
-    weights = run.path / str(trial.weights)
+    weights = run.file(trial.number, str(trial.weights))
     reference = keras_reference(read(network).graph(), weights, precision)
     found = measure_fidelity(artifact, device, _pairs(run), reference)
     about = f"{trial.label}, against {found.reference}; {found.conditions['fitting']}"
@@ -130,5 +131,4 @@ def _measure(
 
 
 def _pairs(run: RunFolder) -> Sequence[Pair]:
-    dataset = open_dataset(run.description()["study"]["data"]["spec"])
-    return list(islice(dataset.heldout(), PICTURES))
+    return list(islice(heldout(run.description()["study"]), PICTURES))

@@ -58,8 +58,8 @@ def write_comparison(
         "devices.csv": rows.device_rows(comparison),
         "orders.csv": rows.order_rows(comparison),
         "table1.csv": rows.table1_rows(comparison),
-        "table5.csv": rows.table5_rows(outputs),
-        "figure4.csv": rows.size_rows(sizes),
+        "table5.csv": rows.table5_rows(outputs, comparison.scale.name),
+        "figure4.csv": rows.size_rows(sizes, comparison.scale.name),
     }
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)

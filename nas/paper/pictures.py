@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from nas.data import Pair, open_dataset
+from nas.data import Pair
 from nas.errors import NasError
 from nas.metrics import UInt8Image
 from nas.paper.compare import Comparison, Line
 from nas.published import FIGURE3_PICTURE
-from nas.report.pictures import MODELS, compare
+from nas.report.pictures import MODELS, compare, heldout
 from nas.store import RunFolder
 
 
@@ -49,7 +49,7 @@ def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
     if not lines:
         return Pictures("", (), "No form of the chosen network is complete yet.")
     try:
-        pairs = _pairs(open_dataset(comparison.description["study"]["data"]["spec"]).heldout())
+        pairs = _pairs(heldout(comparison.description["study"]))
         return _compared(lines, run, pairs)
     except NasError as error:
         return Pictures("", (), f"The pictures could not be restored: {error}")
@@ -72,6 +72,8 @@ def _compared(lines: list[Line], run: RunFolder, pairs: list[Pair]) -> Pictures:
     for start in range(0, len(lines), MODELS):
         some = lines[start : start + MODELS]
         trials = [line.trial for line in some if line.trial is not None]
+        for trial in trials:
+            run.file(trial.number, str(trial.artifact))
         (one,) = compare(run.path, trials, pairs, 1)
         if not versions:
             versions.append(Picture("blurred", one.blurred_psnr_db, one.blurred))

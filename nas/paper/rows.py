@@ -10,10 +10,11 @@ from typing import Any
 
 from nas.files import write_atomically
 from nas.paper.compare import Comparison, phone_name
-from nas.paper.figures import Cell
+from nas.paper.figures import FULL, Cell
 from nas.paper.outputs import OutputRow
 from nas.paper.sizes import SizeCell
 from nas.published import PHONES, phones
+from nas.results import TrialResult
 
 Columns = dict[str, Any]
 
@@ -30,6 +31,7 @@ def cell_rows(comparison: Comparison) -> list[Columns]:
             "column": cell.column,
             "unit": cell.unit,
             "published": cell.published,
+            "published_source": "computed" if cell.column == "score" else "published",
             "published_outcome": cell.outcome,
             "footnote": cell.footnote.mark if cell.footnote else None,
             "footnote_text": cell.footnote.text if cell.footnote else None,
@@ -132,8 +134,8 @@ def _own_device(comparison: Comparison, device: str) -> Columns:
     return {"device": name, **row, "source": source}
 
 
-def table5_rows(rows: Sequence[OutputRow]) -> list[Columns]:
-    """Table 5, published and ours."""
+def table5_rows(rows: Sequence[OutputRow], scale: str) -> list[Columns]:
+    """Table 5, published and ours, which was taken at `scale`."""
     found: list[Columns] = []
     for row in rows:
         for phone in PHONES:
@@ -141,24 +143,28 @@ def table5_rows(rows: Sequence[OutputRow]) -> list[Columns]:
             found.append(
                 {
                     "data_type": row.data_type,
+                    "network_psnr_db": row.network_psnr_db,
                     "device": phone_name(phone),
                     "psnr_db": cell.psnr_db if cell else None,
                     "deviation_db": cell.psnr_deviation_db if cell else None,
                     "l2_error": cell.l2_error if cell else None,
                     "pictures": 300 if cell else None,
                     "source": "published",
+                    "scale": "paper",
                     "about": "" if cell else "empty in the paper",
                 }
             )
         found += [
             {
                 "data_type": row.data_type,
+                "network_psnr_db": _psnr_db(row.trial),
                 "device": one.device,
                 "psnr_db": one.psnr_db,
                 "deviation_db": one.deviation_db,
                 "l2_error": one.l2_error,
                 "pictures": one.pictures,
                 "source": one.source,
+                "scale": scale,
                 "about": one.failure or one.about,
             }
             for one in row.here
@@ -166,8 +172,13 @@ def table5_rows(rows: Sequence[OutputRow]) -> list[Columns]:
     return found
 
 
-def size_rows(cells: Sequence[SizeCell]) -> list[Columns]:
-    """Figure 4, modelled and measured."""
+def _psnr_db(trial: TrialResult | None) -> float | None:
+    metric = trial.metrics.get("psnr_db") if trial else None
+    return metric.value if metric else None
+
+
+def size_rows(cells: Sequence[SizeCell], scale: str) -> list[Columns]:
+    """Figure 4: the paper's phones modelled at full size, ours measured at `scale`."""
     return [
         {
             "device": cell.device,
@@ -179,6 +190,7 @@ def size_rows(cells: Sequence[SizeCell]) -> list[Columns]:
             "high_ms": cell.interval_ms[1] if cell.interval_ms else None,
             "ratio": cell.ratio,
             "source": cell.source,
+            "scale": FULL if cell.device in PHONES else scale,
             "failure": cell.failure,
         }
         for cell in cells

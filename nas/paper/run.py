@@ -17,7 +17,7 @@ from nas.candidate import Architecture
 from nas.data import open_dataset, split_spec
 from nas.errors import ConfigError, DataError, RunError, unknown
 from nas.paper.needs import check_memory
-from nas.paper.steps import Entry, Scale, Step
+from nas.paper.steps import Entry, Scale, Step, all_networks
 from nas.results import TrialResult
 from nas.search import NobodyWatches, Watcher, search
 from nas.store import RunFolder
@@ -50,8 +50,12 @@ def run_steps(
     workers: int = 1,
     watcher: Watcher | None = None,
     on_lost_phone: OnLostPhone = "stop",
+    storage: str | None = None,
+    artifacts: str | None = None,
 ) -> RunFolder:
     """Make the steps up to the last one, or one of them alone; goes on where it was stopped.
+
+    `storage` and `artifacts` are those of `nas.search.search`.
 
     With "measured" a step's candidates follow from what the one before came to in this run, with
     "paper" all are known from the start.
@@ -75,7 +79,8 @@ def run_steps(
         entries = [entry for one in now for entry in entries_of(scale, one, select, found)]
         candidates = [entry.candidate for entry in entries]
         run = search(
-            study, out, None, workers, watcher, on_lost_phone, candidates=candidates
+            study, out, None, workers, watcher, on_lost_phone,
+            candidates=candidates, storage=storage, artifacts=artifacts,
         )  # fmt: skip
         steps = steps[len(now) :]
         for one in now:
@@ -229,7 +234,11 @@ def check_data(scale: Scale) -> None:
 
 
 def networks_of(steps: Sequence[Step], scale: Scale) -> dict[str, Architecture]:
-    """Every network that the steps train, by name; those that compress may compress any U-Net."""
+    """Every network that the steps train, by name.
+
+    Those that compress may compress any of the last step before them that chooses.
+    """
+    found = all_networks(steps)
     if all(step.networks for step in steps):
-        return {name: net for step in steps for name, net in step.networks.items()}
-    return {name: net for step in scale.steps for name, net in step.networks.items()}
+        return found
+    return found | dict([step for step in scale.steps if step.choice is not None][-1].networks)

@@ -7,11 +7,12 @@ in words is which sizes ran where; the rest is the latency model's, and measurem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
 
 from nas.candidate import Architecture
-from nas.canonical import file_sha256
+from nas.canonical import content_key, file_sha256
 from nas.devices import TimingProtocol
 from nas.devices.modelled import tell
 from nas.devices.modelled_operations import of_graph
@@ -21,6 +22,9 @@ from nas.paper.compare import Comparison
 from nas.published import PHONES, SizeOutcome
 from nas.published import sizes as published_sizes
 from nas.store import RunFolder
+
+if TYPE_CHECKING:
+    from nas.devices.sweep import SweepRow
 
 NETWORK = "unet-resizebilinear-prelu"
 Size = tuple[int, int]
@@ -33,7 +37,7 @@ class SizeCell:
 
     `published` is what the paper's text tells ("ran", "failed"), None where it tells nothing.
     `ratio` is over the first phone's (or our first device's) latency at the first size. `run_size`
-    is the size it was taken at: the nearest that the network's poolings divide.
+    is the size it was taken at: the next one up that the network's poolings divide.
     """
 
     device: str
@@ -56,7 +60,8 @@ def size_cells(
     """Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
 
     The phones' are of the paper's chosen network at full size, ours of the run's one. With
-    `measure` what is not kept yet is taken now; a device that fails has its reason in its cell.
+    `measure` what is not kept yet, or failed, is taken now; a device that fails has its reason in
+    its cell.
     """
     told = published_sizes()
     sizes = list(dict.fromkeys((one.width, one.height) for one in told))
@@ -72,7 +77,7 @@ def _modelled(
     for phone in PHONES:
         for size in sizes:
             step = graph.reduction
-            run_size = (size[0] // step * step, size[1] // step * step)
+            run_size = (-(-size[0] // step) * step, -(-size[1] // step) * step)
             found = tell(phone, of_graph(graph, run_size))
             if phone == PHONES[0] and size == sizes[0]:
                 unit = found.latency_ms
@@ -93,39 +98,43 @@ def _modelled(
 def _measured(
     comparison: Comparison, run: RunFolder, sizes: list[Size], measure: bool
 ) -> list[SizeCell]:
-    from nas.devices.sweep import SweepRow, sweep
-
-    chosen = comparison.choices[-1].network if comparison.choices else NETWORK
-    trial = comparison.trials.get((chosen, "float", None))
-    devices = [device for device in comparison.devices if not device.startswith("paper:")]
+    """Of the network that the run compressed, each device apart: one that is away spoils none."""
+    trial = comparison.trials.get((comparison.compressed or "", "float", None))
     if trial is None or trial.artifact is None:
         return []
-    model = run.path / trial.artifact
+    model = run.file(trial.number, trial.artifact)
     if not model.is_file():
         raise RunError(f"{model} is missing; remove its folder and start `nas paper` again")
     out = run.path / "paper" / "sizes" / file_sha256(model)[:12]
+    cells: list[SizeCell] = []
+    for device in comparison.devices:
+        if not device.startswith("paper:"):
+            own = out / content_key(device)
+            cells += _on_device(device, model, own, sizes, measure, comparison.scale.narrowed)
+    unit = cells[0].latency_ms if cells else None
+    return [replace(c, ratio=c.latency_ms / unit if c.latency_ms and unit else None) for c in cells]
+
+
+def _on_device(
+    device: str, model: Path, out: Path, sizes: list[Size], measure: bool, narrowed: bool
+) -> list[SizeCell]:
+    """What is kept, and what is not or has failed taken now; sizes that ran are not run again."""
+    from nas.devices.sweep import SweepRow, sweep
+
     kept = out / "sweep.json"
-    narrowed = comparison.scale.narrowed
-    if kept.exists():
-        rows = [SweepRow(**row) for row in read_json(kept)]
-    elif measure:
+    rows = [SweepRow(**row) for row in read_json(kept)] if kept.exists() else []
+    if measure and (not rows or any(row.failure for row in rows)):
         protocol = TimingProtocol(launches=3 if narrowed else 1, warmup=1, runs=3, threads=1)
         try:
-            rows = sweep(model, devices, out, protocol, sizes)
+            rows = sweep(model, [device], out, protocol, sizes)
         except RunError:
             raise
         except NasError as error:
-            return [_failed(device, size, str(error)) for device in devices for size in sizes]
-    else:
-        return []
+            return [_failed(device, size, str(error)) for size in sizes]
     return [_cell(row) for row in rows]
 
 
-def _cell(row: object) -> SizeCell:
-    from nas.devices.sweep import SweepRow
-
-    if not isinstance(row, SweepRow):
-        raise TypeError(f"{row!r} is no row of a sweep")
+def _cell(row: SweepRow) -> SizeCell:
     interval = (row.interval_ms[0], row.interval_ms[1]) if row.interval_ms else None
     return SizeCell(
         row.device, (row.size[0], row.size[1]), (row.run_size[0], row.run_size[1]),

@@ -94,6 +94,13 @@ class Row:
     gmacs: int
     cells: tuple[Cell, ...]
 
+    @property
+    def step(self) -> int:
+        """The step of the search that the row belongs to; combined rows count as quantization."""
+        if self.table < 4:
+            return self.table - 1
+        return 3 if self.precision == "float" else 4
+
     def cell(self, phone: str) -> Cell:
         """The latency on one of `PHONES`; ConfigError for any other."""
         for cell in self.cells:
@@ -250,14 +257,8 @@ def trade_offs() -> tuple[TradeOff, ...]:
         if latency is None:
             continue
         key = (row.network, row.precision, row.pruned_percent)
-        found.setdefault(key, TradeOff(_step(row), row, row.psnr_db, latency))
+        found.setdefault(key, TradeOff(row.step, row, row.psnr_db, latency))
     return tuple(found.values())
-
-
-def _step(row: Row) -> int:
-    if row.table < 4:
-        return row.table - 1
-    return 3 if row.precision == "float" else 4
 
 
 FIGURE3_PICTURE = "000/00000039.png"

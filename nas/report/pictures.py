@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.data import Pair
+from nas.canonical import canonical_json
+from nas.data import Pair, open_dataset
+from nas.errors import RunError
 from nas.metrics import UInt8Image, psnr_db
 from nas.quiethost import working
 from nas.results import TrialResult
@@ -44,6 +46,20 @@ class Comparison:
     sharp: UInt8Image
     blurred_psnr_db: float
     restored: tuple[Restored, ...]
+
+
+def heldout(study: Mapping[str, Any]) -> Iterable[Pair]:
+    """The held-out pictures of a run's study, as its folder describes it.
+
+    Raises RunError where they are others by now, DataError where they can't be read.
+    """
+    dataset = open_dataset(study["data"]["spec"])
+    if canonical_json(dataset.identity()) != canonical_json(study["data"]["identity"]):
+        raise RunError(
+            f"the data set {dataset.spec} is not what it was when the run was made: its pictures "
+            "differ"
+        )
+    return dataset.heldout()
 
 
 def compare(

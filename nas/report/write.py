@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from nas.canonical import canonical_json
-from nas.data import Pair, open_dataset
-from nas.errors import NasError, RunError
+from nas.data import Pair
+from nas.errors import NasError
 from nas.files import write_atomically
 from nas.report.gather import ReportData, gather
 from nas.report.page import render
-from nas.report.pictures import MODELS, Comparison, OpenModel, compare, spread
+from nas.report.pictures import MODELS, Comparison, OpenModel, compare, heldout, spread
 from nas.store import RunFolder
 
 
@@ -56,24 +55,13 @@ def _compare(
         return (), "Nothing was trained."
     try:
         if pairs is None:
-            pairs = _heldout(data)
+            pairs = heldout(data.study)
         for result in spread(data.front, MODELS):
             if result.artifact is not None:
                 run.file(result.number, result.artifact)
         return compare(run.path, data.front, pairs, pictures, open_model), ""
     except NasError as error:
         return (), f"The pictures could not be restored: {error}"
-
-
-def _heldout(data: ReportData) -> Iterable[Pair]:
-    """The run's own held-out pictures; RunError where they are others by now."""
-    dataset = open_dataset(data.study["data"]["spec"])
-    if canonical_json(dataset.identity()) != canonical_json(data.study["data"]["identity"]):
-        raise RunError(
-            f"the data set {dataset.spec} is not what it was when the run was made: its pictures "
-            "differ"
-        )
-    return dataset.heldout()
 
 
 def _write_prints(folder: Path, data: ReportData, comparisons: tuple[Comparison, ...]) -> None:

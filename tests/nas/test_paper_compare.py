@@ -6,21 +6,25 @@ from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nas.devices.modelled_fit import leave_one_out
-from nas.errors import RunError
+from nas.devices.sweep import SweepRow
+from nas.errors import ConfigError, RunError
+from nas.files import write_json
 from nas.paper.compare import Comparison, compare
 from nas.paper.modelled import modelled_latency
 from nas.paper.order import rank_order
 from nas.paper.page import Pages, write_comparison
 from nas.paper.rows import table1_rows
 from nas.paper.run import run_steps
+from nas.paper.sizes import size_cells
 from nas.published import PHONES, footnotes, latencies, output_errors, rows
 from nas.store import RunFolder
 from search_spaces import ARCHITECTURES, architecture_from_dict
-from studies.paper import SCALES
+from studies.paper import SCALES, SMALL_UNET
 from tests.nas.fake_run import make_run
 from tests.nas.small_paper import small_scale
 
@@ -238,6 +242,73 @@ def test_an_unfinished_run_has_its_page_too(tmp_path: Path) -> None:
     assert re.search(r'<span class="none">not run</span>', html)
     cells = _read(page, "cells.csv")
     assert {c["here_failure"] for c in cells if c["column"] == "psnr_db"} == {"", "not run"}
+
+
+def test_until_this_run_has_chosen_nothing_stands_for_the_compressed_network(
+    tmp_path: Path,
+) -> None:
+    found = compare(run_steps(small_scale(), tmp_path, "measured", step=1), SCALES, ARCHITECTURES)
+    assert found.compressed is None
+    assert all(line.trial is None for line in found.tables[-1].lines)
+    assert size_cells(found, RunFolder(tmp_path), ARCHITECTURES, measure=False)[-1].source != (
+        "measured"
+    )
+
+
+def test_another_networks_choice_has_its_own_macs_and_is_not_put_beside_the_papers(
+    tmp_path: Path,
+) -> None:
+    best = SCALES["smoke"].steps[1].networks["unet-depthtospace-relu"]
+    run = run_steps(small_scale({SMALL_UNET.label: 40.0, best.label: 41.0}), tmp_path, "measured")
+    found = compare(run, SCALES, ARCHITECTURES)
+    assert found.compressed == "unet-depthtospace-relu"
+    macs = [line.cells["gmacs"] for line in found.tables[-1].lines]
+    own = ARCHITECTURES["unet-depthtospace-relu"].graph().macs(720, 1280).profiler / 1e9
+    assert macs[0].here is not None
+    assert macs[0].here.value == pytest.approx(own)
+    assert not any(cell.comparable for cell in macs)
+
+
+def test_sizes_are_rounded_up_as_a_sweep_rounds_them(comparison: Comparison) -> None:
+    cells = size_cells(comparison, RunFolder(Path("nowhere")), ARCHITECTURES, measure=False)
+    sizes = {cell.size: cell.run_size for cell in cells if cell.source != "measured"}
+    assert sizes[(640, 360)] == (640, 368)
+    assert sizes[(1280, 720)] == (1280, 720)
+    assert sizes[(1600, 900)] == (1600, 912)
+
+
+def test_a_device_that_fails_leaves_the_others_their_sizes_and_is_asked_again(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def swept(model: Path, devices: list[str], out: Path, _: object, sizes: list[Any]) -> object:
+        asked.extend(devices)
+        if devices == ["adb:gone"]:
+            raise ConfigError("no such phone")
+        rows = [
+            SweepRow(devices[0], size, size, 2.0, (1.0, 3.0), 9.0, None, None, "measured")
+            for size in sizes
+        ]
+        write_json(out / "sweep.json", [row.to_dict() for row in rows])
+        return rows
+
+    monkeypatch.setattr("nas.devices.sweep.sweep", swept)
+    key = (comparison.compressed or "", "float", None)
+    trial = replace(comparison.trials[key], artifact="model.tflite")
+    (tmp_path / "model.tflite").write_bytes(b"x")
+    told = replace(
+        comparison,
+        devices=("host", "adb:gone", "paper:pixel-4"),
+        trials={**comparison.trials, key: trial},
+    )
+    for _ in range(2):
+        cells = size_cells(told, RunFolder(tmp_path), ARCHITECTURES)
+        own = [cell for cell in cells if cell.device in ("host", "adb:gone")]
+        half = len({cell.size for cell in cells})
+        assert [cell.failure for cell in own] == [None] * half + ["no such phone"] * half
+        assert [cell.ratio for cell in own] == [1.0] * half + [None] * half
+    assert asked == ["host", "adb:gone", "adb:gone"]
 
 
 def test_other_runs_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ import pytest
 
 from nas.errors import ConfigError, DataError, RunError
 from nas.paper.needs import check_memory, deployment_bytes, training_bytes, workers_that_fit
-from nas.paper.run import choose, parse_name, results_by_key, run_name, run_steps, study_of
+from nas.paper.run import (
+    choose,
+    networks_of,
+    parse_name,
+    results_by_key,
+    run_name,
+    run_steps,
+    study_of,
+)
 from nas.results import TrialResult
 from nas.schedule import PAPER, Schedule
 from nas.search import NobodyWatches
@@ -156,6 +164,12 @@ def test_a_scale_that_memory_cannot_hold_says_what_it_needs() -> None:
         check_memory(SMOKE, SMOKE.steps, workers=20, available=8e9)
     assert workers_that_fit(SMOKE, 4, available=1e9) == 1
     assert workers_that_fit(SMOKE, 4, available=1e12) == 4
+
+
+def test_steps_that_compress_need_the_memory_of_unets_alone() -> None:
+    scale = SCALES["paper"]
+    assert "rdn" in networks_of(scale.steps, scale)
+    assert set(networks_of(scale.steps[2:], scale)) == set(scale.steps[1].networks)
 
 
 def test_memory_grows_with_batch_patch_and_picture() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from nas.candidate import Candidate
 from nas.errors import ConfigError
-from search_spaces import ARCHITECTURES, EDSR, FPN, NetworkSpace, UNet, UNetSpace
+from search_spaces import ARCHITECTURES, EDSR, FPN, NetworkSpace, UNet, UNetSpace, with_networks
 
 UNETS = UNetSpace(levels=(2, 3), widths=(4, 8), convolutions=(1,), first_kernel=(3,))
 SPACE = NetworkSpace({name: ARCHITECTURES[name] for name in ("edsr", "sgn", "dbpn")}, UNETS)
@@ -62,3 +62,19 @@ def test_networks_from_outside_are_tried_first(tmp_path) -> None:
     assert [one.candidate for one in asked[:3]] == list(baselines)
     assert [one.baseline for one in asked[:3]] == [True] * 3
     assert len({one.candidate.key for one in asked}) == 6
+
+
+def test_networks_are_added_to_a_space_of_unets_and_to_one_that_has_some() -> None:
+    unets = UNetSpace(levels=(2,), widths=(8, 16))
+    space = with_networks(unets, {"edsr": ARCHITECTURES["edsr"]})
+    assert space.unets == unets
+    assert space.to_parameters(ARCHITECTURES["edsr"]) == {"network": "edsr"}
+    more = with_networks(space, {"sgn": ARCHITECTURES["sgn"]})
+    assert set(more.networks) == {"edsr", "sgn"}
+    with pytest.raises(ConfigError, match="to a UNetSpace or a NetworkSpace, not to dict"):
+        with_networks({}, {"edsr": ARCHITECTURES["edsr"]})
+
+
+def test_a_space_of_unets_says_where_other_networks_go() -> None:
+    with pytest.raises(ConfigError, match="U-Nets alone"):
+        UNetSpace().to_parameters(ARCHITECTURES["edsr"])

@@ -120,3 +120,18 @@ def test_macs_against_a_count_by_stages() -> None:
         network = UNetSpace().sample(study.ask())
         side = 16 * random.randint(1, 6)
         assert network.graph().macs(side, 64).conv == _brute_force_conv_macs(network, side, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"widths": 8}, r"UNet.widths=8: expected a list"),
+        ({"widths": [8, "16"]}, r"UNet.widths\[1\]='16': expected int"),
+        ({"upsampling": 3}, "UNet.upsampling=3: expected str"),
+        ({"global_residual": 1}, "UNet.global_residual=1: expected bool"),
+        ({"depth": 3}, r"these differ: \['depth'\]"),
+    ],
+)
+def test_json_that_is_no_unet_is_named(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        UNet.from_dict(UNet().to_dict() | change)
