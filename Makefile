@@ -1,6 +1,10 @@
 # make quickstart   a search on this machine, its report, the exported models
 # make test         lint, types, tests
-# make install      only what both of them need, in .venv
+# make slow         the tests that take minutes each
+# make install      only what all of them need, in .venv
+#
+# PYTHON=python3.11 whose Python .venv gets (constraints.txt is for 3.11)
+# RUN=runs/again    the folder of quickstart's run; its models go to models/ all the same
 
 PYTHON ?= python3
 VENV := .venv

@@ -110,6 +110,21 @@ def test_the_sampler_works_in_a_plain_study(tmp_path: Path) -> None:
     assert all(latency_ms <= 9 for _, (_, latency_ms) in front)  # the constraint
 
 
+def test_the_study_of_ones_own_loads(tmp_path: Path) -> None:
+    from nas.cli.search import load_study
+
+    text = (ROOT / "docs/studies.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "a_study_of_ones_own.py"
+    path.write_text(program)
+    study = load_study(str(path))
+    assert (study.name, study.data) == ("mine", "pairs:BLURRED_DIR,SHARP_DIR")
+    assert not any(side % study.space.reduction for side in (*study.size, study.schedule.patch))
+    told = set(re.findall(r"`([a-z_]+)(?:\[DEVICE\])?`", text.split("## Figures")[1]))
+    figures = {m.split("[")[0] for e in study.evaluators for m in e.metrics(study.devices)}
+    assert figures - {"psnr_db_input"} <= told
+
+
 def test_the_pictures_are_there() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
