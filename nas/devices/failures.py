@@ -53,6 +53,8 @@ ADVICE: dict[str, str] = {
     "unauthorized": "unlock the phone and accept this computer's key",
     "timeout": "raise --timeout where the model is slow",
     "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
+    "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
+    "or picture",
 }
 """What a person can do, by class."""
 

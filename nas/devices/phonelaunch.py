@@ -13,6 +13,8 @@ from nas.devices.benchmark_tool import DEFAULT_TOOL, Delegate, Method
 from nas.devices.failures import Failure
 from nas.devices.hygiene import Conditions, Limits
 from nas.devices.logs import LogReport, parse_log
+from nas.devices.logs.classify import driver_death
+from nas.devices.logs.lines import Line, read_lines, unfold
 
 
 @dataclass(frozen=True)
@@ -118,20 +120,27 @@ def merged(result: ShellResult, logcat: str) -> LogReport:
     report = parse_log(result.output, result.exit_code)
     if result.pid is None:
         return report
-    lines = logcat.splitlines()
+    rows = logcat.splitlines()
     mark = f" {result.pid} "
-    start = next((n for n, line in enumerate(lines) if mark in f" {line} "), len(lines))
-    text = "\n".join(lines[start:])
-    log = parse_log(text, pid=result.pid)
-    failure = report.failure
-    if failure is not None and failure.failure_class == "nnapi_error":
-        drivers = "\n".join(log.driver_errors)
-        failure = parse_log(f"{result.output}\n{drivers}", result.exit_code).failure
+    start = next((n for n, row in enumerate(rows) if mark in f" {row} "), len(rows))
+    text = "\n".join(rows[start:])
+    log, lines = parse_log(text, pid=result.pid), read_lines(text)
     return replace(
         report,
         nnapi=log.nnapi,
-        failure=failure,
+        failure=_refined(report.failure, lines, result.pid),
         pid=result.pid,
-        lost_lines=log.lost_lines,
+        lost_lines=unfold([line for line in lines if line.pid == result.pid])[1],
         driver_errors=log.driver_errors,
     )
+
+
+def _refined(failure: Failure | None, lines: list[Line], pid: int) -> Failure | None:
+    """NNAPI's refusal is the driver's crash where the phone's log says so; nothing else it says."""
+    if failure is None or failure.failure_class != "nnapi_error":
+        return failure
+    death = driver_death(unfold(lines)[0], pid)
+    if death is None:
+        return failure
+    detail = f"{death.tag}: {death.text.strip()}"
+    return replace(failure, failure_class="driver_crash", detail=detail)

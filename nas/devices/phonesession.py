@@ -14,6 +14,7 @@ from nas.devices.adb import Adb
 from nas.devices.adbwire import ShellResult
 from nas.devices.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
 from nas.devices.failures import (
+    ADVICE,
     WITH_LATENCY,
     Evidence,
     Failure,
@@ -120,7 +121,7 @@ class PhoneSession:
                 "--delegate gpu or cpu"
             )
         if failure is not None and failure.failure_class != "partially_delegated":
-            raise phone_error(failure, evidence)
+            raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
         applied = report.benchmark.delegation is not None or report.nnapi.compilations
         if delegate.kind not in ("cpu", "npu") and not applied:
             words = next(iter(report.warnings), "the tool says nothing of it")
@@ -196,7 +197,8 @@ class PhoneSession:
         evidence = Evidence(
             self.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
         )
-        raise phone_error(self._refined(failure, result), evidence)
+        failure = self._refined(failure, result)
+        raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
 
     def _refined(self, failure: Failure, result: ShellResult) -> Failure:
         """The failure, or the one that the drivers' own words in the phone's log make of it."""
@@ -247,6 +249,7 @@ class PhoneSession:
                     "generation": first.generation,
                 },
                 "delegation": delegation.to_dict() if delegation else None,
+                "lost_lines": probe.lost_lines,
                 "fallbacks": fallbacks(placement),
                 "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
                 "lock": self.held.by,

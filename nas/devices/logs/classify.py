@@ -38,6 +38,14 @@ _EXITS: dict[int, FailureClass] = {
 _NNAPI = re.compile(r"NN API returned error (\w+) at line (\d+) while (.+?)\.?\s*$")
 _NNAPI_SHORT = re.compile(r"NN API returned error (\w+)")
 _NAMED = re.compile(r"(ANEURALNETWORKS_(?!NO_ERROR)[A-Z_]+)")
+_DRIVER_DIED = re.compile(r"DEAD_OBJECT|CDSP crashed|ADSP crashed|service .* died")
+_PROCESS_DIED = re.compile(r"Fatal signal \d")
+_DRIVER = re.compile(
+    r"hardware\.neuralnetworks|neuralnetworks@|nn-?hal|qnn|htp|hexagon|\b[ac]dsp|neuron|edgetpu"
+    r"|armnn|liteadaptor",
+    re.IGNORECASE,
+)
+"""What NNAPI's drivers call themselves, in a line's tag or its text."""
 _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
     (
         "device_offline",
@@ -60,7 +68,7 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
         "crash",
         re.compile(r"Fatal signal \d|Segmentation fault|^Aborted\b|SIGSEGV|SIGABRT|SIGBUS"),
     ),
-    ("driver_crash", re.compile(r"DEAD_OBJECT|CDSP crashed|ADSP crashed|service .* died")),
+    ("driver_crash", _DRIVER_DIED),
     ("nnapi_error", _NNAPI_SHORT),
     (
         "delegate_refused",
@@ -103,7 +111,8 @@ def classify(
 ) -> Failure | None:
     """The failure that the messages and the exit code tell; None where they tell none.
 
-    In a logcat of several processes, a crash or a kill counts only where it is that of `pid`.
+    In a logcat of several processes, a crash or a kill counts only where it is that of `pid`; of
+    all else that other processes say, only the death of NNAPI's driver counts.
     """
     by_exit = _EXITS.get(exit_code) if exit_code is not None else None
     for failure_class, pattern in _PATTERNS:
@@ -111,7 +120,7 @@ def classify(
             (
                 line
                 for line in lines
-                if pattern.search(line.text) and (failure_class not in _OWN or _concerns(line, pid))
+                if pattern.search(line.text) and _counts(line, failure_class, pid)
             ),
             None,
         )
@@ -128,11 +137,32 @@ def classify(
 _OWN = ("timeout", "oom", "crash")
 
 
-def _concerns(line: Line, pid: int | None) -> bool:
-    """Whether a line is about the process `pid`; with None, about any."""
+def _counts(line: Line, failure_class: FailureClass, pid: int | None) -> bool:
+    """Whether a line may tell this failure of the process `pid`; with None, any line may."""
     if pid is None or line.pid in (None, pid):
         return True
-    return re.search(rf"\b{pid}\b|benchmark", line.text) is not None
+    if failure_class in _OWN:
+        return re.search(rf"\b{pid}\b|benchmark", line.text) is not None
+    return failure_class == "driver_crash" and _of_driver(line)
+
+
+def _of_driver(line: Line) -> bool:
+    return _DRIVER.search(f"{line.tag}: {line.text}") is not None
+
+
+def driver_death(lines: list[Line], pid: int) -> Line | None:
+    """Where the phone's log tells that NNAPI's driver died: it runs beside the process `pid`.
+
+    The line that tells a process's own crash seldom names it, so its other lines tell what it is.
+    """
+    others = [line for line in lines if line.pid not in (None, pid)]
+    drivers = {line.pid for line in others if _of_driver(line)}
+    for line in others:
+        if _DRIVER_DIED.search(line.text) and _of_driver(line):
+            return line
+        if _PROCESS_DIED.search(line.text) and line.pid in drivers:
+            return line
+    return None
 
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:

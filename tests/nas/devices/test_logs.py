@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from nas.devices.adbwire import ShellResult
 from nas.devices.failures import FAILURE_CLASSES, Failure
 from nas.devices.logs import LogReport, decode_log, parse_log
+from nas.devices.phonelaunch import merged
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
 
@@ -354,6 +356,70 @@ def test_other_processes_crashes_are_not_ours() -> None:
     assert failure is not None
     assert failure.failure_class == "oom"
     assert parse_log(own + kill.replace("benchmark_model' (77)", "com.app' (9)")).failure is None
+
+
+REFUSED = "NN API returned error ANEURALNETWORKS_OP_FAILED at line 4113 while running computation."
+
+
+def refused_with(*rows: str) -> LogReport:
+    """What is made of NNAPI's refusal to process 77 with such rows in the phone's log."""
+    log = [f"01-02 03:04:05.678    77    77 I ExecutionPlan: {LINE}"]
+    log += [f"01-02 03:04:05.700   {row}" for row in rows]
+    return merged(ShellResult("tool", 1, "", "", f"ERROR: {REFUSED}\n", 1.0, 77), "\n".join(log))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "500   500 E WifiClient: request timed out after 5 s",
+        "500   500 F libc    : Fatal signal 11 (SIGSEGV), code 1 in tid 500 (com.app), pid 500",
+        "500   500 E SQLite  : Cannot allocate memory",
+        "500   500 E Installer: No space left on device",
+        "500   500 E ServiceManager: service 'media.camera' died",
+        "500   500 E JavaBinder: !!! FAILED BINDER TRANSACTION !!! DEAD_OBJECT",
+    ],
+)
+def test_other_processes_troubles_leave_a_refusal_as_it_is(row: str) -> None:
+    failure = refused_with(row).failure
+    assert failure is not None
+    assert (failure.failure_class, failure.detail) == ("nnapi_error", REFUSED)
+    saved = parse_log(f"01-02 03:04:05.678    77    77 I ExecutionPlan: {LINE}\n" + stamped(row))
+    assert saved.failure is None
+
+
+def stamped(row: str) -> str:
+    return f"01-02 03:04:05.700   {row}\n"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["928  1099 E QnnDsp  :  <E> CDSP crashed"],
+        ["413   413 E hwservicemanager: service android.hardware.neuralnetworks@1.2::x died"],
+        [
+            "928  1099 E HtpError: void qti::nnhal::htp::execute()",
+            "928  1099 F libc    : Fatal signal 11 (SIGSEGV), code 1 in tid 1099 (HwBinder:928_1)",
+        ],
+    ],
+)
+def test_a_drivers_death_makes_of_a_refusal_a_drivers_crash(rows: list[str]) -> None:
+    failure = refused_with(*rows).failure
+    assert failure is not None
+    assert failure.failure_class == "driver_crash"
+    assert failure.transient
+    assert failure.phase == "running computation"
+
+
+def test_a_drivers_death_in_a_real_log() -> None:
+    text = (LOGS / "11_logcat_runtime_op_failed_cdsp_crash.txt").read_text()
+    failure = merged(ShellResult("tool", 1, "", "", REFUSED, 1.0, 29423), text).failure
+    assert failure is not None
+    assert (failure.failure_class, failure.detail) == ("driver_crash", "QnnDsp: <E> CDSP crashed")
+
+
+def test_only_the_tools_own_lost_lines_make_its_placement_incomplete() -> None:
+    assert refused_with("500 500 I chatty  : uid=1000 system_server expire 7 lines").lost_lines == 0
+    assert refused_with(" 77  77 I chatty  : uid=2000(shell) tool expire 9 lines").lost_lines == 9
 
 
 def test_utf16_of_a_windows_redirection() -> None:
