@@ -1,4 +1,4 @@
-"""What goes over an adb connection: shell v2, with one deadline for all, and counted files."""
+"""What goes over an adb connection: shell v2, and files, each with one deadline for all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
+STALL_SECONDS = 30.0
+CHUNK_BYTES = 32 * 1024
+"""How much of a file goes at once; adb takes up to 64 KiB."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,11 @@ class ShellStream:
             self.close()
             raise
 
-    def limit(self, seconds: float) -> None:
-        """Move the deadline to `seconds` from now."""
-        self._deadline = time.monotonic() + seconds
-
     def _left(self) -> float:
         return seconds_left(self._deadline)
 
     def _receive(self, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            self._connection.conn.settimeout(self._left())
-            data = self._connection.conn.recv(size - len(parts))
-            if not data:
-                raise EOFError
-            parts += data
-        return bytes(parts)
+        return _exactly(self._connection, size, self._left)
 
     @property
     def pid(self) -> int | None:
@@ -135,21 +127,98 @@ def short(command: str) -> str:
     return text.strip()[:80]
 
 
-class CountedFile:
-    """A file that tells how much of it was read: adbutils has no progress of its own."""
+class SyncRefusedError(Exception):
+    """The phone's own words why it does not take, or give, a file."""
 
-    def __init__(
-        self, file: IO[bytes], size: int, progress: Callable[[int, int], None] | None
-    ) -> None:
-        self._file = file
-        self._sent = 0
-        self._progress = progress
-        self.size = size
 
-    def read(self, size: int) -> bytes:
-        """The next bytes, `size` of them or 32 KiB."""
-        data = self._file.read(max(size, 32 * 1024))  # a message may hold up to 64 KiB
-        self._sent += len(data)
-        if self._progress is not None:
-            self._progress(self._sent, self.size)
-        return data
+class SyncStream:
+    """One request of adb's file transfer, with a deadline for the whole of it.
+
+    A connection that stands still for `STALL_SECONDS` ends it sooner. Raises TimeoutError then,
+    EOFError or OSError where the connection is cut, and SyncRefusedError.
+    """
+
+    def __init__(self, connection: Any, request: bytes, name: str, deadline: float) -> None:
+        """`connection`: adbutils', open to the phone; `deadline` by the monotonic clock."""
+        self._connection = connection
+        self._deadline = deadline
+        try:
+            connection.conn.settimeout(self._left())
+            connection.send_command("sync:")
+            connection.check_okay()
+            self._send(request + struct.pack("<I", len(name.encode())) + name.encode())
+        except BaseException:
+            self.close()
+            raise
+
+    def _left(self) -> float:
+        return min(seconds_left(self._deadline), STALL_SECONDS)
+
+    def _send(self, data: bytes) -> None:
+        # Not `send`, as adbutils does: where the way is slow it takes only a part.
+        self._connection.conn.settimeout(self._left())
+        self._connection.conn.sendall(data)
+
+    def _receive(self, size: int, left: Callable[[], float] | None = None) -> bytes:
+        return _exactly(self._connection, size, left or self._left)
+
+    def stat(self) -> tuple[int, int]:
+        """A file's mode and size in bytes, both 0 where there is none."""
+        kind, mode, size, _ = struct.unpack("<4sIII", self._receive(16))
+        if kind != b"STAT":
+            raise ValueError(kind)
+        return mode, size
+
+    def put(self, data: bytes) -> None:
+        """Send the next part of a file, of at most 64 KiB."""
+        try:
+            self._send(b"DATA" + struct.pack("<I", len(data)) + data)
+        except (BrokenPipeError, ConnectionResetError):
+            with suppress(OSError, EOFError, struct.error):
+                self._answer()  # it may have told why before it hung up
+            raise
+
+    def finish(self) -> None:
+        """End the file that was sent; the phone has it then."""
+        self._send(b"DONE" + struct.pack("<I", int(time.time())))
+        # Much of the file may still be on its way: standing still says nothing here.
+        kind = self._answer(lambda: seconds_left(self._deadline))[0]
+        if kind != b"OKAY":
+            raise ValueError(kind)
+
+    def get(self) -> bytes:
+        """The next part of a file; empty at its end."""
+        kind, size = self._answer()
+        if kind not in (b"DATA", b"DONE"):
+            raise ValueError(kind)
+        return self._receive(size) if kind == b"DATA" else b""
+
+    def _answer(self, left: Callable[[], float] | None = None) -> tuple[bytes, int]:
+        kind, size = struct.unpack("<4sI", self._receive(8, left))
+        if kind == b"FAIL":
+            words = self._receive(min(size, 4096)).decode(errors="replace")
+            raise SyncRefusedError(" ".join(words.split()))
+        return kind, size
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with suppress(OSError):
+            self._connection.close()
+
+    def __enter__(self) -> SyncStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _exactly(connection: Any, size: int, left: Callable[[], float]) -> bytes:
+    """So many bytes; `left` tells the seconds before each wait."""
+    parts = bytearray()
+    while len(parts) < size:
+        connection.conn.settimeout(left())
+        data = connection.conn.recv(size - len(parts))
+        if not data:
+            raise EOFError
+        parts += data
+    return bytes(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 from tests.emulated_phone.adbd import Listener
 
@@ -16,6 +17,8 @@ class Relay:
     """Hands every connection on to `port` of this computer; `port` is its own."""
 
     def __init__(self, port: int) -> None:
+        self.pause = 0.0
+        """Seconds to wait after each kilobyte."""
         self._target = port
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -44,17 +47,17 @@ class Relay:
         far.settimeout(None)
         with self._lock:
             self._open += [near, far]
-        back = threading.Thread(target=_hand_on, args=(far, near), daemon=True)
+        back = threading.Thread(target=self._hand_on, args=(far, near), daemon=True)
         back.start()
-        _hand_on(near, far)
+        self._hand_on(near, far)
         back.join()
         for connection in (near, far):
             connection.close()
 
-
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(64 * 1024):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+    def _hand_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1024 if self.pause else 64 * 1024):
+                target.sendall(data)
+                time.sleep(self.pause)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)

@@ -141,8 +141,14 @@ class Sync:
     def _receive_file(self, stream: Stream, argument: str) -> None:
         name, _, mode = argument.rpartition(",")
         path = self._path_of(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        full, received = self._is_full(), 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            while (header := stream.read(8))[:4] != b"DONE":
+                stream.read(struct.unpack("<4sI", header)[1])
+            self._fail(stream, f"secure_mkdirs failed: {error.strerror}")
+            return
+        full = self._is_full()
         cut = self._cut()
         with path.open("wb") as file:
             while True:
@@ -150,7 +156,6 @@ class Sync:
                 if kind == b"DONE":
                     break
                 data = stream.read(length)
-                received += length
                 if cut:
                     file.write(data[: length // 2])
                     if cut == "transport":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -9,14 +10,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nas.canonical import file_sha256
 from nas.devices.adb import MAX_COMMAND_BYTES, Adb, AdbEntry, AdbServer
+from nas.devices.adbserver import _Connection
 from nas.devices.failures import PhoneError, PhoneTransientError
-from nas.errors import ConfigError
+from nas.errors import ConfigError, RunError
+from nas.files import write_atomically
 from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.relay import HOST, Relay
 from tests.emulated_phone.server import free_port
 from tests.nas.devices.conftest import StartPhone, adb_of
 
@@ -132,6 +137,81 @@ def test_full_storage_says_so(adb: Adb, phone: EmulatedPhone, tmp_path: Path) ->
     fault.unlink()
     assert adb.push(local, REMOTE)
     assert [name for name in phone.files() if name.endswith(".part")] == []
+
+
+class Narrow(socket.socket):
+    """A connection that takes little at once, as one of a small buffer does."""
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        return super().send(data[:1000], flags)
+
+
+def test_files_and_commands_are_sent_whole_over_a_narrow_connection(
+    adb: Adb, phone: EmulatedPhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = _Connection._create_socket
+
+    def narrow(self: _Connection) -> socket.socket:
+        found = created(self)
+        return Narrow(fileno=found.detach())
+
+    monkeypatch.setattr(_Connection, "_create_socket", narrow)
+    local = tmp_path / "model"
+    local.write_bytes(os.urandom(300_000))
+    assert adb.push(local, REMOTE)
+    assert phone.path(REMOTE).read_bytes() == local.read_bytes()
+    assert adb.shell("echo " + "x" * 60_000).stdout == "x" * 60_000 + "\n"
+
+
+def test_a_slow_way_has_one_deadline_for_a_whole_file(
+    phone: EmulatedPhone, adb_server: AdbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = Relay(adb_server.port)
+    adb = Adb(AdbServer(HOST, relay.port), phone.address)
+    local = tmp_path / "model"
+    local.write_bytes(os.urandom(10_000_000))
+    phone.path(REMOTE).parent.mkdir(parents=True)
+    phone.path(f"{REMOTE}.there").write_bytes(local.read_bytes())
+    assert adb.shell("true").exit_code == 0
+    monkeypatch.setattr("nas.devices.adb._TRANSFER_SECONDS", 1.0)
+    monkeypatch.setattr("nas.devices.adb._TRANSFER_BYTES_PER_SECOND", 1e9)
+    relay.pause = 0.01  # something comes all the time
+    with pytest.raises(PhoneTransientError, match=r"too slow.* of 10000000 bytes") as caught:
+        adb.push(local, REMOTE)
+    assert caught.value.failure.failure_class == "device_offline"  # not the network's fault
+    with pytest.raises(PhoneTransientError, match=r"too slow.* of 10000000 bytes"):
+        adb.pull(f"{REMOTE}.there", tmp_path / "back")
+    relay.close()
+    assert not phone.path(REMOTE).exists()
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_full_disk_here_is_not_the_phones_fault(
+    adb: Adb, phone: EmulatedPhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        def write(self, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def onto_a_full_disk(path: Path, write: Any) -> None:
+        write_atomically(path, lambda file: write(Full()))
+
+    monkeypatch.setattr("nas.devices.adb.write_atomically", onto_a_full_disk)
+    phone.path(REMOTE).parent.mkdir(parents=True)
+    phone.path(REMOTE).write_bytes(b"x" * 100_000)
+    with pytest.raises(RunError, match="the disk is full: can't write"):
+        adb.pull(REMOTE, tmp_path / "back")
+
+
+def test_a_refusal_of_another_kind_is_not_called_full(
+    adb: Adb, phone: EmulatedPhone, tmp_path: Path
+) -> None:
+    local = tmp_path / "model"
+    local.write_bytes(b"x" * 100_000)
+    phone.path("/data/local/tmp/portable-nas").write_text("a file, not a folder")
+    with pytest.raises(PhoneTransientError, match=r"refuses to write .*secure_mkdirs") as caught:
+        adb.push(local, REMOTE)
+    assert caught.value.failure.failure_class == "device_offline"
 
 
 def test_pull_is_whole_or_absent(adb: Adb, phone: EmulatedPhone, tmp_path: Path) -> None:
