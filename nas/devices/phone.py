@@ -120,7 +120,8 @@ class AdbDevice:
     @contextmanager
     def session(self) -> Iterator[PhoneSession]:
         """Hold the phone, with its tool ready; raises as `measure`, but tries once only."""
-        with phone_lock(self.adb, CACHE_FOLDER, self.options.lock_wait_seconds) as held:
+        wait_seconds = self.options.lock_wait_seconds
+        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
             yield PhoneSession(
                 self.adb,
                 self.options,

@@ -15,9 +15,9 @@ import re
 import shlex
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -25,11 +25,15 @@ import platformdirs
 from nas.canonical import content_key
 from nas.devices.adb import Adb, translated
 from nas.devices.adbwire import ShellStream
-from nas.devices.failures import Evidence, Failure, phone_error
+from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
 from nas.quiethost import FOLDER_VARIABLE
 
 PICTURES = "pictures"
 """The folder, inside the phone's own, of what is only there while the phone is held."""
+TELL_AFTER_SECONDS = 1.0
+"""A lock that is just being let go is no news."""
+_LONGEST_PAUSE = 2.0
+"""Between two looks at the lock on a phone: each is a process beside what is measured there."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +55,52 @@ def owner() -> str:
     return f"{user}, pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}"
 
 
+@dataclass
+class _Wait:
+    """The waiting for a phone that others hold: for how long, and who is told of it."""
+
+    serial: str
+    seconds: float
+    tell: Callable[[str], None] | None
+    told: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def pause(self, holder: str, seconds: float) -> None:
+        """Wait on, and tell once for whom; raises the transient PhoneError once it was too long."""
+        left = self.started + self.seconds - time.monotonic()
+        if left <= 0:
+            failure = Failure("held", f"it is held by another trial ({holder})")
+            raise phone_error(failure, Evidence(self.serial), "wait for it, or stop it")
+        if not self.told and self.tell is not None and self.seconds - left >= TELL_AFTER_SECONDS:
+            self.tell(
+                f"phone {self.serial} is held by another trial ({holder}): waiting for it, "
+                f"{self.seconds:g} s at most"
+            )
+            self.told = True
+        time.sleep(min(seconds, left))
+
+
 @contextmanager
-def phone_lock(adb: Adb, folder: str, wait_seconds: float) -> Iterator[Held]:
+def phone_lock(
+    adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
+) -> Iterator[Held]:
     """Hold the phone, and clear away what others left half sent in `folder`.
 
-    Waits `wait_seconds`, then raises a transient PhoneError that names the owner. `folder` is the
-    phone's folder for the lock's file.
+    Waits `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is told of
+    the waiting, once. `folder` is the phone's folder for the lock's file; raises a PhoneError at
+    once where it can't be used.
     """
-    deadline = time.monotonic() + wait_seconds
-    with _host_lock(adb.serial, deadline):
-        stream, held = _hold_on_phone(adb, folder, deadline)
+    wait = _Wait(adb.serial, wait_seconds, tell)
+    with _host_lock(adb.serial, wait):
+        stream, held = _hold_on_phone(adb, folder, wait)
         try:
             yield held
         finally:
             stream.close()
 
 
-def _busy(serial: str, holder: str) -> Exception:
-    failure = Failure("held", f"it is held by another trial ({holder})")
-    return phone_error(failure, Evidence(serial), "wait for it, or stop it")
-
-
 @contextmanager
-def _host_lock(serial: str, deadline: float) -> Iterator[None]:
+def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
     folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"phone-{content_key(serial)}.lock"
@@ -84,9 +111,7 @@ def _host_lock(serial: str, deadline: float) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise _busy(serial, _read_owner(path)) from None
-                time.sleep(0.05)
+                wait.pause(_read_owner(path), 0.05)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(owner()).encode(), 0)
         yield
@@ -103,17 +128,25 @@ def _read_owner(path: Path) -> str:
         return "owner unknown"
 
 
-def _hold_on_phone(adb: Adb, folder: str, deadline: float) -> tuple[ShellStream, Held]:
-    """A process on the phone that holds the lock until its connection ends."""
-    lock, name = shlex.quote(f"{folder}/lock"), shlex.quote(f"{folder}/lock.owner")
+def _lock_script(folder: str) -> str:
+    """What locks the phone and holds it until its input ends; it says "held-…" or "busy".
+
+    Whatever else it says tells why the lock could not be had at all.
+    """
     # A redirection of a group, not of `exec`: Android's mksh hides the latter from `flock`.
-    script = (
-        f"mkdir -p {shlex.quote(folder)}; cd {shlex.quote(folder)}; how=phone; "
+    return (
+        f"{{ mkdir -p {shlex.quote(folder)} && cd {shlex.quote(folder)} || exit 1; how=phone; "
         "command -v flock >/dev/null || how=host; "
-        f"{{ if [ $how = host ] || flock -n 9; then echo {shlex.quote(owner())} >{name}; "
+        "{ if [ $how = host ] || flock -n 9; then "
+        f"echo {shlex.quote(owner())} >lock.owner; "
         f"rm -rf *.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
-        f"else echo busy; cat {name}; fi; }} 9<>{lock}"
+        "else echo busy; cat lock.owner 2>/dev/null; fi; } 9<>lock; } 2>&1"
     )
+
+
+def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Held]:
+    """A process on the phone that holds the lock until its connection ends."""
+    script, pause = _lock_script(folder), 0.1
     while True:
         stream = adb.stream(script, time.monotonic() + 10.0)
         try:
@@ -127,7 +160,18 @@ def _hold_on_phone(adb: Adb, folder: str, deadline: float) -> tuple[ShellStream,
             where = "host and phone" if "held-phone" in answer else "host"
             return stream, Held(where, {name: int(size) for size, name in rows})
         stream.close()
-        if time.monotonic() >= deadline:
-            holder = answer.replace("busy", "").strip() or "owner unknown"
-            raise _busy(adb.serial, holder)
-        time.sleep(0.1)
+        if not answer.startswith("busy"):
+            raise _no_lock(adb.serial, folder, answer)
+        wait.pause(answer.removeprefix("busy").strip() or "owner unknown", pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
+    """The error of a lock that can't be had, though nobody holds it."""
+    words = " ".join(answer.split())[:200]
+    if not words:
+        failure = Failure("device_offline", f"its shell ended before it had locked {folder}")
+        return phone_error(failure, Evidence(serial), ADVICE["device_offline"])
+    failure = Failure("storage_full", f"the lock in its folder {folder} can't be had: {words}")
+    advice = "`adb shell` has to be able to write there: free some space, or remove that folder"
+    return phone_error(failure, Evidence(serial, stdout=answer), advice)

@@ -74,6 +74,62 @@ def test_the_lock_holds_between_hosts(
         pass
 
 
+def test_a_lock_that_cannot_be_had_is_told_at_once_and_why(
+    start_phone: StartPhone, adb_server: AdbServer
+) -> None:
+    """Not as one that somebody holds, an hour later."""
+    phone = start_phone()
+    adb, folder = adb_of(phone, adb_server), phone.path(CACHE_FOLDER)
+    folder.write_text("not a folder")
+    with (
+        pytest.raises(PhoneTransientError, match=r"File exists.*remove that folder") as caught,
+        phone_lock(adb, CACHE_FOLDER, 3600.0),
+    ):
+        pass
+    assert caught.value.failure.failure_class == "storage_full"
+    folder.unlink()
+    (folder / "lock").mkdir(parents=True)
+    with (
+        pytest.raises(PhoneTransientError, match=r"lock: Is a directory") as caught,
+        phone_lock(adb, CACHE_FOLDER, 3600.0),
+    ):
+        pass
+    (folder / "lock").rmdir()
+    (phone.folder / "bin/flock").write_text("#!/bin/sh\necho flock: no such call >&2; exit 1\n")
+    (phone.folder / "bin/flock").chmod(0o755)
+    with (
+        pytest.raises(PhoneTransientError, match=r"flock: no such call") as caught,
+        phone_lock(adb, CACHE_FOLDER, 3600.0),
+    ):
+        pass
+    (phone.folder / "bin/flock").write_text("#!/bin/sh\nkill -9 $PPID\n")
+    with pytest.raises(PhoneTransientError) as caught, phone_lock(adb, CACHE_FOLDER, 3600.0):
+        pass
+    assert caught.value.failure.failure_class == "device_offline"
+
+
+def test_whoever_waits_for_a_held_phone_is_told_once_for_whom(
+    start_phone: StartPhone,
+    adb_server: AdbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    phone = start_phone()
+    monkeypatch.setattr("nas.devices.phonelock.TELL_AFTER_SECONDS", 0.05)
+    with phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 1.0):
+        device = device_of(phone, adb_server, lock_wait_seconds=0.5)
+        told = device.told  # type: ignore[attr-defined]
+        for folder in ("locks", "other host"):  # held on this host; held on the phone alone
+            monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / folder))
+            told.clear()
+            with pytest.raises(PhoneTransientError, match="held by"), device.session():
+                pass
+            assert len(told) == 1
+            assert "is held by another trial (" in told[0]
+            assert "pid" in told[0]
+            assert "waiting for it, 0.5 s at most" in told[0]
+
+
 def test_a_killed_process_leaves_no_lock(
     start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
 ) -> None:
