@@ -303,5 +303,6 @@ def ties_in_words(groups: Sequence[Sequence[TrialResult]], most: int = 4) -> str
     if not groups:
         return ""
     named = ["trials " + ", ".join(str(one.number) for one in group) for group in groups[:most]]
-    more = f"; and {len(groups) - most} more groups" if len(groups) > most else ""
+    left = len(groups) - most
+    more = f"; and {left} more group{'s' if left > 1 else ''}" if left > 0 else ""
     return f"Not told apart by PSNR: {'; '.join(named)}{more}."

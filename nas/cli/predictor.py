@@ -68,7 +68,7 @@ def fit(
         return
     _show_kinds(predictor)
     err.print(f"{path}, {seconds:.0f} s", highlight=False)
-    err.print(f"next: [bold]{escape(_check_command(predictor))}[/]", highlight=False)
+    err.print(f"next: [bold]{escape(_check_command(predictor, study))}[/]", highlight=False)
 
 
 @app.command("check")
@@ -132,10 +132,10 @@ def _facts(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def _check_command(predictor: Predictor) -> str:
+def _check_command(predictor: Predictor, study: str) -> str:
     from nas.predictor.identity import command
 
-    return command(predictor.about, "check")
+    return command(predictor.about, "check", study)
 
 
 def _show_kinds(predictor: Predictor) -> None:

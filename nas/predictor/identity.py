@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,26 +91,36 @@ def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is no predictor of format {FORMAT} ({error!r}); remove it and fit again: "
-            f"`{command(about or {})}`"
+            f"{_to_fit(about or {})}"
         ) from error
     if about is not None and dict(found.about) != dict(about):
         raise ConfigError(
             f"{path} can't be used: it was fitted with {_differences(found.about, about)}; fit one "
-            f"here: `{command(about)}`"
+            f"here: {_to_fit(about)}"
         )
     return found
 
 
-def command(about: Mapping[str, Any], verb: str = "fit") -> str:
-    """The command line that makes (or checks) the predictor of an identity."""
+def command(about: Mapping[str, Any], verb: str = "fit", study: str | None = None) -> str:
+    """The command line that makes (or checks) the predictor of an identity.
+
+    `study` is what names its study to the command line: a user's own has a file, which the identity
+    does not hold.
+    """
     width, height = about.get("size", (0, 0))
     size = f" --size {width}x{height}" if width else ""
-    study = f" --study {about['study']}" if "study" in about else ""
-    return f"nas predictor {verb} --device '{about.get('device', 'DEVICE')}'{size}{study}"
+    study = study or about.get("study")
+    named = f" --study {shlex.quote(study)}" if study else ""
+    return f"nas predictor {verb} --device '{about.get('device', 'DEVICE')}'{size}{named}"
+
+
+def _to_fit(about: Mapping[str, Any]) -> str:
+    named = ", with its .py file for --study where the study is your own" if about else ""
+    return f"`{command(about)}`{named}"
 
 
 def _missing(about: Mapping[str, Any]) -> str:
-    device, wanted = about["device"], f"fit one: `{command(about)}`"
+    device, wanted = about["device"], f"fit one: {_to_fit(about)}"
     others = []
     for path in sorted((cache_folder() / "predictors").glob(f"*/{FILE}")):
         try:

@@ -37,9 +37,10 @@ class EhviSampler(BaseSampler):
     For one to four objectives and any mix of categorical, integer and float parameters. Each
     objective gets a Gaussian process; constraints (`trial.set_constraint`, feasible where <= 0)
     one each, and the expected gain is weighted by the probability that all hold. Trials that still
-    run count as if they had ended as expected. No candidate comes twice. Parameters that not all
-    trials have are drawn independently, by Optuna's TPE; it takes over, with a warning, where no
-    surrogate can be fitted.
+    run count as if they had ended as expected. No candidate comes twice. A parameter that another
+    one's value decides on is learned with the rest; one that some trials lack without such a rule
+    is drawn independently, by Optuna's TPE, which takes over, with a warning, where no surrogate
+    can be fitted.
 
     `n_startup_trials` are drawn at random first. What is drawn depends on `seed`, the trial's
     number and the trials before it, on nothing that the sampler remembers: one made anew for every
@@ -84,7 +85,10 @@ class EhviSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """The parameters that all completed trials have; ValueError on too many objectives."""
+        """What completed trials all have, or have by another parameter's value.
+
+        ValueError on too many objectives.
+        """
         if len(study.directions) > MOST_OBJECTIVES:
             raise ValueError(
                 f"EhviSampler takes 1 to {MOST_OBJECTIVES} objectives, but this study has "

@@ -130,6 +130,8 @@ def test_models_that_cannot_be_told_apart_are_the_largest_groups() -> None:
     assert ties_in_words(not_apart(members, noise)) == (
         "Not told apart by PSNR: trials 0, 1, 2; trials 1, 2, 3; trials 4, 5."
     )
+    assert ties_in_words(not_apart(members, noise), 2).endswith("1, 2, 3; and 1 more group.")
+    assert ties_in_words(not_apart(members, noise), 1).endswith("0, 1, 2; and 2 more groups.")
 
 
 def test_a_schedule_whose_noise_swallows_the_differences_is_told() -> None:

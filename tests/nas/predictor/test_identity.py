@@ -43,8 +43,10 @@ def test_none_fitted_says_the_command() -> None:
         load(identity_of("host", STUDY, (128, 64)))
     assert str(caught.value) == (
         "no predictor of host was fitted yet; fit one: `nas predictor fit --device 'host' "
-        "--size 128x64 --study small`"
+        "--size 128x64 --study small`, with its .py file for --study where the study is your own"
     )
+    about = identity_of("host", STUDY)
+    assert identity.command(about, "check", "my study.py").endswith("--study 'my study.py'")
 
 
 def test_another_build_makes_it_stale_and_says_what_changed(

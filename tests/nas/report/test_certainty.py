@@ -44,6 +44,7 @@ def test_a_report_says_how_sure_its_psnr_is(tmp_path: Path) -> None:
     assert sure.said.split(":")[0] in page
     assert "3 networks trained again" in page
     assert "don't differ for certain" in page
+    assert "that of PSNR is drawn on the front only" in page
     (members,) = (
         t for t in front_chart(data, data.costs[0])["data"] if t.get("name") == "Pareto front"
     )
