@@ -72,9 +72,9 @@ def devices(
 
     adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
     adb_server.ensure()
-    for address in connect or []:
-        adb_server.connect(address)
+    answers = {address: adb_server.connect(address) for address in connect or []}
     entries = _settled(adb_server)
+    _tell_unconnected(answers, {entry.serial for entry in entries})
     suffix = f"@{server}" if server else ""
     with ThreadPoolExecutor(max_workers=8) as pool:
         rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
@@ -82,8 +82,9 @@ def devices(
         emit_json(rows)
         return
     if not rows:
+        other = "" if connect else ", or give --connect HOST:PORT"
         err.print(
-            "no phone is connected: plug one in with USB debugging on, or give --connect HOST:PORT "
+            f"no phone is connected: plug one in with USB debugging on{other} "
             "(docs/phones.md tells how to try an emulated one)"
         )
         return
@@ -94,6 +95,13 @@ def devices(
     for row in rows:
         if row["advice"]:
             err.print(f"{row['serial']}: {row['advice']}", highlight=False)
+
+
+def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
+    """What adb said to each address that it does not list after all."""
+    for address, words in answers.items():
+        if not {address, f"{address}:5555"} & listed:
+            err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
 
 
 def _list_modelled(as_json: bool) -> None:

@@ -58,8 +58,8 @@ class Adb:
                 device = self.server.client().device(self.serial)
                 if "shell_v2" not in device.get_features().split(","):
                     raise ConfigError(
-                        f"phone {self.serial}: its adbd has no shell v2; Android 7 or newer is "
-                        "needed"
+                        f"phone {self.serial}: its adbd has no shell v2; Android 8.0 or newer "
+                        "is needed"
                     )
                 self._device = device
         return self._device
@@ -162,13 +162,18 @@ class Adb:
             self._send(local, part, progress)
             quoted = shlex.quote(part)
             script = (
+                "command -v sha256sum >/dev/null || exit 8; "
                 f'sum=$(sha256sum {quoted}); [ "${{sum%% *}}" = {file_sha256(local)} ] || exit 9; '
             )
             checked = self.shell(f"{script}mv {quoted} {shlex.quote(remote)}", 60.0)
+            if checked.exit_code == 8:
+                raise ConfigError(
+                    f"phone {self.serial} has no `sha256sum`; Android 8.0 or newer is needed"
+                )
             if checked.exit_code == 9:
                 raise self.offline(f"{local.name} arrived damaged")
             self._expect(checked)
-        except PhoneError:
+        except (PhoneError, ConfigError):
             with suppress(PhoneError):
                 self.shell(f"rm -f {shlex.quote(part)}", 3.0)
             raise

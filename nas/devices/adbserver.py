@@ -153,10 +153,10 @@ class AdbServer:
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
 
-    def connect(self, address: str) -> None:
+    def connect(self, address: str) -> str:
         """`adb connect`: its answer is only words, so the list tells whether it worked."""
         with translated(address, "connect"):
-            self.client().connect(address, timeout=10.0)
+            return str(self.client().connect(address, timeout=10.0))
 
     def reconnect_if_away(self, serial: str, seconds: float) -> bool:
         """Whether the phone is there, or comes back within `seconds`, as its server may have to."""

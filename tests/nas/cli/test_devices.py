@@ -17,7 +17,7 @@ from nas.errors import ConfigError, DeviceStableError
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
-from tests.emulated_phone.server import PrivateAdbServer
+from tests.emulated_phone.server import PrivateAdbServer, free_port
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
 
@@ -86,6 +86,15 @@ def test_no_devices() -> None:
     with PrivateAdbServer() as server:
         result = run("devices", "--adb-server", f"127.0.0.1:{server.port}", "--json")
     assert json.loads(result.stdout) == []
+
+
+def test_what_adb_said_to_an_address_that_nobody_answers_at() -> None:
+    with PrivateAdbServer() as server:
+        bad = f"127.0.0.1:{free_port()}"
+        result = run("devices", "--adb-server", f"127.0.0.1:{server.port}", "--connect", bad)
+    words = " ".join(result.stderr.split())
+    assert f"{bad} is not connected; adb said: failed to connect to" in words
+    assert "give --connect" not in words
 
 
 def test_probe(lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from nas.devices.adbserver import _Connection
 from nas.devices.failures import PhoneError, PhoneTransientError
 from nas.errors import ConfigError, RunError
 from nas.files import write_atomically
-from tests.emulated_phone.phone import EmulatedPhone
+from tests.emulated_phone.phone import PATH_VARIABLE, EmulatedPhone
 from tests.emulated_phone.relay import HOST, Relay
 from tests.emulated_phone.server import free_port
 from tests.nas.devices.conftest import StartPhone, adb_of
@@ -110,6 +111,21 @@ def test_push_is_whole_skipped_and_tells_progress(
     assert len(seen) > 5
     assert not adb.push(local, REMOTE)
     assert not list(phone.root.rglob("hurt"))
+
+
+def test_a_phone_without_sha256sum_is_too_old(
+    adb: Adb, phone: EmulatedPhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "timeout", "mv", "rm"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv(PATH_VARIABLE, str(programs))
+    local = tmp_path / "model"
+    local.write_bytes(b"x" * 1000)
+    with pytest.raises(ConfigError, match=r"no `sha256sum`; Android 8\.0 or newer"):
+        adb.push(local, REMOTE)
+    assert [name for name in phone.files() if "portable-nas" in name] == []
 
 
 @pytest.mark.parametrize("where", ["stream", "transport"])
