@@ -7,7 +7,8 @@ from the curve that its U-Nets lie on. Nothing is measured, and every figure say
 search finds is a list of networks worth training and measuring; `portable-trained` trains them.
 
 The space holds every factor of a device that the paper varied by hand: the up-sampling operation,
-the activation, the widths, the pruned share and the precision. The objectives are PSNR and
+the activation, the widths, the pruned share and the precision (not 16-bit, for which the paper has
+cells of one phone alone). The objectives are PSNR and
 portability: the worst, over the phones, of a network's latency to that of the network which the
 paper ends up with. A network below 1 beats that one on every phone.
 """

@@ -1,15 +1,19 @@
 """A study in a user's own file, with classes of its own."""
 
+import json
 import pickle
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from nas.cli.app import app
 from nas.cli.search import load_study
 from nas.errors import ConfigError
 from nas.search import search
 from nas.store import RunFolder
+from search_spaces import ARCHITECTURES
 
 OWN = """
 from dataclasses import dataclass
@@ -51,3 +55,22 @@ def test_a_file_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "fails_so.py").write_text("1 / 0")
     with pytest.raises(ConfigError, match=r"fails_so\.py can't be run: ZeroDivisionError"):
         load_study(str(tmp_path / "fails_so.py"))
+
+
+def test_further_baselines_are_evaluated_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine_with_more.py").write_text(OWN)
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"candidate": {"architecture": ARCHITECTURES["sgn"].to_dict()}}))
+    run = tmp_path / "run"
+    arguments = ["search", str(tmp_path / "mine_with_more.py"), "--out", str(run), "--workers", "1"]
+    more = ["--trials", "4", "--size", "1280x720", "--baseline", "edsr", "--baseline", str(card)]
+    done = CliRunner().invoke(app, [*arguments, *more], catch_exceptions=False)
+    assert done.exit_code == 0
+    results = RunFolder(run).results()
+    assert [result.candidate["architecture"]["family"] for result in results[:2]] == ["edsr", "sgn"]
+    assert [result.baseline for result in results] == [True, True, False, False]
+    with pytest.raises(ConfigError, match="Did you mean 'edsr'"):
+        CliRunner().invoke(app, [*arguments, "--baseline", "edrs"], catch_exceptions=False)
