@@ -35,6 +35,7 @@ from nas.devices.failures import (
 )
 from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phoneclock import steady_clock
 from nas.devices.phoneinfo import PhoneInfo, read_info
 from nas.devices.phonelaunch import PhoneOptions
 from nas.devices.phonelock import phone_lock
@@ -114,7 +115,7 @@ class AdbDevice:
         return self._retried(probe, TimingProtocol())
 
     def _measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
-        with self.session() as session:
+        with self.session() as session, steady_clock(self.adb):
             return session.measure(artifact, protocol)
 
     @contextmanager

@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     fault = commands.add_parser("fault", help="switch a fault on")
     fault.add_argument("folder", type=Path, help="the folder that `start` printed")
     fault.add_argument("kind", choices=list(faults.KINDS))
-    fault.add_argument("--match", default="", help="a regular expression on the service")
+    words = "a regular expression on the service, or on the tool's arguments"
+    fault.add_argument("--match", default="", help=words)
     fault.add_argument("--times", type=int, default=1)
     fault.add_argument("--seconds", type=float, default=1.0)
     written = commands.add_parser("models", help="write small .tflite files to try")

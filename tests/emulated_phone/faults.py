@@ -29,12 +29,16 @@ KINDS = {
     "driver-crash": "the accelerator's driver dies in the middle of an inference",
     "op-failed": "NNAPI refuses to compile",
     "slow": "inferences take SECONDS times as long",
+    "clock-jump": "the phone's clock, which the tool measures by, jumps by SECONDS among its runs",
 }
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: where (`match`, a regular expression on the service), how often, how long."""
+    """One fault: where, how often, how long.
+
+    `match` is a regular expression on the service, or on the tool's arguments.
+    """
 
     kind: str
     match: str = ""

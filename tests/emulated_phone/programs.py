@@ -39,6 +39,10 @@ if grep -qs '"kind": "full"' "$EMULATED_PHONE"/faults/*.json; then free=0; else 
 echo "Filesystem 1K-blocks Used Available Use% Mounted on"
 echo "/dev/block/dm-0 8000000 4000000 $free 50% /data"
 """
+_DATE = """#!/bin/bash
+read -r jump 2>/dev/null < "$EMULATED_PHONE/clock"
+exec /usr/bin/date -d "${jump:-0} seconds" "$@"
+"""
 _SERVICE = """#!/bin/bash
 cat "$EMULATED_PHONE/services.txt"
 """
@@ -61,6 +65,7 @@ def write_programs(folder: Path, profile: Profile) -> None:
         "taskset": _TASKSET,
         "service": _SERVICE,
         "df": _DF,
+        "date": _DATE,
     }
     for name, text in programs.items():
         _executable(folder / "bin" / name, text)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.emulated_phone import faults, network, vlog
+from tests.emulated_phone.faults import Fault
 from tests.emulated_phone.network import Network
 from tests.emulated_phone.placing import Plan, modelled_ms, plan_all, plan_nnapi
 from tests.emulated_phone.profiles import FLOATS, INT8, Profile
@@ -89,6 +90,10 @@ class Run:
         print(f"{level}: {text}", file=sys.stderr, flush=True)
         vlog.write(self.folder, "tflite", [text], level[0])
 
+    def fault(self, kind: str) -> Fault | None:
+        """A fault of this kind that is meant for this start, used up by one."""
+        return faults.take(self.folder / "faults", kind, " ".join(sys.argv))
+
     def fail(self, code: int = 1) -> NoReturn:
         self.say("Benchmarking failed.", "ERROR")
         sys.stdout.flush()
@@ -122,16 +127,16 @@ def main() -> None:
 
 def _show_faults_before(run: Run) -> None:
     sys.stdout.flush()
-    if faults.take(run.folder / "faults", "crash"):
+    if run.fault("crash"):
         print("Segmentation fault", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
-    if faults.take(run.folder / "faults", "oom"):
+    if run.fault("oom"):
         os.kill(os.getpid(), signal.SIGKILL)
-    if faults.take(run.folder / "faults", "garbage"):
+    if run.fault("garbage"):
         sys.stdout.buffer.write(bytes(range(256)) * 20 + b"\ncount=abc avg=-- Inference timings\n")
         sys.stdout.flush()
         sys.exit(0)
-    if fault := faults.take(run.folder / "faults", "tool-hang"):
+    if fault := run.fault("tool-hang"):
         time.sleep(fault.seconds)
     if fault := faults.active(run.folder / "faults", "meet"):
         _meet(run, Path(fault.match), fault.times, fault.seconds)
@@ -217,7 +222,7 @@ def _delegate_nnapi(run: Run, model: Network) -> Plan:
     run.runtime("Created TensorFlow Lite delegate for NNAPI.")
     plan = plan_nnapi(run.profile, model, not run.on("disable_nnapi_cpu"), only)
     vlog.compilation(run.folder, run.profile, model, plan)
-    refused = plan.failure or faults.take(run.folder / "faults", "op-failed")
+    refused = plan.failure or run.fault("op-failed")
     if refused and plan.delegated:
         run.runtime(
             "NN API returned error ANEURALNETWORKS_OP_FAILED at line 3622 while completing NNAPI "
@@ -316,7 +321,7 @@ def _failing(run: Run, model: Network, plan: Plan) -> str | None:
     """NNAPI's words where this model can't be run, or its driver dies just now."""
     if not run.on("use_nnapi") or not plan.delegated:
         return None
-    if faults.take(run.folder / "faults", "driver-crash"):
+    if run.fault("driver-crash"):
         vlog.write(run.folder, "QnnDsp", [" <E> CDSP crashed"], "E", pid=928)
         return (
             "NN API returned error ANEURALNETWORKS_DEAD_OBJECT at line 4113 while running "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas.devices.adb import AdbEntry, AdbServer
-from nas.devices.benchmark_tool import CACHE_FOLDER
+from nas.devices.benchmark_tool import CACHE_FOLDER, Method
 from nas.devices.failures import (
     FAILURE_CLASSES,
     PhoneError,
@@ -97,6 +98,36 @@ def test_transient_failures_are_met_again(
     assert any("attempt 1 of 3" in text for text in device.told)  # type: ignore[attr-defined]
     assert device.failures_in_a_row == 0
     assert clean(phone)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -20.0])
+@pytest.mark.parametrize(("profile", "method"), [("modern", "robust"), ("pixel4-like", "paper")])
+def test_a_phones_clock_that_is_set_in_the_middle_gives_no_wrong_latency(
+    start_phone: StartPhone,
+    adb_server: AdbServer,
+    plain: Path,
+    profile: str,
+    method: Method,
+    seconds: float,
+) -> None:
+    phone = start_phone(profile)
+    device = device_of(phone, adb_server, method=method)
+    expected = device.measure(plain, PROTOCOL).latency_ms
+    phone.inject("clock-jump", match="num_runs=10", seconds=seconds)
+    assert device.measure(plain, PROTOCOL).latency_ms == pytest.approx(expected, rel=0.1)
+    assert re.search(r"clock jumped by -?\d+\.\d s", device.told[0])  # type: ignore[attr-defined]
+    assert clean(phone)
+
+
+def test_a_fault_of_the_tool_is_for_the_start_that_it_names(
+    start_phone: StartPhone, adb_server: AdbServer, plain: Path
+) -> None:
+    phone = start_phone()
+    phone.inject("crash", match="num_runs=77")
+    device = device_of(phone, adb_server)
+    assert device.measure(plain, PROTOCOL).latency_ms > 0
+    with pytest.raises(PhoneStableError, match="crash"):
+        device.measure(plain, replace(PROTOCOL, runs=77))
 
 
 def test_a_driver_that_always_dies_makes_the_candidate_infeasible(
