@@ -165,7 +165,9 @@ class Adb:
                 "command -v sha256sum >/dev/null || exit 8; "
                 f'sum=$(sha256sum {quoted}); [ "${{sum%% *}}" = {file_sha256(local)} ] || exit 9; '
             )
-            checked = self.shell(f"{script}mv {quoted} {shlex.quote(remote)}", 60.0)
+            # The phone's own time, as models are removed by age.
+            script += f"touch {quoted}; mv {quoted} {shlex.quote(remote)}"
+            checked = self.shell(script, 60.0)
             if checked.exit_code == 8:
                 raise ConfigError(
                     f"phone {self.serial} has no `sha256sum`; Android 8.0 or newer is needed"

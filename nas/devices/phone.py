@@ -35,6 +35,7 @@ from nas.devices.failures import (
 )
 from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phonecache import make_room
 from nas.devices.phoneclock import steady_clock
 from nas.devices.phoneinfo import PhoneInfo, read_info
 from nas.devices.phonelaunch import PhoneOptions
@@ -106,7 +107,7 @@ class AdbDevice:
         operations = tflite.read(artifact).operations
 
         def probe() -> tuple[tuple[Placement, ...], LogReport]:
-            with self.session() as session:
+            with self.session(artifact) as session:
                 report = session.probe(session.send(artifact))
                 if report.failure is not None and report.failure.failure_class in RETRIED:
                     raise phone_error(report.failure, Evidence(self.serial))
@@ -115,14 +116,18 @@ class AdbDevice:
         return self._retried(probe, TimingProtocol())
 
     def _measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
-        with self.session() as session, steady_clock(self.adb):
+        with self.session(artifact) as session, steady_clock(self.adb):
             return session.measure(artifact, protocol)
 
     @contextmanager
-    def session(self) -> Iterator[PhoneSession]:
-        """Hold the phone, with its tool ready; raises as `measure`, but tries once only."""
+    def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
+        """Hold the phone, with its tool ready; raises as `measure`, but tries once only.
+
+        `artifact` is what it is for, where that is known: it is not removed to make room.
+        """
         wait_seconds = self.options.lock_wait_seconds
         with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
+            make_room(self.adb, CACHE_FOLDER, held, artifact, reference_model())
             yield PhoneSession(
                 self.adb,
                 self.options,
@@ -144,7 +149,7 @@ class AdbDevice:
         file = tflite.read(artifact)
 
         def run() -> list[bytes]:
-            with self.session() as session:
+            with self.session(artifact) as session:
                 return run_inputs(session, artifact, file, inputs, protocol)
 
         return self._retried(run, protocol)
