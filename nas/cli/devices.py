@@ -34,6 +34,22 @@ def phone_spec(
     return with_options(device, delegate, protocol, tuple(binaries or ()))
 
 
+def phone_specs(
+    devices: list[str] | None,
+    delegate: str | None,
+    protocol: str | None,
+    binaries: list[str] | None,
+) -> list[str]:
+    """Each device once, the host where none is given, with a phone's options added.
+
+    The host has none: options are for the phones beside it. Raises as `phone_spec`.
+    """
+    return [
+        spec if spec == "host" else phone_spec(spec, delegate, protocol, binaries)
+        for spec in dict.fromkeys(devices or ["host"])
+    ]
+
+
 def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
     """A measurement; one that failed on a phone is printed as JSON before its error is raised."""
     from nas.devices import open_device

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.devices import phone_spec, print_table
+from nas.cli.devices import phone_specs, print_table
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
 from nas.errors import ConfigError, DeviceError, RunError
 
@@ -53,10 +53,7 @@ def fidelity(
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
     from nas.devices.fidelity import check_outputs_of, measure_fidelity
 
-    specs = [
-        phone_spec(spec, delegate, protocol, benchmark_binary) if spec != "host" else spec
-        for spec in dict.fromkeys(device or ["host"])
-    ]
+    specs = phone_specs(device, delegate, protocol, benchmark_binary)
     for spec in specs:
         check_outputs_of(spec)
     folder = _model_folder(model)

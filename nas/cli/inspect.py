@@ -15,8 +15,6 @@ from nas.errors import ConfigError, unknown
 if TYPE_CHECKING:
     from nas.devices import Measurement
 
-CPU_NAMES = ("cpu", "nnapi-reference")
-
 
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) from WxH; ConfigError on anything else."""
@@ -165,7 +163,9 @@ def _show_told(measurement: Measurement) -> None:
 
 
 def _show_placement(measurement: Measurement) -> None:
-    elsewhere = [row for row in measurement.placement if row.accelerator in CPU_NAMES]
+    from nas.devices.placement import is_cpu
+
+    elsewhere = [row for row in measurement.placement if is_cpu(row.accelerator)]
     if elsewhere:
         names = ", ".join(sorted({f"{row.op} ({row.accelerator})" for row in elsewhere}))
         out.print(f"{len(elsewhere)} of {len(measurement.placement)} operations not taken: {names}")

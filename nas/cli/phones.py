@@ -35,16 +35,13 @@ def sweep(
 
     Latencies are also given as multiples of the first device's at the first size.
     """
-    from nas.cli.devices import phone_spec
+    from nas.cli.devices import phone_specs
     from nas.devices import TimingProtocol
     from nas.devices.sweep import SIZES
     from nas.devices.sweep import sweep as run_sweep
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    specs = [
-        phone_spec(spec, delegate, protocol, benchmark_binary) if spec != "host" else spec
-        for spec in dict.fromkeys(device or ["host"])
-    ]
+    specs = phone_specs(device, delegate, protocol, benchmark_binary)
     sizes = [parse_size(text) for text in size] if size else SIZES
     err.print(f"{model.name}: {len(sizes)} sizes on {', '.join(specs)} ...", highlight=False)
     rows = run_sweep(model, specs, out_, timing, sizes)

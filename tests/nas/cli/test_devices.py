@@ -142,6 +142,12 @@ def test_a_failed_measurement_is_a_document_and_an_error(
     assert json.loads(result.stdout)["latency_ms"] is None
 
 
+def test_options_are_added_to_each_phone_once_and_not_to_the_host() -> None:
+    given = ["adb:A", "host", "adb:A"]
+    assert devices.phone_specs(given, "gpu", None, None) == ["adb:A?delegate=gpu", "host"]
+    assert devices.phone_specs(None, "gpu", None, None) == ["host"]
+
+
 def test_a_phones_options_are_for_phones(tmp_path: Path) -> None:
     path = str(models.plain(tmp_path / "m.tflite"))
     with pytest.raises(ConfigError, match="are for phones"):
