@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
 Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to what is known beforehand of some objectives, by their index."""
+BEYOND = 0.1  # of the front's range, which the corner lies beyond its worst values
+BEYOND_TOLD = 0.5  # the same, at most, where a corner is told: it may be far from anything good
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
 _FITTED = 80  # points that hyperparameters are fitted to
 _parts: OrderedDict[tuple[bytes, ...], Ints] = OrderedDict()
@@ -123,8 +125,9 @@ class Beliefs:
         if not len(good):
             good = data.losses[data.feasible]
         corner = data.corner
-        if corner is None and self.informed:
-            corner = worst_of_interest(good)
+        if self.informed:
+            own = worst_of_interest(good, BEYOND if corner is None else BEYOND_TOLD)
+            corner = own if corner is None else np.minimum(corner, own)
         if corner is None:
             self._bent: Callable[[Floats], Floats] = np.asarray
         else:
@@ -272,8 +275,8 @@ def _best_of(data: Data, first: int, most: int) -> Ints:
     return _parts[key]
 
 
-def worst_of_interest(losses: Floats) -> Floats:
-    """The corner of the hypervolume (k): the front's own worst values and a tenth of their range.
+def worst_of_interest(losses: Floats, beyond: float = BEYOND) -> Floats:
+    """The corner of the hypervolume (k): the front's own worst values and a share of their range.
 
     Anything further out makes the ends of the front the most valuable places there are.
     """
@@ -281,7 +284,7 @@ def worst_of_interest(losses: Floats) -> Floats:
 
     front = losses[moocore.is_nondominated(losses)]
     low, high = front.min(axis=0), front.max(axis=0)
-    corner: Floats = high + np.maximum(0.1 * (high - low), 0.1)
+    corner: Floats = high + np.maximum(beyond * (high - low), 0.1)
     return corner
 
 

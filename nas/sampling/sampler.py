@@ -53,9 +53,10 @@ class EhviSampler(BaseSampler):
     called for some 600 candidates a trial, so it should take microseconds. `reference` is the
     corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
     by default (and where it tells None) the worst values on the front so far, and a tenth of their
-    range beyond. `pool` candidates are compared for each trial, half of them with a predictor or
-    after 100 trials, an eighth after 500; surrogates learn from `most_points` trials at most
-    (after 500 trials half of that), the best and a part of the rest.
+    range beyond. A corner further out than half of that range counts as one there: else the ends
+    of the front would be all that matters. `pool` candidates are compared for each trial, half of
+    them with a predictor or after 100 trials, an eighth after 500; surrogates learn from
+    `most_points` trials at most (after 500 trials half of that), the best and a part of the rest.
     """
 
     def __init__(

@@ -364,6 +364,14 @@ def test_the_corner_may_be_told_by_the_trials() -> None:
     assert [t.params for t in told.trials] == [t.params for t in fixed.trials]
 
 
+def test_a_corner_far_out_counts_as_one_that_is_near() -> None:
+    far, further = (
+        searched(EhviSampler(seed=1, reference=(-1e3, float(np.exp(at)))), trials=14)
+        for at in (40, 80)
+    )
+    assert [trial.params for trial in far.trials] == [trial.params for trial in further.trials]
+
+
 def test_the_documents_program_runs(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "sampler.md").read_text()
     program = next(p for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Ehvi" in p)
