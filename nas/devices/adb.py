@@ -81,14 +81,17 @@ class Adb:
         timeout: float,
         prefix: str = "",
         on_text: Callable[[str], None] | None = None,
+        first: str = "true",
     ) -> ShellResult:
         """Run one program with its arguments quoted; the result knows its process id.
 
-        `prefix` goes before the program unquoted (`taskset f0`). Raises a timeout where it takes
-        longer than `timeout` seconds; the process on the phone is gone then.
+        `prefix` goes before the program unquoted (`taskset f0`), and `first` is a script of ours
+        that its process runs before it becomes the program. Raises a timeout where it takes longer
+        than `timeout` seconds. Whatever ends the waiting, the process on the phone is gone then, if
+        the phone can still be reached.
         """
         program = " ".join(shlex.quote(argument) for argument in arguments)
-        tell = shlex.quote('echo $$; exec "$@"')
+        tell = shlex.quote(f'echo $$; {first}; exec "$@"')
         command = f"exec timeout -s KILL {timeout:g} sh -c {tell} sh {prefix} {program}"
         return self._finish(command, timeout, True, on_text)
 
@@ -105,9 +108,8 @@ class Adb:
         try:
             with translated(self.serial, f"run {short(command)}"):
                 exit_code = stream.collect(on_text)
-        except PhoneError as error:
-            if error.failure.failure_class == "timeout":
-                self._kill(stream.pid if tells_pid else None, command)
+        except BaseException:  # an interrupt, too: the program would go on without us
+            self._kill(stream.pid if tells_pid else None, command)
             raise
         finally:
             stream.close()

@@ -26,6 +26,7 @@ from nas.canonical import content_key
 from nas.devices.adb import Adb, translated
 from nas.devices.adbwire import ShellStream
 from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.phoneleft import clear_up
 from nas.quiethost import FOLDER_VARIABLE
 
 PICTURES = "pictures"
@@ -84,7 +85,8 @@ class _Wait:
 def phone_lock(
     adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
 ) -> Iterator[Held]:
-    """Hold the phone, and clear away what others left half sent in `folder`.
+    """Hold the phone, and clear away what others left: files half sent in `folder`, a tool that
+    still runs, NNAPI's log.
 
     Waits `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is told of
     the waiting, once. `folder` is the phone's folder for the lock's file; raises a PhoneError at
@@ -136,10 +138,11 @@ def _lock_script(folder: str) -> str:
     # A redirection of a group, not of `exec`: Android's mksh hides the latter from `flock`.
     return (
         f"{{ mkdir -p {shlex.quote(folder)} && cd {shlex.quote(folder)} || exit 1; how=phone; "
-        "command -v flock >/dev/null || how=host; "
+        f"command -v flock >/dev/null || how=host; {clear_up(folder)}; "
         "{ if [ $how = host ] || flock -n 9; then "
-        f"echo {shlex.quote(owner())} >lock.owner; "
+        f"echo {shlex.quote(owner())} >lock.owner; clear_up; "
         f"rm -rf *.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
+        "[ $how = host ] || clear_up; "  # without a lock of its own, others may be at work by now
         "else echo busy; cat lock.owner 2>/dev/null; fi; } 9<>lock; } 2>&1"
     )
 

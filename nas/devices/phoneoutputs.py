@@ -65,7 +65,7 @@ def run_inputs(
 
 
 def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
-    result = session.adb.run(command, seconds)
+    result = session.run(command, seconds)
     try:
         session.believe(parse_log(result.output, result.exit_code))
     except PhoneError as error:

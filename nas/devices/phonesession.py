@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,13 +26,12 @@ from nas.devices.logs import LogReport, parse_log
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phoneinfo import PhoneInfo
 from nas.devices.phonelaunch import Block, Launch, PhoneOptions, doubt, first_ms, merged
+from nas.devices.phoneleft import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
 from nas.devices.phonelock import Held
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.devices.reference import reference_model
 from nas.errors import ConfigError
 
-VLOG = "compilation,manager,execution"
-"""NNAPI's log tags for placement and for fallbacks while running, without operands' dumps."""
 PAPER_MASK = "f0"
 PAPER_TIMEOUT_SECONDS = 900.0
 PROBE_TIMEOUT_SECONDS = 900.0
@@ -94,21 +92,29 @@ class PhoneSession:
         """The untimed launch, with NNAPI's log on; the old setting is put back."""
         arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
         if self.options.delegate.kind != "nnapi":
-            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
+            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
             return parse_log(result.output, result.exit_code)
-        old = self.adb.shell(
-            f"getprop debug.nn.vlog; setprop debug.nn.vlog {VLOG}; logcat -G 16M; logcat -c"
-        ).stdout.split("\n")[0]
+        self.adb.shell(f"{vlog_on(CACHE_FOLDER)}; logcat -G 16M; logcat -c")
         try:
-            result = self.adb.run(arguments, PROBE_TIMEOUT_SECONDS)
+            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
         finally:
-            text = self._logcat_and_restore(old)
+            text = self._logcat_and_restore()
         return merged(result, text)
 
-    def _logcat_and_restore(self, old: str) -> str:
-        return self.adb.shell(
-            f"setprop debug.nn.vlog {shlex.quote(old)}; logcat -d -v threadtime", 60.0
-        ).stdout
+    def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
+        """One start of the tool; one that outlives its connection ends before the phone is held
+        again. As `Adb.run`.
+        """
+        return self.adb.run(arguments, seconds, prefix, first=note_process(CACHE_FOLDER))
+
+    def _logcat_and_restore(self) -> str:
+        """The phone's log; raises where NNAPI's log stays on, as every timed run would write it."""
+        script = f"{vlog_back(CACHE_FOLDER)}; getprop {VLOG_PROPERTY}; logcat -d -v threadtime"
+        left, _, text = self.adb.shell(script, 60.0).stdout.partition("\n")
+        if left.strip() == VLOG:
+            failure = Failure("device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back")
+            raise phone_error(failure, Evidence(self.adb.serial), "restart it")
+        return text
 
     def believe(self, report: LogReport) -> None:
         """Raise where the launch failed, or nothing runs on the delegate that was asked for."""
@@ -187,7 +193,7 @@ class PhoneSession:
         if options.method == "paper":
             seconds = max(seconds, PAPER_TIMEOUT_SECONDS)
         prefix = f"taskset {mask}" if mask else ""
-        result = self.adb.run(arguments, seconds, prefix)
+        result = self.run(arguments, seconds, prefix)
         report = parse_log(result.output, result.exit_code)
         failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
         latency = report.latency_ms
