@@ -37,7 +37,7 @@ from nas.files import write_atomically
 MAX_COMMAND_BYTES = 65_000
 """adb's length field has four hexadecimal digits; a longer command corrupts it and hangs."""
 _GRACE_SECONDS = 5.0
-_TRANSFER_SECONDS = 60.0
+_TRANSFER_SECONDS = 30.0
 _TRANSFER_BYTES_PER_SECOND = 256 * 1024
 """What a file may take: the slowest way worth measuring over."""
 

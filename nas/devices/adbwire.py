@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
-STALL_SECONDS = 30.0
+STALL_SECONDS = 10.0
 CHUNK_BYTES = 32 * 1024
 """How much of a file goes at once; adb takes up to 64 KiB."""
 
