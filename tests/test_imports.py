@@ -19,7 +19,7 @@ ALLOWED = {
 # Who alone may import a library, anywhere in a file.
 OWNERS = {
     "ray": {"nas/raycluster.py"},
-    "adbutils": {"nas/devices/adb.py"},
+    "adbutils": {"nas/devices/adbserver.py"},
 }
 
 

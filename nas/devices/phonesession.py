@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas import tflite
-from nas.canonical import file_sha256
 from nas.devices.adb import Adb
 from nas.devices.adbwire import ShellResult
 from nas.devices.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
@@ -24,6 +23,7 @@ from nas.devices.failures import (
 from nas.devices.hygiene import Conditions, read_conditions, strongest_mask, wait_until_fit
 from nas.devices.logs import LogReport, parse_log
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phonecache import model_name
 from nas.devices.phoneinfo import PhoneInfo
 from nas.devices.phonelaunch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phoneleft import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
@@ -81,7 +81,7 @@ class PhoneSession:
 
     def send(self, artifact: Path) -> str:
         """Have a file on the phone, named by its content; its path there."""
-        name = f"{file_sha256(artifact)[:24]}.tflite"
+        name = model_name(artifact)
         remote = f"{CACHE_FOLDER}/{name}"
         if self.held.files.get(name) == artifact.stat().st_size:
             return remote
