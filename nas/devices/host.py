@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import signal
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ from nas import tflite
 from nas.devices import host_worker
 from nas.devices.host_conditions import busy_seconds, conditions, moment
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.pipes import read_some
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from nas.quiethost import measuring, working
 
@@ -196,7 +196,7 @@ class _Worker:
         """Until it has imported, answered, ended, or taken too long."""
         if not self.heard:
             deadline = time.monotonic() + protocol.timeout_seconds
-            self.heard = _read_some(self.answers, deadline)
+            self.heard = read_some(self.answers, deadline)
 
     def launch(self, artifact: Path, protocol: TimingProtocol) -> _Launch:
         """Have it time the artifact; DeviceError where it does not."""
@@ -219,7 +219,7 @@ class _Worker:
         """Everything that it says; None where it did not end within its time."""
         content = self.heard
         while content is not None:
-            piece = _read_some(self.answers, deadline)
+            piece = read_some(self.answers, deadline)
             if not piece:
                 return None if piece is None else content
             content += piece
@@ -305,14 +305,6 @@ def _ask(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
     with suppress(BrokenPipeError):  # it died at once: its exit code tells why
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
-
-
-def _read_some(answers: IO[bytes], deadline: float) -> bytes | None:
-    """What comes next, empty where the other end is closed; None where nothing comes in time."""
-    left = deadline - time.monotonic()
-    if left <= 0 or not select.select([answers], [], [], left)[0]:
-        return None
-    return answers.read(2**16)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int | None:

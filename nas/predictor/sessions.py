@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from nas.devices.hygiene import strongest_mask, wait_until_fit
 from nas.devices.phone import AdbDevice
 from nas.devices.phonelaunch import PhoneOptions
 from nas.devices.phonesession import PAPER_MASK, PhoneSession
+from nas.devices.pipes import read_some
 from nas.errors import DeviceStableError, DeviceTransientError
 from nas.predictor import host_session_worker
 from nas.quiethost import measuring
@@ -235,10 +235,9 @@ class _Worker:
 
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._heard:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.answers], [], [], left)[0]:
+            piece = read_some(self.answers, deadline)
+            if piece is None:
                 raise TimeoutError
-            piece = self.answers.read(2**16)
             if not piece:
                 raise EOFError
             self._heard += piece

@@ -66,7 +66,8 @@ class Stream:
         return data
 
     def close(self) -> None:
-        """Tell the host that the service has ended."""
+        """Tell the host that the service has ended; who still reads from the host is woken."""
+        self.inbox.put(None)
         if not self.closed.is_set():
             self.closed.set()
             with contextlib.suppress(OSError):
