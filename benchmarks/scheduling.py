@@ -29,9 +29,10 @@ from nas.evaluation import Needs, Subject
 from nas.metrics import Metric
 from nas.results import TrialResult
 from nas.schedule import short_schedule
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
+from nas.watching import NobodyWatches
 from search_spaces import UNetSpace
 from studies import STUDIES
 from tests.nas.small_study import small_study

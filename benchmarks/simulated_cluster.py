@@ -33,16 +33,17 @@ from nas.data import open_dataset
 from nas.devices import TimingProtocol
 from nas.executors import PoolExecutor
 from nas.leases import Leases
+from nas.loop import Loop
 from nas.measuring import MeasureJob, Reply
 from nas.memory import Memory
 from nas.rayrunner import progress_seconds
 from nas.results import TrialResult
 from nas.runlog import RunLog
-from nas.search import Loop, NobodyWatches
 from nas.store import RunFolder
 from nas.study import Study
 from nas.task import Findings, TrialProgress
 from nas.trial import Paused, TrialPart
+from nas.watching import NobodyWatches
 from search_spaces import CompressionSpace, UNetSpace
 from tests.nas.small_study import result_of, small_study
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from nas.conditions import processor, versions
 from nas.quietlogs import prepare_tensorflow
 from nas.results import TrialResult
-from nas.search import NobodyWatches, search
+from nas.search import search
+from nas.watching import NobodyWatches
 from studies import STUDIES
 
 QUICKSTART = STUDIES["quickstart"]

@@ -24,7 +24,7 @@ from nas.study import Study
 from nas.task import TrialProgress
 
 if TYPE_CHECKING:
-    from nas.search import Loop
+    from nas.loop import Loop
 
 FOLDER = "replicates"
 CANDIDATES_EACH = 5  # of a search, for one that is trained again

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from nas.halving import RUNGS, SHARES, promotion, readings_of
+from nas.loop import Loop
 from nas.memory import Asked
 from nas.results import TrialResult
 from nas.rungs import Rested
-from nas.search import Loop
 from nas.task import TrialProgress
 
 CHECKPOINT = "checkpoint.npz"  # as `nas.train` has it, which loads TensorFlow

@@ -1,14 +1,12 @@
-"""The study loop: one driver asks, hands out, waits and tells."""
+"""A search: what is opened and checked before the loop, and who works for it."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -23,61 +21,20 @@ from nas.executors import Executor
 from nas.files import held, write_json
 from nas.graph import check_size
 from nas.inprocess import InProcessExecutor
-from nas.memory import Asked, Memory
+from nas.loop import Loop
+from nas.memory import Memory
 from nas.metrics import psnr_db, ssim
 from nas.noise import replicate
 from nas.postgres import SharedStudy, public, shared_study
 from nas.processes import process_executor
-from nas.results import FORMAT, TrialResult
-from nas.rungs import Rested
+from nas.racing import HalvingLoop
+from nas.results import FORMAT
 from nas.runlog import RunLog
 from nas.sending import restored, sending
 from nas.store import RunFolder
 from nas.study import Study
-from nas.task import OnLostPhone, TrialProgress, TrialTask
-
-
-class Watcher(Protocol):
-    """Somebody who looks on; see `nas.cli.live`."""
-
-    def preparing(self, what: str, done: int, total: int) -> None:
-        """The data is being packed."""
-        ...
-
-    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
-        """The search starts, or goes on, with these trials finished before."""
-        ...
-
-    def progress(self, progress: TrialProgress) -> None:
-        """A running trial got on."""
-        ...
-
-    def finished(self, result: TrialResult) -> None:
-        """A trial ended."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something worth a line that is about no trial."""
-        ...
-
-
-class NobodyWatches:
-    """A watcher that shows nothing."""
-
-    def preparing(self, what: str, done: int, total: int) -> None:
-        """See `Watcher`."""
-
-    def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
-        """See `Watcher`."""
-
-    def progress(self, progress: TrialProgress) -> None:
-        """See `Watcher`."""
-
-    def finished(self, result: TrialResult) -> None:
-        """See `Watcher`."""
-
-    def note(self, text: str) -> None:
-        """See `Watcher`."""
+from nas.task import OnLostPhone
+from nas.watching import NobodyWatches, Watcher
 
 
 def search(
@@ -152,96 +109,8 @@ def search(
     return run
 
 
-@dataclass
-class Loop:
-    """The driver's state: what is out, and what came back too early to be told."""
-
-    study: Study
-    dataset: Dataset
-    description: Mapping[str, Any]
-    run: RunFolder
-    memory: Memory
-    executor: Executor
-    watcher: Watcher
-    stand_in: Mapping[str, float]
-    on_lost_phone: OnLostPhone = "stop"
-
-    def drive(self, trials: int, ahead: int) -> None:
-        """Keep `ahead` trials out until `trials` candidates are told.
-
-        Trials are told in the order of their numbers, and one is asked for after each: so the
-        candidates depend on the results alone, never on which worker was faster.
-        """
-        known = self.memory.told()
-        lost = sorted(
-            known - self.run.finished_numbers()
-        )  # told, but their folders are gone: made again
-        again = (self.memory.asked(number) for number in lost)
-        out = deque(asked for asked in again if asked is not None)
-        out.extend(self.memory.open_trials())
-        early: dict[int, TrialResult] = {}
-        for asked in out:
-            self._submit(asked, early)
-        while True:
-            while len(out) < ahead and self.memory.candidates() < trials:
-                new = self.memory.ask()
-                if new is None:
-                    break
-                out.append(new)
-                self._submit(new, early)
-            if not out:
-                return
-            while out[0].number not in early:
-                result = self.executor.next()
-                if isinstance(result, Rested):
-                    raise TypeError(f"trial {result.number} rests in a search without halving")
-                if result is None:  # workers are idle: better another trial than none
-                    self._ask_beyond(out, early, trials)
-                    continue
-                early[result.number] = result
-                self.watcher.finished(result)
-            number = out.popleft().number
-            if number not in known:
-                self.memory.tell(early.pop(number), self.stand_in)
-
-    def _ask_beyond(self, out: deque[Asked], early: dict[int, TrialResult], trials: int) -> None:
-        """Ask for one more than agreed, so that one slow trial does not stop all workers.
-
-        Only here does it matter how fast the workers are.
-        """
-        new = self.memory.ask() if self.memory.candidates() < trials else None
-        if new is not None:
-            out.append(new)
-            self._submit(new, early)
-
-    def _submit(self, asked: Asked, early: dict[int, TrialResult]) -> None:
-        result = self.run.read_result(asked.number)
-        if result is not None and result.key == asked.candidate.key:
-            early[asked.number] = result  # finished, but the driver was stopped before it told
-            return
-        self.executor.submit(self.task(asked))
-
-    def task(self, asked: Asked) -> TrialTask:
-        """The task of evaluating a candidate whole."""
-        return TrialTask(
-            asked.number,
-            asked.candidate,
-            asked.parameters,
-            self.study,
-            self.dataset,
-            self.description["study"]["data"]["identity"],
-            self.run,
-            asked.baseline,
-            self.on_lost_phone,
-        )
-
-
 def _loop(study: Study) -> type[Loop]:
-    if not study.halving:
-        return Loop
-    from nas.racing import HalvingLoop
-
-    return HalvingLoop
+    return HalvingLoop if study.halving else Loop
 
 
 def _storage(

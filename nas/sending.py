@@ -15,7 +15,7 @@ from nas.results import TrialResult
 from nas.store import ARTIFACTS, RunFolder
 
 if TYPE_CHECKING:
-    from nas.search import Watcher
+    from nas.watching import Watcher
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 300.0
 HURRIED_WAIT_SECONDS = 5.0

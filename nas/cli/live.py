@@ -16,10 +16,10 @@ from rich.text import Text
 from nas.cli.console import err
 from nas.pareto import front
 from nas.results import TrialResult
-from nas.search import Watcher
 from nas.store import RunFolder
 from nas.study import Study
 from nas.task import TrialProgress
+from nas.watching import Watcher
 
 FRONT_ROWS = 8
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from nas.candidate import Architecture
 from nas.errors import ConfigError
 from nas.graph import Graph
+from nas.paper.steps import Scale, Step, networks_of
 from nas.schedule import Schedule
-
-if TYPE_CHECKING:
-    from nas.paper.steps import Scale, Step
 
 BASE = 1.2e9  # TensorFlow itself, with what it keeps for its kernels
 KEPT = 1.5  # times a training step holds each activation: for the gradient, and what kernels need
@@ -110,8 +108,6 @@ def free_bytes() -> float:
 
 
 def _worst(scale: Scale, steps: Sequence[Step]) -> Need:
-    from nas.paper.run import networks_of
-
     return needs(scale, networks_of(steps, scale))[0]
 
 

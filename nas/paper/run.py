@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final, get_args
 
-from nas.candidate import Architecture
 from nas.data import open_dataset, split_spec
 from nas.errors import ConfigError, DataError, RunError, unknown
 from nas.paper.needs import check_memory
-from nas.paper.steps import Entry, Scale, Step, all_networks
+from nas.paper.steps import Entry, Scale, Step
 from nas.results import TrialResult
-from nas.search import NobodyWatches, Watcher, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
 from nas.task import OnLostPhone
+from nas.watching import NobodyWatches, Watcher
 
 Select = Literal["paper", "measured"]
 Results = Mapping[str, TrialResult]  # by candidate key
@@ -231,14 +231,3 @@ def check_data(scale: Scale) -> None:
             f"train on and {wanted[1]} held out, but {rest} has {counts[0]} and {counts[1]}. "
             f"`nas data check {scale.study.data}` tells what is missing"
         )
-
-
-def networks_of(steps: Sequence[Step], scale: Scale) -> dict[str, Architecture]:
-    """Every network that the steps train, by name.
-
-    Those that compress may compress any of the last step before them that chooses.
-    """
-    found = all_networks(steps)
-    if all(step.networks for step in steps):
-        return found
-    return found | dict([step for step in scale.steps if step.choice is not None][-1].networks)

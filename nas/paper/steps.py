@@ -121,3 +121,14 @@ class Listed:
 def all_networks(steps: Sequence[Step]) -> dict[str, Architecture]:
     """Every network that the steps name."""
     return {name: network for step in steps for name, network in step.networks.items()}
+
+
+def networks_of(steps: Sequence[Step], scale: Scale) -> dict[str, Architecture]:
+    """Every network that the steps train, by name.
+
+    Those that compress may compress any of the last step before them that chooses.
+    """
+    found = all_networks(steps)
+    if all(step.networks for step in steps):
+        return found
+    return found | dict([step for step in scale.steps if step.choice is not None][-1].networks)

@@ -28,13 +28,14 @@ from nas.halving import best_addition
 from nas.pareto import LOGARITHMIC, MARGIN, distinct
 from nas.results import Objective, TrialResult
 from nas.schedule import Schedule
-from nas.search import NobodyWatches, Watcher, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
 from nas.supernet.predicted import PredictedLatency, predicted_latency
 from nas.supernet.quality import SCORE, SupernetScore
 from nas.supernet.spec import DESCRIPTION, FOLDER, WEIGHTS, SupernetSpec, start_of, supernet_of
 from nas.task import OnLostPhone
+from nas.watching import NobodyWatches, Watcher
 
 CHOSEN = "chosen.json"
 RANKED, RANKED_MEASURED = 300, 48  # candidates: where figures are computed, where some are measured

@@ -10,10 +10,11 @@ from nas.candidate import Candidate
 from nas.noise import noise_of
 from nas.results import TrialResult
 from nas.schedule import Schedule
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
 from nas.task import TrialProgress
+from nas.watching import NobodyWatches
 from search_spaces import UNet
 from tests.nas.small_study import small_study
 

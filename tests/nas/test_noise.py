@@ -19,8 +19,8 @@ from nas.noise import (
     with_intervals,
 )
 from nas.results import TrialResult
-from nas.search import NobodyWatches
 from nas.store import RunFolder
+from nas.watching import NobodyWatches
 from tests.nas.trained_study import MadeUp, loop_of, trained_study
 
 

@@ -19,8 +19,9 @@ from nas import sending
 from nas.cli.app import app
 from nas.errors import ConfigError, RunError
 from nas.objectstore import ObjectStore, StoreError, checked, within
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.store import RunFolder
+from nas.watching import NobodyWatches
 from tests.nas.fake_run import make_run
 from tests.nas.test_search import Stops, _keys, _quick
 

@@ -8,17 +8,17 @@ from nas.errors import ConfigError, DataError, RunError
 from nas.paper.needs import check_memory, deployment_bytes, training_bytes, workers_that_fit
 from nas.paper.run import (
     choose,
-    networks_of,
     parse_name,
     results_by_key,
     run_name,
     run_steps,
     study_of,
 )
+from nas.paper.steps import networks_of
 from nas.results import TrialResult
 from nas.schedule import PAPER, Schedule
-from nas.search import NobodyWatches
 from nas.store import RunFolder
+from nas.watching import NobodyWatches
 from search_spaces import ARCHITECTURES
 from studies.paper import SCALES, SMALL_NETWORKS, SMALL_UNET, SMOKE, WHOLE, variants
 from tests.nas.data.trees import reds

@@ -9,8 +9,9 @@ from nas.errors import ConfigError, DataError, RunError
 from nas.files import held
 from nas.results import TrialResult
 from nas.schedule import Schedule
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.study import Constraint
+from nas.watching import NobodyWatches
 from search_spaces import UNet, UNetSpace
 from tests.nas.small_study import small_study
 

@@ -10,16 +10,17 @@ from typing import Any, ClassVar
 from nas.data import open_dataset
 from nas.evaluation import Needs, Subject
 from nas.halving import reading_name
+from nas.loop import Loop
 from nas.memory import Memory
 from nas.metrics import Metric
 from nas.racing import HalvingLoop
 from nas.results import TrialResult
 from nas.rungs import Rested
 from nas.schedule import Schedule
-from nas.search import Loop, NobodyWatches
 from nas.store import RunFolder
 from nas.study import Study
 from nas.task import TrialTask
+from nas.watching import NobodyWatches
 from tests.nas.small_study import small_study
 
 UNTOUCHED = {"psnr_db": 20.0, "ssim": 0.6}

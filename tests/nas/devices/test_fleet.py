@@ -25,10 +25,11 @@ from nas.files import write_atomically
 from nas.metrics import Metric
 from nas.report import gather
 from nas.results import TrialResult
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.task import TrialProgress
 from nas.trial import RUNS
+from nas.watching import NobodyWatches
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read

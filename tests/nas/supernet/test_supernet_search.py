@@ -17,11 +17,12 @@ from nas.report.write import write_report
 from nas.results import Objective, TrialResult
 from nas.runtime import Artifact
 from nas.schedule import Schedule
-from nas.search import NobodyWatches, search
+from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
 from nas.supernet.search import SupernetPlan, in_order, ranking_study, search_by_supernet
 from nas.supernet.spec import SupernetSpec
+from nas.watching import NobodyWatches
 from search_spaces import UNet, UNetSpace
 from tests.nas.small_study import small_study
 
