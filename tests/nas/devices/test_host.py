@@ -47,7 +47,8 @@ def test_a_measurement(model):
     protocol = TimingProtocol(launches=3, warmup=1, runs=4, threads=1)
     found = HostDevice().measure(model, protocol)
     assert (found.device, found.source) == ("host", "measured")
-    assert [len(launch) for launch in found.samples_ms] == [4, 4, 4]
+    assert len(found.samples_ms) == 3
+    assert all(len(launch) >= 4 for launch in found.samples_ms)  # more on a slow processor
     assert all(0 < sample < 1000 for launch in found.samples_ms for sample in launch)
     assert 0 < found.init_ms < 1000
     assert 0 < found.first_ms < 1000
@@ -467,7 +468,7 @@ def test_processes_that_were_started_ahead_measure_next_time(model):
         killed = psutil.Process(min(ahead))
         killed.kill()
         killed.wait()  # one that somebody ends is made up for
-        assert HostDevice().measure(model, protocol).count == 2
+        assert len(HostDevice().measure(model, protocol).samples_ms) == 2
         assert not ahead & children()
     finally:
         AHEAD.end()
