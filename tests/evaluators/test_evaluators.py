@@ -1,5 +1,6 @@
 """The evaluators on a real artifact: an untrained network, converted, run and timed."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,8 @@ def test_latency_is_measured_once_a_structure(artifact: Path, tmp_path: Path) ->
     assert figure.source == "measured"
     assert figure.interval is not None
     assert figure.interval[0] <= figure.value <= figure.interval[1]
-    assert figure.conditions == "320x256, 2 launches, 4 runs, 1 threads"
+    # A slow processor is timed more often.
+    assert re.fullmatch(r"320x256, 2 launches, \d+ runs, 1 threads", str(figure.conditions))
     assert len(list(tmp_path.glob("*.json"))) == 1
     assert latency.evaluate(_subject(artifact, tmp_path)) == first
     next(tmp_path.glob("*.json")).write_text("{")  # damaged: measured again
