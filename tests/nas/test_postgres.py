@@ -28,10 +28,11 @@ def database() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="nas-postgres-"))
     as_user: list[str] = []
     if os.getuid() == 0:
-        if shutil.which("runuser") is None:
+        runuser = shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if runuser is None:
             pytest.skip("root can't start PostgreSQL")
         shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
+        as_user = [runuser, "-u", "postgres", "--"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
