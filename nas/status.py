@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import socket
 import time
 from collections import Counter
@@ -150,13 +149,15 @@ def _driver(folder: Path, table: Mapping[str, Any]) -> str | None:
 
 
 def _lives(pid: int) -> bool:
+    """Whether the process is there; one that was killed and is not reaped yet is not."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        pass
-    return True
+    except psutil.AccessDenied:
+        return True
 
 
 def _aged(table: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -93,3 +94,16 @@ def test_the_page(tmp_path: Path) -> None:
     assert json.loads(as_json.output)["goal"] == 100
     nothing = CliRunner().invoke(app, ["status", str(tmp_path)])
     assert isinstance(nothing.exception, RunError)
+
+
+def test_a_driver_that_was_killed_drives_no_more_also_before_it_is_reaped(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    killed = subprocess.Popen(["sleep", "60"])
+    owner = {"pid": killed.pid, "host": socket.gethostname(), "since": "now"}
+    (run.path / ".owner.json").write_text(json.dumps(owner))
+    assert Look(run).status().driver is not None
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+    assert Look(run).status().driver is None
+    killed.wait()
+    assert Look(run).status().driver is None
