@@ -72,9 +72,7 @@ def _compared(lines: list[Line], run: RunFolder, pairs: list[Pair]) -> Pictures:
     for start in range(0, len(lines), MODELS):
         some = lines[start : start + MODELS]
         trials = [line.trial for line in some if line.trial is not None]
-        for trial in trials:
-            run.file(trial.number, str(trial.artifact))
-        (one,) = compare(run.path, trials, pairs, 1)
+        (one,) = compare(run, trials, pairs, 1)
         if not versions:
             versions.append(Picture("blurred", one.blurred_psnr_db, one.blurred))
         versions += [

@@ -17,6 +17,7 @@ from nas.errors import RunError
 from nas.metrics import UInt8Image, psnr_db
 from nas.quiethost import working
 from nas.results import TrialResult
+from nas.store import RunFolder
 
 LOOKED_AT = 12  # held-out pictures to choose from
 MODELS = 6  # of the front, spread over it
@@ -63,7 +64,7 @@ def heldout(study: Mapping[str, Any]) -> Iterable[Pair]:
 
 
 def compare(
-    folder: Path,
+    run: RunFolder,
     front: Sequence[TrialResult],
     pairs: Iterable[Pair],
     count: int = 3,
@@ -71,13 +72,14 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Restore up to `count` pictures with up to `MODELS` of the front's models.
 
-    `folder` is the run's. Pictures and crops are chosen from the sharp pictures alone, by how much
-    detail they have, whatever the models do to them. `open_model` turns a `.tflite` into a
-    function from picture to picture; by default LiteRT runs it. Raises what that raises.
+    Pictures and crops are chosen from the sharp pictures alone, by how much detail they have,
+    whatever the models do to them. `open_model` turns a `.tflite` into a function from picture to
+    picture; by default LiteRT runs it. Raises what that raises, and RunError where a file of which
+    only a copy is left can't be had.
     """
     chosen = sorted(islice(pairs, LOOKED_AT), key=lambda pair: -_detail(pair.sharp).mean())[:count]
     opened = [
-        (result, (open_model or _litert)(folder / result.artifact))
+        (result, (open_model or _litert)(run.file(result.number, result.artifact)))
         for result in spread(front, MODELS)
         if result.artifact is not None
     ]

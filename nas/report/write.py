@@ -11,7 +11,7 @@ from nas.errors import NasError
 from nas.files import write_atomically
 from nas.report.gather import ReportData, gather
 from nas.report.page import render
-from nas.report.pictures import MODELS, Comparison, OpenModel, compare, heldout, spread
+from nas.report.pictures import Comparison, OpenModel, compare, heldout
 from nas.store import RunFolder
 
 
@@ -56,10 +56,7 @@ def _compare(
     try:
         if pairs is None:
             pairs = heldout(data.study)
-        for result in spread(data.front, MODELS):
-            if result.artifact is not None:
-                run.file(result.number, result.artifact)
-        return compare(run.path, data.front, pairs, pictures, open_model), ""
+        return compare(run, data.front, pairs, pictures, open_model), ""
     except NasError as error:
         return (), f"The pictures could not be restored: {error}"
 

@@ -191,7 +191,7 @@ def test_pictures_are_written(run: RunFolder) -> None:
 def test_crops_are_the_models_own(run: RunFolder) -> None:
     data = gather(run)
     made = pairs(4)
-    comparisons = compare(run.path, data.front, made, 2, open_model)
+    comparisons = compare(run, data.front, made, 2, open_model)
     assert len(comparisons) == 2
     by_name = {pair.name: pair for pair in made}
     for comparison in comparisons:
