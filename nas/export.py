@@ -22,6 +22,7 @@ from nas.errors import ConversionError, RunError
 from nas.files import cannot_write, read_json, write_atomically, write_json
 from nas.modelcard import model_card, numerics, performance
 from nas.noise import noise_of, with_intervals
+from nas.objectstore import fetched
 from nas.pareto import distinct, front
 from nas.results import TrialResult
 from nas.store import RunFolder
@@ -150,7 +151,7 @@ def _export_one(
 
 
 def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult) -> None:
-    path = run.file(result.number, source) if source else None
+    path = fetched(run, result.number, source) if source else None
     if path is None or not path.is_file():
         raise RunError(
             f"trial {result.number} can't be exported: {path or 'its ' + target.name} is missing; "

@@ -220,6 +220,20 @@ class ObjectStore:
             raise StoreError(f"{self.where} refuses: {type(error).__name__}: {text}") from error
 
 
+def fetched(run: RunFolder, number: int, name: str) -> Path:
+    """Return the path of a trial's file; it is fetched first where only its copy is left.
+
+    `name` is the file's path below the run's folder. The file may be missing all the same: then
+    neither the folder nor its object store has it. Raises RunError where a copy can't be had.
+    """
+    path = run.path / name
+    if not path.exists():
+        store = ObjectStore.of(run)
+        if store is not None:
+            store.fetch(run, number, name)
+    return path
+
+
 def checked(url: str) -> str:
     """The URL without a slash at its end; ConfigError where it is none, or has a password."""
     parts = urlsplit(url)

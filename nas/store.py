@@ -60,20 +60,6 @@ class RunFolder:
         """The folder of one trial."""
         return self.path / "trials" / f"{number:05d}"
 
-    def file(self, number: int, name: str) -> Path:
-        """A file of a trial, by its name below the folder; fetched where only its copy is left.
-
-        It may be missing all the same. Raises RunError where a copy can't be had.
-        """
-        path = self.path / name
-        if not path.exists() and (self.path / ARTIFACTS).exists():
-            from nas.objectstore import ObjectStore
-
-            store = ObjectStore.of(self)
-            if store is not None:
-                store.fetch(self, number, name)
-        return path
-
     def write_result(self, result: TrialResult) -> None:
         """Write a trial's result, whole or not at all; RunError where the disk is full."""
         write_json(self.trial(result.number) / "result.json", result.to_dict())

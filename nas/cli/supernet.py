@@ -41,14 +41,15 @@ def train(
     """Train a study's supernet; the same command goes on where it was stopped."""
     from nas.cli.search import load_study
     from nas.data import open_dataset
-    from nas.supernet.spec import FOLDER, SupernetSpec
+    from nas.supernet.search import supernet_spec
+    from nas.supernet.spec import FOLDER
 
     given: dict[str, Any] = {"data": data, "seed": seed}
     chosen = dataclasses.replace(
         load_study(study), **{name: value for name, value in given.items() if value is not None}
     )
     dataset = open_dataset(chosen.data)
-    spec = SupernetSpec.of(chosen, dataset.identity(), steps)
+    spec = supernet_spec(chosen, dataset.identity(), steps)
     folder = out_ or Path("runs") / chosen.name / FOLDER
     spec.check(folder)
     try:

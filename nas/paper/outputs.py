@@ -13,6 +13,7 @@ from nas.canonical import content_key, file_sha256
 from nas.data import Pair
 from nas.errors import NasError, RunError
 from nas.files import read_json, write_json
+from nas.objectstore import fetched
 from nas.paper.compare import Comparison, Key
 from nas.published import OutputError, output_errors
 from nas.report.pictures import heldout
@@ -93,7 +94,7 @@ def _here(
 ) -> OutputHere | None:
     if trial is None or trial.artifact is None:
         return None
-    artifact = run.file(trial.number, trial.artifact)
+    artifact = fetched(run, trial.number, trial.artifact)
     if not artifact.is_file():
         raise RunError(f"{artifact} is missing; remove its folder and start `nas paper` again")
     key = content_key([file_sha256(artifact), device, PICTURES])
@@ -120,7 +121,7 @@ def _measure(
 
     network = trial.conditions.get("network") or trial.candidate["architecture"]
     precision = trial.candidate["compression"]["precision"]
-    weights = run.file(trial.number, str(trial.weights))
+    weights = fetched(run, trial.number, str(trial.weights))
     reference = keras_reference(read(network).graph(), weights, precision)
     found = measure_fidelity(artifact, device, _pairs(run), reference)
     about = f"{trial.label}, against {found.reference}; {found.conditions['fitting']}"

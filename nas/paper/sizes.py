@@ -18,6 +18,7 @@ from nas.devices.modelled import tell
 from nas.devices.modelled_operations import of_graph
 from nas.errors import NasError, RunError
 from nas.files import read_json
+from nas.objectstore import fetched
 from nas.paper.compare import Comparison
 from nas.published import PHONES, SizeOutcome
 from nas.published import sizes as published_sizes
@@ -102,7 +103,7 @@ def _measured(
     trial = comparison.trials.get((comparison.compressed or "", "float", None))
     if trial is None or trial.artifact is None:
         return []
-    model = run.file(trial.number, trial.artifact)
+    model = fetched(run, trial.number, trial.artifact)
     if not model.is_file():
         raise RunError(f"{model} is missing; remove its folder and start `nas paper` again")
     out = run.path / "paper" / "sizes" / file_sha256(model)[:12]

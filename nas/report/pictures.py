@@ -15,6 +15,7 @@ from nas.canonical import canonical_json
 from nas.data import Pair, open_dataset
 from nas.errors import RunError
 from nas.metrics import UInt8Image, psnr_db
+from nas.objectstore import fetched
 from nas.quiethost import working
 from nas.results import TrialResult
 from nas.store import RunFolder
@@ -79,7 +80,7 @@ def compare(
     """
     chosen = sorted(islice(pairs, LOOKED_AT), key=lambda pair: -_detail(pair.sharp).mean())[:count]
     opened = [
-        (result, (open_model or _litert)(run.file(result.number, result.artifact)))
+        (result, (open_model or _litert)(fetched(run, result.number, result.artifact)))
         for result in spread(front, MODELS)
         if result.artifact is not None
     ]

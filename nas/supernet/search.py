@@ -31,9 +31,18 @@ from nas.schedule import Schedule
 from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
+from nas.supernet.elastic import Elastic
 from nas.supernet.predicted import PredictedLatency, predicted_latency
 from nas.supernet.quality import SCORE, SupernetScore
-from nas.supernet.spec import DESCRIPTION, FOLDER, WEIGHTS, SupernetSpec, start_of, supernet_of
+from nas.supernet.spec import (
+    DESCRIPTION,
+    FOLDER,
+    WEIGHTS,
+    SupernetSpec,
+    gentle,
+    start_of,
+    supernet_of,
+)
 from nas.task import OnLostPhone
 from nas.watching import NobodyWatches, Watcher
 
@@ -53,6 +62,22 @@ class SupernetPlan:
     steps: int | None = None
     ranked: int | None = None
     source: Path | None = None
+
+
+def supernet_spec(study: Study, data: dict[str, Any], steps: int | None = None) -> SupernetSpec:
+    """Return the spec of a study's own supernet, on the data set whose identity is `data`.
+
+    It is trained for `steps`, or for as many as one of the study's candidates; its schedule is
+    `gentle`. Raises ConfigError where the space is not one of U-Nets, or the study trains nothing.
+    """
+    Elastic.of(study.space.to_dict())
+    if not study.trains:
+        raise ConfigError(
+            f"study {study.name!r} trains nothing, so there is nothing that a supernet could "
+            "spare it; search it without --supernet"
+        )
+    schedule = gentle(study.schedule, steps or study.schedule.steps)
+    return SupernetSpec(study.space.to_dict(), data, schedule, study.seed)
 
 
 def search_by_supernet(
@@ -76,7 +101,7 @@ def search_by_supernet(
     """
     plan, watcher = plan or SupernetPlan(), watcher or NobodyWatches()
     dataset = open_dataset(study.data)
-    spec = SupernetSpec.of(study, dataset.identity(), plan.steps)
+    spec = supernet_spec(study, dataset.identity(), plan.steps)
     count = study.trials if trials is None else trials
     tuned = replace(study, schedule=tuning_schedule(study.schedule, spec), halving=False)
     home = Path(out).absolute() / FOLDER

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.canonical import content_key
-from nas.errors import ConfigError, RunError
+from nas.errors import RunError
 from nas.files import read_json
 from nas.schedule import Schedule
-from nas.study import Study
 from nas.supernet.elastic import Elastic
 
 FORMAT = 2
@@ -46,23 +45,6 @@ class SupernetSpec:
     schedule: Schedule
     seed: int
     random: int = 2
-
-    @classmethod
-    def of(cls, study: Study, data: dict[str, Any], steps: int | None = None) -> SupernetSpec:
-        """The study's own; as many steps as one of its trainings, unless `steps` says.
-
-        With a schedule of its own: `gentle`.
-
-        Raises ConfigError where the study's space is not one of U-Nets, or it trains nothing.
-        """
-        Elastic.of(study.space.to_dict())
-        if not study.trains:
-            raise ConfigError(
-                f"study {study.name!r} trains nothing, so there is nothing that a supernet could "
-                "spare it; search it without --supernet"
-            )
-        schedule = gentle(study.schedule, steps or study.schedule.steps)
-        return cls(study.space.to_dict(), data, schedule, study.seed)
 
     @property
     def elastic(self) -> Elastic:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from nas import sending
 from nas.cli.app import app
 from nas.errors import ConfigError, RunError
-from nas.objectstore import ObjectStore, StoreError, checked, within
+from nas.objectstore import ObjectStore, StoreError, checked, fetched, within
 from nas.search import search
 from nas.store import RunFolder
 from nas.watching import NobodyWatches
@@ -95,7 +95,7 @@ def test_what_a_folder_has_lost_comes_back(url: str, tmp_path: Path) -> None:
         for name in (result.artifact, result.weights):
             assert name is not None
             assert not (run.path / name).exists()
-            assert run.file(result.number, name).read_bytes() == kept[run.path / name]
+            assert fetched(run, result.number, name).read_bytes() == kept[run.path / name]
     for number in range(12):
         path = run.trial(number) / "result.json"
         assert path.read_bytes() == kept[path]
@@ -139,7 +139,7 @@ def test_a_result_is_there_last_and_a_half_copy_is_none(
     assert store.restore(run) == 1
     (copy / "model.tflite").write_bytes(b"another")
     with pytest.raises(StoreError, match=r"model\.tflite is damaged: it has another checksum"):
-        run.file(trained.number, str(trained.artifact))
+        fetched(run, trained.number, str(trained.artifact))
     assert not (run.path / str(trained.artifact)).exists()
 
 
@@ -267,6 +267,6 @@ def test_on_s3(s3: str, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["study", "send", str(made.path), s3]).exit_code == 0
     content = (made.path / str(trained.artifact)).read_bytes()
     shutil.rmtree(made.path / "trials")
-    assert made.file(trained.number, str(trained.artifact)).read_bytes() == content
+    assert fetched(made, trained.number, str(trained.artifact)).read_bytes() == content
     with pytest.raises(StoreError, match=r"refuses: .*bucket does not exist"):
         search(_quick(), tmp_path / "no", trials=1, artifacts="s3://no-such-bucket/prefix")

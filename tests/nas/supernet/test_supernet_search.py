@@ -20,8 +20,13 @@ from nas.schedule import Schedule
 from nas.search import search
 from nas.store import RunFolder
 from nas.study import Study
-from nas.supernet.search import SupernetPlan, in_order, ranking_study, search_by_supernet
-from nas.supernet.spec import SupernetSpec
+from nas.supernet.search import (
+    SupernetPlan,
+    in_order,
+    ranking_study,
+    search_by_supernet,
+    supernet_spec,
+)
 from nas.watching import NobodyWatches
 from search_spaces import UNet, UNetSpace
 from tests.nas.small_study import small_study
@@ -151,7 +156,7 @@ def test_other_options_are_refused_before_any_work(tmp_path: Path, undisturbed: 
 
 def test_the_ranking_study_wants_no_weights(tmp_path: Path) -> None:
     study = _study()
-    spec = SupernetSpec.of(study, {})
+    spec = supernet_spec(study, {})
     ranking = ranking_study(study, spec, tmp_path)
     assert not ranking.trains
     assert [o.metric for o in ranking.expanded_objectives] == ["supernet_psnr_db", "gmacs_conv"]

@@ -10,7 +10,7 @@ from nas.data.pack import Pack
 from nas.errors import ConfigError, RunError, TrainingError
 from nas.schedule import Schedule, short_schedule
 from nas.supernet import train as training
-from nas.supernet.search import tuning_schedule
+from nas.supernet.search import supernet_spec, tuning_schedule
 from nas.supernet.spec import WEIGHTS, SupernetSpec, gentle, supernet_of
 from nas.supernet.train import load_supernet, rows_of_step, train_supernet
 from search_spaces import UNetSpace
@@ -140,4 +140,4 @@ def test_a_slice_is_trained_by_the_whole_schedule_from_where_it_is() -> None:
 
 def test_a_study_without_training_has_no_supernet() -> None:
     with pytest.raises(ConfigError, match="'small' trains nothing"):
-        SupernetSpec.of(small_study(), {})
+        supernet_spec(small_study(), {})
