@@ -21,13 +21,13 @@ from typing import Any
 
 import optuna
 
-import nas.memory
-from nas.conditions import processor, versions
-from nas.memory import Memory
-from nas.store import RunFolder
-from nas.study import Study
+import nas.search.ask_tell
+from nas.search.ask_tell import Memory
+from nas.storage.run_folder import RunFolder
+from nas.study.study import Study
+from nas.system.environment import processor, versions
 from search_spaces import CompressionSpace, UNetSpace
-from tests.nas.small_study import result_of, small_study
+from tests.helpers.small_study import result_of, small_study
 
 DRAWN = 20
 

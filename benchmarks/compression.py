@@ -36,10 +36,10 @@ from typing import Any
 
 from benchmarks.compression_summary import markdown, summary
 from benchmarks.compression_work import Bench, What
-from nas.canonical import content_key
-from nas.conditions import processor, versions
-from nas.files import held, read_json, write_json
-from nas.quietlogs import prepare_tensorflow
+from nas.system.environment import processor, versions
+from nas.system.files import held, read_json, write_json
+from nas.system.hashing import content_key
+from nas.training.tensorflow import prepare_tensorflow
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 QUANTIZED = (0.0, 0.05, 0.3, 0.5)  # the pruned shares that every precision is made of
@@ -160,8 +160,8 @@ def run(arguments: argparse.Namespace, work: list[What]) -> None:
 
 def place(out: Path, what: What, arguments: argparse.Namespace) -> Path:
     """Where a piece's result is kept: by all that it depends on."""
-    from nas.prune import Pruning
-    from nas.schedule import short_schedule
+    from nas.compression.pruning import Pruning
+    from nas.training.schedule import short_schedule
 
     depends = {
         "what": dict(what),

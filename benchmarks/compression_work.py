@@ -52,14 +52,14 @@ class Bench:
 
     @property
     def schedule(self) -> Any:
-        from nas.schedule import short_schedule
+        from nas.training.schedule import short_schedule
 
         return short_schedule(self.steps)
 
     def shop(self, seed: int, method: str = "adaptive", steps: int | None = None) -> Any:
-        from nas.compress import Workshop
-        from nas.prune import Pruning
-        from nas.schedule import short_schedule
+        from nas.compression.compress import Workshop
+        from nas.compression.pruning import Pruning
+        from nas.training.schedule import short_schedule
 
         plan = self.schedule if steps is None else short_schedule(steps)
         folder = self.folder / "weights"
@@ -97,11 +97,12 @@ def score(bench: Bench, what: What) -> dict[str, Any]:
     network whole and trains it for as many steps more as a pruning by `share` takes.
     """
     from evaluators.quality import score_artifact
-    from nas.candidate import Compression
-    from nas.compress import compressed, float_training
-    from nas.convert import convert_trained, quantizing_schedule
-    from nas.finetune import tuning_schedule
-    from nas.pruned import pruned_share
+    from nas.compression.compress import compressed, float_training
+    from nas.compression.convert import convert_trained
+    from nas.compression.finetuning import tuning_schedule
+    from nas.compression.pruned_network import pruned_share
+    from nas.compression.qat import quantizing_schedule
+    from nas.networks.candidate import Compression
 
     base = network(bench.small)
     whole = what["method"] == "none"
@@ -133,8 +134,8 @@ def score(bench: Bench, what: What) -> dict[str, Any]:
 
 def trained_on(bench: Bench, made: Any, shop: Any, plan: Any) -> Path:
     """The float weights after another training."""
-    from nas.canonical import content_key
-    from nas.train import train_model, trained
+    from nas.system.hashing import content_key
+    from nas.training.train import train_model, trained
 
     graph = made.architecture.graph()
     key = content_key({"source": made.key, "longer": plan.to_dict(), "seed": shop.seed})
@@ -150,12 +151,12 @@ def trained_on(bench: Bench, made: Any, shop: Any, plan: Any) -> Path:
 
 def agreement(bench: Bench, what: What) -> dict[str, Any]:
     """Between a file's output and its model's, dB with 1 as the peak, over held-out crops."""
-    from nas.candidate import Compression
-    from nas.compress import compressed, float_training
-    from nas.convert import convert_trained
-    from nas.model import build_model
-    from nas.quantize import fake_quantized, pin_input
-    from nas.train import trained
+    from nas.compression.compress import compressed, float_training
+    from nas.compression.convert import convert_trained
+    from nas.compression.quantization import fake_quantized, pin_input
+    from nas.networks.candidate import Compression
+    from nas.networks.keras_model import build_model
+    from nas.training.train import trained
 
     shop = bench.shop(what["seed"], steps=what["steps"])
     base = network(bench.small, what["upsampling"], what["activation"])
@@ -181,7 +182,7 @@ def agreement(bench: Bench, what: What) -> dict[str, Any]:
 
 
 def apart(bench: Bench, content: bytes, model: Any) -> float:
-    from nas.runtime import Artifact
+    from nas.tflite.interpreter import Artifact
 
     artifact = Artifact(content)
     errors = [
@@ -193,8 +194,8 @@ def apart(bench: Bench, content: bytes, model: Any) -> float:
 
 def rounded_weights(graph: Any, model: Any) -> Any:
     """The model with each output channel's weights rounded to -127..127 of its own scale."""
-    from nas.graph import TransposeConv
-    from nas.model import build_model
+    from nas.networks.graph import TransposeConv
+    from nas.networks.keras_model import build_model
 
     turned = {layer.name for layer in graph.layers if isinstance(layer, TransposeConv)}
     rounded = build_model(graph)
@@ -212,9 +213,9 @@ def step_ratio(bench: Bench, what: What) -> dict[str, Any]:
     """CPU time of a QAT step over that of a float step, taking turns; medians."""
     import tf_keras as keras
 
-    from nas.model import build_model
-    from nas.quantize import fake_quantized
-    from nas.train import step_function
+    from nas.compression.quantization import fake_quantized
+    from nas.networks.keras_model import build_model
+    from nas.training.train import step_function
 
     plan = bench.schedule
     blurred, sharp = bench.pack.batch(0, plan.batch, plan.patch, what["seed"])
@@ -260,9 +261,9 @@ class _Stopwatch:
 
 def bookkeeping(bench: Bench, what: What) -> dict[str, Any]:
     """Seconds a pruning round, without looking at pictures and training, of a named network."""
-    from nas.channels import group_channels, masks
-    from nas.model import build_model
-    from nas.prune import Pruning, PruningState, prune_to
+    from nas.compression.channels import group_channels, masks
+    from nas.compression.pruning import Pruning, PruningState, prune_to
+    from nas.networks.keras_model import build_model
     from search_spaces.named import ARCHITECTURES
 
     graph = ARCHITECTURES[what["network"]].graph()

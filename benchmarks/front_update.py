@@ -15,9 +15,10 @@ import time
 
 import numpy as np
 
-from nas.metrics import Metric
-from nas.pareto import Front, Reference
-from nas.results import Objective, TrialResult
+from nas.study.metric import Metric
+from nas.study.objectives import Objective
+from nas.study.pareto import Front, Reference
+from nas.study.trial_result import TrialResult
 
 TRIALS = 10_000
 BOUND_MS = 5.0

@@ -4,11 +4,11 @@
     python -m benchmarks.halving table --out FOLDER
 
 `run` does what FOLDER does not hold yet, so it can be stopped; `table` writes FOLDER/halving.md and
-.json. Decisions are the product's own (`nas.halving`, `nas.foresight`); only the trainings are
-looked up. One unit of cost is one whole training; a part costs its share, and candidates that
-differ in compression alone share their training, in either search. What is scored are candidates
-that were trained whole, by what they are worth without noise: the hypervolume in dB and logarithms
-of costs, under a corner that stays, as a share of the best there is.
+.json. Decisions are the product's own (`nas.study.halving`, `nas.search.expected_study`); only the
+trainings are looked up. One unit of cost is one whole training; a part costs its share, and
+candidates that differ in compression alone share their training, in either search. What is scored
+are candidates that were trained whole, by what they are worth without noise: the hypervolume in dB
+and logarithms of costs, under a corner that stays, as a share of the best there is.
 
 Problems: `table`, the U-Nets of `benchmarks.unet_table`, really trained and timed, read at 1/16 and
 1/4 by their averaged weights; `table-raw`, read by their plain weights; `cells-fine` and
@@ -34,12 +34,12 @@ import optuna
 from benchmarks import paper_cells as cells
 from benchmarks.sampler_problems import PROBLEMS, hypervolume, losses
 from benchmarks.samplers import conditions
-from nas.canonical import content_key
-from nas.files import read_json, write_json
-from nas.foresight import RUNGS, ForeseenStudy, rungs_of, standing_of
-from nas.halving import SHARES, Standing, expected, promotion
-from nas.results import Objective
 from nas.sampling import EhviSampler
+from nas.search.expected_study import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.study.halving import SHARES, Standing, expected, promotion
+from nas.study.objectives import Objective
+from nas.system.files import read_json, write_json
+from nas.system.hashing import content_key
 
 Floats = npt.NDArray[np.float64]
 TAUS = {"cells-fine": (0.67, 0.86), "cells-coarse": (0.44, 0.68)}
@@ -147,7 +147,7 @@ def untouched_db() -> float:
     """The PSNR of the blurred pictures that the table's networks were scored on."""
     from benchmarks.unet_table import _crop
     from nas.data import open_dataset
-    from nas.metrics import psnr_db
+    from nas.data.image_quality import psnr_db
 
     pairs = open_dataset("photos").heldout()
     return float(np.mean([psnr_db(*_crop(pair.blurred, pair.sharp)) for pair in pairs]))
@@ -207,7 +207,7 @@ def plain(search: Search, budget: float) -> None:
 
 
 def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> None:
-    """As `nas.racing` with one worker, without an end."""
+    """As `nas.search.halving_loop` with one worker, without an end."""
     gains: dict[int, list[dict[str, float]]] = {}
     untouched = {"psnr_db": search.problem.untouched}
     while search.spent < budget and len(search.asked) < 12 * budget:

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.unet_table import PRECISIONS, PROTOCOL, SIZE, networks
-from nas.canonical import content_key
-from nas.predictor import micro
+from nas.predictor import microbenchmarks
 from nas.predictor.checking import Score
 from nas.predictor.design import chosen_joints, chosen_terms
 from nas.predictor.predictor import Measured, Predictor, undisturbed
 from nas.predictor.terms import Term, terms_of_graph
+from nas.system.hashing import content_key
 
 STEADY = 0.03
 ABOUT = {"device": "host", "threads": PROTOCOL.threads, "size": list(SIZE), "study": "table"}
@@ -79,14 +79,14 @@ def bare(folder: Path) -> Predictor:
         found = [terms_of_graph(n.graph(), SIZE, precision) for n in networks()]  # type: ignore[arg-type]
         terms += chosen_terms(found)
         joints += chosen_joints(found)
-    plan = micro.Plan(tuple(terms), tuple(joints))
+    plan = microbenchmarks.Plan(tuple(terms), tuple(joints))
 
     def told(done: int, total: int) -> None:
         if done % 200 == 0:
             print(f"operations {done} of {total}, load {os.getloadavg()[0]:.1f}", flush=True)
 
-    timings = micro.measure("host", plan, PROTOCOL, folder / "micro.json", told)
-    return micro.fitted(plan, timings, ABOUT)
+    timings = microbenchmarks.measure("host", plan, PROTOCOL, folder / "micro.json", told)
+    return microbenchmarks.fitted(plan, timings, ABOUT)
 
 
 def scores(

@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from nas.devices.modelled_fit import as_document, leave_one_out
-from nas.published import PHONES
+from nas.devices.paper_phones.latency_model import as_document, leave_one_out
+from nas.devices.paper_phones.published import PHONES
 
 GOAL_ERROR, GOAL_TAU, FEW = 0.15, 0.8, 5
 

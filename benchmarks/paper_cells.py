@@ -1,11 +1,12 @@
 """The paper's cells as a smooth test problem for samplers: microseconds instead of a training.
 
 Nine parameters describe a U-Net of five levels: up-sampling, activation, precision, pruned share
-and five widths. Latencies are those of `nas.devices.modelled` (models fitted to the paper's
-published cells), computed here for many networks at once; `check` compares both. PSNR is the curve
-of `nas.published.quality`. Assumed here, not published: a pruned share s leaves every width
-sqrt(1 - s) of its channels, in steps of 4, and where the curve is drawn far beyond its rows it
-levels off at `FLOOR_DB`, where a network does nothing. All is smooth, which flatters surrogates.
+and five widths. Latencies are those of `nas.devices.paper_phones.device` (models fitted to the
+paper's published cells), computed here for many networks at once; `check` compares both. PSNR is
+the curve of `evaluators.published_quality`. Assumed here, not published: a pruned share s leaves
+every width sqrt(1 - s) of its channels, in steps of 4, and where the curve is drawn far beyond its
+rows it levels off at `FLOOR_DB`, where a network does nothing. All is smooth, which flatters
+surrogates.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from nas.candidate import Precision
-from nas.devices import modelled_fit
-from nas.devices.modelled_operations import PICTURE, Operations, of_graph
-from nas.devices.modelled_rules import RULES, PhoneRules, Rule
-from nas.published import SIZE, quality
-from nas.published.networks import network
+from evaluators import published_quality
+from nas.devices.paper_phones import latency_model
+from nas.devices.paper_phones.networks import network
+from nas.devices.paper_phones.published import SIZE
+from nas.devices.paper_phones.rules import RULES, PhoneRules, Rule
+from nas.networks.candidate import Precision
+from nas.tflite.operations import PICTURE, Operations, of_graph
 from search_spaces import UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 
@@ -121,21 +123,26 @@ def _work(upsampling: Any, activation: Any, precision: Precision, widths: Floats
 
 
 def _psnr_db(work: Work, relu: bool, precision: Precision) -> Floats:
-    theirs = quality._by_level(network(quality._FINAL))
+    theirs = published_quality._by_level(network(published_quality._FINAL))
     ours: dict[tuple[int, int], Any] = dict.fromkeys(theirs, 0.0)
     for step, macs in zip(work.template.steps, work.macs, strict=True):
         ours[step.shape[1], step.shape[0]] = ours[step.shape[1], step.shape[0]] + macs
     total = sum(theirs.values())
     ratio = 1 / sum(macs / total * macs / ours[level] for level, macs in theirs.items())
-    curve = quality._fitted()
-    lost = curve.spread_db * np.minimum(ratio, quality.SEEN_TO) ** -curve.power
-    plain = curve.best_db - lost - curve.relu_db * relu - quality._precision_drop_db(precision)
+    curve = published_quality._fitted()
+    lost = curve.spread_db * np.minimum(ratio, published_quality.SEEN_TO) ** -curve.power
+    plain = (
+        curve.best_db
+        - lost
+        - curve.relu_db * relu
+        - published_quality._precision_drop_db(precision)
+    )
     return FLOOR_DB + np.logaddexp(0.0, 2 * (plain - FLOOR_DB)) / 2
 
 
 def _latency_ms(phone: PhoneRules, work: Work) -> Floats:
     """As `modelled_fit.features` and `LatencyModel.latency_ms`, for many networks."""
-    model = modelled_fit.fitted(phone.phone).coefficients()
+    model = latency_model.fitted(phone.phone).coefficients()
     steps = work.template.steps
     nobody = np.zeros(len(work.channels[0]), bool)
     fallen: list[npt.NDArray[np.bool_]] = []
@@ -199,12 +206,12 @@ def _fast(
     time = time + model["element"] * elements
     if op == "TRANSPOSE_CONV":
         time = time + model["transpose"] * elements
-    ragged = (gmacs > 0) & (channels % modelled_fit.ALIGNMENT > 0) & (channels > 4)
+    ragged = (gmacs > 0) & (channels % latency_model.ALIGNMENT > 0) & (channels > 4)
     return time + np.where(ragged, model["unaligned"] * elements, 0.0)
 
 
 def check(count: int = 20, seed: int = 0) -> float:
-    """The largest relative difference from `nas.devices.modelled_fit` over drawn networks."""
+    """The largest relative difference from `paper_phones.latency_model` over drawn networks."""
     rows = drawn(np.random.default_rng(seed), count)
     worst = 0.0
     for row, told, widths in zip(rows, values(rows), widths_of(rows), strict=True):
@@ -213,10 +220,10 @@ def check(count: int = 20, seed: int = 0) -> float:
         ).graph()
         operations = of_graph(graph, SIZE, PRECISIONS[row[2]])
         for phone, latency in zip(PHONES, told[1:], strict=True):
-            wanted = modelled_fit.features(RULES[phone], operations)
-            expected = modelled_fit.fitted(phone).latency_ms(wanted)
+            wanted = latency_model.features(RULES[phone], operations)
+            expected = latency_model.fitted(phone).latency_ms(wanted)
             worst = max(worst, abs(latency / expected - 1))
-        curve = quality.estimate(operations, PRECISIONS[row[2]])
+        curve = published_quality.estimate(operations, PRECISIONS[row[2]])
         if curve.psnr_db > FLOOR_DB + 4 and curve.source == "modelled":
             worst = max(worst, abs(told[0] - curve.psnr_db) / 10)
     return worst

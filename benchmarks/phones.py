@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from nas.conditions import processor, versions
 from nas.devices import TimingProtocol
-from nas.devices.adb import AdbServer
-from nas.devices.benchmark_tool import Delegate
-from nas.devices.host import HostDevice
-from nas.devices.hygiene import Limits
-from nas.devices.phone import AdbDevice
-from nas.devices.phonelaunch import PhoneOptions
+from nas.devices.adb.server import AdbServer
+from nas.devices.delegate import Delegate
+from nas.devices.host.device import HostDevice
+from nas.devices.phone.conditions import Limits
+from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.launch import PhoneOptions
+from nas.system.environment import processor, versions
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES, Profile

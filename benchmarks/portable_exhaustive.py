@@ -12,11 +12,11 @@ from __future__ import annotations
 import itertools
 import time
 
-from nas.devices.modelled import PREFIX, tell
-from nas.devices.modelled_operations import of_graph
+from evaluators.published_quality import estimate
+from nas.devices.paper_phones.device import PREFIX, tell
+from nas.devices.paper_phones.published import SIZE
 from nas.errors import ConfigError
-from nas.published import SIZE
-from nas.published.quality import estimate
+from nas.tflite.operations import of_graph
 from search_spaces import UNet
 from search_spaces.unet import UPSAMPLINGS
 from studies.portable import CHOSEN, PHONES, STUDY

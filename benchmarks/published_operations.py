@@ -14,11 +14,11 @@ import argparse
 import csv
 import io
 
-from nas.channels import with_channels
-from nas.devices.modelled_operations import Operations, of_graph
-from nas.files import write_atomically
-from nas.graph import Conv, Graph
-from nas.published import FOLDER, SIZE, rows
+from nas.compression.channels import with_channels
+from nas.devices.paper_phones.published import FOLDER, SIZE, rows
+from nas.networks.graph import Conv, Graph
+from nas.system.files import write_atomically
+from nas.tflite.operations import Operations, of_graph
 from search_spaces import ARCHITECTURES
 
 PATH = FOLDER / "operations.csv"

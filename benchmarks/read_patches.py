@@ -22,10 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.conditions import processor, versions
 from nas.data import Pack, open_dataset
-from nas.data.pack import CACHE_VARIABLE, Unit, open_or_build
-from nas.schedule import Schedule
+from nas.data.pack import Unit, open_or_build
+from nas.system.cache import CACHE_VARIABLE
+from nas.system.environment import processor, versions
+from nas.training.schedule import Schedule
 from search_spaces import UNet
 
 GOAL = 5.0
@@ -71,7 +72,7 @@ class EnoughError(Exception):
 
 def training(pack: Pack, batch: int, patch: int, seconds: float) -> float:
     """Patch pairs a second that the training of `SMALLEST` takes, its first second left out."""
-    from nas.train import train
+    from nas.training.train import train
 
     times: list[tuple[int, float]] = []
 

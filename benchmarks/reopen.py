@@ -15,11 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from nas.conditions import processor, versions
-from nas.memory import Memory
-from nas.store import RunFolder
+from nas.search.ask_tell import Memory
+from nas.storage.run_folder import RunFolder
+from nas.system.environment import processor, versions
 from search_spaces import CompressionSpace, UNetSpace
-from tests.nas.small_study import result_of, small_study
+from tests.helpers.small_study import result_of, small_study
 
 
 def main(trials: int = 10_000) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from benchmarks import paper_cells as cells
 from benchmarks import unet_table
-from nas.files import read_json, write_json
+from nas.system.files import read_json, write_json
 
 Floats = npt.NDArray[np.float64]
 MOST = 4

@@ -39,9 +39,9 @@ import numpy.typing as npt
 import optuna
 
 from benchmarks.sampler_problems import MOST, PROBLEMS, Problem, hypervolume, losses
-from nas.conditions import processor, versions
-from nas.files import read_json, write_json
 from nas.sampling import EhviSampler
+from nas.system.environment import processor, versions
+from nas.system.files import read_json, write_json
 
 Floats = npt.NDArray[np.float64]
 SAMPLERS = ("random", "nsga2", "tpe", "gp", "ehvi", "ehvi+p")

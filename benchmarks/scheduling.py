@@ -23,19 +23,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from evaluators import Cost, Latency
-from nas.conditions import processor, versions
 from nas.devices import TimingProtocol
-from nas.evaluation import Needs, Subject
-from nas.metrics import Metric
-from nas.results import TrialResult
-from nas.schedule import short_schedule
-from nas.search import search
-from nas.store import RunFolder
-from nas.study import Study
-from nas.watching import NobodyWatches
+from nas.search.driver import search
+from nas.search.watcher import NobodyWatches
+from nas.storage.run_folder import RunFolder
+from nas.study.evaluator import Needs, Subject
+from nas.study.metric import Metric
+from nas.study.study import Study
+from nas.study.trial_result import TrialResult
+from nas.system.environment import processor, versions
+from nas.training.schedule import short_schedule
 from search_spaces import UNetSpace
 from studies import STUDIES
-from tests.nas.small_study import small_study
+from tests.helpers.small_study import small_study
 
 WARM = 20  # trials, until every worker is there
 
@@ -192,7 +192,7 @@ class Wait:
 
 
 def phones(trials: int = 12) -> None:
-    from nas.devices.adb import AdbServer
+    from nas.devices.adb.server import AdbServer
     from tests.emulated_phone.phone import EmulatedPhone
     from tests.emulated_phone.profiles import PROFILES
 

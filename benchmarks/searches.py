@@ -24,11 +24,11 @@ from pathlib import Path
 import moocore
 import numpy as np
 
-from nas.conditions import processor, versions
-from nas.files import read_json, write_json
-from nas.pareto import distinct, front, reference_point
-from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import distinct, front, reference_point
+from nas.study.trial_result import TrialResult
+from nas.system.environment import processor, versions
+from nas.system.files import read_json, write_json
 from studies import STUDIES
 
 STUDY = STUDIES["quickstart"]

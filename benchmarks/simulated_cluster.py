@@ -2,11 +2,11 @@
 
     python -m benchmarks.simulated_cluster [SECONDS_A_TRIAL [SAMPLER]...]
 
-Workers, phones and their faults are simulated on a clock of their own; `nas.search`'s loop,
-`nas.executors.PoolExecutor`, `nas.leases` and `nas.memory` (with a journal on this disk) are the
-real ones. The driver's processor time is measured, and put in relation to the simulated hours: the
-knee is the rate of trials at which it needs a whole core. Files of results are not written: they
-are the workers'. What Ray itself takes of the driver's time is not in it.
+Workers, phones and their faults are simulated on a clock of their own; `nas.search.driver`'s loop,
+`nas.execution.pool.PoolExecutor`, `nas.execution.leases` and `nas.search.ask_tell` (with a journal
+on this disk) are the real ones. The driver's processor time is measured, and put in relation to the
+simulated hours: the knee is the rate of trials at which it needs a whole core. Files of results are
+not written: they are the workers'. What Ray itself takes of the driver's time is not in it.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nas.candidate import Candidate
-from nas.conditions import processor, versions
-from nas.crew import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.data import open_dataset
 from nas.devices import TimingProtocol
-from nas.executors import PoolExecutor
-from nas.leases import Leases
-from nas.loop import Loop
-from nas.measuring import MeasureJob, Reply
-from nas.memory import Memory
-from nas.rayrunner import progress_seconds
-from nas.results import TrialResult
-from nas.runlog import RunLog
-from nas.store import RunFolder
-from nas.study import Study
-from nas.task import Findings, TrialProgress
-from nas.trial import Paused, TrialPart
-from nas.watching import NobodyWatches
+from nas.execution.leases import Leases
+from nas.execution.measurement_jobs import MeasureJob, Reply
+from nas.execution.pool import PoolExecutor
+from nas.execution.ray.crew import progress_seconds
+from nas.execution.run_log import RunLog
+from nas.execution.trial.run import Paused, TrialPart
+from nas.execution.trial.task import Findings, TrialProgress
+from nas.execution.workers import LIGHT, TRAIN, Gone, Job, Message, Ready
+from nas.networks.candidate import Candidate
+from nas.search.ask_tell import Memory
+from nas.search.loop import Loop
+from nas.search.watcher import NobodyWatches
+from nas.storage.run_folder import RunFolder
+from nas.study.study import Study
+from nas.study.trial_result import TrialResult
+from nas.system.environment import processor, versions
 from search_spaces import CompressionSpace, UNetSpace
-from tests.nas.small_study import result_of, small_study
+from tests.helpers.small_study import result_of, small_study
 
 SCREEN_S, MEASURE_S, START_S = 3.0, 15.0, 15.0
 DEATH = 0.01  # of the trainings lose their worker
@@ -65,7 +65,7 @@ class Clock:
 
 @dataclass
 class SimulatedCrew:
-    """See `nas.crew.Crew`: events in a heap, no process, no waiting."""
+    """See `nas.execution.workers.Crew`: events in a heap, no process, no waiting."""
 
     clock: Clock
     trial_s: float

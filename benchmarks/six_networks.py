@@ -14,17 +14,19 @@ import resource
 import sys
 import time
 
-from nas.conditions import processor, versions
-from nas.quietlogs import prepare_tensorflow, quiet_native_logs
+from nas.system.environment import processor, versions
+from nas.system.native_logs import quiet_native_logs
+from nas.training.tensorflow import prepare_tensorflow
 
 SIX = ("unet-resizebilinear-relu", "edsr", "rdn", "dbpn", "fpn", "sgn")
 
 
 def main(size: str = "1280x720", *names: str) -> None:
     prepare_tensorflow(threads=1)
-    from nas import tflite
-    from nas.convert import convert, fill_biases
-    from nas.model import build_model
+    from nas.compression.calibration import fill_biases
+    from nas.compression.convert import convert
+    from nas.networks.keras_model import build_model
+    from nas.tflite.file import parse_tflite
     from search_spaces import ARCHITECTURES
 
     width, height = map(int, size.split("x"))
@@ -38,7 +40,7 @@ def main(size: str = "1280x720", *names: str) -> None:
         built = time.perf_counter()
         content = convert(model, height, width, "float")
         converted = time.perf_counter()
-        macs, found = graph.macs(height, width), tflite.parse(content, name).conv_macs
+        macs, found = graph.macs(height, width), parse_tflite(content, name).conv_macs
         counted = f", profiler {profiled(model, height, width) / 1e9:.2f}" if profiler else ""
         print(
             f"{name:26} built {built - begun:5.1f} s, converted {converted - built:5.1f} s, "

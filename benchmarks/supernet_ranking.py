@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import unet_table as table
-from nas.canonical import canonical_json
-from nas.conditions import processor
 from nas.data import open_dataset
-from nas.schedule import short_schedule
-from nas.supernet.agreement import Agreement, agreement
-from nas.supernet.elastic import FAMILY
-from nas.supernet.spec import SupernetSpec, gentle, supernet_of
+from nas.study.rank_agreement import Agreement, agreement
+from nas.system.environment import processor
+from nas.system.hashing import canonical_json
+from nas.training.schedule import short_schedule
+from nas.training.supernet.elastic import FAMILY
+from nas.training.supernet.spec import SupernetSpec, gentle, supernet_of
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS, UNet
 
 SPACE = {
@@ -68,7 +68,7 @@ def training_seconds(dataset: Any, schedule: Any) -> float:
     """Processor seconds of one training, the mean over networks along the range of MACs."""
     import tf_keras as keras
 
-    from nas.train import step_function, untrained
+    from nas.training.train import step_function, untrained
 
     pack = dataset.prepare(schedule.patch)
     ordered = sorted(table.networks(), key=lambda net: net.graph().macs(64, 64).conv)
@@ -87,8 +87,8 @@ def training_seconds(dataset: Any, schedule: Any) -> float:
 
 def scores(spec: SupernetSpec, folder: Path, dataset: Any, nets: Sequence[UNet]) -> Any:
     """Every network's score in dB, and how many were scored a second."""
-    from nas.supernet.score import Scorer, heldout_crops
-    from nas.supernet.train import load_supernet
+    from nas.training.supernet.score import Scorer, heldout_crops
+    from nas.training.supernet.train import load_supernet
 
     crops = heldout_crops(dataset.heldout(), spec.elastic.reduction)
     scorer = Scorer(load_supernet(folder, spec.elastic), crops)
@@ -146,10 +146,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--costs", action=argparse.BooleanOptionalAction, default=True)
     asked = parser.parse_args()
-    from nas.quietlogs import prepare_tensorflow
+    from nas.training.tensorflow import prepare_tensorflow
 
     prepare_tensorflow(threads=1)
-    from nas.supernet.train import train_supernet
+    from nas.training.supernet.train import train_supernet
 
     dataset = open_dataset("photos")
     schedule = gentle(short_schedule(asked.steps), asked.steps)

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from nas.conditions import processor, versions
-from nas.quietlogs import prepare_tensorflow
+from nas.system.environment import processor, versions
+from nas.training.tensorflow import prepare_tensorflow
 
 STEPS = 25
 
@@ -24,7 +24,7 @@ STEPS = 25
 def main(rounds: int = 15) -> None:
     prepare_tensorflow(threads=1)
     from nas.data import open_dataset
-    from nas.schedule import Schedule
+    from nas.training.schedule import Schedule
     from search_spaces import UNet
 
     schedule = Schedule(
@@ -45,7 +45,7 @@ def main(rounds: int = 15) -> None:
 
 
 def _ours(network, pack, schedule, folder):
-    from nas.train import SLICE_SECONDS, _Training, untrained, working
+    from nas.training.train import SLICE_SECONDS, _Training, untrained, working
 
     model = untrained(network.graph(), schedule, 0)
     run = _Training.start(model, schedule, folder / "checkpoint.npz")
@@ -65,7 +65,7 @@ def _bare(network, pack, schedule):
     import tensorflow as tf
     import tf_keras as keras
 
-    from nas.model import build_model
+    from nas.networks.keras_model import build_model
 
     model = build_model(network.graph())
     optimizer = keras.optimizers.legacy.Adam(1e-3)

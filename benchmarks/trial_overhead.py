@@ -16,11 +16,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from nas.conditions import processor, versions
-from nas.quietlogs import prepare_tensorflow
-from nas.results import TrialResult
-from nas.search import search
-from nas.watching import NobodyWatches
+from nas.search.driver import search
+from nas.search.watcher import NobodyWatches
+from nas.study.trial_result import TrialResult
+from nas.system.environment import processor, versions
+from nas.training.tensorflow import prepare_tensorflow
 from studies import STUDIES
 
 QUICKSTART = STUDIES["quickstart"]

@@ -33,14 +33,14 @@ from typing import Any
 
 import numpy as np
 
-from nas.canonical import content_key
-from nas.conditions import processor, versions
 from nas.data import open_dataset
+from nas.data.image_quality import psnr_db
 from nas.devices import TimingProtocol
-from nas.devices.host import HostDevice
-from nas.metrics import psnr_db
-from nas.quiethost import working
-from nas.schedule import short_schedule
+from nas.devices.host.device import HostDevice
+from nas.system.environment import processor, versions
+from nas.system.hashing import content_key
+from nas.system.host_lock import working
+from nas.training.schedule import short_schedule
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS, UNet
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -136,7 +136,7 @@ def _add(path: Path, row: dict[str, Any]) -> None:
 
 def latency(out: Path) -> None:
     """Time what is not timed yet."""
-    from nas.convert import convert_untrained
+    from nas.compression.convert import convert_untrained
 
     path, files = out / "latency.jsonl", out / "files"
     files.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ def latency(out: Path) -> None:
 
 def quality(out: Path, part: int, parts: int) -> None:
     """Train what is not trained yet of this part."""
-    from nas.quietlogs import prepare_tensorflow
+    from nas.training.tensorflow import prepare_tensorflow
 
     prepare_tensorflow(threads=1)
     dataset = open_dataset("photos")
@@ -195,9 +195,9 @@ def _crop(*pictures: Any) -> tuple[Any, ...]:
 def _trained(net: UNet, seed: int, pack: Any, crops: list[tuple[Any, ...]]) -> dict[str, Any]:
     import tf_keras as keras
 
-    from nas.convert import convert_trained
-    from nas.runtime import Artifact
-    from nas.train import step_function, untrained
+    from nas.compression.convert import convert_trained
+    from nas.tflite.interpreter import Artifact
+    from nas.training.train import step_function, untrained
 
     schedule = short_schedule(STEPS)
     model = untrained(net.graph(), schedule, seed)

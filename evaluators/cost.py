@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas.evaluation import Needs, Subject
-from nas.metrics import Metric
+from nas.study.evaluator import Needs, Subject
+from nas.study.metric import Metric
 
 
 @dataclass(frozen=True)

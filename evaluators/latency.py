@@ -9,16 +9,10 @@ from typing import Any, ClassVar
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import Outcome
 from nas.errors import DeviceStableError, RunError
-from nas.evaluation import (
-    DeviceAwayError,
-    DeviceLostError,
-    DeviceRefusedError,
-    Needs,
-    Subject,
-)
-from nas.files import held
-from nas.metrics import Metric, least_trusted
-from nas.study import WORST_RATIO
+from nas.study.evaluator import DeviceAwayError, DeviceLostError, DeviceRefusedError, Needs, Subject
+from nas.study.metric import Metric, least_trusted
+from nas.study.objectives import WORST_RATIO
+from nas.system.files import held
 
 
 @dataclass(frozen=True)

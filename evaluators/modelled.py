@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from nas.candidate import Candidate
-from nas.compress import expected_architecture
-from nas.devices.modelled import PREFIX, Told, accelerated_mac_share, tell
-from nas.devices.modelled_operations import Operations, of_graph
+from evaluators.published_quality import SEEN_FROM, estimate
+from nas.compression.compress import expected_architecture
+from nas.devices.paper_phones.device import PREFIX, Told, accelerated_mac_share, tell
+from nas.devices.paper_phones.published import SIZE
 from nas.errors import ConfigError
-from nas.evaluation import DeviceRefusedError, Needs, Subject
-from nas.metrics import Metric, least_trusted
-from nas.published import SIZE
-from nas.published.quality import SEEN_FROM, estimate
-from nas.study import WORST_RATIO
+from nas.networks.candidate import Candidate
+from nas.study.evaluator import DeviceRefusedError, Needs, Subject
+from nas.study.metric import Metric, least_trusted
+from nas.study.objectives import WORST_RATIO
+from nas.tflite.operations import Operations, of_graph
 
 PSNR_REDS = "psnr-of-the-paper-on-reds"
 
@@ -23,9 +23,9 @@ PSNR_REDS = "psnr-of-the-paper-on-reds"
 class ModelledQuality:
     """`psnr_db` on REDS as the paper published it, or by the curve that its U-Nets lie on.
 
-    See `nas.published.quality` for the formula and its error. `macs_ratio` are the network's MACs
-    over those of the paper's final network, balanced over levels. The published rows begin at 0.45:
-    below there is no PSNR, and a study should demand that much. For 1280x720 only.
+    See `evaluators.published_quality` for the formula and its error. `macs_ratio` are the network's
+    MACs over those of the paper's final network, balanced over levels. The published rows begin at
+    0.45: below there is no PSNR, and a study should demand that much. For 1280x720 only.
     """
 
     needs: ClassVar[Needs] = "architecture"

@@ -13,16 +13,17 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from evaluators.stand_in import runnable
-from nas import tflite
+from evaluators.float_form import runnable
 from nas.data import Pair
+from nas.data.image_quality import PSNR_ID, SSIM_ID, UInt8Image, psnr_db, ssim
 from nas.errors import ConversionError, TrainingError
-from nas.evaluation import Needs, Subject
-from nas.metrics import PSNR_ID, SSIM_ID, Metric, UInt8Image, psnr_db, ssim
-from nas.quiethost import working
-from nas.runtime import Artifact
-from nas.tflite_edit import at_size
-from nas.tiles import restore_any_size
+from nas.study.evaluator import Needs, Subject
+from nas.study.metric import Metric
+from nas.system.host_lock import working
+from nas.tflite.editing import at_size
+from nas.tflite.file import read_tflite
+from nas.tflite.interpreter import Artifact
+from nas.tflite.tiling import restore_any_size
 
 # A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
 # over the input's), or gives one constant picture. Measured as standard deviations in
@@ -113,7 +114,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
         for pair in pairs:
             if not rows and not running:
                 content, note = runnable(path, pair.blurred)
-                _, height, width, _ = tflite.read(path).inputs[0].shape
+                _, height, width, _ = read_tflite(path).inputs[0].shape
                 for _ in range(AT_ONCE):
                     idle.put(_Runner(content, path, (height, width), threads))
             running.append(pool.submit(of, pair))

@@ -74,3 +74,9 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return ConfigError(f"unknown {what} {name!r}.{hint} Valid: {', '.join(names)}")
+
+
+def one_line(error: object, limit: int = 300) -> str:
+    """A native library's message as one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import optuna
 
-from nas.candidate import PRECISIONS, Compression, Precision
 from nas.errors import ConfigError, unknown
+from nas.networks.candidate import PRECISIONS, Compression, Precision
 
 
 @dataclass(frozen=True)

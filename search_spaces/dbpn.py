@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 from nas.errors import ConfigError
-from nas.graph import Add, Concat, Conv, Graph, Subtract, TransposeConv
+from nas.networks.graph import Add, Concat, Conv, Graph, Subtract, TransposeConv
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 

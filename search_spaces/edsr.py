@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
-from nas.graph import Add, Conv, Graph
+from nas.networks.graph import Add, Conv, Graph
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 

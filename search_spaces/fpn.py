@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 from nas.errors import ConfigError
-from nas.graph import (
+from nas.networks.graph import (
     Add,
     AveragePool,
     BatchNorm,
@@ -26,7 +26,7 @@ from nas.graph import (
     Tanh,
     ZeroPad,
 )
-from nas.layers import Padding
+from nas.networks.layers import Padding
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 SCALE_35, SCALE_17 = 0.17, 0.10  # of the residual blocks' sums, as in Inception-ResNet-v2

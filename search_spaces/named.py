@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from nas.candidate import Architecture
+from nas.compression.pruned_network import PrunedNetwork
 from nas.errors import unknown
-from nas.pruned import PrunedNetwork
+from nas.networks.candidate import Architecture
 from search_spaces.dbpn import DBPN
 from search_spaces.edsr import EDSR
 from search_spaces.fpn import FPN

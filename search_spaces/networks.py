@@ -14,8 +14,8 @@ from typing import Any
 
 import optuna
 
-from nas.candidate import Architecture
 from nas.errors import ConfigError
+from nas.networks.candidate import Architecture
 from search_spaces.unet import UNet, UNetSpace
 
 COMPOSED = "unet"  # the choice of `network` that asks for the parameters of a U-Net

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
-from nas.graph import Add, Concat, Conv, Graph
+from nas.networks.graph import Add, Concat, Conv, Graph
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 from nas.errors import ConfigError
-from nas.graph import Add, Concat, Conv, DepthToSpace, Graph, ReLU, SpaceToDepth
+from nas.networks.graph import Add, Concat, Conv, DepthToSpace, Graph, ReLU, SpaceToDepth
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 

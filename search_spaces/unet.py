@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 import optuna
 
-from nas.candidate import Architecture
 from nas.errors import ConfigError, unknown
-from nas.graph import (
+from nas.networks.candidate import Architecture
+from nas.networks.graph import (
     Add,
     Concat,
     Conv,

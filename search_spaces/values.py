@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
 from nas.errors import ConfigError
-from nas.graph import Graph, Input, Layer
+from nas.networks.graph import Graph, Input, Layer
 
 Value = TypeVar("Value")
 

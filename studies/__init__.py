@@ -1,6 +1,6 @@
 """Studies: one file each, values only."""
 
-from nas.study import Study
+from nas.study.study import Study
 from studies import compressed, portable, quickstart
 
 STUDIES: dict[str, Study] = {

@@ -8,10 +8,10 @@ the quickstart's photographs. The pictures are small because int16 is slow on a 
 """
 
 from evaluators import Cost, FileSize, Latency, Quality
-from nas.candidate import PRECISIONS
 from nas.devices import TimingProtocol
-from nas.schedule import short_schedule
-from nas.study import Study
+from nas.networks.candidate import PRECISIONS
+from nas.study.study import Study
+from nas.training.schedule import short_schedule
 from search_spaces import CompressionSpace, UNetSpace
 
 STUDY = Study(

@@ -13,12 +13,12 @@ The paper publishes MACs, not widths: `PAPER_NETWORKS` are reconstructions.
 from dataclasses import replace
 
 from evaluators import Cost, FileSize, Latency, Quality
-from nas.candidate import Candidate, Compression
 from nas.devices import TimingProtocol
+from nas.networks.candidate import Candidate, Compression
 from nas.paper import Listed, Scale, Step
 from nas.paper.steps import Networks, all_networks
-from nas.schedule import PAPER, Schedule, short_schedule
-from nas.study import Study
+from nas.study.study import Study
+from nas.training.schedule import PAPER, Schedule, short_schedule
 from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, CompressionSpace, UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 

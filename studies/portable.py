@@ -16,9 +16,9 @@ paper ends up with. A network below 1 beats that one on every phone.
 from dataclasses import replace
 
 from evaluators import Cost, FileSize, ModelledLatency, ModelledQuality, Quality
-from nas.candidate import Candidate, Compression
-from nas.schedule import PAPER, short_schedule
-from nas.study import Study
+from nas.networks.candidate import Candidate, Compression
+from nas.study.study import Study
+from nas.training.schedule import PAPER, short_schedule
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
 

@@ -8,8 +8,8 @@ on real photographs; a task this easy says nothing about which network deblurs b
 
 from evaluators import Cost, FileSize, Latency, Quality
 from nas.devices import TimingProtocol
-from nas.schedule import short_schedule
-from nas.study import Study
+from nas.study.study import Study
+from nas.training.schedule import short_schedule
 from search_spaces import CompressionSpace, UNetSpace
 
 STUDY = Study(

@@ -61,8 +61,8 @@ def _program(marker: str) -> str:
 
 @pytest.mark.parametrize("precision", ["float", "int8-ptq"])
 def test_the_program_of_a_models_user_needs_litert_only(tmp_path: Path, precision: str) -> None:
-    from nas.convert import convert_untrained
-    from nas.schedule import Schedule
+    from nas.compression.convert import convert_untrained
+    from nas.training.schedule import Schedule
     from search_spaces import UNet
 
     graph = UNet("depth-to-space", "relu", (4, 8), 1, 3, True).graph()

@@ -15,9 +15,9 @@ from nas.cli.options import JsonOption
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 
 if TYPE_CHECKING:
-    from nas.candidate import Architecture, Compression
-    from nas.cli.compressing import Source
+    from nas.cli.compress_job import Source
     from nas.data import Dataset
+    from nas.networks.candidate import Architecture, Compression
 
 SMOKE_SHARES = (0.93, 0.8, 0.5)  # of the MACs, by which --smoke narrows a network first
 SMOKE_SIDE = 64
@@ -60,13 +60,13 @@ def compress(
 
     Several shares or precisions make every combination of them, and one table.
     """
-    from nas.cli.compressing import Job, Source, Told
+    from nas.cli.compress_job import Job, Source, Told
+    from nas.compression.pruning import Pruning
     from nas.data import open_dataset
     from nas.devices import open_device
-    from nas.files import held
-    from nas.graph import check_size
-    from nas.prune import Pruning
-    from nas.schedule import short_schedule
+    from nas.networks.graph import check_size
+    from nas.system.files import held
+    from nas.training.schedule import short_schedule
 
     wanted = _wanted(prune or [0.0], precision or ["int8-qat"])
     deepest = max(one.pruned_share for one in wanted)
@@ -104,7 +104,7 @@ def compress(
 
 def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
     """Every combination, shallow first: a deeper pruning goes on from a shallower one."""
-    from nas.candidate import Compression
+    from nas.networks.candidate import Compression
 
     for name, given in (("--prune", shares), ("--precision", precisions)):
         if len(set(given)) != len(given):
@@ -113,7 +113,7 @@ def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
 
 
 def _source(name: str) -> Source:
-    from nas.cli.compressing import Source
+    from nas.cli.compress_job import Source
     from search_spaces import architecture_from_dict
 
     folder = Path(name)
@@ -137,10 +137,10 @@ def _source(name: str) -> Source:
 
 def _narrowed(architecture: Architecture, prune: float) -> Architecture:
     """A quick likeness that can still be pruned by `prune`; the network itself if it is small."""
-    from nas.candidate import Narrowable
-    from nas.channels import group_channels
-    from nas.compress import expected_architecture
-    from nas.prune import Pruning, largest_share
+    from nas.compression.channels import group_channels
+    from nas.compression.compress import expected_architecture
+    from nas.compression.pruning import Pruning, largest_share
+    from nas.networks.candidate import Narrowable
 
     if isinstance(architecture, Narrowable):
         narrow = architecture.narrowed()
@@ -157,8 +157,8 @@ def _narrowed(architecture: Architecture, prune: float) -> Architecture:
 
 
 def _check_reach(architecture: Architecture, share: float, settings: Any) -> None:
-    from nas.channels import group_channels
-    from nas.prune import check_share
+    from nas.compression.channels import group_channels
+    from nas.compression.pruning import check_share
 
     if share:
         check_share(group_channels(architecture.graph()), share, settings)
@@ -188,10 +188,10 @@ def _write_tables(document: dict[str, Any], folder: Path) -> None:
     """The table as Markdown, and the chart where there are several figures to draw."""
     from functools import partial
 
-    from nas.cli.compressing import as_results
-    from nas.files import write_atomically
+    from nas.cli.compress_job import as_results
     from nas.report.compression import compression_rows
-    from nas.report.prints import save_compression
+    from nas.report.png import save_compression
+    from nas.system.files import write_atomically
 
     columns, rows = _table(document)
     lines = [list(columns), ["---:" if end == "right" else "---" for end in columns.values()]]

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nas.cli.console import emit_json, err, out
 from nas.cli.options import JsonOption
+from nas.data.image_quality import PSNR_ID
 from nas.errors import DataError
-from nas.metrics import PSNR_ID
 
 if TYPE_CHECKING:
     from nas.data import Progress as Report

@@ -24,7 +24,7 @@ def phone_spec(
     device: str, delegate: str | None, protocol: str | None, binaries: list[str] | None
 ) -> str:
     """The device with a phone's options added; ConfigError where it is no phone."""
-    from nas.devices.phonespec import PREFIX, with_options
+    from nas.devices.phone.spec import PREFIX, with_options
 
     if (delegate or protocol or binaries) and not device.startswith(PREFIX):
         raise ConfigError(
@@ -58,7 +58,7 @@ def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) ->
         return open_device(device).measure(model, timing)
     except DeviceError as error:
         if as_json and hasattr(error, "failure"):
-            from nas.devices.phone import failed
+            from nas.devices.phone.device import failed
 
             source = getattr(error, "source", None)  # only phones that are not there tell one
             emit_json(failed(device, error) | ({"source": source} if source else {}))
@@ -84,7 +84,7 @@ def devices(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    from nas.devices.adb import AdbServer
+    from nas.devices.adb.server import AdbServer
 
     adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
     adb_server.ensure()
@@ -121,9 +121,9 @@ def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
 
 
 def _list_modelled(as_json: bool) -> None:
-    from nas.devices.modelled import PREFIX
-    from nas.devices.modelled_fit import leave_one_out
-    from nas.published import phones
+    from nas.devices.paper_phones.device import PREFIX
+    from nas.devices.paper_phones.latency_model import leave_one_out
+    from nas.devices.paper_phones.published import phones
 
     rows = []
     for phone in phones():
@@ -168,10 +168,10 @@ def print_table(value: Table) -> None:
 
 
 def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
-    from nas.devices.adb import Adb
-    from nas.devices.hygiene import Limits, read_conditions, strongest_mask
-    from nas.devices.phone import AdbDevice
-    from nas.devices.phoneinfo import read_info
+    from nas.devices.adb.connection import Adb
+    from nas.devices.phone.conditions import Limits, read_conditions, strongest_mask
+    from nas.devices.phone.device import AdbDevice
+    from nas.devices.phone.info import read_info
 
     row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
     names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
@@ -226,8 +226,8 @@ def probe(
     json_: JsonOption = False,
 ) -> None:
     """Measure which operations a phone accelerates: operation x data type x neighbour."""
-    from nas.devices.phonespec import open_phone, with_options
-    from nas.devices.support import probe_support
+    from nas.devices.phone.operation_support import probe_support
+    from nas.devices.phone.spec import open_phone, with_options
 
     matrices = []
     for spec in device:

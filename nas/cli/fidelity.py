@@ -18,7 +18,8 @@ from nas.errors import ConfigError, DeviceError, RunError
 
 if TYPE_CHECKING:
     from nas.data import Dataset, Pair
-    from nas.devices.fidelity import Fidelity, Reference
+    from nas.devices.fidelity import Fidelity
+    from nas.tflite.reference import Reference
 
 
 def fidelity(
@@ -112,7 +113,8 @@ def _model_folder(model: Path) -> _ModelFolder | None:
 def _reference(
     folder: _ModelFolder | None, artifact: Path, given: Path | None, threads: int
 ) -> Reference:
-    from nas.fidelity import file_reference, keras_reference
+    from nas.compression.keras_reference import keras_reference
+    from nas.tflite.reference import file_reference
     from search_spaces import architecture_from_dict
 
     if given is not None or folder is None:

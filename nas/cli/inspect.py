@@ -32,7 +32,7 @@ def describe(
     json_: JsonOption = False,
 ) -> None:
     """Show an architecture's layers, MACs (both conventions) and parameters."""
-    from nas.graph import layer_kind
+    from nas.networks.graph import layer_kind
 
     value = named_architecture(architecture)
     width, height = parse_size(size)

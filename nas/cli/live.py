@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import err
-from nas.pareto import front
-from nas.results import TrialResult
-from nas.store import RunFolder
-from nas.study import Study
-from nas.task import TrialProgress
-from nas.watching import Watcher
+from nas.execution.trial.task import TrialProgress
+from nas.search.watcher import Watcher
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import front
+from nas.study.study import Study
+from nas.study.trial_result import TrialResult
 
 FRONT_ROWS = 8
 

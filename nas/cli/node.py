@@ -30,7 +30,7 @@ def node(
 
     Checked before it counts: versions, the clock, and, where given, the folders.
     """
-    from nas.raynode import compare_with_head, start_node
+    from nas.execution.ray.node import compare_with_head, start_node
 
     _check(run, data)
     phones = _phones()
@@ -68,7 +68,7 @@ def _check(run: Path | None, data: str | None) -> None:
 
 def _phones() -> list[str]:
     """Serials of the phones that adb sees ready; none where there is no adb."""
-    from nas.devices.adb import AdbServer
+    from nas.devices.adb.server import AdbServer
     from nas.errors import NasError
 
     try:

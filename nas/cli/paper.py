@@ -64,9 +64,9 @@ def paper(
         return
     from nas.cli.live import watch
     from nas.cli.search import available_cores
-    from nas.paper.needs import workers_that_fit
+    from nas.execution.trial.task import OnLostPhone
+    from nas.paper.memory_needs import workers_that_fit
     from nas.paper.run import Select, run_name, run_steps, study_of
-    from nas.task import OnLostPhone
 
     if select not in get_args(Select):
         raise unknown("value of --select", select, get_args(Select))
@@ -110,8 +110,8 @@ def report(
 ) -> None:
     """Write RUN/paper: the paper's tables and figures beside ours, one page and CSV files."""
     from nas.paper.page import write_comparison
-    from nas.quietlogs import quiet_tensorflow
-    from nas.store import RunFolder
+    from nas.storage.run_folder import RunFolder
+    from nas.training.tensorflow import quiet_tensorflow
     from search_spaces import ARCHITECTURES, architecture_from_dict
     from studies.paper import SCALES
 

@@ -89,10 +89,10 @@ def check(
     from nas.cli.devices import phone_spec
     from nas.cli.inspect import parse_size
     from nas.cli.search import load_study
-    from nas.files import write_atomically, write_json
     from nas.predictor.checking import check as run_check
     from nas.predictor.identity import folder_of
     from nas.predictor.plot import plot as drawn
+    from nas.system.files import write_atomically, write_json
 
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None

@@ -13,9 +13,9 @@ from rich.table import Table
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import JsonOption
 from nas.errors import DataError
-from nas.metrics import short
-from nas.results import TrialResult
-from nas.store import ARTIFACTS, RunFolder
+from nas.report.numbers import short
+from nas.storage.run_folder import ARTIFACTS, RunFolder
+from nas.study.trial_result import TrialResult
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 
@@ -27,10 +27,10 @@ def pareto(
     json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
-    from nas.dominance import verdict
-    from nas.noise import noise_of, with_intervals
-    from nas.pareto import front
+    from nas.report.baselines import verdict
     from nas.report.certainty import certainty
+    from nas.report.noise import noise_of, with_intervals
+    from nas.study.pareto import front
 
     folder = _opened(run)
     results = folder.results() if folder.description() else []
@@ -74,8 +74,8 @@ def report(
     ] = 3,
 ) -> None:
     """Write RUN/report: one page that can be read offline, and PNG files."""
-    from nas.quietlogs import quiet_tensorflow
     from nas.report import write_report
+    from nas.training.tensorflow import quiet_tensorflow
 
     quiet_tensorflow()
     with err.status("writing the report"):
@@ -94,8 +94,8 @@ def export(
     ] = None,
 ) -> None:
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
-    from nas.export import earlier
-    from nas.export import export as export_models
+    from nas.report.export import earlier
+    from nas.report.export import export as export_models
 
     folder = _opened(run)
     rescore = _scorer(folder, data)
@@ -123,7 +123,7 @@ def _opened(run: Path) -> RunFolder:
     """The run's folder, with the results that only its object store has left."""
     folder = RunFolder(run)
     if (run / ARTIFACTS).exists():
-        from nas.sending import restored
+        from nas.search.uploads import restored
 
         restored(folder, None, lambda text: err.print(text, highlight=False, soft_wrap=True))
     return folder
@@ -131,7 +131,7 @@ def _opened(run: Path) -> RunFolder:
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:
     """What is not measured, in words; empty where everything is."""
-    from nas.report.gather import latencies
+    from nas.report.report_data import latencies
 
     sources = {m.source for member in members for m in latencies(member).values()}
     others = sorted(sources - {"measured"})
@@ -140,7 +140,7 @@ def _unmeasured(members: Sequence[TrialResult]) -> str:
 
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
     """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
-    from nas.report.gather import latencies
+    from nas.report.report_data import latencies
 
     def value(name: str) -> float | None:
         return result.value(name) if name in result.metrics else None
@@ -228,8 +228,8 @@ def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
     Raises DataError where the data set is not the one of the run any more.
     """
     from evaluators.quality import score_artifact
-    from nas.canonical import canonical_json
     from nas.data import open_dataset
+    from nas.system.hashing import canonical_json
 
     recorded = run.description()["study"]["data"]
     dataset = open_dataset(spec or recorded["spec"])

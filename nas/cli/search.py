@@ -19,7 +19,7 @@ from nas.cli.options import ArtifactsOption, JsonOption, StorageOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
-    from nas.study import Study
+    from nas.study.study import Study
 
 
 def search(
@@ -84,8 +84,8 @@ def search(
     The same --out goes on where it was stopped; Ctrl-C stops at any moment.
     """
     from nas.cli.live import watch
-    from nas.supernet.search import searching
-    from nas.task import OnLostPhone
+    from nas.execution.trial.task import OnLostPhone
+    from nas.search.supernet_ranking import searching
 
     if on_lost_phone not in get_args(OnLostPhone):
         raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
@@ -133,7 +133,7 @@ def search(
 
 def _with_baselines(study: Study, names: list[str]) -> Study:
     """The study with further networks to evaluate first; its space holds them from then on."""
-    from nas.candidate import Candidate
+    from nas.networks.candidate import Candidate
     from search_spaces import with_networks
 
     if not names:
@@ -176,7 +176,7 @@ def load_study(name: str) -> Study:
 
     Raises ConfigError where there is none.
     """
-    from nas.study import Study
+    from nas.study.study import Study
     from studies import STUDIES
 
     if name in STUDIES:

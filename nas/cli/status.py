@@ -16,7 +16,7 @@ from nas.cli.console import emit_json, out
 from nas.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from nas.status import Status
+    from nas.execution.status import Status
 
 SECONDS = 1.0
 ROWS = 24
@@ -29,8 +29,8 @@ def status(
     json_: JsonOption = False,
 ) -> None:
     """Tell how a run stands: its trials, workers, phones, failures, and when it will end."""
-    from nas.status import Look
-    from nas.store import RunFolder
+    from nas.execution.status import Look
+    from nas.storage.run_folder import RunFolder
 
     look = Look(RunFolder(run))
     now = look.status()

@@ -11,7 +11,7 @@ import typer
 
 from nas.cli.console import err
 from nas.errors import ConfigError
-from nas.store import RunFolder
+from nas.storage.run_folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True, help="A run's study, wherever it is kept.")
 PLACE = "A run's folder, or postgresql://USER@HOST/DATABASE."
@@ -31,8 +31,8 @@ def copy(
 
     What it is copied from stays; the run goes on with the copy.
     """
-    from nas.memory import copy_study
-    from nas.postgres import public
+    from nas.storage.postgres import public
+    from nas.storage.study_copy import copy_study
 
     databases = ["://" in place for place in (source, target)]
     if databases.count(True) != 1:
@@ -51,8 +51,8 @@ def send(
     ] = None,
 ) -> None:
     """Copy a run's finished trials to object storage, as far as they are not there."""
-    from nas.files import held
-    from nas.objectstore import ObjectStore
+    from nas.storage.object_store import ObjectStore
+    from nas.system.files import held
 
     folder = RunFolder(run)
     folder.description()
@@ -73,8 +73,8 @@ def fetch(
     run: Annotated[Path, typer.Argument(help="The folder to be; of the same name as it was.")],
 ) -> None:
     """Get a run's results back from object storage; models follow once they are needed."""
-    from nas.files import held
-    from nas.sending import restored
+    from nas.search.uploads import restored
+    from nas.system.files import held
 
     folder = RunFolder(run)
     with held(run):
@@ -92,7 +92,7 @@ def dashboard(
     storage: Annotated[str | None, typer.Option(help="The database, where it is in one.")] = None,
 ) -> None:
     """Open optuna-dashboard on a run's study: a file as it stands now, a database live."""
-    from nas.memory import read_only
+    from nas.storage.study_copy import read_only
 
     folder = RunFolder(run)
     folder.description()

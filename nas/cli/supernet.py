@@ -12,7 +12,7 @@ from nas.cli.console import emit_json, err, out
 from nas.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from nas.supernet.spec import SupernetSpec
+    from nas.training.supernet.spec import SupernetSpec
 
 app = typer.Typer(no_args_is_help=True, help="One elastic network for a study's whole space.")
 STEPS_HELP = "Of its training. [as many as one candidate's]"
@@ -41,8 +41,8 @@ def train(
     """Train a study's supernet; the same command goes on where it was stopped."""
     from nas.cli.search import load_study
     from nas.data import open_dataset
-    from nas.supernet.search import supernet_spec
-    from nas.supernet.spec import FOLDER
+    from nas.search.supernet_ranking import supernet_spec
+    from nas.training.supernet.spec import FOLDER
 
     given: dict[str, Any] = {"data": data, "seed": seed}
     chosen = dataclasses.replace(
@@ -72,11 +72,11 @@ def show(
 def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from nas.quietlogs import prepare_tensorflow
+    from nas.training.tensorflow import prepare_tensorflow
 
     pack = dataset.prepare(spec.schedule.patch)
     prepare_tensorflow(spec.schedule.threads)
-    from nas.supernet.train import train_supernet
+    from nas.training.supernet.train import train_supernet
 
     words = (
         TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
@@ -93,7 +93,7 @@ def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
 
 
 def _show(folder: Path, json_: bool) -> None:
-    from nas.supernet.spec import supernet_of
+    from nas.training.supernet.spec import supernet_of
 
     known = supernet_of(folder)
     if json_:

@@ -69,8 +69,9 @@ class Dataset(Protocol):
         """The pack of training patches, at least `patch` pixels a side: made, finished or opened.
 
         `progress(done, total, name)` is called before every unit (clip, photograph) and at the end.
-        Not to be called inside `nas.quiethost.working`. Raises ConfigError where `patch` doesn't
-        fit, DataError where a picture is damaged, RunError where the disk has not enough space.
+        Not to be called inside `nas.system.host_lock.working`. Raises ConfigError where `patch`
+        doesn't fit, DataError where a picture is damaged, RunError where the disk has not enough
+        space.
         """
         ...
 

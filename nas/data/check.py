@@ -12,14 +12,14 @@ from typing import Any
 
 from nas.data import Progress, open_dataset, split_spec
 from nas.data.folders import Folders, Size, read_pair
+from nas.data.image_quality import PSNR_ID, psnr_db
 from nas.data.layouts import list_folders
 from nas.data.listing import Files, Listing, Problem
 from nas.data.pack import pair_bytes
 from nas.data.photos import TRAINING, read_photograph
 from nas.data.pictures import probe_picture, read_picture
 from nas.errors import DataError, NasError
-from nas.metrics import PSNR_ID, psnr_db
-from nas.quiethost import working
+from nas.system.host_lock import working
 
 DECODE_AT_MOST = 1000  # pairs decoded where not all are asked for
 _SAMPLE = 16  # held-out pairs whose PSNR is taken

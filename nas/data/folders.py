@@ -9,12 +9,12 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.canonical import content_key
 from nas.data.listing import Clip, Files, Listing
 from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
 from nas.data.pair import Pair
 from nas.data.pictures import probe_picture, read_picture
 from nas.errors import ConfigError, DataError
+from nas.system.hashing import content_key
 
 PATCH = 256  # the paper's
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,15 +19,14 @@ from typing import IO, Any, final
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 from filelock import FileLock, Timeout
 
-from nas.canonical import content_key, file_sha256
 from nas.errors import ConfigError, DataError, RunError
-from nas.files import cannot_write, held, read_json, write_atomically, write_json
-from nas.quiethost import working
+from nas.system.cache import CACHE_VARIABLE, cache_folder
+from nas.system.files import cannot_write, held, read_json, write_atomically, write_json
+from nas.system.hashing import content_key, file_sha256
+from nas.system.host_lock import working
 
-CACHE_VARIABLE = "NAS_CACHE_DIR"
 FORMAT = 1  # of the shards; a pack of another format is another pack
 _CHECKSUMMED_BYTES = 128 * 2**20  # packs up to this size are read whole whenever they are opened
 _RESERVE_BYTES = 256 * 2**20  # left free on the disk beyond what a pack needs
@@ -118,12 +116,6 @@ class Pack:
         return np.cumsum([0, *(len(shard) for shard in self.shards)])
 
 
-def cache_folder() -> Path:
-    """Where packs live: `$NAS_CACHE_DIR`, or the user's cache."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given) if given else platformdirs.user_cache_path("portable-nas")
-
-
 def open_or_build(
     label: str,
     content: dict[str, Any],
@@ -135,7 +127,7 @@ def open_or_build(
 
     `units` is called only where something has to be built. Where another process builds the same
     pack, waits for it. A shard that is short or damaged is built again. Must not be called inside
-    `nas.quiethost.working`, which it takes itself, a moment at a time.
+    `nas.system.host_lock.working`, which it takes itself, a moment at a time.
     Raises DataError where a picture can't be read, RunError where the disk has not enough space.
     """
     key = content_key({"format": FORMAT, "side": side, "content": content})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.metrics import UInt8Image
+from nas.data.image_quality import UInt8Image
 
 
 @dataclass(frozen=True, eq=False)

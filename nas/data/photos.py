@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nas.canonical import content_key, file_sha256
+from nas.data.image_quality import UInt8Image
 from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
 from nas.data.pair import Pair
 from nas.data.pictures import read_picture
 from nas.data.shake import MARGIN, blur, blur_inner, known_shake, random_shake
 from nas.errors import ConfigError, DataError, unknown
-from nas.metrics import UInt8Image
+from nas.system.hashing import content_key, file_sha256
 
 TRAINING = (
     "astronaut.png",

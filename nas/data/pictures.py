@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from nas.data.image_quality import UInt8Image
 from nas.errors import DataError
-from nas.metrics import UInt8Image
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas.metrics import UInt8Image
+from nas.data.image_quality import UInt8Image
 
 GAMMA = 2.2
 FRAMES = 33

@@ -40,17 +40,17 @@ class Device(Protocol):
 def open_device(spec: str) -> Device:
     """The device that `spec` names; ConfigError, with the valid ones, where there is none."""
     if spec.startswith("adb:"):
-        from nas.devices.phonespec import open_phone
+        from nas.devices.phone.spec import open_phone
 
         return open_phone(spec)
     if spec.startswith("paper:"):
-        from nas.devices.modelled import open_modelled
+        from nas.devices.paper_phones.device import open_modelled
 
         return open_modelled(spec)
-    from nas.devices.host import HostDevice
+    from nas.devices.host.device import HostDevice
 
     if spec == "host":
         return HostDevice()
-    from nas.devices.modelled import SPECS
+    from nas.devices.paper_phones.device import SPECS
 
     raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])

@@ -18,24 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas import tflite
 from nas.data import Pair
+from nas.data.image_quality import PSNR_ID, UInt8Image, psnr_db, to_uint8
 from nas.devices import TimingProtocol, open_device
 from nas.errors import ConfigError, DeviceStableError
-from nas.metrics import PSNR_ID, UInt8Image, psnr_db, to_uint8
-from nas.runtime import Artifact, Float32, real_values, stored_values
+from nas.tflite.file import Tensor, TfliteFile, read_tflite
+from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
+from nas.tflite.reference import Reference, picture_size
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
 BATCH_BYTES = 64_000_000  # of inputs that are on a phone at a time
 BATCH = 8
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What a device is compared with: a network for pictures (height, width, 3) of 0..1."""
-
-    name: str
-    run: Callable[[Float32], Float32]
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ def measure_fidelity(
     outputs or the artifact is no network from one picture to one, DeviceError as
     `Device.measure`, and DeviceStableError where an output is not finite.
     """
-    file = tflite.read(artifact)
+    file = read_tflite(artifact)
     height, width = picture_size(file, artifact)
     runner = _runner(device, artifact, file, threads, timeout_seconds)
     fittings, rows = set[str](), list[PictureError]()
@@ -171,25 +164,6 @@ def measure_fidelity(
         **runner.conditions,
     }
     return Fidelity(device, runner.source, reference.name, tuple(rows), conditions)
-
-
-def picture_size(file: tflite.TfliteFile, artifact: Path) -> tuple[int, int]:
-    """(height, width) of a network from one picture to one; ConfigError where it is none."""
-    for what, tensors in (("input", file.inputs), ("output", file.outputs)):
-        shapes = [tensor.shape for tensor in tensors]
-        if len(shapes) != 1 or len(shapes[0]) != 4 or (shapes[0][0], shapes[0][3]) != (1, 3):
-            raise ConfigError(
-                f"{artifact}: expected one {what} of shape (1, height, width, 3), found {shapes}"
-            )
-        if tensors[0].dtype not in ("float32", "int8", "int16"):
-            raise ConfigError(
-                f"{artifact}: its {what} is {tensors[0].dtype}, not float32, int8 or int16"
-            )
-    if file.inputs[0].shape != file.outputs[0].shape:
-        raise ConfigError(
-            f"{artifact}: its output has another size than its input, {file.outputs[0].shape}"
-        )
-    return file.inputs[0].shape[1], file.inputs[0].shape[2]
 
 
 def _fitted(pair: Pair, height: int, width: int) -> tuple[Pair, str]:
@@ -251,20 +225,18 @@ def check_outputs_of(device: str) -> None:
         return
     if not device.startswith("adb:"):
         raise ConfigError(f"device {device}: only host and phones (adb:SERIAL) give outputs")
-    from nas.devices.benchmark_tool import check_outputs
-    from nas.devices.phonespec import open_phone
+    from nas.devices.phone.benchmark_tool import check_outputs
+    from nas.devices.phone.spec import open_phone
 
     phone = open_phone(opened.spec)
     phone.answer()
     check_outputs(phone.tool())
 
 
-def _runner(
-    device: str, artifact: Path, file: tflite.TfliteFile, threads: int, seconds: float
-) -> _Runner:
+def _runner(device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float) -> _Runner:
     check_outputs_of(device)
     if device == "host":
-        from nas.conditions import processor, versions
+        from nas.system.environment import processor, versions
 
         here = Artifact(artifact, threads)
         about = {"processor": processor(), "versions": versions()}
@@ -273,9 +245,9 @@ def _runner(
 
 
 def _phone_runner(
-    device: str, artifact: Path, file: tflite.TfliteFile, protocol: TimingProtocol
+    device: str, artifact: Path, file: TfliteFile, protocol: TimingProtocol
 ) -> _Runner:
-    from nas.devices.phonespec import open_phone
+    from nas.devices.phone.spec import open_phone
     from nas.devices.placement import accelerated_mac_share, fallbacks
 
     phone = open_phone(device)
@@ -302,7 +274,7 @@ def _phone_runner(
     return _Runner(phone.info().source, run, about)
 
 
-def _details(tensor: tflite.Tensor) -> dict[str, Any]:
+def _details(tensor: Tensor) -> dict[str, Any]:
     quantization = tensor.quantization
     pair = (quantization.scales[0], quantization.zero_points[0]) if quantization else (0.0, 0)
     return {"dtype": np.dtype(tensor.dtype).type, "quantization": pair}

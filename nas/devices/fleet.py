@@ -12,11 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from nas.canonical import content_key
 from nas.devices import Device, Measurement, Placement, TimingProtocol, open_device
 from nas.errors import ConfigError, DeviceError, DeviceTransientError, RunError
-from nas.files import read_json, write_json
-from nas.tflite import structure_key
+from nas.system.files import read_json, write_json
+from nas.system.hashing import content_key
+from nas.tflite.file import structure_key
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class Outcome:
 
 
 class MeasureAll(Protocol):
-    """`measure_everywhere`, or whoever has its answer: see `nas.measuring`."""
+    """`measure_everywhere`, or whoever has its answer: see `nas.execution.measurement_jobs`."""
 
     def __call__(
         self, artifact: Path, devices: Sequence[str], protocol: TimingProtocol, cache: Path

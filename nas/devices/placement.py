@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from nas import tflite
-from nas.devices.benchmark_tool import Delegate
+from nas.devices.delegate import Delegate
 from nas.devices.logs import LogReport
 from nas.devices.logs.nnapi import REFERENCE
 from nas.devices.measurement import Placement
+from nas.tflite.file import Operation, read_tflite
 
 CPU = "cpu"
 """TFLite's own kernels."""
@@ -40,7 +40,7 @@ def is_cpu(accelerator: str | None) -> bool:
 
 
 def join(
-    operations: Iterable[tflite.Operation], report: LogReport, delegate: Delegate
+    operations: Iterable[Operation], report: LogReport, delegate: Delegate
 ) -> tuple[Placement, ...]:
     """Where each operation of the file ran; `accelerator` None where the logs can't tell.
 
@@ -63,7 +63,7 @@ def join(
     )
 
 
-def _cpu_nodes(operations: list[tflite.Operation], report: LogReport) -> frozenset[int] | None:
+def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int] | None:
     """The operations that TFLite ran itself; None where the log does not say which."""
     rows = report.benchmark.profile
     if rows:
@@ -129,7 +129,7 @@ def _align(own: list[str], told: list[str]) -> list[tuple[int, int]]:
 
 
 def _from_delegation(
-    operations: list[tflite.Operation],
+    operations: list[Operation],
     on_cpu: frozenset[int] | None,
     report: LogReport,
     delegate: Delegate,
@@ -152,7 +152,7 @@ def accelerated_mac_share(path: Path, placement: tuple[Placement, ...]) -> float
 
     None where the file has no MACs or leaves shapes open, or the place of a convolution is unknown.
     """
-    operations = tflite.read(path).operations
+    operations = read_tflite(path).operations
     places = {row.index: row.accelerator for row in placement}
     total = accelerated = 0
     for step in operations:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas import tflite
-from nas.canonical import content_key
 from nas.devices import TimingProtocol
 from nas.devices.fleet import Outcome, measure_everywhere
 from nas.errors import ConversionError
-from nas.files import write_atomically, write_json
+from nas.system.files import write_atomically, write_json
+from nas.system.hashing import content_key
+from nas.tflite.file import read_tflite
 
 SIZES = ((640, 360), (960, 540), (1280, 720), (1600, 900), (1920, 1080))
 _STEPS = (1, 2, 4, 8, 16, 32, 64)
@@ -67,7 +67,7 @@ def sweep(
     `.tflite` or a device can't be used at all, ConversionError where it can't be resized,
     RunError where `out` can't be written.
     """
-    tflite.read(model)
+    read_tflite(model)
     content = model.read_bytes()
     folder = out / "models" / content_key(content.hex())
     found: list[tuple[tuple[int, int], tuple[int, int], Outcome]] = []
@@ -90,7 +90,7 @@ def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int
 
     Raises ConversionError where there is none.
     """
-    from nas.tflite_edit import at_size
+    from nas.tflite.editing import at_size
 
     error: ConversionError | None = None
     for step in _STEPS:

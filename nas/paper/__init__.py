@@ -2,7 +2,7 @@
 
 "Deploying Image Deblurring across Mobile Devices: A Perspective of Quality and Latency" (Chiang et
 al., CVPR Workshops 2020). Which networks the steps try, at which scale, is said by
-`studies.paper`; what the paper published by `nas.published`.
+`studies.paper`; what the paper published by `nas.devices.paper_phones.published`.
 """
 
 from nas.paper.steps import Entry, Listed, Scale, Step

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nas.devices.modelled_fit import leave_one_out
+from nas.devices.paper_phones.latency_model import leave_one_out
+from nas.devices.paper_phones.published import PHONES, trade_offs
 from nas.paper.compare import Comparison, phone_name
-from nas.paper.sizes import SizeCell
-from nas.published import PHONES, trade_offs
+from nas.paper.figure4 import SizeCell
 from nas.report.charts import ticks
-from nas.report.gather import latencies
+from nas.report.report_data import latencies
 
 Chart = dict[str, Any]
 Point = tuple[float, float, str]

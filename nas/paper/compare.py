@@ -11,21 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-from nas.candidate import Architecture
 from nas.devices.measurement import Placement
+from nas.devices.paper_phones.published import PHONES, SIZE, Footnote, Row, footnotes, phones, rows
 from nas.devices.placement import fallbacks
 from nas.errors import RunError
-from nas.files import read_json
-from nas.metrics import Metric, least_trusted, ntire_smartphone_score
-from nas.paper.figures import FULL, Cell, Here, Unit
+from nas.networks.candidate import Architecture
+from nas.paper.cells import FULL, Cell, Here, Unit
 from nas.paper.modelled import modelled_latency
-from nas.paper.order import Order, rank_order
+from nas.paper.rank_order import Order, rank_order
 from nas.paper.run import Choice, Select, choose, parse_name, results_by_key
 from nas.paper.steps import Scale
-from nas.published import PHONES, SIZE, Footnote, Row, footnotes, phones, rows
-from nas.report.gather import latencies
-from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.report.report_data import latencies
+from nas.storage.run_folder import RunFolder
+from nas.study.metric import Metric, least_trusted, ntire_smartphone_score
+from nas.study.trial_result import TrialResult
+from nas.system.files import read_json
 
 SCORED_ON = "pixel-4"  # the phone of the NTIRE 2020 challenge
 Key = tuple[str, str, int | None]  # network's published name, precision, pruned percent

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from nas.devices.modelled import tell
-from nas.devices.modelled_fit import COVERAGE, LeftOut, leave_one_out
-from nas.devices.modelled_rules import RULES, plan
+from nas.devices.paper_phones.device import tell
+from nas.devices.paper_phones.latency_model import COVERAGE, LeftOut, leave_one_out
+from nas.devices.paper_phones.networks import network
+from nas.devices.paper_phones.published import Row
+from nas.devices.paper_phones.rules import RULES, plan
 from nas.devices.placement import nnapi_name
-from nas.paper.figures import FULL, Here
-from nas.published import Row
-from nas.published.networks import network
+from nas.paper.cells import FULL, Here
 
 
 def modelled_latency(row: Row, phone: str) -> Here:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from nas.candidate import Architecture
-from nas.devices.modelled_fit import leave_one_out
-from nas.files import write_atomically
+from nas.devices.paper_phones.latency_model import leave_one_out
+from nas.devices.paper_phones.published import PHONES, footnotes, phones
+from nas.networks.candidate import Architecture
 from nas.paper import charts, rows
+from nas.paper.cells import Cell
 from nas.paper.compare import Comparison, compare, phone_name
-from nas.paper.figures import Cell
-from nas.paper.outputs import OutputRow, Read, output_rows
-from nas.paper.pictures import Pictures, pictures
-from nas.paper.sizes import SizeCell, size_cells
+from nas.paper.figure3 import Pictures, pictures
+from nas.paper.figure4 import SizeCell, size_cells
 from nas.paper.steps import Scale
-from nas.published import PHONES, footnotes, phones
+from nas.paper.table5 import OutputRow, Read, output_rows
 from nas.report.page import number, safe_json, webp
-from nas.store import RunFolder
+from nas.storage.run_folder import RunFolder
+from nas.system.files import write_atomically
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.files import write_atomically
+from nas.devices.paper_phones.published import PHONES, phones
+from nas.paper.cells import FULL, Cell
 from nas.paper.compare import Comparison, phone_name
-from nas.paper.figures import FULL, Cell
-from nas.paper.outputs import OutputRow
-from nas.paper.sizes import SizeCell
-from nas.published import PHONES, phones
-from nas.results import TrialResult
+from nas.paper.figure4 import SizeCell
+from nas.paper.table5 import OutputRow
+from nas.study.trial_result import TrialResult
+from nas.system.files import write_atomically
 
 Columns = dict[str, Any]
 

@@ -15,14 +15,14 @@ from typing import Literal, final, get_args
 
 from nas.data import open_dataset, split_spec
 from nas.errors import ConfigError, DataError, RunError, unknown
-from nas.paper.needs import check_memory
+from nas.execution.trial.task import OnLostPhone
+from nas.paper.memory_needs import check_memory
 from nas.paper.steps import Entry, Scale, Step
-from nas.results import TrialResult
-from nas.search import search
-from nas.store import RunFolder
-from nas.study import Study
-from nas.task import OnLostPhone
-from nas.watching import NobodyWatches, Watcher
+from nas.search.driver import search
+from nas.search.watcher import NobodyWatches, Watcher
+from nas.storage.run_folder import RunFolder
+from nas.study.study import Study
+from nas.study.trial_result import TrialResult
 
 Select = Literal["paper", "measured"]
 Results = Mapping[str, TrialResult]  # by candidate key
@@ -55,14 +55,15 @@ def run_steps(
 ) -> RunFolder:
     """Make the steps up to the last one, or one of them alone; goes on where it was stopped.
 
-    `storage` and `artifacts` are those of `nas.search.search`.
+    `storage` and `artifacts` are those of `nas.search.driver.search`.
 
     With "measured" a step's candidates follow from what the one before came to in this run, with
     "paper" all are known from the start.
 
     Raises ConfigError where a step is asked for without the results of those before it, or the
     scale needs other data or more memory than there is; DataError where its data set is not whole;
-    RunError where a step that must choose has no result to choose from; and as `nas.search.search`.
+    RunError where a step that must choose has no result to choose from; and as
+    `nas.search.driver.search`.
     """
     if select not in get_args(Select):
         raise unknown("value of --select", select, get_args(Select))

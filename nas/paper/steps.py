@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
-from nas.candidate import Architecture, Candidate, Compression
-from nas.canonical import content_key
 from nas.errors import ConfigError
-from nas.study import Study
+from nas.networks.candidate import Architecture, Candidate, Compression
+from nas.study.study import Study
+from nas.system.hashing import content_key
 
 Networks = Mapping[str, Architecture]
 

@@ -9,11 +9,11 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.candidate import Precision
+from nas.networks.candidate import Precision
 from nas.predictor.fitting import Networks, Progress, Space, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
-from nas.study import Study
+from nas.study.study import Study
 
 SEED = 1
 """Networks to check on are drawn with another seed than those that are fitted to."""

@@ -14,18 +14,18 @@ from typing import Any, cast, final
 
 import numpy as np
 
-from nas.candidate import Architecture, Precision
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import measure_everywhere
-from nas.devices.host import BUSY_CORES
+from nas.devices.host.device import BUSY_CORES
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
-from nas.files import held, write_atomically
-from nas.predictor import micro
+from nas.networks.candidate import Architecture, Precision
+from nas.predictor import microbenchmarks
 from nas.predictor.design import Drawn, chosen_joints, chosen_networks, chosen_terms
 from nas.predictor.identity import folder_of, identity_of, keep, protocol_of
 from nas.predictor.predictor import LEAST_NETWORKS, Measured, Predictor, precision_dtype
 from nas.predictor.terms import Term, terms_of_graph
-from nas.study import Study
+from nas.study.study import Study
+from nas.system.files import held, write_atomically
 
 SAMPLED = 300
 """Networks drawn from the space to see what operations it has, and which networks to measure."""
@@ -90,7 +90,7 @@ def narrowed(architecture: Architecture, share: float) -> Architecture:
     """The network with a share of its MACs pruned, as expected; itself where that can't be."""
     if not share:
         return architecture
-    from nas.compress import expected_architecture
+    from nas.compression.compress import expected_architecture
 
     try:
         return expected_architecture(architecture, share)
@@ -123,11 +123,11 @@ def fit(
             _forget(folder)
         sample = space.draw(SAMPLED, seed=0)
         plan = plan_of(space, sample)
-        timings = micro.measure(
+        timings = microbenchmarks.measure(
             spec, plan, protocol, folder / "micro.json",
             lambda done, total: progress("operations", done, total),
         )  # fmt: skip
-        bare = micro.fitted(plan, timings, about)
+        bare = microbenchmarks.fitted(plan, timings, about)
         chosen = choose(bare, space, sample, networks)
         found: list[Measured] = []
         jobs = [(network, precision) for network in chosen for precision in space.precisions]
@@ -171,7 +171,7 @@ def _forget(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def plan_of(space: Space, sample: Sequence[Architecture]) -> micro.Plan:
+def plan_of(space: Space, sample: Sequence[Architecture]) -> microbenchmarks.Plan:
     """The micro-benchmarks for a sample of a space's networks."""
     terms: list[Term] = []
     joints: list[tuple[Term, ...]] = []
@@ -179,7 +179,7 @@ def plan_of(space: Space, sample: Sequence[Architecture]) -> micro.Plan:
         networks = [space.terms(network, precision) for network in sample]
         terms += chosen_terms(networks)
         joints += chosen_joints(networks)
-    return micro.Plan(tuple(terms), tuple(joints))
+    return microbenchmarks.Plan(tuple(terms), tuple(joints))
 
 
 def choose(
@@ -240,17 +240,18 @@ class Networks:
             )
 
     def _file(self, network: Architecture, precision: Precision) -> Path:
-        from nas.canonical import content_key
+        from nas.system.hashing import content_key
 
         name = f"{content_key(network.to_dict())}-{precision}.tflite"
         path = self._folder / "files" / name
         if not path.exists():
-            from nas.quietlogs import quiet_native_logs, quiet_tensorflow
+            from nas.system.native_logs import quiet_native_logs
+            from nas.training.tensorflow import quiet_tensorflow
 
             tensorflow = quiet_tensorflow()
             with quiet_native_logs():  # else its complaint about a missing GPU comes later
                 tensorflow.config.list_physical_devices()
-            from nas.convert import convert_untrained
+            from nas.compression.convert import convert_untrained
 
             width, height = self._space.size
             graph, schedule = network.graph(), self._space.study.schedule

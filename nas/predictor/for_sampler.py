@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast, final
 
-from nas.candidate import Candidate
 from nas.errors import NasError
+from nas.networks.candidate import Candidate
 from nas.predictor.identity import identity_of, load
 from nas.predictor.predictor import Measured, Predictor
 from nas.predictor.templates import Templates
 from nas.predictor.terms import Term, terms_of_graph
-from nas.study import WORST_RATIO, Study
+from nas.study.objectives import WORST_RATIO
+from nas.study.study import Study
 
 
 @final

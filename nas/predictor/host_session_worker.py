@@ -120,7 +120,7 @@ def _features(rng: Any, details: dict[str, Any]) -> Any:
 
 def _host_worker() -> Any:
     """The module beside, by its path: importing it by its name would load the package, too."""
-    path = Path(__file__).resolve().parents[1] / "devices" / "host_worker.py"
+    path = Path(__file__).resolve().parents[1] / "devices" / "host" / "worker.py"
     spec = importlib.util.spec_from_file_location("host_worker", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is missing")

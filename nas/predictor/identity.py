@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.canonical import content_key
-from nas.conditions import processor, versions
 from nas.devices import TimingProtocol, open_device
-from nas.devices.reference import cache_folder
+from nas.devices.reference_model import cache_folder
 from nas.errors import ConfigError, RunError
-from nas.files import read_json, write_json
 from nas.predictor.predictor import Predictor
-from nas.study import Study
+from nas.study.study import Study
+from nas.system.environment import processor, versions
+from nas.system.files import read_json, write_json
+from nas.system.hashing import content_key
 
 FORMAT = 1
 """Counted up whenever kept measurements or fits would mean something else."""

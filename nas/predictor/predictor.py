@@ -9,14 +9,14 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.candidate import Precision
-from nas.canonical import content_key
 from nas.devices import Measurement
 from nas.errors import ConfigError
-from nas.graph import Graph
+from nas.networks.candidate import Precision
+from nas.networks.graph import Graph
 from nas.predictor.correction import Correction, Observed
 from nas.predictor.costs import UNKNOWN, KindCosts, sizes
 from nas.predictor.terms import DTYPES, Term, dtype_of, terms_of_graph
+from nas.system.hashing import content_key
 
 COVERAGE = 0.9
 _WIDTH = 2.3534  # scales on either side that hold 90 % of a Student's t, as the noise is taken

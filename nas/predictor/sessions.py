@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import IO, Any, Protocol, final
 
 from nas.devices import Device, TimingProtocol, open_device
-from nas.devices.hygiene import strongest_mask, wait_until_fit
-from nas.devices.phone import AdbDevice
-from nas.devices.phonelaunch import PhoneOptions
-from nas.devices.phonesession import PAPER_MASK, PhoneSession
-from nas.devices.pipes import read_some
+from nas.devices.host.pipes import read_some
+from nas.devices.phone.conditions import strongest_mask, wait_until_fit
+from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.session import PAPER_MASK, PhoneSession
 from nas.errors import DeviceStableError, DeviceTransientError
 from nas.predictor import host_session_worker
-from nas.quiethost import measuring
+from nas.system.host_lock import measuring
 
 SLICE_SECONDS = 5.0
 """How long the machine is held at a stretch: whoever works may go on in between."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from nas import graph as layers
-from nas.candidate import Precision
-from nas.devices.modelled_operations import PICTURE, Operations, Step
 from nas.errors import ConfigError
-from nas.fold import folded
-from nas.graph import Graph
+from nas.networks import graph as layers
+from nas.networks.candidate import Precision
+from nas.networks.folding import folded
+from nas.networks.graph import Graph
+from nas.tflite.operations import PICTURE, Operations, Step
 
 Sides = tuple[int, int]
 UPSAMPLINGS = frozenset(

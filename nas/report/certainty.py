@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.halving import RUNGS, readings_of
-from nas.noise import Noise, advice, in_words, noise_of, not_apart, ties_in_words
-from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.report.noise import advice, in_words, noise_of, not_apart, ties_in_words
+from nas.storage.run_folder import RunFolder
+from nas.study.halving import RUNGS, readings_of
+from nas.study.seed_noise import Noise
+from nas.study.trial_result import TrialResult
 
 FEW = 5  # fully trained ones below which a tau says nothing
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from nas.metrics import short
-from nas.pareto import front
-from nas.report.gather import Effect, ReportData, title, unit
-from nas.results import Objective, TrialResult
+from nas.report.numbers import short
+from nas.report.report_data import Effect, ReportData, title, unit
+from nas.study.objectives import Objective
+from nas.study.pareto import front
+from nas.study.trial_result import TrialResult
 
 Chart = dict[str, Any]
 MANY = 1_500  # points; more are drawn by the graphics processor

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.canonical import canonical_json
-from nas.results import TrialResult
+from nas.study.trial_result import TrialResult
+from nas.system.hashing import canonical_json
 
 Chart = dict[str, Any]
 Key = tuple[float, str]  # pruned share, precision

@@ -9,9 +9,9 @@ from typing import Any
 from nas.devices.measurement import Placement
 from nas.devices.placement import is_cpu
 from nas.errors import RunError
-from nas.files import read_json
-from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.storage.run_folder import RunFolder
+from nas.study.trial_result import TrialResult
+from nas.system.files import read_json
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.halving import RUNGS, readings_of
-from nas.metrics import Metric, UInt8Image
+from nas.data.image_quality import UInt8Image
 from nas.report.charts import effect_chart, front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
-from nas.report.gather import Effect, ReportData, latencies, parameters_of, title, unit
-from nas.report.pictures import Comparison
+from nas.report.crops import Comparison
+from nas.report.report_data import Effect, ReportData, latencies, parameters_of, title, unit
 from nas.report.supernet import supernet_chart
-from nas.results import TrialResult
-from nas.study import WORST_RATIO
+from nas.study.halving import RUNGS, readings_of
+from nas.study.metric import Metric
+from nas.study.objectives import WORST_RATIO
+from nas.study.trial_result import TrialResult
 
 SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.files import read_json
 from nas.report.compression import STYLES, compression_of
-from nas.results import TrialResult
-from nas.store import RunFolder
-from nas.supernet.agreement import Agreement, agreement
+from nas.storage.run_folder import RunFolder
+from nas.study.rank_agreement import Agreement, agreement
+from nas.study.trial_result import TrialResult
+from nas.system.files import read_json
 
 SCORE = "supernet_psnr_db"
 ALONE = "psnr_db"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from nas.data import Pair
 from nas.errors import NasError
-from nas.files import write_atomically
-from nas.report.gather import ReportData, gather
+from nas.report.crops import Comparison, OpenModel, compare, heldout
 from nas.report.page import render
-from nas.report.pictures import Comparison, OpenModel, compare, heldout
-from nas.store import RunFolder
+from nas.report.report_data import ReportData, gather
+from nas.storage.run_folder import RunFolder
+from nas.system.files import write_atomically
 
 
 def write_report(
@@ -63,13 +63,7 @@ def _compare(
 
 def _write_prints(folder: Path, data: ReportData, comparisons: tuple[Comparison, ...]) -> None:
     """The PNG files for which there is something to draw; those of an earlier report go."""
-    from nas.report.prints import (
-        save_compression,
-        save_crops,
-        save_effects,
-        save_front,
-        save_history,
-    )
+    from nas.report.png import save_compression, save_crops, save_effects, save_front, save_history
 
     drawn = {
         "front.png": partial(save_front, data) if data.front and data.costs else None,

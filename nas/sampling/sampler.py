@@ -14,13 +14,13 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
-from nas.pareto import LOGARITHMIC
-from nas.sampling.beliefs import Beliefs, Data, Predicted, Predictor, Scale, settled
 from nas.sampling.gaussian import FitError
 from nas.sampling.history import History, Known, SharedSpace
 from nas.sampling.space import Encoding, Gate, same, unseen
 from nas.sampling.startup import FEW, spread_out
+from nas.sampling.surrogates import Beliefs, Data, Predicted, Predictor, Scale, settled
 from nas.sampling.threads import one_thread
+from nas.study.objectives import LOGARITHMIC
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -47,16 +47,17 @@ class EhviSampler(BaseSampler):
     trial draws the same.
 
     `logarithmic` are the indices of objectives that count in proportion (latencies); by default
-    those whose metric name, but for a device in brackets, is one of `nas.pareto.LOGARITHMIC`.
-    `predictor` tells of a candidate's parameters what some objectives are expected to be, in their
-    own unit: then only the difference (for logarithmic objectives the ratio) is learned. It is
-    called for some 600 candidates a trial, so it should take microseconds. `reference` is the
-    corner of the hypervolume, in the objectives' units, or a function of the trials that tells it;
-    by default (and where it tells None) the worst values on the front so far, and a tenth of their
-    range beyond. A corner further out than half of that range counts as one there: else the ends
-    of the front would be all that matters. `pool` candidates are compared for each trial, half of
-    them with a predictor or after 100 trials, an eighth after 500; surrogates learn from
-    `most_points` trials at most (after 500 trials half of that), the best and a part of the rest.
+    those whose metric name, but for a device in brackets, is one of
+    `nas.study.objectives.LOGARITHMIC`. `predictor` tells of a candidate's parameters what some
+    objectives are expected to be, in their own unit: then only the difference (for logarithmic
+    objectives the ratio) is learned. It is called for some 600 candidates a trial, so it should
+    take microseconds. `reference` is the corner of the hypervolume, in the objectives' units, or a
+    function of the trials that tells it; by default (and where it tells None) the worst values on
+    the front so far, and a tenth of their range beyond. A corner further out than half of that
+    range counts as one there: else the ends of the front would be all that matters. `pool`
+    candidates are compared for each trial, half of them with a predictor or after 100 trials, an
+    eighth after 500; surrogates learn from `most_points` trials at most (after 500 trials half of
+    that), the best and a part of the rest.
     """
 
     def __init__(

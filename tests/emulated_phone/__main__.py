@@ -78,7 +78,7 @@ def _profile(name: str) -> Profile:
 
 
 def _start(names: list[str], adb_port: int | None, wait_scale: float | None) -> int:
-    from nas.devices.adb import AdbServer
+    from nas.devices.adb.server import AdbServer
     from tests.emulated_phone.phone import EmulatedPhone, describe
     from tests.emulated_phone.server import PrivateAdbServer
 

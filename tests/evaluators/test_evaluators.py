@@ -9,15 +9,15 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from evaluators import Cost, FileSize, Latency, Quality
 from evaluators.quality import score_artifact
-from nas.candidate import Candidate
 from nas.data import Dataset, Pair, open_dataset
+from nas.data.image_quality import psnr_db
 from nas.devices import TimingProtocol
 from nas.errors import TrainingError
-from nas.evaluation import Subject
-from nas.graph import Add, Conv, Graph, Input
-from nas.metrics import psnr_db
-from nas.runtime import Artifact
-from nas.tiles import restore_any_size
+from nas.networks.candidate import Candidate
+from nas.networks.graph import Add, Conv, Graph, Input
+from nas.study.evaluator import Subject
+from nas.tflite.interpreter import Artifact
+from nas.tflite.tiling import restore_any_size
 from search_spaces import UNet
 
 NETWORK = UNet("resize-bilinear", "prelu", (4, 8), 1, 3, False)
@@ -31,8 +31,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Path:
 
 
 def _converted(height: int, width: int) -> bytes:
-    from nas.convert import convert_untrained
-    from nas.schedule import Schedule
+    from nas.compression.convert import convert_untrained
+    from nas.training.schedule import Schedule
 
     schedule = Schedule(steps=1, identity_start=True)
     return convert_untrained(NETWORK.graph(), height, width, "float", schedule)
@@ -98,8 +98,8 @@ def test_a_picture_that_the_poolings_dont_divide_is_tiled(artifact: Path) -> Non
 
 
 def test_a_network_that_repeats_its_input_is_a_dead_training(tmp_path: Path) -> None:
-    from nas.convert import convert
-    from nas.model import build_model
+    from nas.compression.convert import convert
+    from nas.networks.keras_model import build_model
 
     graph = Graph(
         (Input("input"), Conv("output", ("input",), 3), Add("residual", ("output", "input")))

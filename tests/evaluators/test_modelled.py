@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 
 from evaluators import ModelledLatency, ModelledQuality
-from nas.candidate import Candidate, Compression
 from nas.data import open_dataset
 from nas.devices import TimingProtocol
-from nas.devices.modelled import open_modelled
+from nas.devices.paper_phones.device import open_modelled
 from nas.errors import ConfigError
-from nas.evaluation import DeviceRefusedError, Subject
-from nas.search import search
+from nas.networks.candidate import Candidate, Compression
+from nas.search.driver import search
+from nas.study.evaluator import DeviceRefusedError, Subject
 from search_spaces import UNet
 from search_spaces.dbpn import DBPN
 from studies import portable
@@ -34,8 +34,8 @@ def test_the_papers_choice_is_its_own_measure() -> None:
 
 
 def test_other_networks_get_what_the_device_says_of_their_file(tmp_path: Path) -> None:
-    from nas.convert import convert_untrained
-    from nas.schedule import Schedule
+    from nas.compression.convert import convert_untrained
+    from nas.training.schedule import Schedule
 
     figures = ModelledLatency(portable.CHOSEN).evaluate(subject(NETWORK))
     path = tmp_path / "model.tflite"

@@ -3,8 +3,8 @@ import json
 import optuna
 import pytest
 
-from nas.candidate import Candidate
 from nas.errors import ConfigError
+from nas.networks.candidate import Candidate
 from search_spaces import ARCHITECTURES, EDSR, FPN, NetworkSpace, UNet, UNetSpace, with_networks
 
 UNETS = UNetSpace(levels=(2, 3), widths=(4, 8), convolutions=(1,), first_kernel=(3,))
@@ -52,8 +52,8 @@ def test_the_space_as_a_value() -> None:
 
 
 def test_networks_from_outside_are_tried_first(tmp_path) -> None:
-    from nas.memory import Memory
-    from tests.nas.small_study import small_study
+    from nas.search.ask_tell import Memory
+    from tests.helpers.small_study import small_study
 
     baselines = tuple(Candidate(value) for value in SPACE.networks.values())
     study = small_study(space=SPACE, baselines=baselines)

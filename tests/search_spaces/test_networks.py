@@ -96,9 +96,9 @@ def test_bad_json_is_refused() -> None:
 
 @pytest.mark.parametrize("name", PAPER)
 def test_a_smoke_test_of_nas_compress_narrows_every_family(name: str) -> None:
-    from nas.channels import group_channels
     from nas.cli.compress import _narrowed
-    from nas.prune import Pruning, check_share
+    from nas.compression.channels import group_channels
+    from nas.compression.pruning import Pruning, check_share
 
     narrow = _narrowed(ARCHITECTURES[name], 0.3)
     assert narrow == ARCHITECTURES[name].narrowed()  # type: ignore[attr-defined]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from nas.candidate import Candidate
+from nas.devices.paper_phones.published import rows
 from nas.errors import ConfigError
+from nas.networks.candidate import Candidate
 from nas.paper import Listed
 from nas.paper.steps import all_networks
-from nas.published import rows
-from nas.schedule import PAPER
+from nas.training.schedule import PAPER
 from search_spaces import EDSR, RDN
 from studies.paper import FULL, SCALES, WHOLE
 

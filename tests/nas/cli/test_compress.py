@@ -8,9 +8,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from nas import tflite
 from nas.cli.compress import _first_unmeasured, compress
 from nas.errors import ConfigError, DataError, DeviceError
+from nas.tflite.file import read_tflite
 from search_spaces import UNet, architecture_from_dict
 
 APP = typer.Typer()
@@ -49,7 +49,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     assert ran.exit_code == 0, ran.exception
     document = json.loads(ran.stdout)
     network = architecture_from_dict(document["conditions"]["network"])
-    file = tflite.read(out / "model.tflite")
+    file = read_tflite(out / "model.tflite")
     assert file.inputs[0].dtype == "int8"
     assert not file.float_islands
     assert file.conv_macs == network.graph().macs(64, 64).conv
@@ -62,7 +62,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     assert again.exit_code == 0, again.exception
     assert "training" not in again.stderr
     assert "pruning" not in again.stderr
-    assert tflite.read(out / "p10-int16-ptq" / "model.tflite").inputs[0].dtype == "int16"
+    assert read_tflite(out / "p10-int16-ptq" / "model.tflite").inputs[0].dtype == "int16"
     assert "Pruned and quantized, at 64x64" in again.stdout
     table = (out / "compression.md").read_text().splitlines()
     assert [line.split(" | ")[:2] for line in table[2:]] == [
@@ -88,7 +88,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
 
 
 def test_one_of_several_that_fails_leaves_the_others(tmp_path, data, monkeypatch):
-    from nas import convert
+    from nas.compression import convert
     from nas.errors import ConversionError
 
     convert_trained = convert.convert_trained

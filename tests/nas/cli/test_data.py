@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from nas.cli.data import app
 from nas.data import open_dataset
 from nas.errors import ConfigError, DataError
-from tests.nas.data import trees
+from tests.helpers import picture_trees as trees
 
 runner = CliRunner()
 

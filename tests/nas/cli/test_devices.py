@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from nas.cli import devices, inspect
-from nas.devices.adb import AdbServer
+from nas.devices.adb.server import AdbServer
 from nas.errors import ConfigError, DeviceStableError
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
@@ -98,10 +98,10 @@ def test_what_adb_said_to_an_address_that_nobody_answers_at() -> None:
 
 
 def test_probe(lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch) -> None:
-    from nas.devices import support
+    from nas.devices.phone import operation_support
 
     short = (False, None, ("float32",), ("CONV_2D",))
-    monkeypatch.setattr(support.probe_support, "__defaults__", short)
+    monkeypatch.setattr(operation_support.probe_support, "__defaults__", short)
     one, _ = lab
     arguments = ("probe", "--device", f"adb:{one.address}", "--protocol", "paper")
     matrix = json.loads(run(*arguments, "--json").stdout)

@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from nas.candidate import Candidate
 from nas.cli import fidelity as command
 from nas.errors import ConfigError, RunError
-from nas.files import write_json
-from tests.nas.artifacts import SIDE, artifact, keras_model, network
+from nas.networks.candidate import Candidate
+from nas.system.files import write_json
+from tests.helpers.artifacts import SIDE, artifact, keras_model, network
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from nas.cli.app import app
 from nas.cli.search import load_study
 from nas.errors import ConfigError
-from nas.search import search
-from nas.store import RunFolder
+from nas.search.driver import search
+from nas.storage.run_folder import RunFolder
 from search_spaces import ARCHITECTURES
 
 OWN = """
 from dataclasses import dataclass
-from tests.nas.small_study import Formulas, small_study
+from tests.helpers.small_study import Formulas, small_study
 
 @dataclass(frozen=True)
 class Own(Formulas):

@@ -10,12 +10,12 @@ import typer
 from typer.testing import CliRunner
 
 import nas.cli.results as results
-from nas.canonical import canonical_json
 from nas.data import Pair
 from nas.errors import DataError, RunError
-from nas.pareto import front
-from nas.store import RunFolder
-from tests.nas.fake_run import make_run
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import front
+from nas.system.hashing import canonical_json
+from tests.helpers.fake_run import make_run
 
 runner = CliRunner()
 app = typer.Typer()

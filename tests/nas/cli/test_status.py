@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.errors import RunError
-from nas.files import held
-from nas.pareto import front
-from nas.runlog import RunLog
-from nas.status import Look
-from nas.store import RunFolder
-from tests.nas.fake_run import make_run
+from nas.execution.run_log import RunLog
+from nas.execution.status import Look
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import front
+from nas.system.files import held
+from tests.helpers.fake_run import make_run
 
 TABLE = {
     "workers": [

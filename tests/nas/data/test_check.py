@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from nas.data.check import Check, check_dataset
+from nas.data.image_quality import psnr_db
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError
-from nas.metrics import psnr_db
-from tests.nas.data import trees
+from tests.helpers import picture_trees as trees
 
 
 def problems(check: Check, severity: str) -> str:

@@ -9,7 +9,7 @@ from nas.data import open_dataset
 from nas.data.folders import Folders, grid
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError, DataError
-from tests.nas.data import trees
+from tests.helpers import picture_trees as trees
 
 
 @pytest.fixture(autouse=True)

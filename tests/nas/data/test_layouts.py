@@ -8,7 +8,7 @@ import pytest
 from nas.data.layouts import list_folders, list_gopro, list_pairs, list_reds
 from nas.data.listing import MAX_SHARDS, Files, Listing, in_shards
 from nas.errors import ConfigError
-from tests.nas.data import trees
+from tests.helpers import picture_trees as trees
 
 
 def errors(listing: Listing) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.data.pack import Pack, Unit, cache_folder, check_space, open_or_build
+from nas.data.pack import Pack, Unit, check_space, open_or_build
 from nas.errors import ConfigError, DataError, RunError
+from nas.system.cache import cache_folder
 
 SIDE = 8
 

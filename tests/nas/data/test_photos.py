@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nas.data import open_dataset
+from nas.data.image_quality import psnr_db
 from nas.data.photos import (
     HELD_OUT,
     PATCHES,
@@ -16,7 +17,6 @@ from nas.data.photos import (
 )
 from nas.data.shake import blur, known_shake
 from nas.errors import ConfigError, DataError
-from nas.metrics import psnr_db
 
 
 def mean_gradient(patch: np.ndarray) -> float:

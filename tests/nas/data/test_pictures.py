@@ -7,7 +7,7 @@ from PIL import Image
 
 from nas.data.pictures import picture_size, probe_picture, read_picture
 from nas.errors import DataError
-from tests.nas.data.trees import corrupt_middle, picture, save, truncate
+from tests.helpers.picture_trees import corrupt_middle, picture, save, truncate
 
 
 def test_pixels_come_back_as_they_were_written(tmp_path: Path) -> None:

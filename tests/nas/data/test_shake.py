@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from nas.data.image_quality import psnr_db
 from nas.data.shake import (
     _FROM,
     FRAMES,
@@ -14,8 +15,7 @@ from nas.data.shake import (
     known_shake,
     random_shake,
 )
-from nas.metrics import psnr_db
-from tests.nas.data.trees import picture
+from tests.helpers.picture_trees import picture
 
 
 def frames_averaged(sharp: np.ndarray, path: np.ndarray) -> np.ndarray:

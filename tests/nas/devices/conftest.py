@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from nas.devices.adb import Adb, AdbServer
-from nas.devices.hygiene import Limits
-from nas.devices.phone import AdbDevice
-from nas.devices.phonelaunch import PhoneOptions
+from nas.devices.adb.connection import Adb
+from nas.devices.adb.server import AdbServer
+from nas.devices.phone.conditions import Limits
+from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.launch import PhoneOptions
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.devices.adb import AdbEntry, AdbServer
-from nas.devices.host import HostDevice
+from nas.devices.adb.server import AdbServer
+from nas.devices.adb.wire import AdbEntry
+from nas.devices.host.device import HostDevice
 from nas.devices.logs import parse_log
 from nas.devices.measurement import TimingProtocol
 from tests.emulated_phone import models, network
@@ -67,11 +68,11 @@ def test_what_the_stand_in_prints_is_read_back(samples: list[float], modern: boo
 
 
 def test_two_readers_of_one_format_agree(tmp_path: Path) -> None:
-    from nas import tflite
+    from nas.tflite.file import read_tflite
 
     path = models.small_unet(tmp_path / "unet.tflite", 1024, 64)  # beyond 32 bits
-    assert tflite.read(path).conv_macs > 2**33
-    own, ours = network.read(path.read_bytes()), tflite.read(path)
+    assert read_tflite(path).conv_macs > 2**33
+    own, ours = network.read(path.read_bytes()), read_tflite(path)
     assert [step.op for step in own.steps] == [step.name for step in ours.operations]
     assert [step.macs for step in own.steps] == [step.conv_macs for step in ours.operations]
 

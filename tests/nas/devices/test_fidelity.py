@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from nas.cli import fidelity as command
 from nas.data import Pair
 from nas.devices import open_device
-from nas.devices.adb import AdbServer
-from nas.devices.benchmark_tool import CACHE_FOLDER
+from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneStableError
-from nas.devices.fidelity import Reference, measure_fidelity
-from nas.devices.phonelock import phone_lock
-from nas.devices.probegraphs import Builder
+from nas.devices.fidelity import measure_fidelity
+from nas.devices.phone.benchmark_tool import CACHE_FOLDER
+from nas.devices.phone.lock import phone_lock
+from nas.devices.probe_graphs import Builder
 from nas.errors import ConfigError, DeviceStableError, NasError
-from nas.fidelity import file_reference
+from nas.tflite.reference import Reference, file_reference
 from tests.emulated_phone import models
 from tests.nas.devices.conftest import StartPhone, adb_of, clean
 

@@ -13,29 +13,29 @@ import pytest
 
 from evaluators import Latency
 from evaluators.latency import worst_ratio
-from nas.candidate import Candidate
 from nas.devices import Measurement, TimingProtocol, open_device
-from nas.devices.adb import AdbServer
+from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneSetAsideError, PhoneStableError, PhoneTransientError
 from nas.devices.fleet import check_answers, measure_everywhere
-from nas.devices.hygiene import Limits
+from nas.devices.phone.conditions import Limits
 from nas.errors import ConfigError, RunError
-from nas.evaluation import Needs, Subject
-from nas.files import write_atomically
-from nas.metrics import Metric
+from nas.execution.trial.run import RUNS
+from nas.execution.trial.task import TrialProgress
+from nas.networks.candidate import Candidate
 from nas.report import gather
-from nas.results import TrialResult
-from nas.search import search
-from nas.store import RunFolder
-from nas.task import TrialProgress
-from nas.trial import RUNS
-from nas.watching import NobodyWatches
+from nas.search.driver import search
+from nas.search.watcher import NobodyWatches
+from nas.storage.run_folder import RunFolder
+from nas.study.evaluator import Needs, Subject
+from nas.study.metric import Metric
+from nas.study.trial_result import TrialResult
+from nas.system.files import write_atomically
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
 from tests.emulated_phone.phone import EmulatedPhone
+from tests.helpers.small_study import small_study
 from tests.nas.devices.conftest import StartPhone
-from tests.nas.small_study import small_study
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
 SMOOTH = Candidate(UNet("resize-bilinear", "relu", (4, 8), 1, 3, True))
@@ -128,7 +128,8 @@ def _made_once(
     if "cache" not in done:
         done["cache"] = tmp_path_factory.mktemp("shared")
     monkeypatch.setenv("NAS_CACHE_DIR", str(done["cache"]))
-    from nas import convert, train
+    from nas.compression import convert
+    from nas.training import train
 
     untrained, trained, training = (
         convert.convert_untrained, convert.convert_trained, train.train

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nas import tflite
-from nas.devices.benchmark_tool import Delegate
+from nas.devices.delegate import Delegate
 from nas.devices.logs import parse_log
 from nas.devices.measurement import Placement
 from nas.devices.placement import accelerated_mac_share, fallbacks, is_cpu, join
+from nas.tflite.file import read_tflite
 from tests.emulated_phone import models
 
 NNAPI = Delegate("nnapi")
@@ -32,7 +32,7 @@ def profile(*nodes: tuple[str, int]) -> str:
 
 
 def places(path: Path, text: str, delegate: Delegate = NNAPI) -> list[str | None]:
-    operations = tflite.read(path).operations
+    operations = read_tflite(path).operations
     assert [step.name for step in operations] == STEPS
     return [row.accelerator for row in join(operations, parse_log(text), delegate)]
 
@@ -80,10 +80,10 @@ def test_other_delegates_bear_tflites_names(unet: Path) -> None:
     text = "Explicitly applied GPU delegate, and the model graph will be partially executed by the "
     text += "delegate w/ 2 delegate kernels.\n"
     rows = [("TfLiteGpuDelegateV2", 7), ("TRANSPOSE_CONV", 3), ("TfLiteGpuDelegateV2", 8)]
-    found = join(tflite.read(unet).operations, parse_log(text + profile(*rows)), Delegate("gpu"))
+    found = join(read_tflite(unet).operations, parse_log(text + profile(*rows)), Delegate("gpu"))
     assert found[3] == Placement(3, "TRANSPOSE_CONV", "cpu")
     assert [row.accelerator for row in found].count("gpu") == 6
-    unknown = join(tflite.read(unet).operations, parse_log(text), Delegate("gpu"))
+    unknown = join(read_tflite(unet).operations, parse_log(text), Delegate("gpu"))
     assert {row.accelerator for row in unknown} == {None}  # partly, but nobody says which
 
 

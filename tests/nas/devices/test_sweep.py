@@ -10,11 +10,11 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from nas import tflite
 from nas.cli import phones
 from nas.devices import TimingProtocol
 from nas.devices.sweep import SIZES, resize, sweep
 from nas.errors import ConfigError
+from nas.tflite.file import read_tflite
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
 from tests.nas.devices.conftest import StartPhone
@@ -66,7 +66,7 @@ def test_a_size_that_poolings_do_not_divide_is_the_next_one_up(tmp_path: Path) -
     assert size == (46, 32)
     path = tmp_path / "resized.tflite"
     path.write_bytes(resized)
-    assert tflite.read(path).inputs[0].shape == (1, 32, 46, 3)
+    assert read_tflite(path).inputs[0].shape == (1, 32, 46, 3)
     assert resize(content, (46, 32)) == (resized, (46, 32))
 
 

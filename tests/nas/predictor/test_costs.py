@@ -9,7 +9,7 @@ import pytest
 from nas.predictor.correction import COMMON, SESSION, Correction, Observed
 from nas.predictor.costs import KindCosts
 from nas.predictor.terms import Term
-from tests.nas.predictor.synthetic import true_ms
+from tests.helpers.synthetic_device import true_ms
 
 
 def _conv(pixels: int, cin: int, cout: int) -> Term:

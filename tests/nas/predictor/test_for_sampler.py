@@ -15,11 +15,12 @@ from nas.predictor.identity import folder_of, identity_of, keep
 from nas.predictor.predictor import Predictor
 from nas.predictor.templates import Templates, _Recording
 from nas.sampling import EhviSampler
-from nas.study import WORST_RATIO, Study
+from nas.study.objectives import WORST_RATIO
+from nas.study.study import Study
 from search_spaces import CompressionSpace, NetworkSpace, UNet, UNetSpace
 from studies import STUDIES
-from tests.nas.predictor.synthetic import fitted, network_ms
-from tests.nas.small_study import small_study
+from tests.helpers.small_study import small_study
+from tests.helpers.synthetic_device import fitted, network_ms
 
 
 @pytest.fixture(autouse=True)

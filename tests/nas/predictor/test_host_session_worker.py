@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas.predictor import host_session_worker as session
-from tests.nas.artifacts import artifact, network
+from tests.helpers.artifacts import artifact, network
 
 REQUEST = {"threads": 1, "warmup": 0, "runs": 2, "seconds": 0.0, "most": 2}
 

@@ -13,8 +13,8 @@ from nas.errors import ConfigError, NasError, RunError
 from nas.predictor import identity
 from nas.predictor.identity import FILE, folder_of, identity_of, keep, load, protocol_of, read
 from studies import STUDIES
-from tests.nas.predictor.synthetic import fitted
-from tests.nas.small_study import small_study
+from tests.helpers.small_study import small_study
+from tests.helpers.synthetic_device import fitted
 
 STUDY = small_study()
 
@@ -108,7 +108,7 @@ def test_an_unknown_device_is_named() -> None:
 
 
 def test_a_phone_that_is_away_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nas.devices.phone import AdbDevice
+    from nas.devices.phone.device import AdbDevice
 
     def away(self: AdbDevice) -> None:
         raise ConfigError(f"phone {self.serial} is not connected; connected: none")

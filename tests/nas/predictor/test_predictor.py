@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas.candidate import Precision
 from nas.devices import Measurement
 from nas.errors import ConfigError
-from nas.predictor import micro
+from nas.networks.candidate import Precision
+from nas.predictor import microbenchmarks
 from nas.predictor.checking import Score, kendall_tau
 from nas.predictor.design import chosen_networks, chosen_terms
 from nas.predictor.fitting import Space, plan_of
 from nas.predictor.predictor import COVERAGE, Measured, Predictor, family, linear_in
 from nas.predictor.terms import terms_of_graph
 from search_spaces import UNet, UNetSpace
-from tests.nas.predictor.synthetic import ABOUT, fitted, measured, network_ms, timings, true_ms
-from tests.nas.small_study import small_study
+from tests.helpers.small_study import small_study
+from tests.helpers.synthetic_device import ABOUT, fitted, measured, network_ms, timings, true_ms
 
 WIDE = UNetSpace((*UNetSpace().upsampling,), ("relu", "prelu"), (2, 3), (4, 8, 16), (1, 2), (3, 5))
 
@@ -115,8 +115,8 @@ def test_a_joint_that_is_dearer_than_its_parts_is_charged_for() -> None:
     for joint in plan.joints:
         dear = joint[0].op == "TRANSPOSE_CONV" and len(joint) == 3
         extra = 9 * true_ms(joint[-1]) if dear else 0.0
-        times.times_ms[micro.key_of(*joint)][0] += extra
-    bare = micro.fitted(plan, times, ABOUT)
+        times.times_ms[microbenchmarks.key_of(*joint)][0] += extra
+    bare = microbenchmarks.fitted(plan, times, ABOUT)
     assert {(op, up) for op, _, up in bare.surcharges} == {("CONV_2D", "TRANSPOSE_CONV")}
     assert bare.surcharges["CONV_2D", "int8", "TRANSPOSE_CONV"] == pytest.approx(10, rel=0.2)
 
@@ -127,9 +127,9 @@ def test_what_a_device_refuses_is_said() -> None:
     times = timings(plan)
     for term in plan.terms:
         if (term.op, term.dtype) == ("DEPTH_TO_SPACE", "int8"):
-            del times.times_ms[micro.key_of(term)]
-            times.refused[micro.key_of(term)] = "nnapi_error: no such thing"
-    bare = micro.fitted(plan, times, ABOUT)
+            del times.times_ms[microbenchmarks.key_of(term)]
+            times.refused[microbenchmarks.key_of(term)] = "nnapi_error: no such thing"
+    bare = microbenchmarks.fitted(plan, times, ABOUT)
     rows = [measured(space, one, "int8-ptq") for one in space.draw(5, seed=1)]
     graph = UNet("depth-to-space", "relu", (4, 8), 1, 3).graph()
     told = bare.improved_by(rows).predict(graph, (64, 32), "int8-ptq")

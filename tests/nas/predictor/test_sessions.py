@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nas.devices import TimingProtocol
-from nas.devices.adb import AdbServer
+from nas.devices.adb.server import AdbServer
 from nas.errors import ConfigError, DeviceError, DeviceStableError, DeviceTransientError
-from nas.predictor.micrographs import write_micrograph
+from nas.predictor.microbenchmark_graphs import write_micrograph
 from nas.predictor.sessions import open_session
 from nas.predictor.terms import Term
 from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone

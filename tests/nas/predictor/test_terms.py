@@ -2,9 +2,9 @@
 
 import pytest
 
-from nas.devices.modelled_operations import of_graph
 from nas.errors import ConfigError
 from nas.predictor.terms import Term, dtype_of, terms_of, terms_of_graph
+from nas.tflite.operations import of_graph
 from search_spaces import ARCHITECTURES, UNet
 
 

@@ -10,17 +10,17 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from nas.cli.app import app
-from nas.files import write_json
-from nas.halving import readings_of
-from nas.noise import replicate
-from nas.pareto import front
 from nas.report import gather
 from nas.report.certainty import rung_rows
 from nas.report.charts import front_chart
 from nas.report.page import render
-from nas.store import RunFolder
-from tests.nas.fake_run import describe
-from tests.nas.trained_study import MadeUp, loop_of, trained_study
+from nas.search.replicate import replicate
+from nas.storage.run_folder import RunFolder
+from nas.study.halving import readings_of
+from nas.study.pareto import front
+from nas.system.files import write_json
+from tests.helpers.fake_run import describe
+from tests.helpers.trained_study import MadeUp, loop_of, trained_study
 
 
 def _run(folder: Path, trials: int, **changes: object) -> RunFolder:

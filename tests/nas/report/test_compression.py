@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nas.candidate import PRECISIONS, Candidate, Compression
-from nas.files import write_json
-from nas.metrics import Metric
+from nas.networks.candidate import PRECISIONS, Candidate, Compression
 from nas.report import gather
 from nas.report.compression import APART, compression_chart, compression_rows
 from nas.report.page import render
-from nas.report.prints import save_compression
-from nas.results import TrialResult
-from nas.store import RunFolder
+from nas.report.png import save_compression
+from nas.storage.run_folder import RunFolder
+from nas.study.metric import Metric
+from nas.study.trial_result import TrialResult
+from nas.system.files import write_json
 from search_spaces import UNet
-from tests.nas.fake_run import describe, make_results
+from tests.helpers.fake_run import describe, make_results
 
 WIDE, NARROW = ((UNet("resize-bilinear", "relu", (8, width), 1, 3)) for width in (16, 8))
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.files import write_json
 from nas.report import gather
 from nas.report.operations import FallenOperation, Refusal
 from nas.report.page import render
-from nas.store import RunFolder
-from tests.nas.fake_run import describe, make_results
+from nas.storage.run_folder import RunFolder
+from nas.system.files import write_json
+from tests.helpers.fake_run import describe, make_results
 
 A, B = "adb:a", "adb:b?delegate=nnapi"
 

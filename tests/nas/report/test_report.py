@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from nas.data import Pair
+from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
-from nas.metrics import psnr_db
-from nas.pareto import front
 from nas.report import gather, write_report
 from nas.report.charts import crowded, effect_chart, front_chart, history_chart, ticks
-from nas.report.gather import find_effects
+from nas.report.crops import MODELS, busiest, compare, spread
 from nas.report.page import duration, number, render, safe_json
-from nas.report.pictures import MODELS, busiest, compare, spread
-from nas.results import TrialResult
-from nas.store import RunFolder
-from tests.nas.fake_run import make_results, make_run
+from nas.report.report_data import find_effects
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import front
+from nas.study.trial_result import TrialResult
+from tests.helpers.fake_run import make_results, make_run
 
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -292,7 +292,7 @@ def test_numbers_and_durations() -> None:
 
 def test_crowded_labels_alternate() -> None:
     def at(x: float, y: float) -> TrialResult:
-        from nas.metrics import Metric
+        from nas.study.metric import Metric
 
         metrics = {"x": Metric(x, "synthetic"), "y": Metric(y, "synthetic")}
         return TrialResult(0, "", "", {}, "complete", {}, metrics)

@@ -1,0 +1,1 @@
+"""From a trained network to the file that ships: pruned, quantized, converted and verified."""

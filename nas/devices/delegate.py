@@ -1,0 +1,35 @@
+"""What an artifact may be given to on a phone: NNAPI, the GPU, an NPU, or the CPU alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.errors import ConfigError, unknown
+
+DELEGATES = ("nnapi", "gpu", "cpu", "hexagon", "external", "npu")
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """What runs the graph; `detail` is NNAPI's accelerator or the path of a vendor's library."""
+
+    kind: str
+    detail: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Delegate:
+        """KIND or KIND:DETAIL, for example `gpu`, `nnapi:qti-dsp`, `external:/vendor/lib/x.so`.
+
+        Raises ConfigError on an unknown kind, or a missing or superfluous detail.
+        """
+        kind, colon, detail = text.partition(":")
+        if kind not in DELEGATES:
+            raise unknown("delegate", kind, DELEGATES)
+        if kind == "external" and not detail:
+            raise ConfigError("delegate external: expected external:LIBRARY, a path on the phone")
+        if colon and kind not in ("nnapi", "external", "npu"):
+            raise ConfigError(f"delegate {text!r}: {kind} takes nothing after a colon")
+        return cls(kind, detail or None)
+
+    def __str__(self) -> str:
+        return self.kind if self.detail is None else f"{self.kind}:{self.detail}"

@@ -1,0 +1,221 @@
+"""`paper:PHONE`: the paper's three phones, of which nothing is at hand but what it published.
+
+The paper's own networks get its own figures (source "published"); any other one gets what a small
+model fitted to them says (source "modelled"). Nothing here was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, final
+
+from nas.devices.failures import Evidence, Failure, PhoneStableError
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.paper_phones import latency_model
+from nas.devices.paper_phones.latency_model import features, fitted
+from nas.devices.paper_phones.networks import recognised, row_of
+from nas.devices.paper_phones.published import FOLDER, OP_FAILED, Cell, Row, phones
+from nas.devices.paper_phones.rules import RULES, PhoneRules, Plan, place, plan
+from nas.devices.placement import nnapi_name
+from nas.errors import unknown
+from nas.system.hashing import content_key, file_sha256
+from nas.tflite.file import TfliteFile, read_tflite
+from nas.tflite.operations import Operations, of_file
+
+PREFIX = "paper:"
+SPECS = tuple(f"{PREFIX}{phone}" for phone in RULES)
+FORM = 1
+"""Counted up whenever the model gives another figure for the same cells."""
+_FILES = ("latencies.csv", "operations.csv", "table2_networks.csv", "table3_unet_operations.csv",
+          "table4_optimizations.csv")  # fmt: skip
+Source = Literal["published", "modelled"]
+
+
+@final
+@dataclass(frozen=True)
+class Told:
+    """What is known of a network on one of the paper's phones.
+
+    `latency_ms` is None where `failure` tells why. `interval_ms` holds it with probability
+    `coverage`; None for a published figure, of which the paper tells no spread. `about` says where
+    it comes from, `caution` what to mind, None where there is nothing.
+    """
+
+    source: Source
+    latency_ms: float | None
+    interval_ms: tuple[float, float] | None
+    coverage: float | None
+    failure: Failure | None
+    plan: Plan
+    about: str
+    caution: str | None = None
+
+
+def tell(phone: str, operations: Operations) -> Told:
+    """What the paper, or else the model, says of a network on one of its phones.
+
+    Needs no file and no conversion: `nas.tflite.operations.of_graph` makes the list from
+    an architecture, too. Raises ConfigError where the paper has no such phone.
+    """
+    if phone not in RULES:
+        raise unknown("phone of the paper", phone, RULES)
+    planned = plan(RULES[phone], operations)
+    found = recognised(operations)
+    row = row_of(*found) if found else None
+    cell = row.cell(phone) if row else None
+    if row is None or cell is None or cell.outcome == "empty":
+        return _modelled(phone, operations, planned, row)
+    return _published(row, cell, planned)
+
+
+def _published(row: Row, cell: Cell, planned: Plan) -> Told:
+    about = f"Table {row.table}, {row.row}"
+    note = cell.footnote.text if cell.footnote else None
+    if row.network == "fpn":
+        note = "; ".join(filter(None, (note, "the paper's file multiplies by constants apart")))
+    if cell.outcome == "failed":
+        failure = Failure("nnapi_error", f"published: {about}", OP_FAILED)
+        return Told("published", None, None, None, failure, planned, about)
+    return Told("published", cell.latency_ms, None, None, None, planned, about, note)
+
+
+def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> Told:
+    cells = sum(known.cells for known in latency_model.known(phone))
+    about = f"a model fitted to {cells} published cells"
+    cautions = []
+    if row is not None:
+        cautions.append(f"Table {row.table} leaves {row.row} empty for this phone")
+    if operations.dtype == "int16" and RULES[phone].int16 is None:
+        cautions.append(
+            "NNAPI has no 16-bit fixed point: taken to run on the CPU as slowly as what falls back"
+        )
+    caution = "; ".join(cautions) or None
+    if planned.failure is not None:
+        failure = Failure("nnapi_error", f"modelled: {planned.failure}", planned.code)
+        return Told("modelled", None, None, None, failure, planned, about, caution)
+    wanted = features(RULES[phone], operations)
+    estimate = fitted(phone).estimate(wanted)
+    return Told(
+        "modelled", estimate.latency_ms, estimate.interval_ms, estimate.coverage, None, planned,
+        about, caution,
+    )  # fmt: skip
+
+
+@final
+class PaperPhoneError(PhoneStableError):
+    """A network can't run on one of the paper's phones: as published, or by the model's rules."""
+
+    source: Source = "modelled"
+
+
+@final
+@dataclass(frozen=True)
+class ModelledPhone:
+    """One of the paper's phones; safe to share, always there, needs no adb."""
+
+    rules: PhoneRules
+
+    @property
+    def spec(self) -> str:
+        """The name that `open_device` takes."""
+        return f"{PREFIX}{self.rules.phone}"
+
+    def identity(self) -> dict[str, str]:
+        """The published data and the form of the model: with others, other figures."""
+        return {"model": _identity()}
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """What the paper or the model says of a file; nothing runs, `protocol` changes nothing.
+
+        Raises ConfigError where the file is no `.tflite` of a fixed size, PaperPhoneError where
+        the paper says that the network fails on this phone, or its rules do.
+        """
+        file = read_tflite(artifact)
+        operations = of_file(file)
+        told = tell(self.rules.phone, operations)
+        placement = _placement(self.rules, file, operations, told.plan)
+        if told.failure is not None or told.latency_ms is None:
+            raise self._refusal(told, placement)
+        return Measurement(
+            device=self.spec,
+            source=told.source,
+            samples_ms=((told.latency_ms,),),
+            init_ms=None,
+            first_ms=None,
+            peak_memory_mb=None,
+            placement=placement,
+            conditions=_conditions(self.rules, artifact, told),
+            accelerated_mac_share=accelerated_mac_share(operations, told.plan),
+            stated_interval_ms=told.interval_ms,
+            stated_coverage=told.coverage,
+        )
+
+    def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PaperPhoneError:
+        failure = told.failure or Failure("nnapi_error", told.about)
+        error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
+        error.placement, error.source = placement, told.source
+        return error
+
+
+def _placement(
+    rules: PhoneRules, file: TfliteFile, operations: Operations, planned: Plan
+) -> tuple[Placement, ...]:
+    """Where each operation of the file runs by the rules, under NNAPI's names."""
+    where = {
+        index: place(rules, step, number in planned.fallen)
+        for number, step in enumerate(operations.steps)
+        for index in step.indices
+    }
+    first = place(rules, operations.steps[0], False)
+    return tuple(
+        Placement(step.index, nnapi_name(step.name), where.get(step.index, first))
+        for step in file.operations
+    )
+
+
+def accelerated_mac_share(operations: Operations, planned: Plan) -> float | None:
+    """The share of the MACs that does not fall back by the rules; None where there are no MACs."""
+    total = sum(step.conv_macs for step in operations.steps)
+    fallen = sum(operations.steps[number].conv_macs for number in planned.fallen)
+    return 1 - fallen / total if total else None
+
+
+def _conditions(rules: PhoneRules, artifact: Path, told: Told) -> dict[str, Any]:
+    named = next(phone.name for phone in phones() if phone.phone == rules.phone)
+    evidence = {rule.evidence for rule in told.plan.fallen.values() if rule is not None}
+    return {
+        "phone": named,
+        "about": told.about,
+        "caution": told.caution,
+        "rules": sorted(evidence),
+        "protocol": "the paper's: TFLite Benchmark Tool, NNAPI, allow_fp16, 10 runs, 4 threads",
+        "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
+    }
+
+
+@cache
+def _identity() -> str:
+    return content_key(
+        [
+            FORM,
+            [file_sha256(FOLDER / name) for name in _FILES],
+            repr(sorted(RULES.items())),
+            [latency_model.ACCELERATED, latency_model.FALLEN, latency_model.TYPE_FACTORS],
+            [
+                latency_model.NOISE,
+                latency_model.SPREAD,
+                latency_model.NARROW,
+                latency_model.COVERAGE,
+            ],
+        ]
+    )
+
+
+def open_modelled(spec: str) -> ModelledPhone:
+    """The phone that `paper:PHONE` names; ConfigError, with the valid ones, where there is none."""
+    phone = spec.removeprefix(PREFIX)
+    if phone not in RULES:
+        raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])
+    return ModelledPhone(RULES[phone])

@@ -1,0 +1,345 @@
+"""How long the paper's phones take: a small model a phone, fitted to all of its published cells.
+
+    latency = s(type) * sum_j a_j x_j  +  sum_k b_k y_k
+
+x: what accelerators do (MACs, elements by kind of operation, operations), y: what falls back to the
+CPU. All coefficients are positive, so a latency is, and grows with work and pixels. They are the
+most probable ones for relative errors of `NOISE` and log-normal priors that are the same for
+every phone, and wide: a phone's cells say more than they, but where a phone has no cell about
+something the prior is all that is known, and the interval shows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.devices.paper_phones.networks import network
+from nas.devices.paper_phones.published import rows
+from nas.devices.paper_phones.rules import RULES, PhoneRules, plan
+from nas.tflite.operations import Operations, Step
+
+Floats = npt.NDArray[np.float64]
+NOISE = 0.1
+"""Relative error of a published cell as the model sees it; two runs of one structure differ by 3 to
+7 % in Table 4 (8-bit PTQ and QAT)."""
+SPREAD = 1.5
+"""Standard deviation of a coefficient's logarithm before any cell is seen: a factor of 4.5."""
+NARROW = 0.7
+"""The same where physics says more, a factor of 2: how fast such chips compute at all, and what
+starting an operation costs. All published networks have some 250 GMAC and most 50 to 100
+operations, so their cells alone can't tell those two from a constant."""
+COVERAGE = 0.8
+ALIGNMENT = 16
+"""Channels that a vector of an accelerator holds; others leave part of it idle (Table 4: the pruned
+networks are slower on the Mate30 than the whole one)."""
+
+ACCELERATED = {
+    "mac": 2.5,
+    "element": 0.3,
+    "concat": 0.3,
+    "move": 1.0,
+    "prelu": 0.3,
+    "transpose": 3.0,
+    "operation": 0.5,
+    "unaligned": 0.5,
+}
+"""Median of the prior of each coefficient: ms a GMAC, ns an element, ms an operation."""
+FALLEN = {"cpu_mac": 200.0, "cpu_transpose": 500.0, "cpu_element": 50.0, "cpu_concat": 10.0}
+TYPE_FACTORS = {"int8": 0.35, "int16": 0.5}
+"""Prior medians of an integer type's time over float's, deviation 0.5."""
+_TYPE_SPREAD = 0.5
+_TYPES = ("float32", *TYPE_FACTORS)
+_A, _B = tuple(ACCELERATED), tuple(FALLEN)
+NAMES = (*_A, *_B, *TYPE_FACTORS)
+_MOVES = frozenset(
+    {"DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD"}
+)
+
+
+@final
+@dataclass(frozen=True)
+class Features:
+    """What a latency is made of: `accelerated` (type, feature) and `fallen` (feature)."""
+
+    accelerated: Floats
+    fallen: Floats
+
+    @property
+    def accelerated_only(self) -> bool:
+        """Whether nothing runs on the CPU."""
+        return not self.fallen.any()
+
+
+def features(phone: PhoneRules, operations: Operations) -> Features:
+    """What a network asks of a phone; in GMAC, millions of elements, and operations."""
+    fallen = plan(phone, operations).fallen
+    steps = operations.steps
+    transposed = any(steps[n].op == "TRANSPOSE_CONV" for n in fallen)
+    accelerated, cpu = np.zeros((len(_TYPES), len(_A))), np.zeros(len(_B))
+    for number, step in enumerate(steps):
+        slow = phone.slow_prelu and transposed and step.op == "PRELU"
+        if number in fallen or slow:
+            name, amount = _fallen(step)
+            cpu[_B.index(name)] += amount
+            continue
+        row = accelerated[_TYPES.index(step.dtype if step.dtype in _TYPES else "float32")]
+        for name, amount in _accelerated(step):
+            row[_A.index(name)] += amount
+    return Features(accelerated, cpu)
+
+
+def _fallen(step: Step) -> tuple[str, float]:
+    match step.op:
+        case "TRANSPOSE_CONV":
+            return "cpu_transpose", step.elements / 1e6
+        case "CONCATENATION":
+            return "cpu_concat", step.elements / 1e6
+        case _ if step.conv_macs:
+            return "cpu_mac", step.conv_macs / 1e9
+    return "cpu_element", step.elements / 1e6
+
+
+def _accelerated(step: Step) -> list[tuple[str, float]]:
+    elements = step.elements / 1e6
+    found = [("mac", step.conv_macs / 1e9)]
+    if step.op == "PRELU":  # runs with the convolution before it, but takes time of its own
+        return [("prelu", elements)]
+    found.append(("operation", 1.0))
+    if step.op == "CONCATENATION":
+        return [*found, ("concat", elements)]
+    if step.op in _MOVES:
+        return [*found, ("move", elements)]
+    found.append(("element", elements))
+    if step.op == "TRANSPOSE_CONV":
+        found.append(("transpose", elements))
+    channels = step.shape[-1] if step.shape else 1
+    if step.conv_macs and channels % ALIGNMENT and channels > 4:
+        found.append(("unaligned", elements))
+    return found
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """A latency in ms, and the interval that holds it with probability `coverage`."""
+
+    latency_ms: float
+    interval_ms: tuple[float, float]
+    coverage: float
+
+
+@final
+@dataclass(frozen=True)
+class LatencyModel:
+    """Coefficients, as logarithms in the order of `NAMES`, and how sure they are."""
+
+    logarithms: Floats
+    covariance: Floats
+    widening: float = 1.0
+
+    def coefficients(self) -> dict[str, float]:
+        """By name: ms a GMAC, ns an element, ms an operation; the types' factors."""
+        return dict(zip(NAMES, np.exp(self.logarithms).tolist(), strict=True))
+
+    def latency_ms(self, wanted: Features) -> float:
+        """Positive, and growing with every feature."""
+        return float(_predict(self.logarithms, [wanted])[0][0])
+
+    def deviation(self, wanted: Features) -> float:
+        """Of the latency's logarithm: the coefficients' doubt and the cells' noise together."""
+        slope = _predict(self.logarithms, [wanted])[1][0]
+        return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
+
+    def estimate(self, wanted: Features) -> Estimate:
+        """A latency with its interval."""
+        middle = self.latency_ms(wanted)
+        factor = math.exp(self.widening * self.deviation(wanted))
+        return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
+
+
+def _predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
+    """Latencies in ms (n), and the derivatives of their logarithms by each logarithm (n, names)."""
+    values = np.exp(logarithms)
+    a, b = values[: len(_A)], values[len(_A) : len(_A) + len(_B)]
+    factors = np.concatenate([[1.0], values[len(_A) + len(_B) :]])
+    work = np.array([row.accelerated for row in wanted])  # (n, types, features)
+    by_type = factors * (work @ a)
+    by_work = np.einsum("t,ntf->nf", factors, work) * a
+    by_fallen = np.array([row.fallen for row in wanted]) * b
+    latency: Floats = by_type.sum(1) + by_fallen.sum(1)
+    if (latency <= 0).any():
+        raise ValueError("a network without any operation has no latency")
+    return latency, np.concatenate([by_work, by_fallen, by_type[:, 1:]], 1) / latency[:, None]
+
+
+_PRIOR = np.log([*ACCELERATED.values(), *FALLEN.values(), *TYPE_FACTORS.values()])
+_SPREADS = {"mac": NARROW, "operation": NARROW, **dict.fromkeys(TYPE_FACTORS, _TYPE_SPREAD)}
+_DEVIATIONS = np.array([_SPREADS.get(name, SPREAD) for name in NAMES])
+
+
+def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyModel:
+    """The most probable coefficients, and their covariance around them (Laplace's approximation).
+
+    Least squares of relative errors and of the distance from the priors, by Levenberg-Marquardt.
+    """
+    from scipy.optimize import least_squares
+
+    logs = np.log(np.asarray(latencies_ms, np.float64))
+
+    def residuals(x: Floats) -> Floats:
+        told = np.log(_predict(x, wanted)[0])
+        return np.concatenate([(told - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
+
+    def jacobian(x: Floats) -> Floats:
+        return np.concatenate([_predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
+
+    found = least_squares(residuals, _PRIOR, jacobian, method="lm")
+    at = jacobian(found.x)
+    covariance: Floats = np.linalg.inv(at.T @ at).astype(np.float64)
+    return LatencyModel(found.x, covariance)
+
+
+@final
+@dataclass(frozen=True)
+class Known:
+    """What the paper says of one structure on one phone: of several figures the geometric mean."""
+
+    label: str
+    wanted: Features
+    latency_ms: float
+    cells: int
+
+
+@cache
+def known(phone: str) -> tuple[Known, ...]:
+    """The published latencies of a phone, structures apart: what its model is fitted to.
+
+    Tables 3 and 4 repeat rows of the ones before, and 8-bit files of one network do the same work
+    however they were trained: those are one.
+    """
+    found: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
+    for row in rows():
+        latency = row.cell(phone).latency_ms
+        if latency is not None:
+            key = (row.network, row.pruned_percent, row.precision.split("-")[0])
+            found.setdefault(key, []).append((row.row, latency))
+    result = []
+    for (name, pruned, kind), cells in found.items():
+        wanted = features(RULES[phone], network(name, pruned, kind))
+        different = dict.fromkeys(latency for _, latency in cells)
+        middle = math.exp(sum(map(math.log, different)) / len(different))
+        label = " / ".join(dict.fromkeys(label for label, _ in cells))
+        result.append(Known(label, wanted, middle, len(cells)))
+    return tuple(result)
+
+
+@final
+@dataclass(frozen=True)
+class LeftOut:
+    """A structure, and what the model says of it that was fitted to all others of the phone."""
+
+    label: str
+    published_ms: float
+    modelled_ms: float
+    deviation: float
+    accelerated: bool
+    convolutions_accelerated: bool
+
+    @property
+    def error(self) -> float:
+        """Relative to the published latency; negative where the model is too low."""
+        return self.modelled_ms / self.published_ms - 1
+
+
+@final
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """The errors of a phone's model on cells that it did not see."""
+
+    phone: str
+    rows: tuple[LeftOut, ...]
+
+    def median_error(self, of: str = "accelerated") -> float:
+        """Median absolute relative error: of rows that are "accelerated" (nothing falls back),
+        whose "convolutions" are, or of "all".
+        """
+        chosen = [abs(row.error) for row in self.of(of)]
+        return float(np.median(chosen))
+
+    def of(self, which: str) -> tuple[LeftOut, ...]:
+        """The rows that `median_error` speaks of."""
+        if which == "all":
+            return self.rows
+        name = {"accelerated": "accelerated", "convolutions": "convolutions_accelerated"}[which]
+        return tuple(row for row in self.rows if getattr(row, name))
+
+    @property
+    def kendall_tau(self) -> float:
+        """Rank correlation of modelled and published latencies over all rows."""
+        from scipy.stats import kendalltau
+
+        pairs = [(row.published_ms, row.modelled_ms) for row in self.rows]
+        return float(kendalltau(*zip(*pairs, strict=True)).statistic)
+
+    def quantile(self, share: float) -> float:
+        """Deviations that `share` of the rows' errors stay within: split-conformal, n + 1."""
+        scores = sorted(
+            abs(math.log(row.modelled_ms / row.published_ms)) / row.deviation for row in self.rows
+        )
+        return scores[min(len(scores), math.ceil(share * (len(scores) + 1))) - 1]
+
+
+@cache
+def leave_one_out(phone: str) -> LeaveOneOut:
+    """Each structure of a phone predicted by the model fitted to the phone's others."""
+    cells = known(phone)
+    left_out = []
+    for number, cell in enumerate(cells):
+        others = [other for n, other in enumerate(cells) if n != number]
+        model = fit([other.wanted for other in others], [other.latency_ms for other in others])
+        wanted = cell.wanted
+        convolutions = not wanted.fallen[[_B.index("cpu_mac"), _B.index("cpu_transpose")]].any()
+        left_out.append(
+            LeftOut(
+                cell.label, cell.latency_ms, model.latency_ms(wanted), model.deviation(wanted),
+                wanted.accelerated_only, bool(convolutions),
+            )
+        )  # fmt: skip
+    return LeaveOneOut(phone, tuple(left_out))
+
+
+@cache
+def fitted(phone: str) -> LatencyModel:
+    """The model of a phone, fitted to all of its cells; intervals as wide as its left-out errors.
+
+    An interval is the model's own deviation times the factor within which `COVERAGE` of the
+    left-out cells stayed.
+    """
+    cells = known(phone)
+    model = fit([cell.wanted for cell in cells], [cell.latency_ms for cell in cells])
+    return LatencyModel(model.logarithms, model.covariance, leave_one_out(phone).quantile(COVERAGE))
+
+
+def as_document(phone: str) -> dict[str, Any]:
+    """The leave-one-out errors of a phone as JSON types."""
+    found = leave_one_out(phone)
+    return {
+        "phone": phone,
+        "structures": len(found.rows),
+        "median_error": {
+            which: found.median_error(which) if found.of(which) else None
+            for which in ("accelerated", "convolutions", "all")
+        },
+        "count": {w: len(found.of(w)) for w in ("accelerated", "convolutions", "all")},
+        "kendall_tau": found.kendall_tau,
+        "widening": found.quantile(COVERAGE),
+        "coefficients": fitted(phone).coefficients(),
+        "rows": [{**vars(row), "error": row.error} for row in found.rows],
+    }

@@ -1,0 +1,304 @@
+"""The benchmark tool on a phone: which binary, which flags it knows, the arguments of a run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nas.devices.adb.connection import Adb
+from nas.devices.delegate import DELEGATES, Delegate
+from nas.devices.measurement import TimingProtocol
+from nas.devices.reference_model import cache_folder
+from nas.errors import ConfigError, RunError, unknown
+from nas.system.files import read_json, write_json
+from nas.system.hashing import content_key, file_sha256
+
+CACHE_FOLDER = "/data/local/tmp/portable-nas"
+"""Where everything of ours lives on a phone."""
+DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
+_MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
+_FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_]*)(?:=|\s|$)", re.MULTILINE)
+_EXECUTABLE_TROUBLE = (
+    (r"Permission denied", "it has no run permission: `adb shell chmod 755` it"),
+    (r"not executable|Exec format error|wrong ELF|syntax error", "it is for another processor"),
+    (r"not found|No such file", "there is no such file on the phone"),
+)
+
+Method = Literal["robust", "paper"]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A benchmark tool that is on a phone: its path, the flags it knows, which of the two it is."""
+
+    path: str
+    flags: frozenset[str]
+    sha256: str
+
+    @property
+    def compiled_model(self) -> bool:
+        """Whether it is LiteRT's CompiledModel tool, not the classic one."""
+        return "use_npu" in self.flags or "use_cpu" in self.flags
+
+    def knows(self, flag: str) -> bool:
+        """Whether the tool takes a flag."""
+        return flag in self.flags
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tool as JSON types."""
+        return {**asdict(self), "flags": sorted(self.flags)}
+
+
+def parse_binaries(values: list[str]) -> dict[str, Path]:
+    """PATH, or ABI=PATH for each of several processors; the key of a bare path is "".
+
+    Raises ConfigError on an unknown ABI or a file that is not there.
+    """
+    found = {}
+    for value in values:
+        abi, equals, path = value.partition("=")
+        if not equals:
+            abi, path = "", value
+        elif abi not in _MACHINES:
+            raise unknown("ABI", abi, _MACHINES)
+        if not Path(path).is_file():
+            raise ConfigError(f"benchmark binary {path}: no such file")
+        found[abi] = Path(path)
+    return found
+
+
+def have_tool(
+    adb: Adb, binaries: Mapping[str, Path], abis: list[str], installed: str = DEFAULT_TOOL
+) -> Tool:
+    """The tool for this phone, sent where the user gave a binary, its flags asked once and kept.
+
+    Raises ConfigError where there is none, it is for another processor or can't be run.
+    """
+    if binaries:
+        local = _for_phone(adb, binaries, abis)
+        digest = file_sha256(local)
+        path = f"{CACHE_FOLDER}/{digest[:16]}-{_safe(local.name)}"
+        adb.push(local, path)
+    else:
+        path = installed
+        if adb.size_of(path) is None:
+            raise ConfigError(
+                f"phone {adb.serial}: no benchmark tool at {path}; give one with "
+                "--benchmark-binary PATH (see docs/phones.md)"
+            )
+        digest = _digest_there(adb, path)
+    return Tool(path, _flags(adb, path, digest), digest)
+
+
+def _digest_there(adb: Adb, path: str) -> str:
+    """The SHA-256 of a file on the phone: without it a cache could not tell one tool from another.
+
+    Raises ConfigError where the phone does not tell it.
+    """
+    told = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
+    digest = told.stdout.split()[0] if told.stdout.split() else ""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        words = " ".join(told.output.split())[:120]
+        raise ConfigError(
+            f"phone {adb.serial}: expected the SHA-256 of {path}, but `sha256sum` said {words!r}; "
+            "it needs Android 8.0 or newer, and a file that `adb shell` may read"
+        )
+    return digest
+
+
+def _for_phone(adb: Adb, binaries: Mapping[str, Path], abis: list[str]) -> Path:
+    for abi in abis:
+        if abi in binaries:
+            return _checked(adb, binaries[abi], abis)
+    if "" in binaries:
+        return _checked(adb, binaries[""], abis)
+    raise ConfigError(
+        f"phone {adb.serial} runs {', '.join(abis)}; the benchmark binaries given are for "
+        f"{', '.join(sorted(binaries))}"
+    )
+
+
+def _checked(adb: Adb, path: Path, abis: list[str]) -> Path:
+    """The binary, where it is a script or an ELF file of one of the phone's processors."""
+    with path.open("rb") as file:
+        head = file.read(20)
+    if head[:2] == b"#!":
+        return path
+    if head[:4] != b"\x7fELF" or len(head) < 20:
+        raise ConfigError(f"benchmark binary {path} is no program for Android (no ELF header)")
+    (machine,) = struct.unpack("<H", head[18:20])
+    if machine not in [_MACHINES.get(abi) for abi in abis]:
+        name = next((abi for abi, number in _MACHINES.items() if number == machine), str(machine))
+        raise ConfigError(
+            f"benchmark binary {path} is for {name}; phone {adb.serial} runs {', '.join(abis)}"
+        )
+    return path
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.\-]", "_", name)[-60:]
+
+
+def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
+    folder = cache_folder() / "tools"
+    kept = folder / f"{content_key(digest)}.json"
+    if digest and kept.exists():
+        try:
+            return frozenset(map(str, read_json(kept)))
+        except (RunError, TypeError):
+            kept.unlink(missing_ok=True)
+    told = adb.run([path, "--help"], 30.0)
+    flags = frozenset(_FLAG.findall(told.output))
+    if not {"graph", "num_runs"} <= flags:
+        for pattern, advice in _EXECUTABLE_TROUBLE:
+            if re.search(pattern, told.output):
+                raise ConfigError(f"phone {adb.serial}: {path} can't be run: {advice}")
+        words = " ".join(told.output.split())[:120]
+        raise ConfigError(
+            f"phone {adb.serial}: {path} is no benchmark tool (--help ended with "
+            f"{told.exit_code} and said {words!r})"
+        )
+    if digest:
+        write_json(kept, sorted(flags))
+    return flags
+
+
+def timed_arguments(
+    tool: Tool, model: str, delegate: Delegate, method: Method, protocol: TimingProtocol
+) -> list[str]:
+    """The program and its arguments for one timed launch.
+
+    "paper" is exactly what the paper ran; its count of runs is whatever the tool's own limits of
+    seconds leave. "robust" fixes the counts. Raises ConfigError where the tool lacks a flag.
+    """
+    if method == "paper":
+        arguments = {"graph": model, **_delegate_flags(tool, delegate, method)}
+        arguments |= {"num_runs": "10", "num_threads": "4"}
+    else:
+        arguments = {
+            "graph": model,
+            **_delegate_flags(tool, delegate, method),
+            "num_threads": str(protocol.threads),
+            "num_runs": str(protocol.runs),
+            "warmup_runs": str(protocol.warmup),
+            "min_secs": f"{protocol.min_seconds:g}",
+            "warmup_min_secs": "0",
+            "max_secs": f"{protocol.timeout_seconds:g}",
+        }
+        if tool.knows("report_peak_memory_footprint"):
+            arguments["report_peak_memory_footprint"] = "true"
+    return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
+
+
+def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) -> list[str]:
+    """The program and its arguments for the one untimed launch that shows the placement."""
+    arguments = {
+        "graph": model,
+        **_delegate_flags(tool, delegate, method),
+        "num_threads": "4",
+        "num_runs": "1",
+        "warmup_runs": "0",
+        "min_secs": "0",
+        "warmup_min_secs": "0",
+    }
+    if delegate.kind != "cpu" and tool.knows("use_xnnpack"):
+        # Else what is left goes into XNNPACK's own node, and the profile no longer names it.
+        arguments["use_xnnpack"] = "false"
+    if tool.knows("enable_op_profiling"):
+        arguments["enable_op_profiling"] = "true"
+    return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
+
+
+def check_outputs(tool: Tool) -> None:
+    """Raise ConfigError where the tool can't read an input and write its output."""
+    if tool.compiled_model:
+        raise ConfigError(
+            f"{tool.path} is the CompiledModel benchmark tool, which neither reads inputs nor "
+            "writes outputs; give the classic one with --benchmark-binary PATH"
+        )
+    missing = [
+        name for name in ("input_layer_value_files", "output_filepath") if name not in tool.flags
+    ]
+    if missing:
+        raise ConfigError(
+            f"the benchmark tool {tool.path} is too old to write outputs (it does not know "
+            f"--{missing[-1]}); give a newer classic one with --benchmark-binary PATH"
+        )
+
+
+def output_arguments(
+    tool: Tool,
+    model: str,
+    delegate: Delegate,
+    method: Method,
+    threads: int,
+    shape: tuple[int, ...],
+    files: tuple[str, str],
+) -> list[str]:
+    """The program and its arguments for one inference on a file of raw values, its output kept.
+
+    `shape` is the model's only input's; `files` are the phone's paths of the input and the output.
+    Raises ConfigError where the tool can't.
+    """
+    check_outputs(tool)
+    given, kept = files
+    arguments = {
+        "graph": model,
+        **_delegate_flags(tool, delegate, method),
+        "num_threads": str(threads),
+        # The name is only for the next flag: the tool warns where the model's differs.
+        "input_layer": "picture",
+        "input_layer_shape": ",".join(map(str, shape)),
+        "input_layer_value_files": f"picture:{given}",
+        "output_filepath": kept,
+        "num_runs": "1",
+        "warmup_runs": "0",
+        "min_secs": "0",
+        "warmup_min_secs": "0",
+    }
+    return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
+
+
+def _delegate_flags(tool: Tool, delegate: Delegate, method: Method) -> dict[str, str]:
+    flags = _wanted_flags(tool, delegate, method)
+    missing = [name for name in flags if not tool.knows(name)]
+    if missing:
+        kind = "CompiledModel" if tool.compiled_model else "classic"
+        raise ConfigError(
+            f"delegate {delegate}: the {kind} benchmark tool {tool.path} does not know "
+            f"--{missing[0]}; take another delegate ({', '.join(DELEGATES)}) or another tool"
+        )
+    return flags
+
+
+def _wanted_flags(tool: Tool, delegate: Delegate, method: Method) -> dict[str, str]:
+    match delegate.kind:
+        case "nnapi":
+            flags = {"use_nnapi": "true"}
+            # Since 2021 `allow_fp16` no longer reaches NNAPI; the flag that does is passed, too.
+            flags |= {
+                name: "true" for name in ("allow_fp16", "nnapi_allow_fp16") if tool.knows(name)
+            }
+            if delegate.detail:
+                flags["nnapi_accelerator_name"] = delegate.detail
+            # Explicit, as its default changed: the paper's tool gave every operation to NNAPI.
+            flags["disable_nnapi_cpu"] = "false" if method == "paper" else "true"
+            return flags
+        case "gpu":
+            return {"use_gpu": "true"}
+        case "cpu":
+            return {"use_cpu" if tool.compiled_model else "use_xnnpack": "true"}
+        case "hexagon":
+            return {"use_hexagon": "true"}
+        case "external":
+            return {"external_delegate_path": str(delegate.detail)}
+        case _:
+            flags = {"use_npu": "true"}
+            if delegate.detail:
+                flags["dispatch_library_path"] = delegate.detail
+            return flags

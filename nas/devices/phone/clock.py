@@ -1,0 +1,46 @@
+"""Whether a phone's clock was set while something was timed by it: the benchmark tool does so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nas.devices.adb.connection import Adb
+from nas.devices.failures import PhoneStableError
+
+_SLACK_SECONDS = 0.25
+"""Between two commands of one script on a busy phone."""
+_CLOCKS = re.compile(r"(\d+)\.(\d+)\n(\d+\.\d+)")
+
+
+@contextmanager
+def steady_clock(adb: Adb) -> Iterator[None]:
+    """Raise a transient PhoneError where the phone's clock was set inside: latencies are wrong.
+
+    A refusal inside is then not believed, either, as it may be about a negative time.
+    """
+    before = _boot_time(adb)
+    try:
+        yield
+    except PhoneStableError as error:
+        _check(adb, before, error)
+        raise
+    _check(adb, before, None)
+
+
+def _check(adb: Adb, before: float | None, error: Exception | None) -> None:
+    after = _boot_time(adb)
+    if before is None or after is None or abs(after - before) <= _SLACK_SECONDS:
+        return
+    raise adb.offline(
+        f"its clock jumped by {after - before:.1f} s in the middle of a measurement"
+    ) from error
+
+
+def _boot_time(adb: Adb) -> float | None:
+    """When it was started, by its own clock: lasting, until that is set; None if it can't tell."""
+    told = _CLOCKS.search(adb.shell("date +%s.%N; cat /proc/uptime").stdout)
+    if told is None:
+        return None
+    return int(told[1]) + float(f"0.{told[2]}") - float(told[3])

@@ -1,0 +1,359 @@
+"""`adb:SERIAL`: a phone as a device.
+
+A measurement: the phone is locked, looked at until it is fit, the file is sent, one untimed launch
+shows the placement, and timed launches follow, interleaved with a reference model whose drift tells
+the phone's own. Whatever goes wrong ends as a `PhoneError` with a class.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nas.devices.adb.connection import Adb
+from nas.devices.adb.server import AdbServer
+from nas.devices.failures import (
+    ADVICE,
+    RETRIED,
+    Evidence,
+    Failure,
+    PhoneError,
+    PhoneSetAsideError,
+    PhoneStableError,
+    PhoneTransientError,
+    phone_error,
+)
+from nas.devices.logs import LogReport
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, have_tool
+from nas.devices.phone.clock import steady_clock
+from nas.devices.phone.info import PhoneInfo, read_info
+from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.lock import phone_lock
+from nas.devices.phone.model_cache import make_room
+from nas.devices.phone.outputs import run_inputs
+from nas.devices.phone.session import PhoneSession, shortened
+from nas.devices.placement import join
+from nas.devices.reference_model import reference_model
+from nas.errors import ConfigError, NasError
+from nas.tflite.file import read_tflite
+
+Result = TypeVar("Result")
+ANSWER_SECONDS = 3.0
+"""How long a phone may take to come back when it is asked for."""
+NOT_CONNECTED = "not connected"
+
+
+class AdbDevice:
+    """A phone over adb; safe to share between threads, of which one measures at a time."""
+
+    def __init__(
+        self,
+        serial: str,
+        options: PhoneOptions | None = None,
+        server: AdbServer | None = None,
+        tell: Callable[[str], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.options = options or PhoneOptions()
+        self.adb = Adb(server or AdbServer.from_environment(), serial)
+        self.failures_in_a_row = 0
+        self._tell = tell or _to_stderr
+        self._progress = progress
+        self._name = name or f"adb:{serial}"
+        self.expected = False
+        self._info: PhoneInfo | None = None
+        self._tool: Tool | None = None
+
+    @property
+    def serial(self) -> str:
+        """The phone's name in `adb devices`."""
+        return self.adb.serial
+
+    @property
+    def spec(self) -> str:
+        """The name that `open_device` takes."""
+        return self._name
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the phone fails so often that nothing more is asked of it."""
+        return self.failures_in_a_row >= self.options.set_aside_after
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """Time one artifact and tell where its operations ran.
+
+        Raises PhoneStableError where the artifact can't run here, PhoneTransientError where the
+        phone can't measure now, PhoneSetAsideError once it has failed too often, and ConfigError
+        where the options or the file can't work.
+        """
+        read_tflite(artifact)
+        return self._retried(lambda: self._measure(artifact, protocol), protocol)
+
+    def place(self, artifact: Path) -> tuple[tuple[Placement, ...], LogReport]:
+        """One untimed launch: where each operation ran, and what the logs said; raises as measure.
+
+        A failing launch is returned, not raised: its report's `failure` tells.
+        """
+        operations = read_tflite(artifact).operations
+
+        def probe() -> tuple[tuple[Placement, ...], LogReport]:
+            with self.session(artifact) as session:
+                report = session.probe(session.send(artifact))
+                if report.failure is not None and report.failure.failure_class in RETRIED:
+                    raise phone_error(report.failure, Evidence(self.serial))
+                return join(operations, report, self.options.delegate), report
+
+        return self._retried(probe, TimingProtocol())
+
+    def _measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        with self.session(artifact) as session, steady_clock(self.adb):
+            return session.measure(artifact, protocol)
+
+    @contextmanager
+    def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
+        """Hold the phone, with its tool ready; raises as `measure`, but tries once only.
+
+        `artifact` is what it is for, where that is known: it is not removed to make room.
+        """
+        wait_seconds = self.options.lock_wait_seconds
+        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
+            make_room(self.adb, CACHE_FOLDER, held, artifact, reference_model())
+            yield PhoneSession(
+                self.adb,
+                self.options,
+                self.info(),
+                self._known_tool(),
+                held,
+                self.spec,
+                self._tell,
+                self._progress,
+            )
+
+    def outputs(
+        self, artifact: Path, inputs: Sequence[bytes], protocol: TimingProtocol
+    ) -> list[bytes]:
+        """What the artifact makes of its only input: an output for each, as the tensors hold them.
+
+        Of `protocol` the threads and the seconds of a launch count. Raises as `measure`.
+        """
+        file = read_tflite(artifact)
+
+        def run() -> list[bytes]:
+            with self.session(artifact) as session:
+                return run_inputs(session, artifact, file, inputs, protocol)
+
+        return self._retried(run, protocol)
+
+    def tool(self) -> Tool:
+        """The benchmark tool on the phone; raises as `measure`."""
+        if self._tool is None:
+            self.identity()
+        return self._known_tool()
+
+    def check(self) -> None:
+        """Raise where the phone is not there, not authorised, or is one of several of that name.
+
+        Raises PhoneTransientError, or ConfigError where it was never seen and only another name, or
+        an adb server, would help.
+        """
+        self._ensure_server()
+        entries = self.adb.server.entries()
+        states = [row.state for row in entries if row.serial == self.serial]
+        state = states[0] if states else None
+        if len(states) > 1:
+            raise self._no_answer(
+                f"phone {self.serial}: {len(states)} phones report this serial, and adb can't tell "
+                "them apart; unplug all but one, or name each by HOST:PORT (`adb tcpip 5555` with "
+                "one plugged in, then `adb connect HOST`)"
+            )
+        if state == "device":
+            return
+        if state is None:
+            there = ", ".join(row.serial for row in entries) or "none"
+            raise PhoneTransientError(
+                f"phone {self.serial} is not connected; connected: {there} (see `nas devices`)",
+                Failure("device_offline", NOT_CONNECTED),
+                Evidence(self.serial),
+            )
+        unauthorized = state in ("unauthorized", "authorizing")
+        failure = Failure("unauthorized" if unauthorized else "device_offline", f"adb says {state}")
+        advice = ADVICE[failure.failure_class]
+        if state.startswith("no permissions"):
+            advice = "this user may not use the USB device: add a udev rule for it"
+        raise phone_error(failure, Evidence(self.serial), advice)
+
+    def _ensure_server(self) -> None:
+        try:
+            self.adb.server.ensure()
+        except ConfigError as error:
+            raise self._no_answer(str(error)) from error
+
+    def _no_answer(self, message: str) -> NasError:
+        """What keeps adb from the phone: once it was seen, as much of the moment as its cable."""
+        if self._never_seen:
+            return ConfigError(message)
+        failure = Failure("device_offline", message)
+        return PhoneTransientError(message, failure, Evidence(self.serial))
+
+    @property
+    def _never_seen(self) -> bool:
+        return self._info is None and not self.expected
+
+    def answer(self) -> None:
+        """Raise at once where the phone can't be used: before a long work that needs it.
+
+        Raises ConfigError where adb knows no such serial, PhoneTransientError, with what to do,
+        where it knows it and can't use it.
+        """
+        try:
+            self.check()
+        except PhoneTransientError as error:
+            if error.failure.failure_class == "unauthorized":
+                raise
+            self.adb.server.reconnect(self.serial, ANSWER_SECONDS)
+            try:
+                self.check()
+            except PhoneTransientError as again:
+                if again.failure.detail != NOT_CONNECTED:
+                    raise
+                raise ConfigError(str(again)) from again
+
+    def info(self) -> PhoneInfo:
+        """The phone's lasting facts; asked once."""
+        if self._info is None:
+            self._info = read_info(self.adb)
+        return self._info
+
+    def identity(self) -> dict[str, str]:
+        """What a measurement depends on beside the file and the protocol: a cache's key.
+
+        The phone's build, the tool's content, the delegate and the method; asked once, so that
+        what was measured is found while the phone is away. Raises as `measure`.
+        """
+        if self._info is None or self._tool is None:
+            self._retried(lambda: (self.info(), self._known_tool()), TimingProtocol())
+        return {
+            "serial": self.serial,
+            "build": self.info().fingerprint,
+            "tool": self._known_tool().sha256,
+            "delegate": str(self.options.delegate),
+            "method": self.options.method,
+        }
+
+    def expect(self) -> None:
+        """Be patient from now on: an absent phone is a pulled cable, not a wrong serial."""
+        self.expected = True
+
+    def readmit(self) -> None:
+        """Forget its failures: a person may have seen to a phone that was set aside."""
+        self.failures_in_a_row = 0
+
+    def _known_tool(self) -> Tool:
+        if self._tool is None:
+            abis = list(self.info().abis)
+            binaries = dict(self.options.binaries)
+            self._tool = have_tool(self.adb, binaries, abis, self.options.installed_tool)
+        return self._tool
+
+    def _retried(self, action: Callable[[], Result], protocol: TimingProtocol) -> Result:
+        if self.set_aside:
+            raise self._set_aside_error()
+        failures: list[PhoneTransientError] = []
+        for attempt in range(self.options.attempts):
+            if attempt:
+                time.sleep(self.options.backoff_seconds * 2 ** (attempt - 1))
+            try:
+                if attempt:
+                    self.adb.server.reconnect_if_away(self.serial, self.options.reconnect_seconds)
+                self.check()
+                result = action()
+            except PhoneStableError as error:
+                raise self._believed(error, protocol) from error
+            except PhoneTransientError as error:
+                absent = error.failure.detail == NOT_CONNECTED
+                if self._never_seen and attempt == 0 and absent:
+                    raise  # a wrong serial rather than a pulled cable
+                failures.append(error)
+                self._tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
+                if error.failure.failure_class not in RETRIED:
+                    break
+            else:
+                self.failures_in_a_row = 0
+                return result
+        raise self._verdict(failures, protocol) from failures[-1]
+
+    def _believed(self, refusal: PhoneStableError, protocol: TimingProtocol) -> PhoneError:
+        """The refusal, if the phone still runs the reference model: else it is the phone's."""
+        if self._reference_runs(protocol):
+            self.failures_in_a_row = 0
+            return refusal
+        self.failures_in_a_row += 1
+        if self.set_aside:
+            return self._set_aside_error(refusal)
+        message = f"{refusal}; it fails with the reference model, too"
+        error = PhoneTransientError(message, refusal.failure, refusal.evidence)
+        error.placement = refusal.placement
+        return error
+
+    def _verdict(self, failures: list[PhoneTransientError], protocol: TimingProtocol) -> PhoneError:
+        """Whose fault repeated failures are: the reference model's fate tells."""
+        last = failures[-1]
+        kinds = {error.failure.failure_class for error in failures}
+        if "held" in kinds:
+            return last  # somebody else is at work on it: says nothing against the phone
+        if self._reference_runs(protocol):
+            self.failures_in_a_row = 0
+            if len(failures) == self.options.attempts and kinds <= {"timeout", "driver_crash"}:
+                times = f"{len(failures)} times, while the reference model ran"
+                message = f"{last} ({times})"
+                return PhoneStableError(message, last.failure, last.evidence)
+            return last
+        self.failures_in_a_row += 1
+        return self._set_aside_error(last) if self.set_aside else last
+
+    def _set_aside_error(self, last: PhoneError | None = None) -> PhoneSetAsideError:
+        failure = last.failure if last else Failure("device_offline", "set aside")
+        evidence = last.evidence if last else Evidence(self.serial)
+        return PhoneSetAsideError(
+            f"phone {self.serial} is set aside: {self.failures_in_a_row} measurements in a row "
+            f"failed with the reference model, too ({failure})",
+            failure,
+            evidence,
+        )
+
+    def _reference_runs(self, protocol: TimingProtocol) -> bool:
+        try:
+            self.check()
+            with self.session() as session:
+                remote = session.send(reference_model())
+                session.launch(remote, shortened(protocol), tolerant=True)
+        except PhoneStableError as error:
+            # A delegate may refuse the reference's type: the phone itself is well then.
+            return error.failure.failure_class == "delegate_refused"
+        except (PhoneError, ConfigError):
+            return False
+        return True
+
+
+def failed(device: str, error: Any) -> dict[str, Any]:
+    """A failed measurement (a PhoneError) as the JSON that `nas measure --json` prints."""
+    return {
+        "device": device,
+        "latency_ms": None,
+        "count": 0,
+        "placement": [asdict(row) for row in error.placement],
+        "accelerated_mac_share": None,
+        "failure": error.failure.to_dict(),
+        "message": str(error),
+    }
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,147 @@
+"""The parts of a measurement on a phone: its options, one launch, a block of launches."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nas.devices.adb.wire import ShellResult
+from nas.devices.delegate import Delegate
+from nas.devices.failures import Failure
+from nas.devices.logs import LogReport, parse_log
+from nas.devices.logs.classify import driver_death
+from nas.devices.logs.lines import Line, read_lines, unfold
+from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
+from nas.devices.phone.conditions import Conditions, Limits
+
+
+@dataclass(frozen=True)
+class PhoneOptions:
+    """How a phone is used.
+
+    `drift` bounds how far the reference's launches may be from their median (a share of it), and
+    `spread` the candidate's launches; a block of launches beyond either, or one that ended hot, is
+    taken again, up to `blocks` times. `attempts` is how often a transient failure is met again,
+    waiting `backoff_seconds`, then twice that. After `set_aside_after` measurements in a row in
+    which the reference failed, too, the phone is set aside.
+    """
+
+    delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
+    method: Method = "robust"
+    binaries: tuple[tuple[str, Path], ...] = ()
+    installed_tool: str = DEFAULT_TOOL
+    limits: Limits = field(default_factory=Limits)
+    interleave: bool = True
+    drift: float = 0.05
+    spread: float = 0.1
+    blocks: int = 3
+    attempts: int = 3
+    backoff_seconds: float = 1.0
+    set_aside_after: int = 3
+    lock_wait_seconds: float = 3600.0
+    reconnect_seconds: float = 15.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One timed launch: the figure that stands for it, and the tool's own statistics."""
+
+    latency_ms: float
+    count: int
+    report: LogReport
+
+    def to_dict(self) -> dict[str, Any]:
+        """The launch as JSON types."""
+        timed = self.report.benchmark.timed
+        return {"init_ms": self.report.benchmark.init_ms, **(timed.to_dict() if timed else {})}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Launches of the candidate and, between them, of the reference; and the phone afterwards."""
+
+    launches: tuple[Launch, ...]
+    references: tuple[float, ...]
+    before: Conditions
+    after: Conditions
+
+    @property
+    def drift(self) -> float:
+        """The reference's farthest launch from the median of its launches, as a share of it."""
+        if len(self.references) < 2:
+            return 0.0
+        middle = statistics.median(self.references)
+        return max(abs(value / middle - 1) for value in self.references)
+
+    @property
+    def spread(self) -> float:
+        """The range of the candidate's launches over their median."""
+        values = [launch.latency_ms for launch in self.launches]
+        return (max(values) - min(values)) / statistics.median(values)
+
+    def troubles(self, options: PhoneOptions) -> list[str]:
+        """Why the block should be taken again; empty where it is good."""
+        found = []
+        if self.drift > options.drift:
+            found.append(f"the reference drifted by {self.drift:.0%}")
+        if self.spread > options.spread:
+            found.append(f"launches differ by {self.spread:.0%}")
+        calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
+        return found + [f"afterwards {reason}" for reason in calm.complaints(self.after)]
+
+
+def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:
+    """Why a launch's numbers may not be used; None where they may. `passing` failures don't matter.
+
+    A tool that was cut short may say of delegation what it likes: without numbers it has failed.
+    """
+    failure, latency = report.failure, report.latency_ms
+    if failure is not None and failure.failure_class not in passing:
+        return failure
+    if latency is None or not math.isfinite(latency) or latency <= 0:
+        return Failure("unparsable", f"it ended well, but with a latency of {latency}")
+    if report.benchmark.init_ms is None or first_ms(report) is None:
+        return Failure("unparsable", "it tells no time of initialisation")
+    return None
+
+
+def first_ms(report: LogReport) -> float | None:
+    """The first inference; older tools print it only as the first of the warm-up."""
+    found = report.benchmark
+    if found.first_ms is not None:
+        return found.first_ms
+    return found.warmup.first_ms if found.warmup is not None else None
+
+
+def merged(result: ShellResult, logcat: str) -> LogReport:
+    """The tool's own words, with NNAPI's from the phone's log of the same process."""
+    report = parse_log(result.output, result.exit_code)
+    if result.pid is None:
+        return report
+    rows = logcat.splitlines()
+    mark = f" {result.pid} "
+    start = next((n for n, row in enumerate(rows) if mark in f" {row} "), len(rows))
+    text = "\n".join(rows[start:])
+    log, lines = parse_log(text, pid=result.pid), read_lines(text)
+    return replace(
+        report,
+        nnapi=log.nnapi,
+        failure=_refined(report.failure, lines, result.pid),
+        pid=result.pid,
+        lost_lines=unfold([line for line in lines if line.pid == result.pid])[1],
+        driver_errors=log.driver_errors,
+    )
+
+
+def _refined(failure: Failure | None, lines: list[Line], pid: int) -> Failure | None:
+    """NNAPI's refusal is the driver's crash where the phone's log says so; nothing else it says."""
+    if failure is None or failure.failure_class != "nnapi_error":
+        return failure
+    death = driver_death(unfold(lines)[0], pid)
+    if death is None:
+        return failure
+    detail = f"{death.tag}: {death.text.strip()}"
+    return replace(failure, failure_class="driver_crash", detail=detail)

@@ -1,0 +1,181 @@
+"""One trial at a time on a phone: between threads, processes and hosts.
+
+Two locks. A file of this machine, locked by its kernel; and, for phones that several hosts reach,
+a file on the phone, locked by a process there that ends with its adb connection. Neither outlives
+its owner, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import re
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from nas.devices.adb.connection import Adb
+from nas.devices.adb.server import translated
+from nas.devices.adb.wire import ShellStream
+from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.phone.leftovers import clear_up
+from nas.system.hashing import content_key
+from nas.system.host_lock import FOLDER_VARIABLE
+
+PICTURES = "pictures"
+"""The folder, inside the phone's own, of what is only there while the phone is held."""
+TELL_AFTER_SECONDS = 1.0
+"""A lock that is just being let go is no news."""
+_LONGEST_PAUSE = 2.0
+"""Between two looks at the lock on a phone: each is a process beside what is measured there."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held phone: by what ("host and phone", or "host" where the phone has no `flock`), and the
+    files of the folder with their sizes in bytes.
+    """
+
+    by: str
+    files: dict[str, int]
+
+
+def owner() -> str:
+    """Who holds a lock: shown to whoever waits."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}, pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}"
+
+
+@dataclass
+class _Wait:
+    """The waiting for a phone that others hold: for how long, and who is told of it."""
+
+    serial: str
+    seconds: float
+    tell: Callable[[str], None] | None
+    told: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def pause(self, holder: str, seconds: float) -> None:
+        """Wait on, and tell once for whom; raises the transient PhoneError once it was too long."""
+        left = self.started + self.seconds - time.monotonic()
+        if left <= 0:
+            failure = Failure("held", f"it is held by another trial ({holder})")
+            raise phone_error(failure, Evidence(self.serial), "wait for it, or stop it")
+        if not self.told and self.tell is not None and self.seconds - left >= TELL_AFTER_SECONDS:
+            self.tell(
+                f"phone {self.serial} is held by another trial ({holder}): waiting for it, "
+                f"{self.seconds:g} s at most"
+            )
+            self.told = True
+        time.sleep(min(seconds, left))
+
+
+@contextmanager
+def phone_lock(
+    adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
+) -> Iterator[Held]:
+    """Hold the phone, and clear away what others left: files half sent in `folder`, a tool that
+    still runs, NNAPI's log.
+
+    Waits `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is told of
+    the waiting, once. `folder` is the phone's folder for the lock's file; raises a PhoneError at
+    once where it can't be used.
+    """
+    wait = _Wait(adb.serial, wait_seconds, tell)
+    with _host_lock(adb.serial, wait):
+        stream, held = _hold_on_phone(adb, folder, wait)
+        try:
+            yield held
+        finally:
+            stream.close()
+
+
+@contextmanager
+def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"phone-{content_key(serial)}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                wait.pause(_read_owner(path), 0.05)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(owner()).encode(), 0)
+        yield
+    finally:
+        with suppress(OSError):
+            os.truncate(descriptor, 0)
+        os.close(descriptor)
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return "owner unknown"
+
+
+def _lock_script(folder: str) -> str:
+    """What locks the phone and holds it until its input ends; it says "held-…" or "busy".
+
+    Whatever else it says tells why the lock could not be had at all.
+    """
+    # A redirection of a group, not of `exec`: Android's mksh hides the latter from `flock`.
+    return (
+        f"{{ mkdir -p {shlex.quote(folder)} && cd {shlex.quote(folder)} || exit 1; how=phone; "
+        f"command -v flock >/dev/null || how=host; {clear_up(folder)}; "
+        "{ if [ $how = host ] || flock -n 9; then "
+        f"echo {shlex.quote(owner())} >lock.owner; clear_up; "
+        f"rm -rf *.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
+        "[ $how = host ] || clear_up; "  # without a lock of its own, others may be at work by now
+        "else echo busy; cat lock.owner 2>/dev/null; fi; } 9<>lock; } 2>&1"
+    )
+
+
+def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Held]:
+    """A process on the phone that holds the lock until its connection ends."""
+    script, pause = _lock_script(folder), 0.1
+    while True:
+        stream = adb.stream(script, time.monotonic() + 10.0)
+        try:
+            with translated(adb.serial, "lock it"):
+                answer = stream.read_until("held-")
+        except BaseException:
+            stream.close()
+            raise
+        if "held-" in answer:
+            rows = re.findall(r"^(\d+) (\S+)\s*$", answer, re.MULTILINE)
+            where = "host and phone" if "held-phone" in answer else "host"
+            return stream, Held(where, {name: int(size) for size, name in rows})
+        stream.close()
+        if not answer.startswith("busy"):
+            raise _no_lock(adb.serial, folder, answer)
+        wait.pause(answer.removeprefix("busy").strip() or "owner unknown", pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
+    """The error of a lock that can't be had, though nobody holds it."""
+    words = " ".join(answer.split())[:200]
+    if not words:
+        failure = Failure("device_offline", f"its shell ended before it had locked {folder}")
+        return phone_error(failure, Evidence(serial), ADVICE["device_offline"])
+    failure = Failure("storage_full", f"the lock in its folder {folder} can't be had: {words}")
+    advice = "`adb shell` has to be able to write there: free some space, or remove that folder"
+    return phone_error(failure, Evidence(serial, stdout=answer), advice)

@@ -1,0 +1,86 @@
+"""Real inputs through an artifact on a phone, by the benchmark tool, and its outputs back."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nas.devices.failures import Evidence, Failure, PhoneError, phone_error
+from nas.devices.logs import parse_log
+from nas.devices.measurement import TimingProtocol
+from nas.devices.phone.benchmark_tool import CACHE_FOLDER, output_arguments
+from nas.devices.phone.lock import PICTURES
+from nas.devices.phone.session import PhoneSession
+from nas.tflite.file import TfliteFile
+
+_FOLDER = f"{CACHE_FOLDER}/{PICTURES}"
+
+
+def run_inputs(
+    session: PhoneSession,
+    artifact: Path,
+    file: TfliteFile,
+    inputs: Sequence[bytes],
+    protocol: TimingProtocol,
+) -> list[bytes]:
+    """An output for each input, as the tensors hold them; one fresh process of the tool each.
+
+    Inputs are sent together and outputs fetched together; nothing of them stays on the phone.
+    Raises PhoneError where a launch fails, or runs without the delegate, and ConfigError where the
+    tool on the phone can't do it.
+    """
+    adb, shape = session.adb, file.inputs[0].shape
+    size = math.prod(file.outputs[0].shape) * np.dtype(file.outputs[0].dtype).itemsize
+    model = session.send(artifact)
+    commands = [
+        output_arguments(
+            session.tool,
+            model,
+            session.options.delegate,
+            session.options.method,
+            protocol.threads,
+            shape,
+            (f"{_FOLDER}/{number}.in", f"{_FOLDER}/{number}.out"),
+        )
+        for number in range(len(inputs))
+    ]
+    try:
+        with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
+            local = Path(folder) / "raw"
+            adb.shell(f"mkdir -p {_FOLDER}")
+            for number, data in enumerate(inputs):
+                local.write_bytes(data)
+                adb.push(local, f"{_FOLDER}/{number}.in", session.progress)
+            for command in commands:
+                _launch(session, command, protocol.timeout_seconds)
+            return [_fetched(session, number, local, size) for number in range(len(inputs))]
+    finally:
+        with suppress(PhoneError):  # else whoever holds the phone next removes it
+            adb.shell(f"rm -rf {_FOLDER}", 5.0)
+
+
+def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
+    result = session.run(command, seconds)
+    try:
+        session.believe(parse_log(result.output, result.exit_code))
+    except PhoneError as error:
+        error.evidence = Evidence(
+            session.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
+        )
+        raise
+
+
+def _fetched(session: PhoneSession, number: int, local: Path, size: int) -> bytes:
+    remote = f"{_FOLDER}/{number}.out"
+    found = session.adb.size_of(remote)
+    if found != size:
+        seen = "no output" if found is None else f"an output of {found} bytes"
+        failure = Failure("unparsable", f"the tool left {seen}, {size} bytes were expected")
+        raise phone_error(failure, Evidence(session.adb.serial))
+    session.adb.pull(remote, local)
+    return local.read_bytes()

@@ -1,0 +1,268 @@
+"""A phone that is held, ready to be measured on: files, the untimed launch, blocks of launches."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nas.devices.adb.connection import Adb
+from nas.devices.adb.wire import ShellResult
+from nas.devices.failures import (
+    ADVICE,
+    WITH_LATENCY,
+    Evidence,
+    Failure,
+    PhoneError,
+    PhoneStableError,
+    phone_error,
+)
+from nas.devices.logs import LogReport, parse_log
+from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
+from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask, wait_until_fit
+from nas.devices.phone.info import PhoneInfo
+from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_ms, merged
+from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
+from nas.devices.phone.lock import Held
+from nas.devices.phone.model_cache import model_name
+from nas.devices.placement import accelerated_mac_share, fallbacks, join
+from nas.devices.reference_model import reference_model
+from nas.errors import ConfigError
+from nas.tflite.file import read_tflite
+
+PAPER_MASK = "f0"
+PAPER_TIMEOUT_SECONDS = 900.0
+PROBE_TIMEOUT_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Paths on the phone; `reference` None where none runs beside the candidate."""
+
+    candidate: str
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class PhoneSession:
+    """What launches need while the phone is held; `spec` is the device's name in a measurement."""
+
+    adb: Adb
+    options: PhoneOptions
+    info: PhoneInfo
+    tool: Tool
+    held: Held
+    spec: str
+    tell: Callable[[str], None]
+    progress: Callable[[int, int], None] | None = None
+
+    def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
+        """Time one artifact, after an untimed launch told where its operations run.
+
+        Raises a PhoneError, with the placement as far as it is known, ConfigError where the
+        options can't work.
+        """
+        operations = read_tflite(artifact).operations
+        interleaved = self.options.method == "robust" and self.options.interleave
+        remote = self.send(artifact)
+        files = _Files(remote, self.send(reference_model()) if interleaved else None)
+        report = self.probe(remote)
+        placement = join(operations, report, self.options.delegate)
+        try:
+            self.believe(report)
+            block, blocks = self._steady_block(files, protocol)
+        except PhoneError as error:
+            error.placement = placement
+            raise
+        share = accelerated_mac_share(artifact, placement)
+        return self._result(protocol, report, placement, share, block, blocks)
+
+    def send(self, artifact: Path) -> str:
+        """Have a file on the phone, named by its content; its path there."""
+        name = model_name(artifact)
+        remote = f"{CACHE_FOLDER}/{name}"
+        if self.held.files.get(name) == artifact.stat().st_size:
+            return remote
+        self.adb.push(artifact, remote, self.progress)
+        return remote
+
+    def probe(self, remote: str) -> LogReport:
+        """The untimed launch, with NNAPI's log on; the old setting is put back."""
+        arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
+        if self.options.delegate.kind != "nnapi":
+            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
+            return parse_log(result.output, result.exit_code)
+        self.adb.shell(f"{vlog_on(CACHE_FOLDER)}; logcat -G 16M; logcat -c")
+        try:
+            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
+        finally:
+            text = self._logcat_and_restore()
+        return merged(result, text)
+
+    def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
+        """One start of the tool; one that outlives its connection ends before the phone is held
+        again. As `Adb.run`.
+        """
+        return self.adb.run(arguments, seconds, prefix, first=note_process(CACHE_FOLDER))
+
+    def _logcat_and_restore(self) -> str:
+        """The phone's log; raises where NNAPI's log stays on, as every timed run would write it."""
+        script = f"{vlog_back(CACHE_FOLDER)}; getprop {VLOG_PROPERTY}; logcat -d -v threadtime"
+        left, _, text = self.adb.shell(script, 60.0).stdout.partition("\n")
+        if left.strip() == VLOG:
+            failure = Failure("device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back")
+            raise phone_error(failure, Evidence(self.adb.serial), "restart it")
+        return text
+
+    def believe(self, report: LogReport) -> None:
+        """Raise where the launch failed, or nothing runs on the delegate that was asked for."""
+        failure, delegate = report.failure, self.options.delegate
+        evidence = Evidence(self.adb.serial, " ".join([self.tool.path, str(delegate)]))
+        library = any("libneuralnetworks" in warning for warning in report.warnings)
+        if delegate.kind == "nnapi" and library and not report.benchmark.accelerators:
+            raise ConfigError(
+                f"phone {self.adb.serial} (Android {self.info.android}) has no NNAPI: take "
+                "--delegate gpu or cpu"
+            )
+        if failure is not None and failure.failure_class != "partially_delegated":
+            raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
+        applied = report.benchmark.delegation is not None or report.nnapi.compilations
+        if delegate.kind not in ("cpu", "npu") and not applied:
+            words = next(iter(report.warnings), "the tool says nothing of it")
+            failure = Failure("not_delegated", f"{delegate} was not applied: {words}")
+            raise phone_error(failure, evidence)
+
+    def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
+        """The first block without trouble, else the calmest; and how many were taken."""
+        count = self.options.blocks if self.options.method == "robust" else 1
+        taken: list[Block] = []
+        for _ in range(count):
+            block = self._block(files, protocol)
+            troubles = block.troubles(self.options)
+            if not troubles:
+                return block, len(taken) + 1
+            taken.append(block)
+            self.tell(f"phone {self.adb.serial}: {', '.join(troubles)}")
+        cool = [b for b in taken if not b.after.capped_cores] or taken
+        return min(cool, key=lambda b: max(b.drift, b.spread)), len(taken)
+
+    def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
+        before = wait_until_fit(self.adb, self.options.limits, self.tell)
+        mask = self._mask(before, protocol.threads)
+        launches, references = [], []
+        for _ in range(protocol.launches if self.options.method == "robust" else 1):
+            if files.reference is not None:
+                references += self._reference(files.reference, protocol, mask)
+            launches.append(self.launch(files.candidate, protocol, mask))
+        after = read_conditions(self.adb)
+        if before.boot_id != after.boot_id:
+            raise self.adb.offline("it was restarted in the middle of a measurement")
+        return Block(tuple(launches), tuple(references), before, after)
+
+    def _mask(self, found: Conditions, threads: int) -> str | None:
+        if not self.info.has_taskset:
+            return None
+        if self.options.method == "paper":
+            return PAPER_MASK
+        return strongest_mask(found.cores, threads)
+
+    def _reference(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
+        """One launch of the reference; none where the delegate refuses it, which says nothing."""
+        try:
+            return [self.launch(remote, shortened(protocol), mask, tolerant=True).latency_ms]
+        except PhoneStableError as error:
+            self.tell(f"no reference beside it: {error}")
+            return []
+
+    def launch(
+        self,
+        remote: str,
+        protocol: TimingProtocol,
+        mask: str | None = None,
+        tolerant: bool = False,
+    ) -> Launch:
+        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense.
+
+        `tolerant`: a run that the delegate took no part in is good enough.
+        """
+        options = self.options
+        arguments = timed_arguments(self.tool, remote, options.delegate, options.method, protocol)
+        seconds = protocol.timeout_seconds
+        if options.method == "paper":
+            seconds = max(seconds, PAPER_TIMEOUT_SECONDS)
+        prefix = f"taskset {mask}" if mask else ""
+        result = self.run(arguments, seconds, prefix)
+        report = parse_log(result.output, result.exit_code)
+        failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
+        latency = report.latency_ms
+        if failure is None and latency is not None:
+            return Launch(latency, report.count or 0, report)
+        failure = failure or Failure("unparsable", "no latency")
+        evidence = Evidence(
+            self.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
+        )
+        failure = self._refined(failure, result)
+        raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
+
+    def _refined(self, failure: Failure, result: ShellResult) -> Failure:
+        """The failure, or the one that the drivers' own words in the phone's log make of it."""
+        if failure.failure_class != "nnapi_error":
+            return failure
+        text = self.adb.shell("logcat -d -v threadtime -t 400", 20.0).stdout
+        return merged(result, text).failure or failure
+
+    def _result(
+        self,
+        protocol: TimingProtocol,
+        probe: LogReport,
+        placement: tuple[Placement, ...],
+        share: float | None,
+        block: Block,
+        blocks: int,
+    ) -> Measurement:
+        first = block.launches[0].report.benchmark
+        inits = [launch.report.benchmark.init_ms for launch in block.launches]
+        firsts = [first_ms(launch.report) for launch in block.launches]
+        delegation = probe.benchmark.delegation
+        return Measurement(
+            device=self.spec,
+            source=self.info.source,
+            samples_ms=tuple((launch.latency_ms,) for launch in block.launches),
+            init_ms=statistics.median(value for value in inits if value is not None),
+            first_ms=statistics.median(value for value in firsts if value is not None),
+            peak_memory_mb=first.memory.get("peak_mb", first.memory.get("overall_mb")),
+            placement=placement,
+            counts=tuple(launch.count for launch in block.launches),
+            accelerated_mac_share=share,
+            conditions={
+                "method": self.options.method,
+                "delegate": str(self.options.delegate),
+                "threads": 4 if self.options.method == "paper" else protocol.threads,
+                "statistic": block.launches[0].report.latency_statistic,
+                "launches": [launch.to_dict() for launch in block.launches],
+                "reference_ms": list(block.references),
+                "drift": block.drift,
+                "steady": not block.troubles(self.options),
+                "blocks": blocks,
+                "before": block.before.to_dict(),
+                "after": block.after.to_dict(),
+                "phone": self.info.to_dict(),
+                "tool": {
+                    "path": self.tool.path,
+                    "sha256": self.tool.sha256,
+                    "generation": first.generation,
+                },
+                "delegation": delegation.to_dict() if delegation else None,
+                "lost_lines": probe.lost_lines,
+                "fallbacks": fallbacks(placement),
+                "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+                "lock": self.held.by,
+            },
+        )
+
+
+def shortened(protocol: TimingProtocol) -> TimingProtocol:
+    """The reference's launches: as many runs, but no minimum of seconds."""
+    return replace(protocol, min_seconds=0.0, runs=min(protocol.runs, 10))

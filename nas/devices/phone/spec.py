@@ -1,0 +1,77 @@
+"""`adb:SERIAL[@HOST[:PORT]][?delegate=…&protocol=…&binary=…]`: a phone and how it is used, as text.
+
+The whole of it is the device's name in a study, so two ways of using one phone are two devices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from urllib.parse import parse_qsl, quote, urlencode
+
+from nas.devices.adb.server import AdbServer
+from nas.devices.delegate import Delegate
+from nas.devices.phone.benchmark_tool import parse_binaries
+from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.launch import PhoneOptions
+from nas.errors import ConfigError, unknown
+
+PREFIX = "adb:"
+METHODS = ("robust", "paper")
+_KEYS = ("delegate", "protocol", "binary", "tool")
+
+
+def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
+    """The serial, the adb server and the options that a spec names.
+
+    Raises ConfigError where the serial is missing, or a key or value is unknown.
+    """
+    if not spec.startswith(PREFIX):
+        raise ConfigError(f"device {spec!r}: expected adb:SERIAL (`nas devices` lists serials)")
+    head, _, query = spec.removeprefix(PREFIX).partition("?")
+    serial, at, address = head.rpartition("@")
+    if not at:
+        serial, address = head, ""
+    if not serial.strip():
+        raise ConfigError(f"device {spec!r}: the serial is missing (`nas devices` lists them)")
+    server = AdbServer.parse(address) if address else AdbServer.from_environment()
+    options = PhoneOptions()
+    binaries = []
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        match key:
+            case "delegate":
+                options = replace(options, delegate=Delegate.parse(value))
+            case "protocol" if value == "paper":
+                options = replace(options, method="paper")
+            case "protocol" if value == "robust":
+                options = replace(options, method="robust")
+            case "protocol":
+                raise unknown("protocol", value, METHODS)
+            case "binary":
+                binaries.append(value)
+            case "tool":
+                options = replace(options, installed_tool=value)
+            case _:
+                raise unknown("key of a phone", key, _KEYS)
+    return serial, server, replace(options, binaries=tuple(parse_binaries(binaries).items()))
+
+
+def with_options(
+    spec: str,
+    delegate: str | None = None,
+    protocol: str | None = None,
+    binaries: tuple[str, ...] = (),
+) -> str:
+    """The spec with options added, as the command line's flags give them."""
+    pairs = [("delegate", delegate), ("protocol", protocol), *(("binary", b) for b in binaries)]
+    given = [(key, value) for key, value in pairs if value is not None]
+    if not given:
+        return spec
+    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe=':/=', quote_via=quote)}"
+
+
+@cache
+def open_phone(spec: str) -> AdbDevice:
+    """The phone that a spec names, the same object every time; raises as `parse_spec`."""
+    serial, server, options = parse_spec(spec)
+    return AdbDevice(serial, options, server, name=spec)

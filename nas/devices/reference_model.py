@@ -1,0 +1,45 @@
+"""A small network of plain convolutions: every phone runs it, so it tells the phone's own state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+SIZE = 128
+WIDTHS = (16, 16, 3)
+_RELU = 1
+"""As the format numbers an operation's fused function."""
+
+
+def cache_folder() -> Path:
+    """Where what is learnt about phones is kept: `$NAS_CACHE_DIR`, or the user's cache."""
+    given = os.environ.get("NAS_CACHE_DIR")
+    return Path(given) if given else platformdirs.user_cache_path("portable-nas")
+
+
+def reference_model() -> Path:
+    """The reference network's file, written once into the user's cache.
+
+    Convolutions 3x3 with ReLU of 16, 16 and 3 channels on 128x128x3, float32, constant weights.
+    """
+    path = cache_folder() / "reference-1.tflite"
+    if not path.exists():
+        _write(path)
+    return path
+
+
+def _write(path: Path) -> None:
+    import numpy as np
+
+    from nas.devices.probe_graphs import Builder
+
+    graph = Builder("float32", (1, SIZE, SIZE, 3))
+    tensor = graph.input
+    for width in WIDTHS:
+        weights = np.full((width, 3, 3, graph.shape(tensor)[3]), 0.05, np.float32)
+        options = graph.options("Conv2DOptions", fusedActivationFunction=_RELU)
+        inputs = [tensor, graph.constant(weights), graph.bias(width)]
+        tensor = graph.add("CONV_2D", inputs, (1, SIZE, SIZE, width), options)
+    graph.write([tensor], path)

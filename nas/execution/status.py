@@ -1,0 +1,184 @@
+"""What a run is doing, read from its folder alone: also while its driver holds it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas.execution.run_log import TABLE
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import Front, reference_point
+from nas.study.trial_result import TrialResult
+from nas.system.files import read_json
+
+RECENT = 50  # trials, for the rate
+SILENT_SECONDS = 30.0  # a driver writes its table every second, or after a long step
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run at a moment.
+
+    `states` counts finished trials; `driver` says who drives it, None where nobody does.
+    `workers` are rows of the driver's table (see `nas.execution.pool`), with times in seconds.
+    Rates are finished trials an hour, over the last `RECENT` of them.
+    """
+
+    name: str
+    folder: str
+    goal: int | None
+    states: Mapping[str, int]
+    driver: str | None
+    workers: tuple[Mapping[str, Any], ...]
+    queued: Mapping[str, int]
+    retried: Mapping[str, int]
+    failures: Mapping[str, int]
+    front: int
+    hypervolume: float | None
+    rate_per_hour: float | None
+    left_s: float | None
+    lost_devices: tuple[str, ...] = ()
+
+    @property
+    def finished(self) -> int:
+        """Trials that have a result."""
+        return sum(self.states.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The status as JSON types."""
+        return {**vars(self), "finished": self.finished}
+
+
+@dataclass
+class Look:
+    """Somebody who looks at a run again and again: what was read once is not read again."""
+
+    run: RunFolder
+    _results: dict[int, TrialResult] = field(default_factory=dict)
+    _ended: dict[int, float] = field(default_factory=dict)
+
+    def status(self) -> Status:
+        """How the run stands now; RunError where the folder is no run's."""
+        description = self.run.description()
+        self._read()
+        results = [self._results[number] for number in sorted(self._results)]
+        table = _table(self.run.path)
+        driver = _driver(self.run.path, table)
+        states = Counter(result.state for result in results)
+        size, volume = self._front(results, description)
+        goal = table.get("goal")
+        rate = self._rate()
+        left = None
+        if rate and goal and driver and goal > len(results):
+            left = (goal - len(results)) / rate * 3600
+        alive = driver is not None
+        return Status(
+            name=str(description["study"]["name"]),
+            folder=str(self.run.path),
+            goal=goal,
+            states={str(state): count for state, count in states.items()},
+            driver=driver,
+            workers=tuple(_aged(table)) if alive else (),
+            queued=table.get("queued", {}) if alive else {},
+            retried=table.get("retried", {}),
+            failures=_failures(results),
+            front=size,
+            hypervolume=volume,
+            rate_per_hour=rate,
+            left_s=left,
+            lost_devices=tuple(sorted(self.run.lost_devices())),
+        )
+
+    def _read(self) -> None:
+        for number in self.run.finished_numbers() - self._results.keys():
+            path = self.run.trial(number) / "result.json"
+            result = self.run.read_result(number)
+            if result is not None:
+                self._results[number] = result
+                self._ended[number] = path.stat().st_mtime
+
+    def _front(
+        self, results: list[TrialResult], description: Mapping[str, Any]
+    ) -> tuple[int, float | None]:
+        objectives = self.run.objectives()
+        reference = reference_point(results, objectives, description)
+        growing = Front(objectives, reference)
+        for result in results:
+            growing.add(result)
+        return len(growing.members), growing.hypervolume if reference else None
+
+    def _rate(self) -> float | None:
+        """Of the time between ends, not since the start: a run may have rested for days."""
+        ended = sorted(self._ended.values())[-RECENT:]
+        if len(ended) < 2:
+            return None
+        gaps = sorted(b - a for a, b in itertools.pairwise(ended))
+        typical = gaps[len(gaps) // 2]
+        worked = sum(gap for gap in gaps if gap <= max(20 * typical, 60.0))
+        return 3600 * (len(ended) - 1) / worked if worked > 0 else None
+
+
+def _table(folder: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads((folder / TABLE).read_text())
+        return values
+    except (OSError, ValueError):
+        return {}
+
+
+def _driver(folder: Path, table: Mapping[str, Any]) -> str | None:
+    """Who holds the folder: the owner's file, unless that process is known to be gone."""
+    path = folder / ".owner.json"
+    if not path.exists():
+        return None
+    owner = read_json(path)
+    here = owner.get("host") == socket.gethostname()
+    silent = time.time() - float(table.get("at", 0.0))
+    if here and not _lives(int(owner["pid"])):
+        return None
+    if not here and silent > 10 * SILENT_SECONDS:
+        return None
+    return f"pid {owner['pid']} on {owner['host']} since {owner['since']}"
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process is there; one that was killed and is not reaped yet is not."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _aged(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The table's rows, with the time that has passed since it was written."""
+    passed = max(0.0, time.time() - float(table.get("at", time.time())))
+    return [
+        {**row, "for_s": round(row["for_s"] + passed, 1)} if "for_s" in row else dict(row)
+        for row in table.get("workers", [])
+    ]
+
+
+def _failures(results: list[TrialResult]) -> dict[str, int]:
+    """Failures by cause: the error's kind, and the words that all messages of a kind begin with."""
+    kinds: dict[str, list[str]] = {}
+    for result in results:
+        if result.failure is not None:
+            kinds.setdefault(result.failure.kind, []).append(result.failure.message)
+    found = {}
+    for kind, messages in kinds.items():
+        words = zip(*(message.split() for message in messages), strict=False)
+        same = itertools.takewhile(lambda at: len(set(at)) == 1, words)
+        common = " ".join(at[0] for at in same)
+        found[f"{kind}: {common[:80] or 'several reasons'}"] = len(messages)
+    return found

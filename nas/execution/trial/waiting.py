@@ -1,0 +1,55 @@
+"""A trial that waits at a rung: how it ends for now, and the file that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nas.errors import RunError
+from nas.storage.run_folder import RunFolder
+from nas.study.trial_result import TrialResult
+from nas.system.files import read_json, write_json
+
+FILE = "rung.json"
+
+
+@dataclass(frozen=True)
+class Rested:
+    """A trial that waits at a rung: its result if it goes no further, and what it needs to go on.
+
+    `structure` and `notes` are those of `nas.execution.trial.task.Findings`.
+    """
+
+    rung: int
+    result: TrialResult
+    structure: str | None
+    notes: dict[str, Any]
+
+    @property
+    def number(self) -> int:
+        """The trial's."""
+        return self.result.number
+
+    def write(self, run: RunFolder) -> None:
+        """Keep it in the trial's folder, whole or not at all; RunError where the disk is full."""
+        document = {**vars(self), "result": self.result.to_dict()}
+        write_json(run.trial(self.number) / FILE, document)
+
+    @classmethod
+    def read(cls, run: RunFolder, number: int, key: str) -> Rested | None:
+        """What a trial of that candidate left at its last rung, None where it came to none.
+
+        Raises RunError where the file is damaged.
+        """
+        path = run.trial(number) / FILE
+        if not path.exists():
+            return None
+        try:
+            values = read_json(path)
+            rested = cls(**{**values, "result": TrialResult.from_dict(values["result"])})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{path} does not say where a trial waits ({error!r}); remove its folder and start "
+                "the search again to have the trial redone"
+            ) from error
+        return rested if rested.result.key == key else None

@@ -1,0 +1,1 @@
+"""Networks as values: layers, graphs, candidates, and the Keras models built from them."""

@@ -1,0 +1,123 @@
+"""What a search samples: an architecture and how it is compressed, as one value with a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
+
+from nas.errors import ConfigError, unknown
+from nas.networks.graph import Graph
+from nas.system.hashing import content_key
+
+if TYPE_CHECKING:
+    import optuna
+
+Precision = Literal["float", "int8-ptq", "int8-qat", "int16-ptq"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MOST_PRUNED = 0.7
+
+
+class Architecture(Protocol):
+    """A frozen value that describes a network; see `search_spaces.unet.UNet`."""
+
+    @property
+    def label(self) -> str:
+        """A short name for people, e.g. "unet-resizebilinear-relu 8-16-24"."""
+        ...
+
+    def graph(self) -> Graph:
+        """The network's layers."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON types; `family` says which class reads it back."""
+        ...
+
+
+@runtime_checkable
+class Narrowable(Protocol):
+    """An architecture that knows a small likeness of itself."""
+
+    def narrowed(self) -> Architecture:
+        """Of a handful of channels and the fewest blocks, to try things out in seconds."""
+        ...
+
+
+Value = TypeVar("Value")
+
+
+class Space(Protocol[Value]):
+    """Values to choose from: architectures (`search_spaces.UNetSpace`) or compressions."""
+
+    def sample(self, trial: optuna.trial.BaseTrial) -> Value:
+        """Ask the trial for every parameter and return the value that they describe."""
+        ...
+
+    def to_parameters(self, value: Value, /) -> dict[str, Any]:
+        """The Optuna parameters that `sample` turns into `value`; ConfigError if none do."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as JSON types, for a study's fingerprint."""
+        ...
+
+
+class ArchitectureSpace(Space[Value], Protocol[Value]):
+    """A space of architectures."""
+
+    @property
+    def reduction(self) -> int:
+        """What a picture's sides must divide by for every network of the space."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How an architecture's trained network is made smaller.
+
+    `pruned_share` is the share of its MACs that pruning takes away, 0 to `MOST_PRUNED`; then it is
+    quantized to `precision`. Raises ConfigError on a value out of range.
+    """
+
+    precision: Precision = "float"
+    pruned_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pruned_share <= MOST_PRUNED:
+            raise ConfigError(
+                f"pruned_share={self.pruned_share}: expected a share of the MACs from 0 to "
+                f"{MOST_PRUNED}"
+            )
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON types."""
+        return {"pruned_share": self.pruned_share, "precision": self.precision}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture and its compression."""
+
+    architecture: Architecture
+    compression: Compression = Compression()
+
+    @property
+    def label(self) -> str:
+        """A short name for people, e.g. "unet-resizebilinear-relu 8-16-24 p30% int8-ptq"."""
+        share = self.compression.pruned_share
+        pruned = f" p{100 * share:g}%" if share else ""
+        return f"{self.architecture.label}{pruned} {self.compression.precision}"
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal digits that are equal exactly where the candidates are."""
+        return content_key(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The candidate as JSON types."""
+        return {
+            "architecture": self.architecture.to_dict(),
+            "compression": self.compression.to_dict(),
+        }

@@ -1,0 +1,262 @@
+"""Keras models from graphs. Imports TensorFlow: only training and conversion may import this."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from nas.networks.folding import folded, folded_weights
+from nas.networks.graph import (
+    Add,
+    AveragePool,
+    BatchNorm,
+    Concat,
+    Conv,
+    DepthToSpace,
+    Graph,
+    Input,
+    Layer,
+    MaxPool,
+    PReLU,
+    ReLU,
+    ResizeBilinear,
+    ResizeNearest,
+    Scale,
+    SpaceToDepth,
+    Subtract,
+    Tanh,
+    TransposeConv,
+    Weights,
+    ZeroPad,
+)
+
+NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-3  # 0.99 would not have settled after a short training
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class DepthToSpaceLayer(keras.layers.Layer):  # type: ignore[misc]
+    """`tf.nn.depth_to_space`, as a layer: raw TensorFlow operations can't be annotated for QAT."""
+
+    def __init__(self, factor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, h, w, factor^2 * c) -> (batch, factor * h, factor * w, c)."""
+        return tf.nn.depth_to_space(inputs, self.factor)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class SpaceToDepthLayer(DepthToSpaceLayer):
+    """`tf.nn.space_to_depth`, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, factor * h, factor * w, c) -> (batch, h, w, factor^2 * c)."""
+        return tf.nn.space_to_depth(inputs, self.factor)
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ScaleLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Every element times a constant, as a layer."""
+
+    def __init__(self, factor: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """The input's shape."""
+        return inputs * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Bilinear resizing with half-pixel centres, as a layer."""
+
+    def __init__(self, factor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, h, w, c) -> (batch, factor * h, factor * w, c)."""
+        height, width = inputs.shape[1], inputs.shape[2]
+        if height is None or width is None:  # static where it can be: no SHAPE operations then
+            size = tf.shape(inputs)[1:3] * self.factor
+        else:
+            size = (height * self.factor, width * self.factor)
+        return tf.image.resize(inputs, size, method="bilinear")
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
+class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
+    """Takes its height and width, over `divisor` and rounded up, from its second input."""
+
+    def __init__(self, divisor: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.divisor = divisor
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "divisor": self.divisor}
+
+    def size(self, like: Any) -> Any:
+        """Two numbers where they are known, else a tensor of two."""
+        sides = like.shape[1:3]
+        if None in tuple(sides):
+            return -(-tf.shape(like)[1:3] // self.divisor)
+        return [-(-int(side) // self.divisor) for side in sides]
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ResizeNearestLayer(_LikeLayer):
+    """Resizing to the nearest pixel, half-pixel centres, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
+        return tf.image.resize(inputs[0], self.size(inputs[1]), method="nearest")
+
+
+@keras.utils.register_keras_serializable(package="portable_nas")
+class ZeroPadLayer(_LikeLayer):
+    """Zeros around the first input, as a layer."""
+
+    def call(self, inputs: Any) -> Any:
+        """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
+        source, like = inputs
+        sizes, sides = self.size(like), source.shape[1:3]
+        if isinstance(sizes, list) and None not in tuple(sides):
+            missing = [size - side for size, side in zip(sizes, sides, strict=True)]
+            if missing == [0, 0]:
+                return source
+        else:
+            missing = tf.unstack(sizes - tf.shape(source)[1:3])
+        around = [(total // 2, total - total // 2) for total in missing]
+        return tf.pad(source, [(0, 0), *around, (0, 0)])
+
+
+def build_model(graph: Graph, seed: int = 0) -> keras.Model:
+    """A Keras model of `graph` for pictures of any size, float32, values from 0 to 1.
+
+    Convolutions start by Glorot's uniform rule, biases at 0, the slopes of PReLU at 0.25, batch
+    normalisation at the identity. `seed` fixes all of it: the same seed gives the same weights
+    whatever was built before in the process.
+    """
+    tensors: dict[str, Any] = {}
+    inputs: list[Any] = []
+    for index, layer in enumerate(graph.layers):
+        if isinstance(layer, Input):
+            tensors[layer.name] = keras.Input((None, None, layer.channels), name=layer.name)
+            inputs.append(tensors[layer.name])
+            continue
+        sources = [tensors[name] for name in layer.inputs]
+        initializer = keras.initializers.GlorotUniform(seed=seed * 100_003 + index)
+        keras_layer = _keras_layer(layer, initializer)
+        tensors[layer.name] = keras_layer(sources if len(sources) > 1 else sources[0])
+    return keras.Model(inputs, tensors[graph.layers[-1].name])
+
+
+def folded_model(graph: Graph, model: keras.Model) -> keras.Model:
+    """The model of `folding.folded(graph)` that computes as `model`, which is `graph`'s, infers.
+
+    `model` itself where there is nothing to fold.
+    """
+    narrow = folded(graph)
+    if narrow == graph:
+        return model
+    weights = {layer.name: model.get_layer(layer.name).get_weights() for layer in graph.layers}
+    arrays = folded_weights(graph, weights, NORM_EPSILON)
+    result = build_model(narrow)
+    for name in (layer.name for layer in narrow.layers):
+        result.get_layer(name).set_weights(arrays[name])
+    return result
+
+
+def _keras_layer(layer: Layer, initializer: Any) -> Any:
+    match layer:
+        case Conv():
+            # ReLU is fused: as a layer of its own it would switch off the fake quantization of the
+            # weights before it in quantization-aware training.
+            return keras.layers.Conv2D(
+                layer.channels,
+                layer.window,
+                strides=layer.stride,
+                padding=layer.padding,
+                activation=layer.activation,
+                use_bias=layer.bias,
+                kernel_initializer=initializer,
+                name=layer.name,
+            )
+        case TransposeConv():
+            return keras.layers.Conv2DTranspose(
+                layer.channels,
+                layer.side,
+                strides=layer.factor,
+                padding="same",
+                activation=layer.activation,
+                kernel_initializer=initializer,
+                name=layer.name,
+            )
+        case PReLU():
+            return keras.layers.PReLU(
+                alpha_initializer=keras.initializers.Constant(0.25),
+                shared_axes=(1, 2),
+                name=layer.name,
+            )
+        case BatchNorm():
+            return keras.layers.BatchNormalization(
+                momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=layer.name
+            )
+    return _plain_layer(layer)
+
+
+def _plain_layer(layer: Layer) -> Any:
+    """Of those that have no weights."""
+    name = layer.name
+    match layer:
+        case ReLU():
+            return keras.layers.ReLU(name=name)
+        case Tanh():
+            return keras.layers.Activation("tanh", name=name)
+        case Scale():
+            return ScaleLayer(layer.factor, name=name)
+        case MaxPool():
+            return keras.layers.MaxPool2D(layer.side, layer.factor, name=name)
+        case AveragePool():
+            return keras.layers.AveragePooling2D(layer.kernel, 1, padding="same", name=name)
+        case DepthToSpace():
+            return DepthToSpaceLayer(layer.factor, name=name)
+        case SpaceToDepth():
+            return SpaceToDepthLayer(layer.factor, name=name)
+        case ResizeBilinear():
+            return ResizeBilinearLayer(layer.factor, name=name)
+        case ResizeNearest():
+            return ResizeNearestLayer(layer.divisor, name=name)
+        case ZeroPad():
+            return ZeroPadLayer(layer.divisor, name=name)
+        case Concat():
+            return keras.layers.Concatenate(name=name)
+        case Add():
+            return keras.layers.Add(name=name)
+        case Subtract():
+            return keras.layers.Subtract(name=name)
+    raise TypeError(f"no Keras layer for {layer}")
+
+
+def with_weights(graph: Graph, weights: Weights) -> keras.Model:
+    """The network of `graph` with the given weights by layer."""
+    model = build_model(graph)
+    for name, arrays in weights.items():
+        model.get_layer(name).set_weights(list(arrays))
+    return model

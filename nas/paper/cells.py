@@ -1,0 +1,63 @@
+"""A published figure beside ours, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from nas.devices.paper_phones.published import Footnote
+
+FULL = "full size"
+Unit = Literal["dB", "", "GMAC", "ms"]
+
+
+@final
+@dataclass(frozen=True)
+class Here:
+    """A figure of ours; `value` is None where `failure` says why.
+
+    `source` is "measured", "modelled", "published", "computed" or "synthetic"; `scale` what it was
+    taken at, `about` how; `fallbacks` are the operations that the model puts on the CPU.
+    """
+
+    value: float | None
+    source: str
+    scale: str
+    about: str = ""
+    interval: tuple[float, float] | None = None
+    failure: str | None = None
+    fallbacks: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """A published figure and ours.
+
+    `outcome` tells what the paper prints: a number, "failed", or nothing. `comparable`: both were
+    taken at the same scale and on the same data, so that their difference means something.
+    """
+
+    table: int
+    row: str
+    column: str
+    unit: Unit
+    published: float | None
+    outcome: Literal["number", "failed", "empty"]
+    here: Here | None
+    comparable: bool
+    footnote: Footnote | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less the published figure, in its unit; None where either is missing."""
+        if self.published is None or self.here is None or self.here.value is None:
+            return None
+        return self.here.value - self.published
+
+    @property
+    def relative(self) -> float | None:
+        """The difference over the published figure."""
+        if self.difference is None or not self.published:
+            return None
+        return self.difference / self.published

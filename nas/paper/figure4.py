@@ -1,0 +1,147 @@
+"""Figure 4 again: one network at several picture sizes, on the paper's phones and on our devices.
+
+The paper prints no values of its figure: latencies over those of Mate30 at 640x360. What it tells
+in words is which sizes ran where; the rest is the latency model's, and measurements of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+from nas.devices import TimingProtocol
+from nas.devices.paper_phones.device import tell
+from nas.devices.paper_phones.published import PHONES, SizeOutcome
+from nas.devices.paper_phones.published import sizes as published_sizes
+from nas.errors import NasError, RunError
+from nas.networks.candidate import Architecture
+from nas.paper.compare import Comparison
+from nas.storage.object_store import fetched
+from nas.storage.run_folder import RunFolder
+from nas.system.files import read_json
+from nas.system.hashing import content_key, file_sha256
+from nas.tflite.operations import of_graph
+
+if TYPE_CHECKING:
+    from nas.devices.sweep import SweepRow
+
+NETWORK = "unet-resizebilinear-prelu"
+Size = tuple[int, int]
+
+
+@final
+@dataclass(frozen=True)
+class SizeCell:
+    """One size on one device or phone; `latency_ms` is None where `failure` says why.
+
+    `published` is what the paper's text tells ("ran", "failed"), None where it tells nothing.
+    `ratio` is over the first phone's (or our first device's) latency at the first size. `run_size`
+    is the size it was taken at: the next one up that the network's poolings divide.
+    """
+
+    device: str
+    size: Size
+    run_size: Size
+    latency_ms: float | None
+    interval_ms: tuple[float, float] | None
+    ratio: float | None
+    source: str
+    published: Literal["ran", "failed"] | None
+    failure: str | None
+
+
+def size_cells(
+    comparison: Comparison,
+    run: RunFolder,
+    networks: Mapping[str, Architecture],
+    measure: bool = True,
+) -> tuple[SizeCell, ...]:
+    """Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
+
+    The phones' are of the paper's chosen network at full size, ours of the run's one. With
+    `measure` what is not kept yet, or failed, is taken now; a device that fails has its reason in
+    its cell.
+    """
+    told = published_sizes()
+    sizes = list(dict.fromkeys((one.width, one.height) for one in told))
+    return (*_modelled(networks[NETWORK], told, sizes), *_measured(comparison, run, sizes, measure))
+
+
+def _modelled(
+    network: Architecture, told: tuple[SizeOutcome, ...], sizes: list[Size]
+) -> list[SizeCell]:
+    graph = network.graph()
+    cells: list[SizeCell] = []
+    unit: float | None = None
+    for phone in PHONES:
+        for size in sizes:
+            step = graph.reduction
+            run_size = (-(-size[0] // step) * step, -(-size[1] // step) * step)
+            found = tell(phone, of_graph(graph, run_size))
+            if phone == PHONES[0] and size == sizes[0]:
+                unit = found.latency_ms
+            published = next(
+                (o.outcome for o in told if (o.width, o.height, o.phone) == (*size, phone)), None
+            )
+            ratio = found.latency_ms / unit if found.latency_ms and unit else None
+            failure = found.failure.detail.removeprefix("modelled: ") if found.failure else None
+            cells.append(
+                SizeCell(
+                    phone, size, run_size, found.latency_ms, found.interval_ms, ratio,
+                    found.source, published, failure,
+                )
+            )  # fmt: skip
+    return cells
+
+
+def _measured(
+    comparison: Comparison, run: RunFolder, sizes: list[Size], measure: bool
+) -> list[SizeCell]:
+    """Of the network that the run compressed, each device apart: one that is away spoils none."""
+    trial = comparison.trials.get((comparison.compressed or "", "float", None))
+    if trial is None or trial.artifact is None:
+        return []
+    model = fetched(run, trial.number, trial.artifact)
+    if not model.is_file():
+        raise RunError(f"{model} is missing; remove its folder and start `nas paper` again")
+    out = run.path / "paper" / "sizes" / file_sha256(model)[:12]
+    cells: list[SizeCell] = []
+    for device in comparison.devices:
+        if not device.startswith("paper:"):
+            own = out / content_key(device)
+            cells += _on_device(device, model, own, sizes, measure, comparison.scale.narrowed)
+    unit = cells[0].latency_ms if cells else None
+    return [replace(c, ratio=c.latency_ms / unit if c.latency_ms and unit else None) for c in cells]
+
+
+def _on_device(
+    device: str, model: Path, out: Path, sizes: list[Size], measure: bool, narrowed: bool
+) -> list[SizeCell]:
+    """What is kept, and what is not or has failed taken now; sizes that ran are not run again."""
+    from nas.devices.sweep import SweepRow, sweep
+
+    kept = out / "sweep.json"
+    rows = [SweepRow(**row) for row in read_json(kept)] if kept.exists() else []
+    if measure and (not rows or any(row.failure for row in rows)):
+        protocol = TimingProtocol(launches=3 if narrowed else 1, warmup=1, runs=3, threads=1)
+        try:
+            rows = sweep(model, [device], out, protocol, sizes)
+        except RunError:
+            raise
+        except NasError as error:
+            return [_failed(device, size, str(error)) for size in sizes]
+    return [_cell(row) for row in rows]
+
+
+def _cell(row: SweepRow) -> SizeCell:
+    interval = (row.interval_ms[0], row.interval_ms[1]) if row.interval_ms else None
+    return SizeCell(
+        row.device, (row.size[0], row.size[1]), (row.run_size[0], row.run_size[1]),
+        row.latency_ms, interval, row.ratio, row.source or "measured", None, row.failure,
+    )  # fmt: skip
+
+
+def _failed(device: str, size: Size, why: str) -> SizeCell:
+    return SizeCell(device, size, size, None, None, None, "measured", None, why)

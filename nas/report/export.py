@@ -1,0 +1,265 @@
+"""The Pareto models and baselines of a run as folders to ship, each checked once more.
+
+out/export.json            which run this is an export of, and what was exported
+out/pareto.csv             all exported models, a row each
+out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import ConversionError, RunError
+from nas.report.model_card import model_card, numerics, performance
+from nas.report.noise import noise_of, with_intervals
+from nas.storage.object_store import fetched
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import distinct, front
+from nas.study.trial_result import TrialResult
+from nas.system.files import cannot_write, read_json, write_atomically, write_json
+from nas.system.hashing import content_key, file_sha256
+
+TOLERANCE_DB = 1e-6
+FORMAT = 1
+
+Rescore = Callable[[Path], float]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One model that was exported."""
+
+    folder: Path
+    result: TrialResult
+    rescored_psnr_db: float
+
+
+def export(
+    run: RunFolder,
+    out: Path,
+    rescore: Rescore,
+    everything: bool = False,
+    progress: Callable[[int, int, TrialResult], None] | None = None,
+) -> list[Exported]:
+    """Export the front's models, best first, then the study's other baselines.
+
+    With `everything`, all complete feasible models.
+
+    `rescore` returns the PSNR in dB of an artifact on the run's held-out pictures, taken as the
+    search took it. Each model's folder appears whole or not at all, after its copied artifact
+    scored what was reported. Models that an earlier export of the same run left there stay.
+
+    Raises RunError where `out` holds something else, a file is missing or nothing can be written;
+    ConversionError, with both figures, where a model does not score what was reported.
+    """
+    description = run.description()
+    objectives = run.objectives()
+    results = run.results()
+    results = with_intervals(results, noise_of(run, results))
+    chosen = front(results, objectives)
+    members = {result.key for result in chosen}
+    chosen += [
+        result
+        for result in distinct(results, objectives)
+        if result.baseline and result.key not in members
+    ]
+    if everything:
+        first = objectives[0]
+        sign = -1 if first.direction == "maximize" else 1
+        chosen = sorted(
+            distinct(results, objectives), key=lambda result: sign * result.value(first.metric)
+        )
+    if not chosen:
+        raise RunError(
+            f"{run.path} has no complete trial that meets its constraints, so there is no model to "
+            "export; let the search go on, or loosen the constraints"
+        )
+    if not any(result.artifact for result in results):
+        raise RunError(
+            f"{run.path} is a search whose figures are modelled: nothing was trained, so there is "
+            f"no model to export. `nas pareto {run.path} --json` gives each network's "
+            "`architecture`; `nas compress` trains one"
+        )
+    identity = content_key({"created": description.get("created"), "study": description["study"]})
+    _claim(out, run, identity)
+    exported = []
+    for index, result in enumerate(chosen):
+        if progress is not None:
+            progress(index, len(chosen), result)
+        exported.append(_export_one(run, description, result, out, rescore))
+    _write_csv(out / "pareto.csv", exported, members)
+    write_json(out / "export.json", _manifest(run, identity, exported))
+    return exported
+
+
+def folder_name(result: TrialResult) -> str:
+    """A model's folder: its label in safe characters, then its key."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', result.label.lower()).strip('-')}-{result.key}"
+
+
+def _claim(out: Path, run: RunFolder, identity: str) -> None:
+    """Make `out`, or check that it is empty or holds an export of the same run."""
+    manifest = out / "export.json"
+    if manifest.exists():
+        theirs = read_json(manifest)
+        if not isinstance(theirs, dict) or theirs.get("run") != identity:
+            raise RunError(
+                f"{out} holds an export of another run; choose another folder, or remove it to "
+                f"export {run.path} there"
+            )
+        return
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; choose a folder to export to")
+    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise RunError(
+            f"{out} is not empty and holds no export; choose a new or an empty folder so that "
+            "nothing of yours is mixed up"
+        )
+    write_json(manifest, {"format": FORMAT, "run": identity, "models": []})
+
+
+def _export_one(
+    run: RunFolder, description: dict[str, Any], result: TrialResult, out: Path, rescore: Rescore
+) -> Exported:
+    """Fill a hidden folder beside the final one, check it, then put it in place."""
+    target = out / folder_name(result)
+    try:
+        hidden = Path(tempfile.mkdtemp(dir=out, prefix=".export-"))
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    try:
+        hidden.chmod(0o755)
+        _copy(run, result.artifact, hidden / "model.tflite", result)
+        _copy(run, result.weights, hidden / "model.weights.h5", result)
+        rescored = rescore(hidden / "model.tflite")
+        _check(result, rescored)
+        _write_texts(hidden, description, result, rescored)
+        _replace(hidden, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return Exported(target, result, rescored)
+
+
+def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult) -> None:
+    path = fetched(run, result.number, source) if source else None
+    if path is None or not path.is_file():
+        raise RunError(
+            f"trial {result.number} can't be exported: {path or 'its ' + target.name} is missing; "
+            f"remove {run.trial(result.number)} and start the search again to have it redone"
+        )
+    shutil.copyfile(path, target)
+
+
+def _check(result: TrialResult, rescored: float) -> None:
+    reported = result.value("psnr_db")
+    if abs(rescored - reported) > TOLERANCE_DB:
+        raise ConversionError(
+            f"trial {result.number} ({result.label}) was reported with {reported:.7f} dB, but its "
+            f"exported model scores {rescored:.7f} dB on the same pictures; it was not exported. "
+            "Its artifact, the pictures or the runtime's version changed since the search"
+        )
+
+
+def _write_texts(
+    folder: Path, description: dict[str, Any], result: TrialResult, rescored: float
+) -> None:
+    files = {
+        path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+    }
+    write_json(folder / "card.json", card(description, result, rescored, files))
+    texts = {
+        "README.md": model_card(description, result),
+        "perf.yaml": performance(description, result),
+        "numerics.yaml": numerics(description, result, rescored),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+def card(
+    description: dict[str, Any], result: TrialResult, rescored: float, files: dict[str, Any]
+) -> dict[str, Any]:
+    """What card.json holds: everything that a model's figures need to be believed."""
+    study = description["study"]
+    return {
+        "format": FORMAT,
+        "key": result.key,
+        "label": result.label,
+        "trial": result.number,
+        "candidate": result.candidate,
+        "metrics": {name: metric.to_dict() for name, metric in result.metrics.items()},
+        "rescored": {"psnr_db": rescored, "tolerance_db": TOLERANCE_DB},
+        "constraints": dict(result.violations),
+        "size": study["size"],
+        "data": {**study["data"], "spec": study["data"]["spec"].partition(":")[0]},  # no paths
+        "schedule": study["schedule"],
+        "study": {"name": study["name"], "seed": study["seed"], "created": description["created"]},
+        "conditions": {**description.get("conditions", {}), **result.conditions},
+        "files": files,
+    }
+
+
+def _replace(hidden: Path, target: Path) -> None:
+    """Put a finished folder in place of an earlier one of the same model."""
+    old = None
+    if target.exists():
+        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=".old-"))
+        os.replace(target, old / target.name)
+    os.replace(hidden, target)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> None:
+    import pandas as pd
+
+    rows = []
+    for one in exported:
+        result = one.result
+        row: dict[str, Any] = {
+            "folder": one.folder.name,
+            "key": result.key,
+            "label": result.label,
+            "trial": result.number,
+            "pareto": result.key in on_front,
+            "baseline": result.baseline,
+        }
+        for name, metric in result.metrics.items():
+            row[name] = metric.value
+            row[f"{name}.source"] = metric.source
+            if metric.interval:
+                row[f"{name}.low"], row[f"{name}.high"] = metric.interval
+        rows.append(row)
+    text = io.StringIO()
+    pd.DataFrame(rows).to_csv(text, index=False)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def _manifest(run: RunFolder, identity: str, exported: Sequence[Exported]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "run": identity,
+        "name": run.path.resolve().name,
+        "models": [
+            {"folder": one.folder.name, "key": one.result.key, "trial": one.result.number}
+            for one in exported
+        ],
+    }
+
+
+def earlier(out: Path, exported: Sequence[Exported]) -> list[str]:
+    """Model folders of earlier exports in `out` that this one did not write."""
+    now = {one.folder.name for one in exported}
+    cards = (path for path in sorted(out.glob("*/card.json")) if path.parent.name not in now)
+    return [path.parent.name for path in cards]

@@ -1,0 +1,317 @@
+"""The report's pictures as PNG files: for a README, a paper, a talk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from nas.data.image_quality import UInt8Image
+from nas.report.charts import crowded, ticks
+from nas.report.compression import APART, STYLES, CompressionRow, joined
+from nas.report.crops import Comparison, spread
+from nas.report.numbers import short
+from nas.report.report_data import Effect, ReportData, title, unit
+from nas.study.objectives import Objective
+from nas.study.pareto import front
+from nas.study.trial_result import TrialResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, DOT, FRONT, BASELINE, FAILED = (
+    "#1d1f23", "#6d7078", "#e4e2dd", "#a9adb6", "#0b7a75", "#8b5cc7", "#c2501c",
+)  # fmt: skip
+_PRECISIONS = {
+    "float": (INK, "o"), "int16-ptq": (FRONT, "s"), "int8-qat": (BASELINE, "D"),
+    "int8-ptq": (FAILED, "^"),
+}  # fmt: skip
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#b9b8b4",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.minor.size": 0,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+}
+DPI = 160
+CROP_ROWS = 2
+
+
+def save_front(data: ReportData, file: IO[bytes]) -> None:
+    """The front against each device's latency, side by side."""
+    costs = data.costs
+    quality = data.quality
+    with _styled():
+        figure, panels = _figure(len(costs), 8.6 if len(costs) == 1 else 6.2, 5.2)
+        for axes, cost in zip(panels, costs, strict=True):
+            _front_panel(axes, data, cost, quality)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
+        panels[0].set_title(_headline(data), loc="left", fontsize=12, pad=14, fontweight="bold")
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_history(data: ReportData, file: IO[bytes]) -> None:
+    """The hypervolume after each trial."""
+    with _styled():
+        figure, (axes,) = _figure(1, 8, 3.4)
+        numbers = [result.number for result in data.results]
+        axes.step(numbers, data.history, where="post", color=FRONT, linewidth=2)
+        axes.set_xlabel("trial")
+        axes.set_ylabel("hypervolume")
+        axes.set_ylim(bottom=0)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_effects(data: ReportData, file: IO[bytes]) -> None:
+    """Every parameter's effect on every objective: a row an objective."""
+    columns = min(6, max(4, len(data.effects) // max(1, len(data.objectives))))
+    rows: list[list[Effect]] = []
+    for objective in data.objectives:
+        effects = [effect for effect in data.effects if effect.metric == objective.metric]
+        rows += [effects[at : at + columns] for at in range(0, len(effects), columns)]
+    with _styled():
+        figure = _bare_figure(2.4 * columns, 2.5 * len(rows))
+        for line, row in enumerate(rows):
+            for column, effect in enumerate(row):
+                axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
+                _effect_panel(axes, effect, first=column == 0)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def save_compression(rows: Sequence[CompressionRow], file: IO[bytes]) -> None:
+    """PSNR and SSIM by pruned share, a line and a shape a precision."""
+    with _styled():
+        figure, panels = _figure(2, 5.6, 4.2)
+        for axes, metric in zip(panels, ("psnr_db", "ssim"), strict=True):
+            _compression_panel(axes, rows, metric)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) -> None:
+    shares = sorted({row.pruned_share for row in rows})
+    precisions = [name for name in STYLES if any(row.precision == name for row in rows)]
+    for index, name in enumerate(precisions):
+        own = [row for row in rows if row.precision == name]
+        offset = APART * (index - (len(precisions) - 1) / 2)
+        style: dict[str, Any] = {"color": _PRECISIONS[name][0], "zorder": 3}
+        for run in joined(own):
+            shown = [(share, trial) for share, trial in run if metric in trial.metrics]
+            x = [shares.index(share) + offset for share, _ in shown]
+            axes.plot(x, [t.value(metric) for _, t in shown], linewidth=1.3, alpha=0.5, **style)
+        dots = [(row.pruned_share, t) for row in own for t in row.trials if metric in t.metrics]
+        x = [shares.index(share) + offset for share, _ in dots]
+        y = [trial.value(metric) for _, trial in dots]
+        axes.scatter(x, y, s=34, marker=_PRECISIONS[name][1], linewidths=0, label=name, **style)
+    axes.set_xticks(range(len(shares)), [f"{100 * share:.3g} %" for share in shares])
+    axes.set_xlim(-0.5, len(shares) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("pruned share of the MACs")
+    axes.set_ylabel(_axis(metric))
+
+
+def save_crops(
+    comparisons: Sequence[Comparison], data: ReportData, file: IO[bytes], models: int = 2
+) -> None:
+    """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
+    comparisons = comparisons[:CROP_ROWS]
+    shown = [one.trial for one in spread(comparisons[0].restored, models)][::-1]
+    columns = len(shown) + 2
+    heights = [c.sharp.shape[0] / c.sharp.shape[1] for c in comparisons]
+    with _styled():
+        side = 3.4
+        figure = _bare_figure(side * columns, sum(side * height + 0.42 for height in heights))
+        grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+        for line, comparison in enumerate(comparisons):
+            for column, (image, text) in enumerate(_cells(comparison, shown, data)):
+                axes = figure.add_subplot(grid[line, column])
+                axes.imshow(image, interpolation="lanczos")
+                axes.set_title(text, fontsize=10.5, loc="left", pad=5)
+                axes.set_axis_off()
+        figure.savefig(file, dpi=DPI, format="png")
+
+
+def _cells(
+    comparison: Comparison, trials: Sequence[int], data: ReportData
+) -> list[tuple[UInt8Image, str]]:
+    """A row of pictures with their titles."""
+    results = {result.number: result for result in data.front}
+    restored = {one.trial: one for one in comparison.restored}
+    cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
+    for trial in trials:
+        one = restored[trial]
+        cost = _cost(results[trial], data)
+        cells.append((one.crop, f"trial {trial} · {one.psnr_db:.2f} dB{cost}"))
+    return [*cells, (comparison.sharp, "sharp")]
+
+
+def _effect_panel(axes: Axes, effect: Effect, first: bool) -> None:
+    axes.boxplot(
+        [[value for _, value in trials] for _, trials in effect.groups],
+        tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
+        widths=0.6,
+        showfliers=False,
+        boxprops={"color": MUTED},
+        whiskerprops={"color": MUTED},
+        capprops={"color": MUTED},
+        medianprops={"color": FRONT, "linewidth": 2},
+    )
+    share = "" if effect.share is None else f" · {100 * effect.share:.0f} %"
+    axes.set_title(effect.parameter.replace("_", " ") + share, fontsize=10, loc="left")
+    axes.tick_params(labelsize=8)
+    axes.grid(visible=False, axis="x")
+    if effect.metric.startswith("latency_ms"):
+        _log(axes.yaxis, [value for _, trials in effect.groups for _, value in trials])
+    if first:
+        axes.set_ylabel(_axis(effect.metric), fontsize=9)
+
+
+def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objective) -> None:
+    x, y = cost.metric, quality.metric
+    both = [r for r in data.results if x in r.metrics and y in r.metrics]
+    numbers = {result.number for result in data.front}
+    groups: tuple[tuple[str, list[TrialResult], dict[str, Any]], ...] = (
+        (
+            "over a limit",
+            [r for r in both if r.state != "complete"],
+            {"facecolors": "none", "edgecolors": DOT, "s": 26},
+        ),
+        (
+            "complete",
+            [r for r in both if r.state == "complete" and r.number not in numbers],
+            {"color": DOT, "s": 30, "linewidths": 0},
+        ),
+        (
+            "baseline",
+            [r for r in both if r.baseline],
+            {"color": BASELINE, "marker": "D", "s": 62, "zorder": 5},
+        ),
+    )
+    for name, results, style in groups:
+        if results:
+            points = [(r.value(x), r.value(y)) for r in results]
+            axes.scatter(*zip(*points, strict=True), label=name, **style)
+    members = front(data.front, [quality, cost])[::-1]
+    axes.step(
+        [r.value(x) for r in members],
+        [r.value(y) for r in members],
+        where="post",
+        color=FRONT,
+        alpha=0.4,
+        linewidth=1.6,
+        zorder=3,
+    )
+    _front_markers(axes, data.front, x, y)
+    _log(axes.xaxis, [r.value(x) for r in both])
+    axes.set_xlabel(f"{_axis(x)}, logarithmic")
+    axes.set_ylabel(_axis(y))
+    _reference_lines(axes, data, x, y)
+
+
+def _errors(members: Sequence[TrialResult], metric: str) -> list[list[float]]:
+    """How far the ends of the intervals are below and above the values; 0 where there is none."""
+    figures = [member.metrics[metric] for member in members]
+    ends = [(figure, figure.interval or (figure.value, figure.value)) for figure in figures]
+    below = [figure.value - low for figure, (low, _) in ends]
+    return [below, [high - figure.value for figure, (_, high) in ends]]
+
+
+def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -> None:
+    xs = [r.value(x) for r in members]
+    ys = [r.value(y) for r in members]
+    axes.errorbar(
+        xs,
+        ys,
+        xerr=_errors(members, x),
+        yerr=_errors(members, y),
+        fmt="o",
+        color=FRONT,
+        markersize=8,
+        capsize=2.5,
+        markeredgecolor="white",
+        elinewidth=1.2,
+        zorder=4,
+        label="Pareto front",
+    )
+    if len(members) <= 16:
+        for result, below in zip(members, crowded(members, x, y), strict=True):
+            axes.annotate(
+                str(result.number),
+                (result.value(x), result.value(y)),
+                xytext=(5, -13) if below else (-5, 6),
+                textcoords="offset points",
+                ha="left" if below else "right",
+                fontsize=9,
+                color=FRONT,
+            )
+
+
+def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
+    if y == "psnr_db" and data.input_psnr_db is not None:
+        level = data.input_psnr_db
+        axes.axhline(level, color=MUTED, linestyle=":", linewidth=1.2)
+        text = f"blurred pictures, {level:.2f} dB"
+        across = axes.get_yaxis_transform()
+        axes.text(
+            1, level, text, transform=across, ha="right", va="bottom", fontsize=9.5, color=MUTED
+        )
+
+
+def _headline(data: ReportData) -> str:
+    states = data.states
+    trained = any(result.artifact for result in data.results)
+    how = "trained and measured" if trained else "modelled, nothing trained"
+    done = f"{states['complete']} networks {how}, {len(data.front)} on the front"
+    return f"{data.study['name']}: {done}"
+
+
+def _cost(result: TrialResult, data: ReportData) -> str:
+    name = f"latency_ms[{data.devices[0]}]"
+    return f" · {short(result.value(name))} ms" if name in result.metrics else ""
+
+
+def _axis(metric: str) -> str:
+    return f"{title(metric)}, {unit(metric)}" if unit(metric) else title(metric)
+
+
+def _log(axis: Any, values: Sequence[float]) -> None:
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")
+    places = ticks(min(values), max(values))
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _figure(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    figure = _bare_figure(width * count, height)
+    return figure, [figure.add_subplot(1, count, index + 1) for index in range(count)]
+
+
+def _bare_figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _styled() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rc_context(STYLE)

@@ -1,0 +1,393 @@
+"""What a report says, as values; nothing is drawn here."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.report.baselines import verdict
+from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
+from nas.report.compression import CompressionRow, compression_rows
+from nas.report.noise import noise_of, with_intervals
+from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
+from nas.report.supernet import SupernetRanking, supernet_ranking
+from nas.storage.run_folder import RunFolder
+from nas.study.metric import Metric
+from nas.study.objectives import Objective
+from nas.study.pareto import Reference, front, hypervolume_history, knee, reference_point
+from nas.study.trial_result import TrialResult
+
+UNITS = {
+    "psnr_db": "dB",
+    "psnr_db_gain": "dB",
+    "latency_ms": "ms",
+    "init_ms": "ms",
+    "peak_memory_mb": "MB",
+    "gmacs_conv": "GMAC",
+    "gmacs_profiler": "GMAC",
+    "bytes": "B",
+}
+TITLES = {
+    "psnr_db": "PSNR",
+    "ssim": "SSIM",
+    "psnr_db_gain": "PSNR gained in part of the training",
+    "ssim_gain": "SSIM gained in part of the training",
+    "psnr_db_input": "PSNR of the blurred pictures",
+    "latency_ms": "Latency",
+    "init_ms": "Loading",
+    "peak_memory_mb": "Peak memory",
+    "gmacs_conv": "MACs (convolutions)",
+    "gmacs_profiler": "MACs (profiler)",
+    "worst_latency_ratio": "Worst latency over the reference's",
+    "macs_ratio": "MACs over the paper's final network's",
+    "accelerated_mac_share": "Accelerated share of the MACs",
+    "parameters": "Parameters",
+    "bytes": "Size",
+}
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A member of the front that is worth a sentence, and why."""
+
+    title: str
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How a metric differs between the values of one parameter.
+
+    `groups` holds the trials' numbers and values under each of the parameter's values, in order.
+    `share` is the share of the metric's variance that the parameter explains by itself
+    (epsilon squared: eta squared less what chance alone would give); None for too few trials.
+    """
+
+    parameter: str
+    metric: str
+    groups: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Trials that ended the same way: `trials` are their numbers, `example` one message."""
+
+    state: str
+    what: str
+    example: str
+    trials: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One way in which a metric was taken, and by how many trials."""
+
+    metric: str
+    source: str
+    definition: str | None
+    conditions: str | None
+    trials: int
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that a report of a run shows, but the pictures."""
+
+    name: str
+    description: Mapping[str, Any]
+    objectives: tuple[Objective, ...]
+    results: tuple[TrialResult, ...]
+    front: tuple[TrialResult, ...]
+    picks: tuple[Pick, ...]
+    reference: Reference | None
+    history: tuple[float, ...]
+    effects: tuple[Effect, ...]
+    causes: tuple[Cause, ...]
+    timings_s: Mapping[str, float]
+    definitions: tuple[Definition, ...]
+    fallen: tuple[FallenOperation, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    compressions: tuple[CompressionRow, ...] = ()
+    verdict: str | None = None
+    certainty: Certainty | None = None
+    rungs: tuple[RungRow, ...] = ()
+    ranking: SupernetRanking | None = None
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        """The study's fingerprint, from run.json."""
+        study: Mapping[str, Any] = self.description["study"]
+        return study
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of the study."""
+        return tuple(self.study["devices"])
+
+    @property
+    def quality(self) -> Objective:
+        """The first objective that goes up; PSNR where the study has none."""
+        up = (objective for objective in self.objectives if objective.direction == "maximize")
+        return next(up, Objective.of("psnr_db"))
+
+    @property
+    def costs(self) -> tuple[Objective, ...]:
+        """The objectives that go down."""
+        return tuple(o for o in self.objectives if o.direction == "minimize")
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many trials ended how."""
+        return Counter(result.state for result in self.results)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run trains anything; a search by models alone does not."""
+        return bool(self.description.get("input", True))
+
+    @property
+    def input_psnr_db(self) -> float | None:
+        """The blurred held-out pictures' own PSNR, None where nobody took it."""
+        known = self.description.get("input", {}).get("psnr_db")
+        if known is not None:
+            return float(known)
+        name = "psnr_db_input"
+        return next((r.value(name) for r in self.results if name in r.metrics), None)
+
+    @property
+    def sources(self) -> set[str]:
+        """Every source of a figure in the run."""
+        return {definition.source for definition in self.definitions}
+
+
+def gather(run: RunFolder) -> ReportData:
+    """Read a run, finished or not; RunError where the folder is no run's or is damaged."""
+    description = run.description()
+    objectives = tuple(run.objectives())
+    found = run.results()
+    results = tuple(with_intervals(found, noise_of(run, found)))
+    members = tuple(front(results, objectives))
+    reference = reference_point(results, objectives, description)
+    return ReportData(
+        name=run.path.resolve().name,
+        description=description,
+        objectives=objectives,
+        results=results,
+        front=members,
+        picks=tuple(_picks(members, objectives)),
+        reference=reference,
+        history=tuple(hypervolume_history(results, objectives, reference)),
+        effects=tuple(find_effects(results, objectives)),
+        causes=tuple(_causes(results)),
+        timings_s=_timings(results),
+        definitions=tuple(_definitions(results)),
+        fallen=tuple(fallen_operations(run, results)),
+        refusals=tuple(refusals(run, results)),
+        compressions=compression_rows(results),
+        verdict=verdict(results, description, description["study"]["devices"]),
+        certainty=certainty(run, results, members),
+        rungs=rung_rows(results),
+        ranking=supernet_ranking(run, results),
+    )
+
+
+def latencies(result: TrialResult) -> dict[str, Metric]:
+    """A trial's latency on each device that it was timed on."""
+    found = {}
+    for name, metric in result.metrics.items():
+        match = re.fullmatch(r"latency_ms\[(.+)\]", name)
+        if match:
+            found[match[1]] = metric
+    return found
+
+
+def title(metric: str) -> str:
+    """A metric's name for people: `latency_ms[host]` is "Latency on host"."""
+    base, _, device = metric.partition("[")
+    name = TITLES.get(base, base)
+    at = ":" if base.endswith("_gain") else " on"
+    return f"{name}{at} {device.rstrip(']')}" if device else name
+
+
+def unit(metric: str) -> str:
+    """A metric's unit, empty where it has none."""
+    return UNITS.get(metric.split("[")[0], "")
+
+
+def parameters_of(result: TrialResult) -> dict[str, Any]:
+    """A candidate's choices as one flat dictionary: the sampler's, else its JSON flattened."""
+    return dict(result.parameters) or flatten(result.candidate)
+
+
+def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested JSON as one level: lists become `name_0`, `name_1`, ...; deeper names stand alone.
+
+    A name that two branches share gets its branch in front.
+    """
+    flat: dict[str, Any] = {}
+    for name, entry in value.items():
+        if isinstance(entry, Mapping):
+            inner = flatten(entry)
+        elif isinstance(entry, list):
+            inner = {f"{name}_{index}": item for index, item in enumerate(entry)}
+        else:
+            inner = {name: entry}
+        for key, item in inner.items():
+            flat[f"{name}.{key}" if key in flat else key] = item
+    return flat
+
+
+def _picks(members: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Pick]:
+    """The ends of the front and its bend, each trial once."""
+    if not members:
+        return []
+    wanted: list[tuple[str, TrialResult | None]] = [
+        (_superlative(objective), _best(members, objective)) for objective in objectives
+    ]
+    wanted.insert(1, ("Balanced", knee(members, objectives)))
+    picks: dict[int, Pick] = {}
+    for name, result in wanted:
+        if result is not None:
+            picks.setdefault(result.number, Pick(name, result))
+    return list(picks.values())
+
+
+def _best(members: Sequence[TrialResult], objective: Objective) -> TrialResult:
+    better = max if objective.direction == "maximize" else min
+    return better(members, key=lambda member: member.value(objective.metric))
+
+
+def _superlative(objective: Objective) -> str:
+    base, _, device = objective.metric.partition("[")
+    names = {"psnr_db": "Sharpest", "ssim": "Most similar", "latency_ms": "Fastest"}
+    names["worst_latency_ratio"] = "Most portable"
+    name = names.get(base, f"Best {title(base)}")
+    return f"{name} on {device.rstrip(']')}" if device else name
+
+
+def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
+    """Each parameter that has at least two values, against each objective, strongest first."""
+    choices = {result.number: parameters_of(result) for result in results}
+    names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
+    effects = []
+    for objective in objectives:
+        found = [_effect(results, choices, name, objective.metric) for name in names]
+        kept = [effect for effect in found if len(effect.groups) > 1]
+        effects += sorted(kept, key=lambda effect: -(effect.share or 0.0))
+    return effects
+
+
+def _effect(
+    results: Sequence[TrialResult],
+    choices: Mapping[int, Mapping[str, Any]],
+    name: str,
+    metric: str,
+) -> Effect:
+    groups: dict[Any, list[tuple[int, float]]] = {}
+    for result in results:
+        if name in choices[result.number] and metric in result.metrics:
+            group = groups.setdefault(choices[result.number][name], [])
+            group.append((result.number, result.value(metric)))
+    ordered = sorted(groups, key=lambda value: (isinstance(value, str), value))
+    logarithmic = metric.startswith("latency_ms")
+    values = [np.array([value for _, value in groups[key]]) for key in ordered]
+    share = explained([np.log10(group) if logarithmic else group for group in values])
+    return Effect(name, metric, tuple((_say(key), tuple(groups[key])) for key in ordered), share)
+
+
+def explained(groups: Sequence[np.ndarray[Any, np.dtype[Any]]]) -> float | None:
+    """The share of the variance that lies between groups, corrected for chance (epsilon squared).
+
+    None for fewer than two groups, fewer than 8 values, or values that don't differ.
+    Source: Kelley, "An unbiased correlation ratio measure", 1935.
+    """
+    if len(groups) < 2:
+        return None
+    everything = np.concatenate(groups)
+    count = len(everything)
+    total = float(((everything - everything.mean()) ** 2).sum())
+    if count < 8 or count <= len(groups) or total == 0:
+        return None
+    within = float(sum(((group - group.mean()) ** 2).sum() for group in groups))
+    noise = within / (count - len(groups)) * (len(groups) - 1)
+    return max(0.0, (total - within - noise) / total)
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _causes(results: Sequence[TrialResult]) -> list[Cause]:
+    """Why trials failed or are infeasible, the most frequent first."""
+    found: dict[tuple[str, str], list[TrialResult]] = {}
+    for result in results:
+        if result.state in ("complete", "pruned"):
+            continue
+        if result.failure is not None:
+            what = result.failure.kind
+        else:
+            what = ", ".join(name for name, amount in result.violations.items() if amount > 0)
+        found.setdefault((result.state, what or "no reason was kept"), []).append(result)
+    causes = [
+        Cause(state, what, _example(trials), tuple(trial.number for trial in trials))
+        for (state, what), trials in found.items()
+    ]
+    return sorted(causes, key=lambda cause: -len(cause.trials))
+
+
+def _example(trials: Sequence[TrialResult]) -> str:
+    first = trials[0]
+    if first.failure is not None:
+        return first.failure.message
+    over = max(trials, key=lambda trial: max(trial.violations.values(), default=0.0))
+    amount = max(over.violations.values(), default=0.0)
+    return f"the farthest is over by {100 * amount:.0f} % (trial {over.number})"
+
+
+def _timings(results: Sequence[TrialResult]) -> dict[str, float]:
+    """Seconds by stage over all trials, the longest first."""
+    total: Counter[str] = Counter()
+    for result in results:
+        total.update(dict(result.timings_s))
+    return dict(total.most_common())
+
+
+def _definitions(results: Sequence[TrialResult]) -> list[Definition]:
+    """Each metric with each way in which it was taken, in the order of their first trials."""
+    found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
+    for result in results:
+        for name, metric in result.metrics.items():
+            what = (name, metric.source, metric.definition, _coarse(metric.conditions))
+            found.setdefault(what, []).append(metric.conditions or "")
+    return [
+        Definition(*what[:3], _with_agreement(what[3], taken), trials=len(taken))
+        for what, taken in found.items()
+    ]
+
+
+_AGREEMENT = re.compile(r"\((\d+) dB from int16")  # see `evaluators.stand_in`
+
+
+def _coarse(conditions: str | None) -> str | None:
+    """Conditions without what differs from one trial to the next: runs, an agreement in dB."""
+    if not conditions:
+        return conditions
+    return _AGREEMENT.sub("(dB from int16", re.sub(r",? \d+ runs", "", conditions))
+
+
+def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
+    """The agreements of all these trials with the int16 files, put back as a range."""
+    found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
+    if not coarse or not found:
+        return coarse
+    least, greatest = min(found), max(found)
+    said = f"{least}" if least == greatest else f"{least} to {greatest}"
+    return coarse.replace("(dB from int16", f"({said} dB from int16")

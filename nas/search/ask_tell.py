@@ -1,0 +1,333 @@
+"""A search's memory: the one module that touches Optuna's study and its storage.
+
+One driver owns both. Trials are asked for, and told, in the order of their numbers, so that what
+the sampler knows when it draws a candidate does not depend on which trial happened to end first.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.errors import RunError
+from nas.networks.candidate import Candidate
+from nas.search.expected_study import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.search.sampler_choice import DUPLICATE_OF, learning_sampler, sampler_of
+from nas.storage.journal import RunJournal
+from nas.storage.postgres import SharedStudy
+from nas.storage.study_copy import _STUDY
+from nas.study.halving import READ, Standing, expected, readings_of
+from nas.study.study import Study
+from nas.study.trial_result import TrialResult
+
+CANDIDATE = "candidate"  # the key, a space, the label
+BASELINE = "baseline"
+QUEUED = "queued"  # the key of a candidate that somebody asked for
+STAND_IN = "stand_in"
+FAILURE = "failure"
+
+SYNC_SECONDS = 5.0
+_DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A candidate that the search wants evaluated."""
+
+    number: int
+    candidate: Candidate
+    parameters: Mapping[str, Any]
+    baseline: bool = False
+
+
+class Memory:
+    """Optuna's study of one run, in a journal file, or `shared`, in a database.
+
+    `untouched` is the quality of doing nothing, which readings at rungs are put in relation to.
+
+    Raises RunError where the journal can't be read or written, or the disk is full.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        journal: Path,
+        shared: SharedStudy | None = None,
+        untouched: Mapping[str, float] | None = None,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study_value = study
+        self._objectives = study.expanded_objectives
+        self._journal: RunJournal | SharedStudy = shared or RunJournal(journal)
+        with self._written():
+            self._storage: Any = (
+                optuna.storages.JournalStorage(self._journal)
+                if isinstance(self._journal, RunJournal)
+                else self._journal.storage
+            )
+            fresh = not journal.exists() if shared is None else False
+            self._study = optuna.create_study(
+                study_name=shared.name if shared else _STUDY,
+                storage=self._storage,
+                directions=[objective.direction for objective in self._objectives],
+                load_if_exists=True,
+            )
+            if fresh:
+                with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                    self._study.set_metric_names([o.metric for o in self._objectives])
+            if shared is not None:
+                shared.check(self._study)
+            self._drawn: optuna.Study = self._study
+            if study.halving:
+                self._drawn = ForeseenStudy(self._study.study_name, self._storage)
+        self._untouched = untouched or {}
+        self._seen: dict[str, int] = {
+            trial.user_attrs[CANDIDATE].split()[0]: trial.number
+            for trial in self.trials()
+            if CANDIDATE in trial.user_attrs
+        }
+        self._baselines_due = True
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial that was asked for, duplicates among them; not to be changed."""
+        waiting = TrialState.WAITING
+        trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state != waiting]
+
+    def asked(self, number: int) -> Asked | None:
+        """A trial as it was asked for; None where it was a duplicate."""
+        with self._written():
+            self._seed(number)
+            return self._accept(self._reopen(number))
+
+    def candidates(self) -> int:
+        """How many different candidates were asked for."""
+        return len(self._seen)
+
+    def open_trials(self) -> list[Asked]:
+        """Trials that were asked for and not told, in order: another driver was stopped there."""
+        opened = [trial.number for trial in self.trials() if trial.state == TrialState.RUNNING]
+        asked = (self.asked(number) for number in opened)
+        return [trial for trial in asked if trial is not None]
+
+    def ask(self) -> Asked | None:
+        """A candidate that this run has not seen; None where the space has no more of them."""
+        if self._baselines_due:
+            self.enqueue(self._study_value.baselines)
+        for _ in range(_DRAWS):
+            with self._written():
+                self._seed(len(self._study.get_trials(deepcopy=False)))
+                if isinstance(self._drawn, ForeseenStudy):
+                    self._drawn.expected = self._expected()
+                trial = self._drawn.ask()
+                asked = self._accept(trial)
+            if asked is not None:
+                return asked
+        return self._ask_unseen()
+
+    def enqueue(self, candidates: Iterable[Candidate]) -> int:
+        """Have these asked for next, in order, but for those that were seen or are queued.
+
+        Without it, the study's baselines are, before the first is asked for. Returns how many
+        different candidates the run has then. Raises ConfigError where the study's space has no
+        such candidate.
+        """
+        self._baselines_due = False
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        known = self._seen.keys() | {str(t.user_attrs.get(QUEUED, t.number)) for t in trials}
+        for candidate in candidates:
+            if candidate.key not in known:
+                known |= {candidate.key}
+                baseline = candidate in self._study_value.baselines
+                attributes = {QUEUED: candidate.key} | ({BASELINE: True} if baseline else {})
+                parameters = dict(self._study_value.to_parameters(candidate))
+                with self._written():
+                    self._study.enqueue_trial(parameters, user_attrs=attributes)
+        return len(known)
+
+    def tell(self, result: TrialResult, stand_in: Mapping[str, float]) -> None:
+        """Tell a finished trial.
+
+        Optuna wants a value for every objective of a completed trial. One that broke a bound
+        before it was trained has no quality: `stand_in` gives what doing nothing is worth (the
+        blurred pictures' own PSNR); where a latency is missing, too, the worst one told so far
+        stands in. The trial's attributes name what was stood in for.
+        """
+        with self._written():
+            trial = self._reopen(result.number)
+            for constraint, violation in result.violations.items():
+                trial.set_constraint(constraint, violation)
+            if result.state == "failed":
+                message = result.failure.message if result.failure else "unknown"
+                trial.set_user_attr(FAILURE, message)
+                self._study.tell(result.number, state=TrialState.FAIL)
+                return
+            if result.state == "pruned":
+                self._study.tell(result.number, state=TrialState.PRUNED)
+                return
+            values, missing = self._values(result, stand_in)
+            if missing:
+                trial.set_user_attr(STAND_IN, missing)
+            self._study.tell(result.number, values)
+        self._journal.tidy(self._storage, result.number)
+
+    def rest(self, result: TrialResult) -> None:
+        """Keep a trial's readings: it waits at a rung, and samplers may learn from it."""
+        trial = self._study.get_trials(deepcopy=False)[result.number]
+        kept = rungs_of(Standing.of(result, self._objectives))
+        if trial.user_attrs.get(RUNGS) != kept:
+            with self._written():
+                self._storage.set_trial_user_attr(trial._trial_id, RUNGS, kept)
+
+    def standings(self) -> list[Standing]:
+        """Where each trial stands that was read at a rung, in the order of their numbers."""
+        found = (standing_of(trial, self._final(trial)) for trial in self.trials())
+        return [standing for standing in found if standing is not None]
+
+    def _final(self, trial: FrozenTrial) -> dict[str, float] | None:
+        """The quality that a trial ended with, None where it has none."""
+        if trial.state != TrialState.COMPLETE or STAND_IN in trial.user_attrs:
+            return None
+        pairs = zip(self._objectives, trial.values, strict=True)
+        return {o.metric: value for o, value in pairs if o.metric in READ}
+
+    def _expected(self) -> dict[int, list[float]]:
+        return expected(self.standings(), self._objectives, self._untouched)
+
+    def told(self) -> set[int]:
+        """The numbers of the trials that were told a result; duplicates have none of their own."""
+        return {
+            trial.number
+            for trial in self.trials()
+            if trial.state.is_finished() and CANDIDATE in trial.user_attrs
+        }
+
+    def adopt(self, results: Iterable[TrialResult], stand_in: Mapping[str, float]) -> None:
+        """Fill an empty journal from a run's results: the journal was lost, the results were not.
+
+        Raises RunError where a result is not of this study's space.
+        """
+        with self._written():
+            for result in results:
+                trial = self._frozen(result, stand_in)
+                while len(self._study.get_trials(deepcopy=False)) < result.number:
+                    self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+                self._study.add_trial(trial)
+                self._seen[result.key] = result.number
+
+    def _frozen(self, result: TrialResult, stand_in: Mapping[str, float]) -> FrozenTrial:
+        fixed = optuna.trial.FixedTrial(dict(result.parameters))
+        if self._study_value.sample(fixed).key != result.key:
+            raise RunError(f"trial {result.number}'s parameters don't give its candidate")
+        values, missing = self._values(result, stand_in)
+        states = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED}
+        state = states.get(result.state, TrialState.COMPLETE)
+        complete = state == TrialState.COMPLETE
+        attributes: dict[str, Any] = {CANDIDATE: f"{result.key} {result.label}"}
+        if missing and complete:
+            attributes[STAND_IN] = missing
+        if readings_of(result):
+            attributes[RUNGS] = rungs_of(Standing.of(result, self._objectives))
+        trial = optuna.trial.create_trial(
+            state=state,
+            values=values if complete else None,
+            params=dict(result.parameters),
+            distributions=fixed.distributions,
+            user_attrs=attributes,
+        )
+        for constraint, violation in result.violations.items():
+            trial.set_constraint(constraint, violation)
+        return trial
+
+    def _values(
+        self, result: TrialResult, stand_in: Mapping[str, float]
+    ) -> tuple[list[float], list[str]]:
+        """An objective's value each, and the names of those that were stood in for."""
+        missing = [o.metric for o in self._objectives if o.metric not in result.metrics]
+        values = [
+            self._stand_in(index, o.metric, stand_in)
+            if o.metric in missing
+            else result.value(o.metric)
+            for index, o in enumerate(self._objectives)
+        ]
+        return values, missing
+
+    def _stand_in(self, index: int, metric: str, stand_in: Mapping[str, float]) -> float:
+        if metric in stand_in:
+            return stand_in[metric]
+        told = (trial.values[index] for trial in self.trials() if trial.values)
+        worst = max if self._objectives[index].direction == "minimize" else min
+        return worst(told, default=0.0)
+
+    def _accept(self, trial: optuna.Trial) -> Asked | None:
+        """Sample the trial's candidate; tell it at once, and None, where it was seen before."""
+        candidate = self._study_value.sample(trial)
+        key = candidate.key
+        first = self._seen.get(key)
+        if first is not None and first != trial.number:
+            trial.set_user_attr(DUPLICATE_OF, first)
+            self._repeat(trial, first)
+            return None
+        if first is None:
+            trial.set_user_attr(CANDIDATE, f"{key} {candidate.label}")
+            self._seen[key] = trial.number
+        baseline = bool(trial.user_attrs.get(BASELINE))
+        return Asked(trial.number, candidate, dict(trial.params), baseline)
+
+    def _repeat(self, trial: optuna.Trial, first: int) -> None:
+        """Tell a duplicate what the first one came to, or nothing while that is not known."""
+        known = self._study.get_trials(deepcopy=False)[first]
+        if known.state != TrialState.COMPLETE:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        for constraint, violation in known.constraints.items():
+            trial.set_constraint(constraint, violation)
+        self._study.tell(trial, known.values)
+
+    def _reopen(self, number: int) -> optuna.Trial:
+        return optuna.Trial(self._drawn, self._study.get_trials(deepcopy=False)[number]._trial_id)
+
+    def _ask_unseen(self) -> Asked | None:
+        """Draw at random, without the storage, until something new comes."""
+        draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(self.candidates()))
+        for _ in range(_DRAWS * 20):
+            draw = draws.ask()
+            candidate = self._study_value.sample(draw)
+            if candidate.key not in self._seen:
+                with self._written():
+                    self._study.enqueue_trial(draw.params)
+                    return self._accept(self._study.ask())
+        return None
+
+    @cached_property
+    def _learning(self) -> optuna.samplers.BaseSampler | None:
+        return learning_sampler(self._study_value, self._untouched)
+
+    def _seed(self, number: int) -> None:
+        """A sampler that depends on the trial's number alone: a resumed run draws the same."""
+        chosen = self._learning or sampler_of(self._study_value, number)
+        self._study.sampler = self._drawn.sampler = chosen
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """What is done inside survives this process at once, and a crash of the machine soon.
+
+        What such a crash loses of the journal is asked for again, the same by its number, and its
+        results, which are on the disk before they are told, are recognised.
+        """
+        try:
+            yield
+        except StorageInternalError as error:
+            if isinstance(self._journal, RunJournal):
+                raise
+            raise self._journal.failed(error) from error
+        self._journal.sync(SYNC_SECONDS)

@@ -1,0 +1,1 @@
+"""Where a run is kept: its folder, its copies on object storage, and its Optuna study."""

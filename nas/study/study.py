@@ -1,0 +1,184 @@
+"""A study as a value: what to search, on which data and devices, by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from nas.errors import ConfigError, unknown
+from nas.networks.candidate import ArchitectureSpace, Candidate, Compression, Space
+from nas.study.evaluator import Evaluator
+from nas.study.halving import ETA, READ, SHARES
+from nas.study.objectives import WORST_RATIO, Constraint, Objective
+from nas.training.schedule import Schedule
+
+Sampler = Literal["tpe", "ehvi", "gp", "nsga2", "random"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that decides which trials a search makes, and what they come to.
+
+    `objectives` are metric names; "latency_ms" stands for the latency on each device. `size` is the
+    deployment resolution (width, height), apart from the training patch. `startup_trials` are drawn
+    at random before the sampler learns. `baselines` are tried first. `description` is one sentence
+    for `nas studies`.
+
+    A candidate must run on every one of `devices`; on `optional_devices` it is measured where it
+    can be. `reference` (else the first baseline) is what "worst_latency_ratio" refers to.
+
+    With `halving` most candidates are trained for a part of the schedule only
+    (`nas.study.halving`). At most `replicates` of those that were trained whole are trained once
+    more, with another seed, to know the noise (`nas.study.seed_noise`).
+
+    Raises ConfigError where the parts don't fit together.
+    """
+
+    name: str
+    description: str
+    space: ArchitectureSpace[Any]
+    compression: Space[Compression]
+    schedule: Schedule
+    evaluators: tuple[Evaluator, ...]
+    data: str = "photos"
+    objectives: tuple[str, ...] = ("psnr_db", "latency_ms")
+    constraints: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("host",)
+    optional_devices: tuple[str, ...] = ()
+    reference: Candidate | None = None
+    size: tuple[int, int] = (1280, 720)
+    trials: int = 50
+    sampler: Sampler = "ehvi"
+    startup_trials: int = 10
+    baselines: tuple[Candidate, ...] = ()
+    seed: int = 0
+    halving: bool = False
+    replicates: int = 3
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise unknown("sampler", self.sampler, get_args(Sampler))
+        if not self.devices or len(set(self.devices)) != len(self.devices):
+            raise ConfigError(f"devices={self.devices}: none, or one twice")
+        everything = self.devices + self.optional_devices
+        if len(set(everything)) != len(everything):
+            raise ConfigError(
+                f"optional_devices={self.optional_devices}: one twice, or required, too"
+            )
+        if self.uses_reference and self.reference_candidate is None:
+            raise ConfigError(
+                f"{WORST_RATIO} needs a network to refer to: give the study a `reference` or a "
+                "baseline"
+            )
+        known = [m for evaluator in self.evaluators for m in evaluator.metrics(self.devices)]
+        for objective in self.expanded_objectives:
+            if objective.metric not in known:
+                raise unknown("objective", objective.metric, known)
+        for constraint in self.parsed_constraints:
+            if constraint.metric not in known:
+                raise unknown("metric in a constraint", constraint.metric, known)
+        for baseline in self.baselines:
+            self.to_parameters(baseline)
+        if self.replicates < 0:
+            raise ConfigError(f"replicates={self.replicates}: expected 0 or more")
+        if self.halving:
+            check_halving(self)
+
+    @property
+    def expanded_objectives(self) -> tuple[Objective, ...]:
+        """The objectives, a latency for each device."""
+        names = []
+        for name in self.objectives:
+            per_device = name == "latency_ms"
+            names += [f"{name}[{device}]" for device in self.devices] if per_device else [name]
+        return tuple(Objective.of(name) for name in names)
+
+    @property
+    def trains(self) -> bool:
+        """Whether candidates are trained: only where an evaluator looks at weights."""
+        return any(evaluator.needs == "weights" for evaluator in self.evaluators)
+
+    @property
+    def reference_candidate(self) -> Candidate | None:
+        """What latencies are put in relation to: `reference`, else the first baseline."""
+        return self.reference or next(iter(self.baselines), None)
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether an objective or a constraint puts latencies in relation to the reference's."""
+        names = {*self.objectives, *(constraint.metric for constraint in self.parsed_constraints)}
+        return WORST_RATIO in names
+
+    @property
+    def parsed_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints."""
+        return tuple(Constraint.parse(text) for text in self.constraints)
+
+    def sample(self, trial: Any) -> Candidate:
+        """Draw a candidate: the architecture's parameters first, then the compression's."""
+        return Candidate(self.space.sample(trial), self.compression.sample(trial))
+
+    def to_parameters(self, candidate: Candidate) -> Mapping[str, Any]:
+        """The parameters that `sample` turns into `candidate`; ConfigError if none do."""
+        return {
+            **self.space.to_parameters(candidate.architecture),
+            **self.compression.to_parameters(candidate.compression),
+        }
+
+    def fingerprint(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What must be equal for two searches to share a run; `data` describes the data set.
+
+        The numbers of trials and replicates are not part of it: a run may go on for longer.
+        """
+        optional = {"optional_devices": list(self.optional_devices)}
+        reference = self.reference_candidate if self.uses_reference else None
+        return {
+            **(optional if self.optional_devices else {}),
+            **({"reference": reference.to_dict()} if reference else {}),
+            **({"halving": True} if self.halving else {}),
+            "name": self.name,
+            "description": self.description,
+            "space": self.space.to_dict(),
+            "compression": self.compression.to_dict(),
+            "data": dict(data),
+            "schedule": self.schedule.to_dict(),
+            "evaluators": [evaluator.to_dict() for evaluator in self.evaluators],
+            "objectives": [objective.metric for objective in self.expanded_objectives],
+            "constraints": [str(constraint) for constraint in self.parsed_constraints],
+            "devices": list(self.devices),
+            "size": list(self.size),
+            "sampler": self.sampler,
+            "startup_trials": self.startup_trials,
+            "baselines": [baseline.to_dict() for baseline in self.baselines],
+            "seed": self.seed,
+        }
+
+
+def check_halving(study: Study) -> None:
+    """Raise ConfigError for a study that halving can't be used for, with why."""
+    names = [objective.metric for objective in study.expanded_objectives]
+    if not study.trains:
+        raise ConfigError(f"halving shortens trainings, but study {study.name!r} trains nothing")
+    if not set(READ) & set(names):
+        raise ConfigError(
+            f"halving needs an objective that a reading can tell of, {' or '.join(READ)}; study "
+            f"{study.name!r} has {', '.join(names)}"
+        )
+    early = {
+        name
+        for evaluator in study.evaluators
+        if evaluator.needs != "weights"
+        for name in evaluator.metrics(study.devices)
+    }
+    late = [name for name in names if name not in early and name not in READ]
+    if late:
+        raise ConfigError(
+            f"halving can't tell {', '.join(late)} before the end of a training; take it out of "
+            "the objectives, or use --halving off"
+        )
+    if study.schedule.steps < ETA ** len(SHARES):
+        raise ConfigError(
+            f"a schedule of {study.schedule.steps} steps is too short for halving, which reads "
+            f"after a sixteenth of them: expected {ETA ** len(SHARES)} at least"
+        )

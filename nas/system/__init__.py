@@ -1,0 +1,1 @@
+"""Files, caches, hashes and locks, and what this machine is. Knows nothing of networks."""

@@ -1,0 +1,1 @@
+"""Trains a network on a schedule, and one elastic network for a whole space (`supernet`)."""

@@ -1,0 +1,268 @@
+"""Training on a schedule: resumable, deterministic, and never done twice.
+
+A training is a pure function of its key (architecture, data, schedule, seed): batches are drawn by
+step number, the weights start from the seed, and a checkpoint holds everything else. So a killed
+training goes on as if nothing had been, and whoever asks for the same key again gets the weights.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from nas.data import Pack
+from nas.errors import TrainingError, one_line
+from nas.networks.candidate import Architecture
+from nas.networks.graph import Graph, check_size
+from nas.networks.keras_model import build_model
+from nas.system.files import cannot_write, held, read_json, write_atomically, write_json
+from nas.system.hashing import content_key
+from nas.system.host_lock import working
+from nas.training.identity_start import start_near_identity
+from nas.training.schedule import Schedule
+from nas.training.weight_average import Average, averaging
+
+FINAL = "final.weights.h5"
+CHECKPOINT = "checkpoint.npz"
+READINGS = "readings.json"
+SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
+
+# The model that this process trained last, by the file of its weights, until somebody takes it:
+# building it anew and reading the file take 0.15 s of a trial.
+_last: dict[Path, keras.Model] = {}
+
+Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since the last call
+Judge = Callable[[keras.Model], dict[str, float]]
+
+
+def training_key(
+    architecture: Architecture, data: dict[str, Any], schedule: Schedule, seed: int
+) -> str:
+    """The key of a training: equal exactly where the trained weights are."""
+    return content_key(
+        {
+            "architecture": architecture.to_dict(),
+            "data": data,
+            "schedule": schedule.to_dict(),
+            "seed": seed,
+        }
+    )
+
+
+def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
+    """The network as the training of `seed` starts from."""
+    model = build_model(graph, seed)
+    if schedule.identity_start:
+        start_near_identity(graph, model)
+    return model
+
+
+def trained(graph: Graph, weights: Path) -> keras.Model:
+    """The network with the weights of a finished training; nobody else's to change."""
+    if weights in _last:
+        return _last.pop(weights)
+    model = build_model(graph)
+    model.load_weights(weights)
+    return model
+
+
+def train(
+    graph: Graph, pack: Pack, schedule: Schedule, seed: int, folder: Path, progress: Progress
+) -> Path:
+    """Train, or go on from the checkpoint in `folder`, or return at once if it was done before.
+
+    Returns the file of the final weights. Where another process trains the same, waits for it.
+    Raises ConfigError where patches don't fit the network, TrainingError if the loss stops being
+    finite.
+    """
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+    return train_model(
+        lambda: untrained(graph, schedule, seed), pack, schedule, seed, folder, progress
+    )
+
+
+def train_model(
+    build: Callable[[], keras.Model],
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> Path:
+    """As `train`, of any model: `build` makes it as the training starts from, always the same."""
+    final = folder / FINAL
+    with held(folder, wait=True):
+        if not final.exists():
+            run = _Training.start(build(), schedule, folder / CHECKPOINT)
+            _loop(run, pack, schedule, seed, progress)
+            _save_weights(run.model, final)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+            _last.clear()
+            _last[final] = run.model
+    return final
+
+
+def train_until(
+    graph: Graph,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    stop: int,
+    judge: Judge,
+    progress: Progress,
+) -> dict[str, float]:
+    """Train up to step `stop` as `train` does, and return what `judge` says of the network there.
+
+    `judge` sees the mean of the weights over the steps before `stop` (see `Average`). The training
+    itself goes on from the plain ones: its checkpoint is kept, and whoever asks for more steps, or
+    for all, ends with the weights of an unbroken training. What was said is kept, too, and never
+    asked twice. Raises as `train`.
+    """
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+    path, checkpoint = folder / READINGS, folder / CHECKPOINT
+    with held(folder, wait=True):
+        known: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
+        if str(stop) not in known:
+            run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+            if run.step > stop:  # it went past without a reading: another study's training
+                checkpoint.unlink()
+                run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+            _loop(run, pack, schedule, seed, progress, stop)
+            run.save()
+            run.average.put_into(run.model)
+            with working():
+                known[str(stop)] = judge(run.model)
+            write_json(path, known)
+        return known[str(stop)]
+
+
+def _loop(
+    run: _Training,
+    pack: Pack,
+    schedule: Schedule,
+    seed: int,
+    progress: Progress,
+    until: int | None = None,
+) -> None:
+    saved = time.monotonic()
+    end = schedule.steps if until is None else until
+    while run.step < end:
+        with working():
+            losses = run.advance(pack, seed, SLICE_SECONDS, end)
+        loss = float(np.mean(losses))
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the training diverged before step {run.step} of {schedule.steps}: the L1 loss is "
+                f"{loss}. Lower the learning rate ({schedule.learning_rate:g}) or set clip_norm"
+            )
+        progress(run.step, schedule.steps, loss)
+        if time.monotonic() - saved > schedule.checkpoint_seconds:
+            run.save()
+            saved = time.monotonic()
+
+
+@dataclass
+class _Training:
+    """A model, its optimizer and where they stand."""
+
+    model: keras.Model
+    optimizer: Any
+    apply: Any
+    schedule: Schedule
+    checkpoint: Path
+    average: Average
+    step: int = 0
+
+    @classmethod
+    def start(
+        cls, model: keras.Model, schedule: Schedule, checkpoint: Path, stop: int = 0
+    ) -> _Training:
+        """From the checkpoint where there is one; weights are averaged for `stop`, 0 for never."""
+        # The legacy class updates each variable by one fused operation.
+        optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
+        optimizer._create_all_weights(model.trainable_variables)
+        apply = step_function(model, optimizer, schedule)
+        run = cls(model, optimizer, apply, schedule, checkpoint, averaging(schedule, stop))
+        run._restore()
+        return run
+
+    def advance(
+        self, pack: Pack, seed: int, seconds: float, until: int | None = None
+    ) -> list[float]:
+        """Take steps for about `seconds`, one at least, up to `until`; returns their losses."""
+        losses = []
+        end = time.monotonic() + seconds
+        while self.step < min(self.schedule.steps, until or self.schedule.steps):
+            rate = self.schedule.rate(self.step)
+            blurred, sharp = pack.batch(self.step, self.schedule.batch, self.schedule.patch, seed)
+            losses.append(self.apply(blurred, sharp, np.float32(rate)))
+            self.step += 1
+            self.average.after(self.step, self.model)
+            if time.monotonic() > end:
+                break
+        return [float(loss) for loss in losses]
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        arrays = {f"v{index}": value.numpy() for index, value in enumerate(self._state())}
+        if self.average.count:
+            arrays |= {f"sum{index}": total for index, total in enumerate(self.average.sums)}
+            arrays["averaged"] = np.array([self.average.stop, self.average.count])
+        write_atomically(self.checkpoint, lambda file: np.savez(file, step=self.step, **arrays))
+
+    def _restore(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        with np.load(self.checkpoint) as saved:
+            for index, variable in enumerate(self._state()):
+                variable.assign(saved[f"v{index}"])
+            self.step = int(saved["step"])
+            stop, count = saved.get("averaged", (0, 0))
+            if stop == self.average.stop and count:
+                self.average.count = int(count)
+                sums = [saved[f"sum{index}"] for index in range(len(self.model.variables))]
+                self.average.sums = sums
+
+    def _state(self) -> list[tf.Variable]:
+        return [*self.model.variables, *self.optimizer.variables()]
+
+
+def step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
+    """One training step as a graph: (blurred, sharp, learning rate) -> L1 loss."""
+    variables = model.trainable_variables
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def apply(blurred: Any, sharp: Any, rate: Any) -> Any:
+        inputs = tf.cast(blurred, tf.float32) / 255.0
+        targets = tf.cast(sharp, tf.float32) / 255.0
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.abs(model(inputs, training=True) - targets))
+        gradients = tape.gradient(loss, variables)
+        if schedule.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, schedule.clip_norm)
+        optimizer.learning_rate.assign(rate)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    return apply
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    part = path.with_name("part.weights.h5")
+    try:
+        model.save_weights(part)
+        write_atomically(path, lambda file: file.write(part.read_bytes()))
+        part.unlink()
+    except (OSError, RuntimeError) as error:  # HDF5 raises either, and names a full disk in words
+        full = "No space left" in str(error) or "errno = 28" in str(error)
+        known = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
+        raise cannot_write(path, known) from error

@@ -1,0 +1,140 @@
+"""The networks beside the U-Net, each at each precision: their files, through the gate."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from nas.compression.convert import convert
+from nas.compression.quantization import fake_quantized, int16_form
+from nas.compression.verify import verify
+from nas.errors import ConversionError
+from nas.networks.candidate import PRECISIONS
+from nas.networks.folding import folded
+from nas.networks.graph import BatchNorm, Conv, Graph, Input, ReLU, Scale
+from nas.networks.keras_model import build_model, folded_model
+from nas.tflite.editing import at_size, in_float
+from nas.tflite.file import parse_tflite
+from nas.tflite.interpreter import Artifact
+from tests.helpers.artifacts import FIVE, picture
+
+EVERY = [(name, precision) for name in FIVE for precision in PRECISIONS]
+
+
+def db(one, other):
+    return -10 * np.log10(np.square(one.astype(float) - other).mean())
+
+
+def side(name):
+    return FIVE[name].graph().fits(32 if name != "fpn" else 76)
+
+
+def frames(name):
+    return [picture(side(name), side(name), number)[None] for number in range(2)]
+
+
+@cache
+def float_model(name):
+    """With biases, and with statistics in its normalisations that are not the identity's."""
+    model = build_model(FIVE[name].graph())
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        kind = variable.name.split("/")[-1]
+        if kind in ("bias:0", "beta:0", "moving_mean:0"):
+            variable.assign(rng.uniform(0.01, 0.1, variable.shape))
+        elif kind in ("gamma:0", "moving_variance:0"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+@cache
+def model_of(name, precision):
+    model = float_model(name)
+    if precision != "int8-qat":
+        return model
+    return fake_quantized(folded_model(FIVE[name].graph(), model), frames(name))
+
+
+@cache
+def artifact(name, precision):
+    return convert(model_of(name, precision), side(name), side(name), precision, frames(name))
+
+
+@pytest.mark.parametrize(("name", "precision"), EVERY)
+def test_every_file_passes_the_gate(name, precision):
+    graph, sample = FIVE[name].graph(), picture(side(name), side(name), 7)
+    model = model_of(name, precision)
+    found = verify(artifact(name, precision), graph, model, precision, sample, minimum_db=0)
+    assert found.conv_macs == graph.macs(side(name), side(name)).conv
+    assert found.agreement_db > (110 if precision == "float" else 28)
+
+
+@pytest.mark.parametrize(("name", "precision"), EVERY)
+def test_another_size_is_the_same_network(name, precision):
+    content = at_size(artifact(name, precision), 88, 104)
+    file = parse_tflite(content, "x")
+    assert file.conv_macs == FIVE[name].graph().macs(88, 104).conv
+    sample = picture(88, 104, seed=3)
+    output = model_of(name, precision)(sample[None]).numpy()[0]
+    assert db(Artifact(content).run(sample), output) > (100 if precision == "float" else 28)
+    back = at_size(content, side(name), side(name))
+    whole = parse_tflite(artifact(name, precision), "x")
+    assert parse_tflite(back, "x").structure_key == whole.structure_key
+
+
+def test_sizes_that_do_not_come_out():
+    for name in ("dbpn", "sgn"):
+        with pytest.raises(ConversionError, match="no whole size in a picture of 24x18"):
+            at_size(artifact(name, "float"), 18, 24)
+    with pytest.raises(ConversionError, match="no whole size in a picture of 40x40 instead of 76x"):
+        at_size(artifact("fpn", "float"), 40, 40)
+
+
+@pytest.mark.parametrize("name", FIVE)
+def test_int16_has_a_form_that_agrees(name):
+    content = artifact(name, "int16-ptq")
+    seen = frames(name)[0]
+    assert db(Artifact(in_float(content)).run(seen[0]), Artifact(content).run(seen[0])) > 70
+    form = int16_form(float_model(name), *seen.shape[1:3])
+    np.testing.assert_allclose(form(seen).numpy(), float_model(name)(seen).numpy(), atol=1e-4)
+
+
+def test_folding_changes_no_value():
+    graph, model = FIVE["fpn"].graph(), float_model("fpn")
+    narrow = folded_model(graph, model)
+    sample = picture(80, 92, seed=5)[None]
+    np.testing.assert_allclose(narrow(sample).numpy(), model(sample).numpy(), atol=1e-5)
+    kinds = {type(layer).__name__ for layer in folded(graph).layers}
+    assert not kinds & {"BatchNorm", "Scale"}
+    left = [layer.inputs[0] for layer in folded(graph).layers if isinstance(layer, ReLU)]
+    assert left == ["block35_1_add", "block17_1_add"]
+    assert folded_model(FIVE["edsr"].graph(), float_model("edsr")) is float_model("edsr")
+
+
+def test_only_a_convolution_that_nobody_else_reads_takes_in_what_follows():
+    graph = Graph(
+        (
+            Input("input"),
+            Conv("a", ("input",), 4, bias=False),
+            BatchNorm("a_norm", ("a",)),
+            Scale("b", ("a_norm",), 0.5),
+            ReLU("c", ("a_norm",)),
+            Conv("d", ("c",), 4, activation="relu"),
+            Scale("e", ("d",), 0.5),
+            Conv("output", ("e",), 3),
+        )
+    )
+    assert [layer.name for layer in folded(graph).layers] == [
+        "input", "a", "b", "c", "d", "e", "output",
+    ]  # fmt: skip
+    assert folded(graph).layers[1] == Conv("a", ("input",), 4)
+    assert folded(graph).layers[2].inputs == ("a",)
+
+
+def test_the_papers_count_of_folded_normalisations():
+    from search_spaces import FPN
+
+    whole = FPN().graph()
+    scales = [row for row in whole.costs(720, 1280) if isinstance(row.layer, Scale)]
+    counted = folded(whole).macs(720, 1280).profiler + sum(row.macs.profiler for row in scales)
+    assert counted / 1e9 == pytest.approx(250.53, abs=0.005)

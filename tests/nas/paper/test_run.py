@@ -1,0 +1,207 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nas.errors import ConfigError, DataError, RunError
+from nas.paper.memory_needs import check_memory, deployment_bytes, training_bytes, workers_that_fit
+from nas.paper.run import (
+    choose,
+    parse_name,
+    results_by_key,
+    run_name,
+    run_steps,
+    study_of,
+)
+from nas.paper.steps import networks_of
+from nas.search.watcher import NobodyWatches
+from nas.storage.run_folder import RunFolder
+from nas.study.trial_result import TrialResult
+from nas.training.schedule import PAPER, Schedule
+from search_spaces import ARCHITECTURES
+from studies.paper import SCALES, SMALL_NETWORKS, SMALL_UNET, SMOKE, WHOLE, variants
+from tests.helpers.picture_trees import reds
+from tests.helpers.small_paper import small_scale
+
+UNETS = variants(SMALL_UNET)
+
+
+class Stops(NobodyWatches):
+    """Ctrl-C after `count` trials."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def finished(self, result: TrialResult) -> None:
+        self.count -= 1
+        if self.count == 0:
+            raise KeyboardInterrupt
+
+
+class Notes(NobodyWatches):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def _labels(folder: Path) -> list[str]:
+    return [result.label for result in RunFolder(folder).results()]
+
+
+def test_the_papers_choices_give_its_21_candidates_in_order(tmp_path: Path) -> None:
+    run = run_steps(small_scale(), tmp_path)
+    results = run.results()
+    networks = list(dict.fromkeys([*SMALL_NETWORKS, *UNETS]))
+    assert [result.parameters["network"] for result in results[:11]] == networks
+    compressions = [result.candidate["compression"] for result in results[11:]]
+    assert {result.parameters["network"] for result in results[11:]} == {
+        "unet-resizebilinear-prelu"
+    }
+    assert [c["pruned_share"] for c in compressions] == [0.05, 0.1, 0.2, 0.3, 0.5, 0, 0, 0] + [
+        0.05
+    ] * 2
+    assert [c["precision"] for c in compressions[5:]] == [
+        "int8-ptq", "int8-qat", "int16-ptq", "int8-qat", "int16-ptq",
+    ]  # fmt: skip
+    assert [r.number for r in results if r.baseline] == [*range(6), 10]
+
+
+def test_an_interrupted_run_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    run_steps(small_scale(), tmp_path / "whole")
+    for count in (1, 7, 9):
+        with pytest.raises(KeyboardInterrupt):
+            run_steps(small_scale(), tmp_path / "cut", watcher=Stops(count))
+    run_steps(small_scale(), tmp_path / "cut")
+    assert _labels(tmp_path / "cut") == _labels(tmp_path / "whole")
+    again = Stops(1)
+    run_steps(small_scale(), tmp_path / "cut", watcher=again)
+    assert again.count == 1
+
+
+def test_measured_choices_follow_the_psnr_of_this_run(tmp_path: Path) -> None:
+    best = UNETS["unet-depthtospace-relu"]
+    scale = small_scale({SMALL_UNET.label: 40.0, best.label: 41.0})
+    notes = Notes()
+    run = run_steps(scale, tmp_path, "measured", watcher=notes)
+    compressed = {r.parameters["network"] for r in run.results()[11:]}
+    assert compressed == {"unet-depthtospace-relu"}
+    assert notes.texts == [
+        "step 1: unet-transposeconv-relu goes on, the sharpest here",
+        "step 2: unet-depthtospace-relu goes on, the sharpest here",
+    ]
+
+
+def test_a_winner_without_an_up_sampling_to_choose_is_named_and_a_unet_goes_on(
+    tmp_path: Path,
+) -> None:
+    scale = small_scale({SMALL_NETWORKS["sgn"].label: 50.0})
+    run = run_steps(scale, tmp_path, "measured", step=1)
+    choice = choose(scale, scale.steps[0], "measured", results_by_key(run))
+    assert (choice.network, choice.best) == ("unet-transposeconv-relu", "sgn")
+    assert "sgn is the sharpest here, but has no up-sampling operation" in choice.why
+    by_the_paper = choose(scale, scale.steps[0], "paper", results_by_key(run))
+    assert by_the_paper.why.endswith("as in the paper; the sharpest here is sgn")
+
+
+def test_nothing_to_choose_from_is_an_error(tmp_path: Path) -> None:
+    scale = small_scale()
+    stopped = replace(scale, study=replace(scale.study, constraints=("psnr_db>=1000",)))
+    with pytest.raises(RunError, match="step 1 has no result to choose from: none of unet-trans"):
+        run_steps(stopped, tmp_path, "measured")
+
+
+def test_a_step_without_those_before_it_is_refused(tmp_path: Path) -> None:
+    scale = small_scale()
+    with pytest.raises(
+        ConfigError,
+        match=r"--step 3 needs the results of step 1 \(networks\), but .*run --step 1 there first",
+    ):
+        run_steps(scale, tmp_path, step=3)
+    assert not (tmp_path / "run.json").exists()
+    run_steps(scale, tmp_path, step=1)
+    assert len(_labels(tmp_path)) == 6
+    with pytest.raises(ConfigError, match=r"results of step 2 .* and 3 more"):
+        run_steps(scale, tmp_path, step=3)
+    run_steps(scale, tmp_path, step=2)
+    run_steps(scale, tmp_path, step=3)
+    assert len(_labels(tmp_path)) == 16
+    with pytest.raises(ConfigError, match="--step 5: there is no such step"):
+        run_steps(scale, tmp_path, step=5)
+
+
+def test_another_selection_or_scale_is_another_run(tmp_path: Path) -> None:
+    run_steps(small_scale(), tmp_path, step=1)
+    with pytest.raises(RunError, match="name: the run has 'paper-smoke', asked for is 'paper-smo"):
+        run_steps(small_scale(), tmp_path, "measured", step=1)
+    with pytest.raises(ConfigError, match="Did you mean 'measured'"):
+        run_steps(small_scale(), tmp_path, "measure")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("select", ["paper", "measured"])
+def test_a_runs_name_tells_scale_and_choices(scale: str, select: str) -> None:
+    assert parse_name(run_name(scale, select)) == (scale, select)
+    assert study_of(SCALES[scale], select).name == run_name(scale, select)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["quickstart", "paper", "paper-smoke-guessed", "portable-x"])
+def test_other_names_are_no_staged_study(name: str) -> None:
+    assert parse_name(name) is None
+
+
+def test_a_scale_that_memory_cannot_hold_says_what_it_needs() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"--scale paper needs about \d+\.\d GB of memory for rdn \(\d+\.\d GB to train on 16 "
+        r"patches of 256x256, \d+\.\d GB to convert and run it at 1280x720\), but 4\.0 GB are free",
+    ):
+        check_memory(WHOLE, WHOLE.steps, available=4e9)
+    check_memory(WHOLE, WHOLE.steps, available=64e9)
+    with pytest.raises(ConfigError, match=r"about 20 times .* start fewer --workers"):
+        check_memory(SMOKE, SMOKE.steps, workers=20, available=8e9)
+    assert workers_that_fit(SMOKE, 4, available=1e9) == 1
+    assert workers_that_fit(SMOKE, 4, available=1e12) == 4
+
+
+def test_steps_that_compress_need_the_memory_of_unets_alone() -> None:
+    scale = SCALES["paper"]
+    assert "rdn" in networks_of(scale.steps, scale)
+    assert set(networks_of(scale.steps[2:], scale)) == set(scale.steps[1].networks)
+
+
+def test_memory_grows_with_batch_patch_and_picture() -> None:
+    graph = ARCHITECTURES["edsr"].graph()
+    whole = training_bytes(graph, PAPER)
+    half = training_bytes(graph, Schedule(steps=1, batch=8))
+    quarter = training_bytes(graph, Schedule(steps=1, batch=16, patch=128))
+    fixed = 2 * half - whole
+    assert fixed < 2e9
+    assert quarter - fixed == pytest.approx((whole - fixed) / 4, rel=1e-3)
+    # 32 maps of 1280x720 in float32, two or three of them alive, three times
+    assert 0.7e9 < deployment_bytes(graph, (1280, 720)) - 1.2e9 < 2e9
+
+
+def test_the_papers_scale_needs_reds_and_all_of_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--scale paper trains on REDS, but --data is 'reds'"):
+        run_steps(WHOLE, tmp_path / "run")
+    other = replace(WHOLE, study=replace(WHOLE.study, data="photos"))
+    with pytest.raises(ConfigError, match="or choose --scale short for any data set"):
+        run_steps(other, tmp_path / "run")
+    folder = reds(tmp_path / "reds", clips=1, frames=2, val_frames=10)
+    part = replace(WHOLE, study=replace(WHOLE.study, data=f"reds:{folder}"))
+    with pytest.raises(
+        DataError,
+        match=r"needs all of REDS: 24000 pairs to train on and 300 held out, but .* has 2 and 1",
+    ):
+        run_steps(part, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_keeps_whole_json_numbers(tmp_path: Path) -> None:
+    run = run_steps(small_scale(), tmp_path, step=1)
+    study = json.loads((run.path / "run.json").read_text())["study"]
+    assert study["space"]["sgn"] == SMALL_NETWORKS["sgn"].to_dict()
+    assert len(study["baselines"]) == 7

@@ -1,0 +1,90 @@
+"""Micro-benchmarks: every file runs, and is the operation that it stands for."""
+
+from pathlib import Path
+
+import pytest
+
+from nas.errors import ConfigError
+from nas.predictor.microbenchmark_graphs import (
+    DTYPES,
+    OPERATIONS,
+    write_chain,
+    write_joint,
+    write_micrograph,
+)
+from nas.predictor.terms import Term
+from nas.tflite.file import read_tflite
+
+TERMS = (
+    Term("CONV_2D", "float32", (16, 12), (12,), (16, 12), 8, 9),
+    Term("CONV_2D", "float32", (16, 12), (12,), (8, 6), 8, 25),
+    Term("TRANSPOSE_CONV", "float32", (8, 6), (12,), (16, 12), 8, 4),
+    Term("CONCATENATION", "float32", (8, 6), (12, 4), (8, 6), 16),
+    Term("ADD", "float32", (8, 6), (4, 4), (8, 6), 4),
+    Term("SUB", "float32", (8, 6), (4, 4), (8, 6), 4),
+    Term("MUL", "float32", (8, 6), (4,), (8, 6), 4),
+    Term("MAX_POOL_2D", "float32", (8, 6), (4,), (4, 3), 4),
+    Term("AVERAGE_POOL_2D", "float32", (8, 6), (4,), (8, 6), 4),
+    Term("RESIZE_BILINEAR", "float32", (8, 6), (4,), (16, 12), 4),
+    Term("RESIZE_NEAREST_NEIGHBOR", "float32", (8, 6), (4,), (16, 12), 4),
+    Term("DEPTH_TO_SPACE", "float32", (8, 6), (16,), (16, 12), 4),
+    Term("SPACE_TO_DEPTH", "float32", (8, 6), (4,), (4, 3), 16),
+    Term("PRELU", "float32", (8, 6), (4,), (8, 6), 4),
+    Term("TANH", "float32", (8, 6), (4,), (8, 6), 4),
+    Term("PAD", "float32", (8, 6), (4,), (9, 7), 4),
+)
+
+
+def _run(path: Path) -> tuple[int, ...]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    return tuple(interpreter.get_output_details()[0]["shape"].tolist())
+
+
+def test_there_is_a_file_for_every_operation_of_a_graph() -> None:
+    assert {term.op for term in TERMS} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_file_runs_and_has_the_shape_and_the_macs(dtype: str, tmp_path: Path) -> None:
+    for term in TERMS:
+        if (term.op, dtype) == ("TANH", "int16"):
+            continue  # its kernel takes scales that are powers of two only
+        wanted = term._replace(dtype=dtype)
+        path = write_micrograph(wanted, tmp_path / "one.tflite")
+        assert _run(path) == (1, *term.made, term.cout), term
+        file = read_tflite(path)
+        assert file.conv_macs == term.macs
+        assert {t.dtype for t in file.inputs} == {dtype}
+        if dtype != "int16":  # which spells some in other words
+            assert [operation.name for operation in file.operations] == [term.op]
+
+
+def test_relu_is_fused_where_it_is_asked_for(tmp_path: Path) -> None:
+    for relu, said in ((True, "RELU"), (False, "NONE")):
+        file = read_tflite(write_micrograph(TERMS[0], tmp_path / "r.tflite", relu))
+        assert dict(file.operations[0].options)["fusedActivationFunction"] == said
+
+
+def test_a_joint_is_its_operations_in_a_row(tmp_path: Path) -> None:
+    up = Term("DEPTH_TO_SPACE", "int8", (8, 6), (16,), (16, 12), 4)
+    concat = Term("CONCATENATION", "int8", (16, 12), (4, 8), (16, 12), 12, 1, "DEPTH_TO_SPACE")
+    conv = Term("CONV_2D", "int8", (16, 12), (12,), (16, 12), 8, 9, "DEPTH_TO_SPACE")
+    path = write_joint((up, concat, conv), tmp_path / "j.tflite")
+    assert _run(path) == (1, 16, 12, 8)
+    file = read_tflite(path)
+    assert [operation.name for operation in file.operations] == [up.op, concat.op, conv.op]
+    assert _run(write_joint((up, concat), tmp_path / "k.tflite")) == (1, 16, 12, 12)
+
+
+def test_a_chain_has_so_many_operations(tmp_path: Path) -> None:
+    term = Term("CONV_2D", "int8", (8, 8), (16,), (8, 8), 16, 1)
+    assert len(read_tflite(write_chain(term, tmp_path / "c.tflite", 5)).operations) == 5
+
+
+def test_what_has_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no micro-benchmark is known for SOFTMAX in float32"):
+        write_micrograph(TERMS[0]._replace(op="SOFTMAX"), tmp_path / "x.tflite")
