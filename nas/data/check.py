@@ -14,10 +14,11 @@ from nas.data import Progress, open_dataset, split_spec
 from nas.data.folders import Folders, Size, read_pair
 from nas.data.image_quality import PSNR_ID, psnr_db
 from nas.data.layouts import list_folders
-from nas.data.listing import Files, Listing, Problem
+from nas.data.listing import Files, Listing
 from nas.data.pack import pair_bytes
 from nas.data.photos import TRAINING, read_photograph
 from nas.data.pictures import probe_picture, read_picture
+from nas.data.problems import Problem
 from nas.errors import DataError, NasError
 from nas.system.host_lock import working
 

@@ -9,14 +9,15 @@ from nas.data.listing import (
     Clip,
     Files,
     Listing,
-    Problems,
-    folders_in,
     in_shards,
+    lies_in,
     match,
-    nested_hint,
+    no_folder,
     prefixed,
     some,
 )
+from nas.data.problems import Problems
+from nas.data.walk import existing, folders_in
 from nas.errors import ConfigError, unknown
 
 REDS_CLIPS = {"train": 240, "val": 30}
@@ -28,7 +29,8 @@ _MOST_HELD_OUT = 100
 
 
 def list_reds(path: Path) -> Listing:
-    """REDS as it unpacks: `train/train_blur/000/00000000.png`, `train/train_sharp/…`, `val/…`.
+    """REDS as it unpacks: `train/train_blur/000/00000000.png`, `train/train_sharp/…`, `val/…`; or
+    with a folder for each archive, `train_blur/train/train_blur/000/…` or `train_blur/000/…`.
 
     Trains on every training frame. Held out is one validation frame in ten, 300 of them, as in
     Chiang et al. 2020. The paper doesn't say which: frames 9, 19 … 99 of each clip are inferred,
@@ -38,6 +40,7 @@ def list_reds(path: Path) -> Listing:
     if not path.is_dir():
         return _nowhere("reds", path)
     problems = Problems()
+    folders_in(path, problems)  # tells what is passed over
     training = _reds_clips(path, "train", problems)
     validation = _reds_clips(path, "val", problems)
     heldout = tuple(
@@ -50,7 +53,7 @@ def list_reds(path: Path) -> Listing:
         f"from 120 fps; held out are frames 9, 19 … 99 of each validation clip ({len(heldout)})"
     )
     split = f"reds-val{len(heldout)}-p9"
-    return Listing("reds", split, task, training, heldout, tuple(problems.found))
+    return Listing("reds", split, task, training, heldout, problems.found, problems.passed_over)
 
 
 def _is_ninth(file: Files) -> bool:
@@ -59,13 +62,14 @@ def _is_ninth(file: Files) -> bool:
 
 
 def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
-    roots = {side: path / part / f"{part}_{side}" for side in ("blur", "sharp")}
-    clips = {side: folders_in(root) for side, root in roots.items()}
+    sides = ("blur", "sharp")
+    roots = {side: _reds_root(path, part, side) for side in sides}
+    clips = {side: folders_in(root, problems) for side, root in roots.items()}
     for side, root in roots.items():
         if not clips[side]:
             problems.error(
                 f"no clips in {root}: expected REDS as it unpacks, {part}/{part}_{side}/000/"
-                f"00000000.png{nested_hint(path, 'reds', part)}"
+                f"00000000.png{_reds_hint(path, part) or lies_in(path)}"
             )
     if not all(clips.values()):
         return ()
@@ -88,9 +92,31 @@ def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
     return tuple(found)
 
 
+def _reds_root(path: Path, part: str, side: str) -> Path:
+    """Where a part's clips of one side lie; as REDS unpacks where they lie nowhere."""
+    name = f"{part}_{side}"
+    usual = path / part / name
+    ways = (usual, path / name / part / name, path / name / name, path / name)
+    return next((way for way in ways if _holds_clips(way, {part, name})), usual)
+
+
+def _holds_clips(folder: Path, wrappers: set[str]) -> bool:
+    inside = folders_in(folder, Problems()).keys()
+    return bool(inside) and not wrappers & inside
+
+
+def _reds_hint(path: Path, part: str) -> str:
+    """ " (did you mean …?)" where the data set lies one folder deeper, or nothing."""
+    for child in folders_in(path, Problems()).values():
+        if all(_holds_clips(_reds_root(child, part, side), set()) for side in ("blur", "sharp")):
+            return f" (did you mean reds:{child}?)"
+    return ""
+
+
 def list_gopro(path: Path, blur: str | None) -> Listing:
     """GoPro as it unpacks, `train/<clip>/{blur,blur_gamma,sharp}/000001.png` and `test/…`, or flat:
-    `train/input` and `train/target` (NAFNet's and MPRNet's), `train/blur` and `train/sharp`.
+    `train/input` and `train/target` (NAFNet's and MPRNet's), `train/blur` and `train/sharp`. Each
+    part may lie in a folder of its name once more, `train/train/…`.
 
     Trains on all of `train`, held out is all of `test`. `blur` says which of the two blurred
     versions to take: they give different figures.
@@ -99,7 +125,8 @@ def list_gopro(path: Path, blur: str | None) -> Listing:
     if not path.is_dir():
         return _nowhere("gopro", path)
     problems = Problems()
-    kinds = {kind: None for part in GOPRO_PAIRS for kind in _gopro_blurs(path / part)}
+    folders_in(path, problems)  # tells what is passed over
+    kinds = {kind: None for part in GOPRO_PAIRS for kind in _gopro_blurs(_gopro_root(path, part))}
     if blur is None and len(kinds) > 1:
         choices = " or ".join(f"gopro:{path},{kind}" for kind in kinds)
         raise ConfigError(
@@ -124,44 +151,61 @@ def list_gopro(path: Path, blur: str | None) -> Listing:
         f"({chosen}); held out is the test set ({len(heldout)} frames)"
     )
     split = f"gopro-test{count}-{chosen}"
-    return Listing(f"gopro-{chosen}", split, task, training, heldout, tuple(problems.found))
+    return Listing(
+        f"gopro-{chosen}", split, task, training, heldout, problems.found, problems.passed_over
+    )
+
+
+def _gopro_root(path: Path, part: str) -> Path:
+    inside = folders_in(path / part, Problems())
+    return inside[part] if list(inside) == [part] else path / part
 
 
 def _gopro_blurs(part: Path) -> list[str]:
     """The kinds of blur there are in `train` or `test`, in any clip or flat."""
-    inside = folders_in(part)
+    inside = folders_in(part, Problems())
     flat = [blurred for blurred, sharp in _FLAT if blurred in inside and sharp in inside]
     if flat:
         return flat
     return [kind for kind in GOPRO_BLURS if any((clip / kind).is_dir() for clip in inside.values())]
 
 
+def _gopro_hint(path: Path, part: str) -> str:
+    for child in folders_in(path, Problems()).values():
+        if _gopro_blurs(_gopro_root(child, part)):
+            return f" (did you mean gopro:{child}?)"
+    return ""
+
+
 def _gopro_clips(path: Path, part: str, blur: str, problems: Problems) -> tuple[Clip, ...]:
-    inside = folders_in(path / part)
+    root = _gopro_root(path, part)
+    inside = folders_in(root, problems)
     if not inside:
         problems.error(
-            f"no clips in {path / part}: expected GoPro as it unpacks, {part}/<clip>/{blur}/"
-            f"000001.png{nested_hint(path, 'gopro', part)}"
+            f"no clips in {root}: expected GoPro as it unpacks, {part}/<clip>/{blur}/"
+            f"000001.png{_gopro_hint(path, part) or lies_in(path)}"
         )
         return ()
     flat_names = {name for pair in _FLAT for name in pair}
     if flat_names & set(inside):
         sharp = "target" if blur == "input" else "sharp"
-        files = match(part, path / part / blur, path / part / sharp, problems, lone="error")
+        files = match(part, root / blur, root / sharp, problems, lone="error")
         clips: tuple[Clip, ...] = in_shards(files)
     else:
         clips = tuple(
-            Clip(
-                name,
-                match(f"{part} clip {name}", clip / blur, clip / "sharp", problems, lone="error"),
-                True,
-            )
-            for name, clip in inside.items()
+            _gopro_clip(part, name, clip, blur, problems) for name, clip in inside.items()
         )
     count = sum(len(clip.files) for clip in clips)
     if count != GOPRO_PAIRS[part]:
         problems.warn(f"{part}: {count} of GoPro's {GOPRO_PAIRS[part]} pairs")
     return clips
+
+
+def _gopro_clip(part: str, name: str, clip: Path, blur: str, problems: Problems) -> Clip:
+    folders_in(clip, problems)  # tells what is passed over
+    label = f"{part} clip {name}"
+    files = match(label, clip / blur, clip / "sharp", problems, lone="error")
+    return Clip(name, files, uniform=True)
 
 
 def list_pairs(blurred: Path, sharp: Path) -> Listing:
@@ -172,6 +216,11 @@ def list_pairs(blurred: Path, sharp: Path) -> Listing:
     when pictures are added. Names without a partner are left out.
     """
     problems = Problems()
+    if blurred.is_dir() and sharp.is_dir() and blurred.samefile(sharp):
+        problems.error(
+            f"pairs: {blurred} and {sharp} are one folder: every pair would be two equal pictures, "
+            "with nothing to learn; name the folder of the blurred ones, then that of the sharp"
+        )
     files = match("pairs", blurred, sharp, problems, lone="warning", deep=True)
     if len(files) < 2 and not any(problem.severity == "error" for problem in problems.found):
         problems.error(
@@ -187,8 +236,8 @@ def list_pairs(blurred: Path, sharp: Path) -> Listing:
         f"a user's own pictures, {len(training)} pairs to train on; held out are {count} others, "
         "those whose names have the smallest SHA-256"
     )
-    found = tuple(problems.found)
-    return Listing("pairs", "pairs-heldout", task, in_shards(training), heldout, found)
+    found, passed = problems.found, problems.passed_over
+    return Listing("pairs", "pairs-heldout", task, in_shards(training), heldout, found, passed)
 
 
 def list_folders(spec: str, kind: str, rest: str) -> Listing:
@@ -212,8 +261,10 @@ def list_folders(spec: str, kind: str, rest: str) -> Listing:
 
 def _nowhere(kind: str, path: Path) -> Listing:
     problems = Problems()
-    problems.error(f"{path} is missing or no folder: expected the folder that {kind} unpacks to")
-    return Listing(kind, f"{kind}-nothing", "", (), (), tuple(problems.found))
+    problems.error(
+        f"{path} is {no_folder(path)}; expected the folder that {kind.upper()} unpacks to"
+    )
+    return Listing(kind, f"{kind}-nothing", "", (), (), problems.found, problems.passed_over)
 
 
 def _two_folders(spec: str, rest: str) -> tuple[Path, Path]:
@@ -231,4 +282,4 @@ def _two_folders(spec: str, rest: str) -> tuple[Path, Path]:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser()  # a shell does so only at the start of a word
+    return existing(Path(text).expanduser())  # a shell does so only at the start of a word

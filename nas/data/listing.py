@@ -6,23 +6,15 @@ Listing never reads a picture and never raises for what it finds: everything wro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from nas.data.pictures import SUFFIXES
+from nas.data.leftovers import kind_of_file, what_lies
+from nas.data.problems import Problem, Problems, Severity
+from nas.data.walk import files_in, one_form, twice
 
-Severity = Literal["error", "warning"]
 MAX_SHARDS = 256  # a pack keeps every shard open
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong; a data set with an "error" can't be used, with "warning"s it can."""
-
-    severity: Severity
-    what: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,9 @@ class Clip:
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's files, and what reports say of them (see `nas.data.Dataset`)."""
+    """A data set's files, and what reports say of them (see `nas.data.Dataset`). `passed_over`
+    counts by kind the files and folders that lie there and are no pictures of it.
+    """
 
     layout: str
     split: str
@@ -53,6 +47,7 @@ class Listing:
     training: tuple[Clip, ...]
     heldout: tuple[Files, ...]
     problems: tuple[Problem, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[str]:
@@ -65,46 +60,17 @@ class Listing:
         return sum(len(clip.files) for clip in self.training)
 
 
-class Problems:
-    """Collects what is wrong."""
-
-    def __init__(self) -> None:
-        self.found: list[Problem] = []
-
-    def error(self, what: str) -> None:
-        """Something that makes the data set unusable."""
-        self.found.append(Problem("error", what))
-
-    def warn(self, what: str) -> None:
-        """Something that a person should know."""
-        self.found.append(Problem("warning", what))
-
-
-def folders_in(folder: Path) -> dict[str, Path]:
-    """The folders directly inside, by name, sorted; none where `folder` is missing."""
-    if not folder.is_dir():
-        return {}
-    return {
-        path.name: path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    }
-
-
 def pictures_in(folder: Path, problems: Problems, deep: bool = False) -> dict[str, Path]:
     """The picture files inside by name without suffix, sorted; `deep`: by their way from `folder`.
 
-    Hidden files and other kinds are passed over. Two files of one name are an error.
+    Names are in Unicode's composed form. Leftovers and other kinds of files are passed over. Two
+    files of one name are an error.
     """
     pictures: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
+    for path in files_in(folder, problems, deep):
+        name = one_form(path.relative_to(folder).with_suffix("").as_posix())
         if name in pictures:
-            problems.error(
-                f"{folder} holds {pictures[name].name} and {path.name}: keep one of them"
-            )
+            problems.error(twice(folder, pictures[name], path))
         pictures[name] = path
     return pictures
 
@@ -124,7 +90,7 @@ def match(
     """
     missing = [folder for folder in (blurred, sharp) if not folder.is_dir()]
     for folder in missing:
-        problems.error(f"{label}: the folder {folder} is missing")
+        problems.error(f"{label}: the folder {folder} is {no_folder(folder)}")
     if missing:
         return ()
     sides = {"blurred": pictures_in(blurred, problems, deep)}
@@ -133,14 +99,14 @@ def match(
         folder for folder, side in zip((blurred, sharp), sides.values(), strict=True) if not side
     ]
     for folder in empty:
-        problems.error(f"{label}: no picture in {folder}")
+        problems.error(f"{label}: no picture in {folder}{lies_in(folder, deep)}")
     if empty:
         return ()
     for side, other in (("blurred", "sharp"), ("sharp", "blurred")):
         alone = [name for name in sides[side] if name not in sides[other]]
         if alone:
             message = f"{label}: {side} without {other}: {some(alone)}"
-            problems.found.append(Problem(lone, message))
+            (problems.error if lone == "error" else problems.warn)(message)
     common = [name for name in sides["blurred"] if name in sides["sharp"]]
     return tuple(Files(name, sides["blurred"][name], sides["sharp"][name]) for name in common)
 
@@ -167,9 +133,17 @@ def prefixed(clip: str, files: Iterable[Files]) -> tuple[Files, ...]:
     return tuple(Files(f"{clip}/{file.name}", file.blurred, file.sharp) for file in files)
 
 
-def nested_hint(path: Path, kind: str, inside: str) -> str:
-    """ " (did you mean …?)" where the data set lies one folder deeper, or nothing."""
-    for child in folders_in(path).values():
-        if (child / inside).is_dir():
-            return f" (did you mean {kind}:{child}?)"
-    return ""
+def lies_in(folder: Path, deep: bool = False) -> str:
+    """ ": there lie …" with what is in a folder instead of pictures, or nothing."""
+    problems = Problems()
+    files_in(folder, problems, deep)
+    return what_lies(problems.passed_over)
+
+
+def no_folder(path: Path) -> str:
+    """Why a path is no folder to look into."""
+    if not path.exists():
+        return "missing"
+    return (
+        f"no folder, but a file{what_lies({kind: 1 for kind in [kind_of_file(path.name)] if kind})}"
+    )

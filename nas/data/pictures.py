@@ -4,51 +4,60 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, features
 
+from nas.data.formats import NOT_READ, READ, content_of
 from nas.data.image_quality import UInt8Image
 from nas.errors import DataError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_AVIF = {".avif"} if features.check("avif") else set()
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
+    | _AVIF
+)
+# Phones' largest pictures have 200 million. Beyond this a few forged bytes could fill the memory.
+MOST_PIXELS = 2**28
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 # What Pillow raises on damaged files, which is more than it documents.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError),
+    *(OverflowError, struct.error, zlib.error),
+)
 
 
 def read_picture(path: Path) -> UInt8Image:
     """The picture as uint8 (height, width, 3), turned as its EXIF says; grey ones repeated thrice.
 
-    Transparency is dropped. Raises DataError where the file is missing, truncated, no picture, or
-    has more than 8 bits a channel (those would be clipped silently).
+    Transparency is dropped. Raises DataError where the file is missing, truncated, no picture, of
+    more than 8 bits a channel (they would be cut silently) or of more than `MOST_PIXELS`.
     """
-    try:
-        with Image.open(path) as image:
-            _refuse_deep(path, image)
-            image.load()
-            rgb = ImageOps.exif_transpose(image).convert("RGB")
-            return np.asarray(rgb, dtype=np.uint8)
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode == "P":  # else Pillow warns of transparent colours
+            image = image.convert("RGBA")
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        return np.asarray(rgb, dtype=np.uint8)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels, from the file's header only; DataError as `read_picture`."""
-    try:
-        with Image.open(path) as image:
-            _refuse_deep(path, image)
-            width, height = image.size
-            # A PNG may keep EXIF behind its pixels, where only decoding gets: none is expected.
-            turned = image.format != "PNG" and (
-                image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
-            )
-            return (height, width) if turned else (width, height)
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        width, height = image.size
+        # A PNG may keep EXIF behind its pixels, where only decoding gets: none is expected.
+        turned = image.format != "PNG" and (
+            image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+        )
+        return (height, width) if turned else (width, height)
 
 
 def probe_picture(path: Path) -> tuple[int, int]:
@@ -68,7 +77,58 @@ def _ends_whole(path: Path) -> bool:
         return file.read() == _PNG_END
 
 
-def _refuse_deep(path: Path, image: Image.Image) -> None:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture, its header read; DataError also for what is raised within the block.
+
+    Pillow's own `open` is not used: it warns from 89 million pixels on, refuses from 179, and
+    doesn't tell why a format's reader gave up.
+    """
+    try:
+        with path.open("rb") as file:
+            content = content_of(file)
+            if content is None:
+                raise ValueError(f"its first bytes are of none of {', '.join(sorted(READ))}")
+            if not content.readable:
+                raise DataError(f"{path}: {_refusal(content.format, content.bits, content.wrong)}")
+            with _reader(content.format, file, path) as image:
+                _refuse_large(path, image.size)
+                _refuse_modes(path, image)
+                yield image
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _reader(name: str, file: IO[bytes], path: Path) -> Image.Image:
+    if name not in Image.OPEN:
+        Image.init()
+    file.seek(0)
+    reader, _ = Image.OPEN[name]
+    return reader(file, str(path))
+
+
+def _refusal(name: str, bits: int | None, wrong: str) -> str:
+    if bits is not None:
+        return (
+            f"expected 8 bits a channel, but this {name} has {wrong}, which would be cut; convert "
+            "both pictures of the pair in one way to 8-bit RGB PNG"
+        )
+    if wrong == NOT_READ:
+        return f"this is a file of format {name}, which is not read; convert it to an 8-bit RGB PNG"
+    return f"this {name} can't be read rightly: {wrong}; convert it to an 8-bit RGB PNG"
+
+
+def _refuse_large(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"{path} says that it has {width}x{height} pixels; at most {MOST_PIXELS / 1e6:.0f} "
+            "million are read, a guard against forged files that would fill the memory; cut it "
+            "and its partner into smaller pictures"
+        )
+
+
+def _refuse_modes(path: Path, image: Image.Image) -> None:
     if image.mode not in _MODES:
         raise DataError(
             f"{path}: expected 8 bits a channel, but its pixels are of kind {image.mode!r}; "
@@ -80,6 +140,11 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is missing")
     reason = " ".join(str(error).split()) or type(error).__name__
+    if "MAX_TEXT" in reason:
+        return DataError(
+            f"{path} holds a text or colour profile that unpacks to more than Pillow's guard "
+            "against forged files allows; save it and its partner again without metadata"
+        )
     return DataError(
         f"{path} can't be read as a picture ({reason}); copy or unpack it again, or take it and "
         "its partner out"

@@ -1,0 +1,141 @@
+"""Going through folders of pictures: sorted, without leftovers, links followed but never twice."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from nas.data.leftovers import AGAIN, BESIDE, LOOP, NO_FILE, kind_of_file, leftover
+from nas.data.problems import Problems
+
+_Id = tuple[int, int]  # a folder's device and number on it: the same through every link
+
+
+def one_form(name: str) -> str:
+    """The name in Unicode's composed form: macOS writes another than other systems do."""
+    return unicodedata.normalize("NFC", name)
+
+
+def existing(path: Path) -> Path:
+    """The path as it is on the disk where its names differ from it in Unicode form only."""
+    if path.exists() or str(path.parent) == str(path):
+        return path
+    parent = existing(path.parent)
+    try:
+        names = [entry.name for entry in os.scandir(parent)]
+    except OSError:
+        return path
+    same = [name for name in names if one_form(name) == one_form(path.name)]
+    return parent / (same[0] if same else path.name)
+
+
+def folders_in(folder: Path, problems: Problems) -> dict[str, Path]:
+    """The folders directly inside, by name, sorted; none where `folder` is missing.
+
+    Leftovers and links back to where they lie are passed over.
+    """
+    found: dict[str, Path] = {}
+    for path in _entries(folder, problems):
+        if not path.is_dir():
+            problems.pass_over(path, kind_of_file(path.name) or BESIDE)
+        elif _is_leftover(path, problems) or (path.is_symlink() and _leads_back(path, problems)):
+            continue
+        elif (name := one_form(path.name)) in found:
+            problems.error(twice(folder, found[name], path))
+        else:
+            found[name] = path
+    return dict(sorted(found.items()))
+
+
+def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]:
+    """The files inside that may be pictures by their names, sorted; `deep`: in folders inside, too.
+
+    Of links to one folder the first is followed, and none to a folder that is read anyway: a
+    picture under two names could be both trained on and held out. Links that lead nowhere are told
+    as files, so that whoever reads them says so.
+    """
+    found: list[Path] = []
+    links: list[Path] = []
+    seen = {_id(folder)}
+    waiting = [folder]
+    while waiting or links:
+        if not waiting:
+            link = links.pop(0)
+            if not _leads_back(link, problems) and _is_new(link, seen, problems):
+                waiting.append(link)
+            continue
+        for path in _entries(waiting.pop(), problems):
+            if not path.is_dir():
+                if _may_be_picture(path, problems):
+                    found.append(path)
+            elif deep and not _is_leftover(path, problems):
+                if path.is_symlink():
+                    links.append(path)
+                elif _is_new(path, seen, problems):
+                    waiting.append(path)
+            elif not deep and not _is_leftover(path, problems):
+                problems.pass_over(path, BESIDE)
+        links.sort()
+    return sorted(found, key=lambda path: [one_form(part) for part in path.parts])
+
+
+def twice(folder: Path, one: Path, other: Path) -> str:
+    """What is wrong where two files or folders have one name."""
+    alike = one_form(one.name) == one_form(other.name) and one.name != other.name
+    forms = ", one name in two Unicode forms" if alike else ""
+    return f"{folder} holds {one.name} and {other.name}{forms}: keep one of them"
+
+
+def _entries(folder: Path, problems: Problems) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        problems.error(f"the folder {folder} can't be read ({error.strerror})")
+        return []
+
+
+def _is_leftover(path: Path, problems: Problems) -> bool:
+    kind = leftover(path.name)
+    if kind is not None:
+        problems.pass_over(path, kind)
+    return kind is not None
+
+
+def _may_be_picture(path: Path, problems: Problems) -> bool:
+    kind = kind_of_file(path.name)
+    if kind is None and path.exists() and not path.is_file():
+        kind = NO_FILE
+    if kind is not None:
+        problems.pass_over(path, kind)
+    return kind is None
+
+
+def _leads_back(link: Path, problems: Problems) -> bool:
+    if _id(link) not in _ids_above(link.parent):
+        return False
+    problems.pass_over(link, LOOP)
+    problems.warn(f"{link} is a link back to {link.resolve()}, which it lies in: passed over")
+    return True
+
+
+def _is_new(folder: Path, seen: set[_Id], problems: Problems) -> bool:
+    """Whether a folder is not read yet; from now on it is."""
+    if _id(folder) in seen:
+        problems.pass_over(folder, AGAIN)
+        return False
+    seen.add(_id(folder))
+    return True
+
+
+def _id(path: Path) -> _Id:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _ids_above(folder: Path) -> set[_Id]:
+    """Of the folder itself and of all that it lies in, by its own path and by its real one."""
+    real, named = folder.resolve(), folder.absolute()
+    return {_id(one) for one in (real, *real.parents, named, *named.parents)}
