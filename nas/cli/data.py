@@ -35,9 +35,20 @@ Spec = Annotated[
 ]
 
 
+Patch = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="The least side of a patch, in pixels (photos: 48; others: 256, or what fits the "
+        "smallest training picture). A search asks for its schedule's.",
+    ),
+]
+
+
 @app.command()
 def check(
     spec: Spec,
+    patch: Patch = None,
     full: Annotated[
         bool, typer.Option("--full", help="Decode every picture, however many there are.")
     ] = False,
@@ -45,12 +56,13 @@ def check(
 ) -> None:
     """Tell what is there and everything that is wrong with it.
 
-    Exits with 0 where networks can be trained and scored on it, else with 3.
+    Exits with 0 where networks can be trained and scored on it, else with 3: the verdict of
+    `nas data prepare` with the same --patch.
     """
     from nas.data.check import check_dataset
 
     with _bar("pairs checked") as report:
-        found = check_dataset(spec, full, report)
+        found = check_dataset(spec, full, report, patch)
     if json:
         emit_json(found.to_dict())
     else:
@@ -62,10 +74,7 @@ def check(
 @app.command()
 def prepare(
     spec: Spec,
-    patch: Annotated[
-        int | None,
-        typer.Option(min=8, help="The least side of a patch, in pixels (photos: 48, others: 256)."),
-    ] = None,
+    patch: Patch = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every byte of the pack again and compare.")
     ] = False,
@@ -119,6 +128,9 @@ def _print(found: Check) -> None:
     if found.pack_bytes is not None:
         packed = f"{found.patches:,} patches of {found.patch}x{found.patch}"
         rows["packed"] = f"{packed}, {_size(found.pack_bytes)}"
+    if found.passed_over:
+        passed = [f"{kind} ({count})" for kind, count in found.passed_over.items()]
+        rows["passed over"] = ", ".join(passed)
     for name, value in {"data": found.spec, **rows}.items():
         out.print(f"[bold]{name:12}[/]{escape(value)}", highlight=False)
     worst_first = sorted(found.problems, key=lambda problem: problem.severity)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from nas.data import Progress, open_dataset, split_spec
-from nas.data.folders import Folders, Size, read_pair
+from nas.data import Progress, split_spec
+from nas.data.folders import PATCH, SAMPLED, Folders, Size, equal_heldout, read_pair, spread
 from nas.data.image_quality import PSNR_ID, psnr_db
 from nas.data.layouts import list_folders
 from nas.data.listing import Files, Listing
 from nas.data.pack import pair_bytes
-from nas.data.photos import TRAINING, read_photograph
+from nas.data.photos import TRAINING, parse_photos, read_photograph
 from nas.data.pictures import probe_picture, read_picture
 from nas.data.problems import Problem
 from nas.errors import DataError, NasError
 from nas.system.host_lock import working
 
 DECODE_AT_MOST = 1000  # pairs decoded where not all are asked for
-_SAMPLE = 16  # held-out pairs whose PSNR is taken
 _CHUNK = 16  # pairs looked at between two looks at whether somebody measures
 _UNLIKE_DB = 10.0  # two different photographs have about this PSNR
 
@@ -32,7 +33,8 @@ _UNLIKE_DB = 10.0  # two different photographs have about this PSNR
 class Check:
     """What a check found. `sizes` counts pictures by "WxH"; `blurred_psnr_db` is the mean over
     `psnr_pairs` held-out pairs spread over all; `patches` and `patch` are what packing makes of the
-    training pictures, None where it isn't known beforehand.
+    training pictures, None where it isn't known beforehand. `passed_over` counts files and folders
+    that lie there and are no pictures of the data set, by kind.
     """
 
     spec: str
@@ -48,6 +50,7 @@ class Check:
     patches: int | None
     patch: int | None
     problems: tuple[Problem, ...]
+    passed_over: dict[str, int]
 
     @property
     def usable(self) -> bool:
@@ -72,23 +75,26 @@ class Check:
         }
 
 
-def check_dataset(spec: str, full: bool = False, progress: Progress | None = None) -> Check:
+def check_dataset(
+    spec: str, full: bool = False, progress: Progress | None = None, patch: int | None = None
+) -> Check:
     """Look at every picture of a data set: its header, its end, and its partner's size.
 
-    Pixels are decoded, which finds damage in the middle of a file, of all pairs where there are
-    1000 or fewer or with `full`, else of 1000 spread over all.
+    Pixels are decoded, which finds damage in the middle of a file, of all held-out pairs, and of
+    all others where there are 1000 or fewer in all or with `full`, else of 1000 spread over all.
+    The verdict is that of preparing the same `patch`: by default the largest that fits, to 256.
     Raises ConfigError where the spec is not understood; whatever is wrong with the pictures is in
     the result's `problems`.
     """
     kind, rest = split_spec(spec)
     if kind == "photos":
-        return _check_photos(spec)
+        return _check_photos(spec, patch)
     report = progress or (lambda done, total, name: None)
-    return _check_folders(spec, list_folders(spec, kind, rest), full, report)
+    return _check_folders(spec, list_folders(spec, kind, rest), full, patch, report)
 
 
-def _check_photos(spec: str) -> Check:
-    dataset = open_dataset(spec)
+def _check_photos(spec: str, patch: int | None) -> Check:
+    dataset = parse_photos(spec, split_spec(spec)[1])
     problems: list[Problem] = []
     sizes: Counter[str] = Counter()
     for name in TRAINING:
@@ -104,6 +110,12 @@ def _check_photos(spec: str) -> Check:
             figures.append(psnr_db(pair.blurred, pair.sharp))
     except DataError as error:
         problems.append(Problem("error", str(error)))
+    patches = None
+    if patch is not None:
+        try:
+            patches = dataset.patches(patch)
+        except NasError as error:
+            problems.append(Problem("error", str(error)))
     return Check(
         spec=spec,
         split=dataset.split,
@@ -115,29 +127,38 @@ def _check_photos(spec: str) -> Check:
         decoded_pairs=len(TRAINING) + len(figures),
         blurred_psnr_db=fmean(figures) if figures else None,
         psnr_pairs=len(figures),
-        patches=None,
-        patch=None,
+        patches=patches,
+        patch=None if patches is None else patch,
         problems=tuple(problems),
+        passed_over={},
     )
 
 
-def _check_folders(spec: str, listing: Listing, full: bool, progress: Progress) -> Check:
+def _check_folders(
+    spec: str, listing: Listing, full: bool, patch: int | None, progress: Progress
+) -> Check:
     training = [files for clip in listing.training for files in clip.files]
     everything = [*training, *listing.heldout]
-    decoded = len(everything) if full else min(len(everything), DECODE_AT_MOST)
-    chosen = {id(files) for files in _spread(everything, decoded)}
+    others = len(training) if full else max(0, DECODE_AT_MOST - len(listing.heldout))
+    decode = [*spread(training, others), *listing.heldout]
+    chosen = {id(files) for files in decode}
     problems = list(listing.problems)
     sizes: dict[int, Size] = {}
-    for files, size, wrong in _inspect_all(everything, chosen, progress):
-        problems += [Problem("error", what) for what in wrong]
-        if size is not None:
-            sizes[id(files)] = size
+    equal: set[int] = set()
+    for files, found in _inspect_all(everything, chosen, progress):
+        problems += [Problem("error", what) for what in found.wrong]
+        if found.size is not None:
+            sizes[id(files)] = found.size
+        if found.equal:
+            equal.add(id(files))
+    if same := [files for files in listing.heldout if id(files) in equal]:
+        problems.append(Problem("error", equal_heldout(same, len(listing.heldout))))
     problems += _changing(listing, sizes)
-    figures = [_figure(files) for files in _spread(listing.heldout, _SAMPLE) if id(files) in sizes]
+    figures = [_figure(files) for files in spread(listing.heldout, SAMPLED) if id(files) in sizes]
     known = [figure for figure in figures if figure is not None]
     problems += _doubts(known)
     finite = [figure for figure in known if math.isfinite(figure)]
-    patches, patch, no_pack = _packing(spec, listing, problems)
+    patches, side, no_pack = _packing(spec, listing, patch, problems)
     counted = Counter(f"{width}x{height}" for width, height in sizes.values())
     return Check(
         spec=spec,
@@ -147,20 +168,30 @@ def _check_folders(spec: str, listing: Listing, full: bool, progress: Progress) 
         training_pairs=len(training),
         heldout_pairs=len(listing.heldout),
         sizes=dict(counted.most_common()),
-        decoded_pairs=decoded,
+        decoded_pairs=len(decode),
         blurred_psnr_db=fmean(finite) if finite else None,
         psnr_pairs=len(finite),
         patches=patches,
-        patch=patch,
+        patch=side,
         problems=(*problems, *no_pack),
+        passed_over=dict(listing.passed_over),
     )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A pair's common size, or what is wrong with it; `equal` where it was decoded and is."""
+
+    size: Size | None = None
+    wrong: tuple[str, ...] = ()
+    equal: bool = False
 
 
 def _inspect_all(
     everything: Sequence[Files], decode: set[int], progress: Progress
-) -> Iterator[tuple[Files, Size | None, list[str]]]:
-    def inspect(files: Files) -> tuple[Files, Size | None, list[str]]:
-        return files, *_inspect(files, id(files) in decode)
+) -> Iterator[tuple[Files, _Look]]:
+    def inspect(files: Files) -> tuple[Files, _Look]:
+        return files, _inspect(files, _decoded if id(files) in decode else _probed)
 
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(everything), _CHUNK):
@@ -171,28 +202,35 @@ def _inspect_all(
     progress(len(everything), len(everything), "done")
 
 
-def _inspect(files: Files, decode: bool) -> tuple[Size | None, list[str]]:
-    """The pair's size, or what is wrong with it: of both pictures, not only of the first."""
-    sizes: list[Size] = []
+def _inspect(files: Files, read: Callable[[Path], tuple[Size, str]]) -> _Look:
+    """Looks at both pictures, not only at the first that is wrong."""
+    looks: list[tuple[Size, str]] = []
     wrong: list[str] = []
     for path in (files.blurred, files.sharp):
         try:
-            if decode:
-                height, width = read_picture(path).shape[:2]
-                sizes.append((width, height))
-            else:
-                sizes.append(probe_picture(path))
+            looks.append(read(path))
         except DataError as error:
             wrong.append(str(error))
     if wrong:
-        return None, wrong
-    if sizes[0] != sizes[1]:
-        (width, height), (other_width, other_height) = sizes
-        return None, [
-            f"{files.blurred} is {width}x{height}, but its sharp partner is "
-            f"{other_width}x{other_height}"
-        ]
-    return sizes[0], []
+        return _Look(wrong=tuple(wrong))
+    (size, pixels), (other, other_pixels) = looks
+    if size != other:
+        what = (
+            f"{files.blurred} is {size[0]}x{size[1]}, but its sharp partner is "
+            f"{other[0]}x{other[1]}"
+        )
+        return _Look(wrong=(what,))
+    return _Look(size, equal=bool(pixels) and pixels == other_pixels)
+
+
+def _probed(path: Path) -> tuple[Size, str]:
+    return probe_picture(path), ""
+
+
+def _decoded(path: Path) -> tuple[Size, str]:
+    """The size and a hash of the pixels: two large pictures need not be kept at a time."""
+    pixels = read_picture(path)
+    return (pixels.shape[1], pixels.shape[0]), hashlib.sha256(pixels.data).hexdigest()
 
 
 def _changing(listing: Listing, sizes: dict[int, Size]) -> list[Problem]:
@@ -216,11 +254,7 @@ def _figure(files: Files) -> float | None:
 
 
 def _doubts(figures: Sequence[float]) -> list[Problem]:
-    equal = sum(math.isinf(figure) for figure in figures)
     problems = []
-    if equal:
-        what = f"{equal} of {len(figures)} sampled pairs are two equal pictures: nothing to restore"
-        problems.append(Problem("warning", what))
     unlike = sum(figure < _UNLIKE_DB for figure in figures)
     if unlike:
         what = (
@@ -232,20 +266,23 @@ def _doubts(figures: Sequence[float]) -> list[Problem]:
 
 
 def _packing(
-    spec: str, listing: Listing, problems: Sequence[Problem]
+    spec: str, listing: Listing, patch: int | None, problems: Sequence[Problem]
 ) -> tuple[int | None, int | None, list[Problem]]:
     """How many patches of what side packing makes, and what is in its way."""
     if any(problem.severity == "error" for problem in problems):
         return None, None, []
     try:
         dataset = Folders(spec, listing)
-        return (*dataset.patches(1), [])
+        dataset.refuse_equal()
+        count, side = dataset.patches(patch or dataset.default_patch)
     except NasError as error:
         return None, None, [Problem("error", str(error))]
-
-
-def _spread(files: Sequence[Files], count: int) -> list[Files]:
-    """At most `count` of them, evenly over all."""
-    if len(files) <= count:
-        return list(files)
-    return [files[index * len(files) // count] for index in range(count)]
+    smallest, name = dataset.smallest
+    if patch is not None or smallest >= PATCH:
+        return count, side, []
+    what = (
+        f"the smallest training picture has {smallest} pixels on a side (in {name}): a search's "
+        f"patches may be {smallest}x{smallest} at most, and larger ones ({PATCH}x{PATCH} by "
+        "default) are refused; --patch asks for one"
+    )
+    return count, side, [Problem("warning", what)]

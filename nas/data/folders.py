@@ -9,14 +9,20 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.data.listing import Clip, Files, Listing
+from nas.data.listing import Clip, Files, Listing, some
 from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
 from nas.data.pair import Pair
 from nas.data.pictures import probe_picture, read_picture
 from nas.errors import ConfigError, DataError
 from nas.system.hashing import content_key
+from nas.system.host_lock import working
 
 PATCH = 256  # the paper's
+LEAST_PATCH = 8  # pixels a side, of what can be trained on
+_CHUNK = 64  # patches handed on, or pictures looked at, at a time
+SAMPLED = (
+    16  # pairs, of those to train on and of those held out, that are asked whether they differ
+)
 
 Size = tuple[int, int]  # width, height
 
@@ -31,8 +37,6 @@ class Folders:
     spec: str
     listing: Listing
 
-    default_patch = PATCH
-
     def __post_init__(self) -> None:
         if errors := self.listing.errors:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -40,6 +44,11 @@ class Folders:
         for files in self.listing.heldout:
             common_size(files)
         self._sizes  # noqa: B018  # reads the headers now, before anything is trained
+
+    @property
+    def default_patch(self) -> int:
+        """The paper's 256, or what fits the smallest training picture, but at least 8."""
+        return max(LEAST_PATCH, min(PATCH, self.smallest[0]))
 
     @property
     def split(self) -> str:
@@ -85,11 +94,40 @@ class Folders:
 
         They are 256x256 also where `patch` is smaller: batches then crop them. Where `patch` is
         larger, or a picture is smaller than 256, they are of the nearest side that fits.
-        Raises ConfigError where a training picture is smaller than `patch`.
+        Raises ConfigError where a training picture is smaller than `patch`, DataError where a
+        held-out picture is damaged or no other than its partner, or all training pictures are.
         """
         side = self._side(patch)
-        units = partial(self._units, side)
+
+        def units() -> Sequence[Unit]:
+            self._decode_heldout(progress or (lambda done, total, name: None))
+            self.refuse_equal()
+            return self._units(side)
+
         return open_or_build(self.listing.layout, self.identity(), side, units, progress)
+
+    def refuse_equal(self) -> None:
+        """Raise DataError where all sampled training pairs are two equal pictures."""
+        sample = spread([files for clip in self.listing.training for files in clip.files], SAMPLED)
+        if sample and all(_are_equal(files) for files in sample):
+            first = sample[0]
+            raise DataError(
+                f"all {len(sample)} sampled training pairs are two equal pictures, {first.blurred} "
+                f"and {first.sharp} for example: there is nothing to learn; is one folder a copy "
+                "of the other?"
+            )
+
+    def _decode_heldout(self, progress: Progress) -> None:
+        """Read every held-out picture whole, so that none is found useless after the training."""
+        heldout = self.listing.heldout
+        equal = []
+        for index, files in enumerate(heldout):
+            if index and index % _CHUNK == 0:
+                progress(index, len(heldout), f"held-out {files.name}")
+            if _are_equal(files):
+                equal.append(files)
+        if equal:
+            raise DataError(equal_heldout(equal, len(heldout)))
 
     def patches(self, patch: int) -> tuple[int, int]:
         """What `prepare` of the same patch packs: how many patches, and of what side."""
@@ -97,15 +135,18 @@ class Folders:
         return sum(unit.count for unit in self._units(side)), side
 
     def _side(self, patch: int) -> int:
-        smallest, name = min(
-            (min(size), clip.name) for clip, sizes in self._sized() for size in sizes
-        )
+        smallest, name = self.smallest
         if patch > smallest:
             raise ConfigError(
                 f"a patch of {patch}x{patch} doesn't fit the smallest training picture "
                 f"({smallest} pixels, in {name}): train on smaller patches, or take it out"
             )
         return max(patch, min(PATCH, smallest))
+
+    @property
+    def smallest(self) -> tuple[int, str]:
+        """The least side of all training pictures, in pixels, and where it is."""
+        return min((min(size), clip.name) for clip, sizes in self._sized() for size in sizes)
 
     def _units(self, side: int) -> Sequence[Unit]:
         return [
@@ -145,6 +186,22 @@ def read_pair(files: Files) -> Pair:
     return Pair(files.name, blurred, sharp)
 
 
+def equal_heldout(equal: Sequence[Files], count: int) -> str:
+    """What is wrong with held-out pairs that are two equal pictures."""
+    named = some([f"{files.blurred} and {files.sharp}" for files in equal], 2)
+    return (
+        f"{len(equal)} of {count} held-out pairs are two equal pictures, of infinite PSNR, as "
+        f"is every mean with them: {named}; take them out, or the right ones in"
+    )
+
+
+def spread(files: Sequence[Files], count: int) -> list[Files]:
+    """At most `count` of them, evenly over all."""
+    if len(files) <= count:
+        return list(files)
+    return [files[index * len(files) // count] for index in range(count)]
+
+
 def grid(width: int, height: int, side: int) -> list[tuple[int, int]]:
     """The corners (top, left) of the fewest patches that cover a picture, evenly spread."""
     return [(top, left) for top in _starts(height, side) for left in _starts(width, side)]
@@ -165,9 +222,20 @@ def _clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[Patc
                 f"{files.sharp} is {pair.sharp.shape[1]}x{pair.sharp.shape[0]}, but its clip began "
                 f"with {width}x{height}: a clip's frames must have one size"
             )
-        both = np.stack([pair.blurred, pair.sharp])
-        corners = grid(width, height, side)
-        yield np.stack([both[:, top : top + side, left : left + side] for top, left in corners])
+        both, corners = (pair.blurred, pair.sharp), grid(width, height, side)
+        for start in range(0, len(corners), _CHUNK):  # a picture of 200 million pixels has many
+            yield np.stack(
+                [
+                    [whole[top : top + side, left : left + side] for whole in both]
+                    for top, left in corners[start : start + _CHUNK]
+                ]
+            )
+
+
+def _are_equal(files: Files) -> bool:
+    with working():
+        pair = read_pair(files)
+        return bool(np.array_equal(pair.blurred, pair.sharp))
 
 
 def _same(files: Files, blurred: Size, sharp: Size) -> Size:
@@ -180,4 +248,9 @@ def _same(files: Files, blurred: Size, sharp: Size) -> Size:
 
 
 def _stamp(files: Files) -> list[str | int]:
-    return [files.name, files.blurred.stat().st_size, files.sharp.stat().st_size]
+    try:
+        return [files.name, files.blurred.stat().st_size, files.sharp.stat().st_size]
+    except OSError as error:  # of a clip's frames only the first was looked at
+        raise DataError(
+            f"{error.filename} is missing or can't be read ({error.strerror})"
+        ) from error

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_ROWS = 256  # of a picture, compared at a time
 PSNR_ID = "psnr-rgb-u8-b0-imgmean"
 SSIM_ID = "ssim-rgb-u8-g11"
 UInt8Image = npt.NDArray[np.uint8]
@@ -25,14 +26,21 @@ def to_uint8(image: npt.NDArray[np.floating[Any]]) -> UInt8Image:
     return rounded
 
 
+def _squares(image: UInt8Image, reference: UInt8Image) -> int:
+    difference = image.astype(np.int64) - reference
+    return int(np.sum(difference * difference))
+
+
 def psnr_db(image: UInt8Image, reference: UInt8Image) -> float:
     """PSNR of one image (height, width, 3), uint8, in dB; infinite for equal images.
 
     Raises ValueError where the shapes or types are not as said.
     """
     _check(image, reference)
-    difference = image.astype(np.float64) - reference.astype(np.float64)
-    error = float(np.mean(difference * difference))
+    # By rows, as pictures of phones may have 200 million pixels; sums of whole numbers are exact.
+    rows = range(0, len(image), _ROWS)
+    total = sum(_squares(image[top : top + _ROWS], reference[top : top + _ROWS]) for top in rows)
+    error = total / image.size
     return math.inf if error == 0 else 10 * math.log10(255.0**2 / error)
 
 

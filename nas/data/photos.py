@@ -121,6 +121,10 @@ class Photos:
             "photos", self.identity(), patch, partial(self._units, patch), progress
         )
 
+    def patches(self, patch: int) -> int:
+        """How many patches `prepare` of the same side packs; ConfigError where none fits."""
+        return sum(unit.count for unit in self._units(patch))
+
     def _units(self, patch: int) -> Sequence[Unit]:
         sources = {name: _sources(name, patch) for name in TRAINING}
         usable = [name for name in TRAINING if sources[name]]

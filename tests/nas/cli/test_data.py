@@ -91,9 +91,21 @@ def test_prepare_packs_and_says_where(tmp_path: Path, cache: Path) -> None:
 
 
 def test_prepare_of_a_patch_that_does_not_fit(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["prepare", f"reds:{trees.reds(tmp_path)}"])
+    spec = f"reds:{trees.reds(tmp_path)}"
+    result = runner.invoke(app, ["prepare", spec, "--patch", "256"])
     assert isinstance(result.exception, ConfigError)
     assert "256x256 doesn't fit the smallest training picture" in str(result.exception)
+    checked = runner.invoke(app, ["check", spec, "--patch", "256"])
+    assert checked.exit_code == 3
+    assert "256x256 doesn't fit the smallest training picture" in checked.stdout
+
+
+def test_check_and_prepare_agree_on_pictures_smaller_than_the_usual_patch(tmp_path: Path) -> None:
+    spec = f"reds:{trees.reds(tmp_path)}"
+    assert runner.invoke(app, ["prepare", spec]).exit_code == 0
+    checked = runner.invoke(app, ["check", spec])
+    assert checked.exit_code == 0
+    assert "patches may be 24x24 at most" in checked.stdout
 
 
 def test_a_damaged_frame_stops_prepare(tmp_path: Path) -> None:

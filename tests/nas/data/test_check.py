@@ -102,8 +102,8 @@ def test_equal_and_unlike_pairs_are_doubted(tmp_path: Path) -> None:
     for index in range(30):
         trees.save(before / f"shot{index:02d}.png", read_picture(after / f"shot{index:02d}.bmp"))
     check = check_dataset(f"pairs:{before},{after}")
-    assert check.usable
-    assert "3 of 3 sampled pairs are two equal pictures" in problems(check, "warning")
+    assert not check.usable
+    assert "3 of 3 held-out pairs are two equal pictures" in problems(check, "error")
     assert check.blurred_psnr_db is None
     for index in range(30):
         trees.save(before / f"shot{index:02d}.png", trees.picture(index + 500))
