@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,26 +137,17 @@ def _check_folders(
     spec: str, listing: Listing, full: bool, patch: int | None, progress: Progress
 ) -> Check:
     training = [files for clip in listing.training for files in clip.files]
-    everything = [*training, *listing.heldout]
     others = len(training) if full else max(0, DECODE_AT_MOST - len(listing.heldout))
     decode = [*spread(training, others), *listing.heldout]
     chosen = {id(files) for files in decode}
-    problems = list(listing.problems)
-    sizes: dict[int, Size] = {}
-    equal: set[int] = set()
-    for files, found in _inspect_all(everything, chosen, progress):
-        problems += [Problem("error", what) for what in found.wrong]
-        if found.size is not None:
-            sizes[id(files)] = found.size
-        if found.equal:
-            equal.add(id(files))
-    if same := [files for files in listing.heldout if id(files) in equal]:
-        problems.append(Problem("error", equal_heldout(same, len(listing.heldout))))
-    problems += _changing(listing, sizes)
-    figures = [_figure(files) for files in spread(listing.heldout, SAMPLED) if id(files) in sizes]
-    known = [figure for figure in figures if figure is not None]
-    problems += _doubts(known)
-    finite = [figure for figure in known if math.isfinite(figure)]
+    looks = {
+        id(files): look
+        for files, look in _inspect_all([*training, *listing.heldout], chosen, progress)
+    }
+    sizes = {key: look.size for key, look in looks.items() if look.size is not None}
+    problems = [*listing.problems, *_seen(listing, looks), *_changing(listing, sizes)]
+    figures = _figures(listing, looks)
+    problems += _doubts(figures)
     patches, side, no_pack = _packing(spec, listing, patch, problems)
     counted = Counter(f"{width}x{height}" for width, height in sizes.values())
     return Check(
@@ -169,8 +159,8 @@ def _check_folders(
         heldout_pairs=len(listing.heldout),
         sizes=dict(counted.most_common()),
         decoded_pairs=len(decode),
-        blurred_psnr_db=fmean(finite) if finite else None,
-        psnr_pairs=len(finite),
+        blurred_psnr_db=fmean(figures) if figures else None,
+        psnr_pairs=len(figures),
         patches=patches,
         patch=side,
         problems=(*problems, *no_pack),
@@ -233,6 +223,14 @@ def _decoded(path: Path) -> tuple[Size, str]:
     return (pixels.shape[1], pixels.shape[0]), hashlib.sha256(pixels.data).hexdigest()
 
 
+def _seen(listing: Listing, looks: Mapping[int, _Look]) -> list[Problem]:
+    """What is wrong with single pairs, in their order."""
+    problems = [Problem("error", what) for look in looks.values() for what in look.wrong]
+    if equal := [files for files in listing.heldout if looks[id(files)].equal]:
+        problems.append(Problem("error", equal_heldout(equal, len(listing.heldout))))
+    return problems
+
+
 def _changing(listing: Listing, sizes: dict[int, Size]) -> list[Problem]:
     """Clips whose frames are not of one size."""
     problems = []
@@ -244,13 +242,16 @@ def _changing(listing: Listing, sizes: dict[int, Size]) -> list[Problem]:
     return problems
 
 
-def _figure(files: Files) -> float | None:
-    try:
-        pair = read_pair(files)
-    except DataError:  # told by the inspection
-        return None
-    with working():
-        return psnr_db(pair.blurred, pair.sharp)
+def _figures(listing: Listing, looks: Mapping[int, _Look]) -> list[float]:
+    """The PSNR of held-out pairs spread over all, save for those with which something is wrong."""
+    figures = []
+    for files in spread(listing.heldout, SAMPLED):
+        look = looks[id(files)]
+        if look.size is not None and not look.equal:
+            with working():
+                pair = read_pair(files)
+                figures.append(psnr_db(pair.blurred, pair.sharp))
+    return figures
 
 
 def _doubts(figures: Sequence[float]) -> list[Problem]:

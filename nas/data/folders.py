@@ -189,9 +189,14 @@ def read_pair(files: Files) -> Pair:
 def equal_heldout(equal: Sequence[Files], count: int) -> str:
     """What is wrong with held-out pairs that are two equal pictures."""
     named = some([f"{files.blurred} and {files.sharp}" for files in equal], 2)
+    if len(equal) == count:
+        return (
+            f"all held-out pairs ({count}) are two equal pictures, {named}: there is nothing to "
+            "learn; is one folder a copy of the other?"
+        )
     return (
-        f"{len(equal)} of {count} held-out pairs are two equal pictures, of infinite PSNR, as "
-        f"is every mean with them: {named}; take them out, or the right ones in"
+        f"{len(equal)} of {count} held-out pairs are two equal pictures, of infinite PSNR, as is "
+        f"every mean with them: {named}; take them out, or the right ones in"
     )
 
 

@@ -44,6 +44,8 @@ _SIGNATURES = (
     (b"\xff\x0a", "JPEG XL"),
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"P7", "PAM"),
+    (b"qoif", "QOI"),
+    (b"II\xbc", "JPEG XR"),
     (b"FUJIFILMCCD-RAW", "RAW"),
     (b"IIU\x00", "RAW"),
     (b"IIRO", "RAW"),

@@ -27,8 +27,8 @@ def to_uint8(image: npt.NDArray[np.floating[Any]]) -> UInt8Image:
 
 
 def _squares(image: UInt8Image, reference: UInt8Image) -> int:
-    difference = image.astype(np.int64) - reference
-    return int(np.sum(difference * difference))
+    difference = image.astype(np.int32) - reference
+    return int(np.sum(difference * difference, dtype=np.int64))
 
 
 def psnr_db(image: UInt8Image, reference: UInt8Image) -> float:

@@ -65,24 +65,24 @@ _OTHERS = (
         "avif avifs gif psd exr hdr tga pfm pam ico svg eps dds qoi bpg apng flif sgi xcf jxr wdp",
     ),
     (
-        "RAW pictures ({})",
+        "{} RAW pictures",
         "convert them to 8-bit RGB PNG",
         "arw cr2 cr3 crw nef nrw raf rw2 orf pef srw sr2 srf raw rwl 3fr fff iiq kdc dcr x3f erf "
         "mrw mef mos gpr rwz ari cap mdc",
     ),
     (
-        "videos ({})",
+        "{} videos",
         "extract their frames as PNG",
         "mp4 mov avi mkv webm m4v 3gp 3g2 mts m2ts mpg mpeg wmv flv ogv y4m yuv insv braw mxf hevc "
         "h264 h265",
     ),
     (
-        "archives ({})",
+        "{} archives",
         "unpack them",
         "zip tar gz tgz bz2 tbz2 xz txz zst 7z rar lz4 lzma iso z01 001",
     ),
     (
-        "data files ({})",
+        "{} data files",
         "write their pictures as 8-bit RGB PNG",
         "lmdb mdb h5 hdf5 tfrecord tfrecords parquet arrow mat npy npz pkl",
     ),
@@ -107,6 +107,11 @@ def kind_of_file(name: str) -> str | None:
     if suffix in SUFFIXES:
         return None
     return _FORMATS.get(suffix[1:], (OTHER, ""))[0]
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name holds others, which must be unpacked."""
+    return (kind_of_file(name) or "").endswith("archives")
 
 
 def what_lies(kinds: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nas.data.leftovers import kind_of_file, what_lies
+from nas.data.leftovers import is_archive, what_lies
 from nas.data.problems import Problem, Problems, Severity
 from nas.data.walk import files_in, one_form, twice
 
@@ -144,6 +144,4 @@ def no_folder(path: Path) -> str:
     """Why a path is no folder to look into."""
     if not path.exists():
         return "missing"
-    return (
-        f"no folder, but a file{what_lies({kind: 1 for kind in [kind_of_file(path.name)] if kind})}"
-    )
+    return "no folder, but a file" + (": unpack it" if is_archive(path.name) else "")

@@ -140,6 +140,8 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is missing")
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, KeyError):
+        reason = f"Pillow doesn't know its way of packing, {reason}"
     if "MAX_TEXT" in reason:
         return DataError(
             f"{path} holds a text or colour profile that unpacks to more than Pillow's guard "
