@@ -10,7 +10,7 @@ from nas.data.listing import (
     Files,
     Listing,
     in_shards,
-    lies_in,
+    lies_beside,
     match,
     no_folder,
     prefixed,
@@ -69,7 +69,7 @@ def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
         if not clips[side]:
             problems.error(
                 f"no clips in {root}: expected REDS as it unpacks, {part}/{part}_{side}/000/"
-                f"00000000.png{_reds_hint(path, part) or lies_in(path)}"
+                f"00000000.png{_reds_hint(path, part) or lies_beside(path)}"
             )
     if not all(clips.values()):
         return ()
@@ -183,7 +183,7 @@ def _gopro_clips(path: Path, part: str, blur: str, problems: Problems) -> tuple[
     if not inside:
         problems.error(
             f"no clips in {root}: expected GoPro as it unpacks, {part}/<clip>/{blur}/"
-            f"000001.png{_gopro_hint(path, part) or lies_in(path)}"
+            f"000001.png{_gopro_hint(path, part) or lies_beside(path)}"
         )
         return ()
     flat_names = {name for pair in _FLAT for name in pair}

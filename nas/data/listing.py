@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nas.data.leftovers import is_archive, what_lies
 from nas.data.problems import Problem, Problems, Severity
-from nas.data.walk import files_in, one_form, twice
+from nas.data.walk import files_in, folders_in, one_form, twice
 
 MAX_SHARDS = 256  # a pack keeps every shard open
 
@@ -137,6 +137,13 @@ def lies_in(folder: Path, deep: bool = False) -> str:
     """ ": there lie …" with what is in a folder instead of pictures, or nothing."""
     problems = Problems()
     files_in(folder, problems, deep)
+    return what_lies(problems.passed_over)
+
+
+def lies_beside(folder: Path) -> str:
+    """ ": there lie …" with the files that lie in a folder of folders, or nothing."""
+    problems = Problems()
+    folders_in(folder, problems)
     return what_lies(problems.passed_over)
 
 

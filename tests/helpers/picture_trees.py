@@ -23,6 +23,26 @@ def save_pair(blurred: Path, sharp: Path, seed: int, width: int = 32, height: in
     save(blurred, np.maximum(pixels, 20) - 20)
 
 
+JUNK_FOLDERS = (
+    *(".hidden", "@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information"),
+    *("lost+found", "thumbnails", ".ipynb_checkpoints", "checkpoints"),
+)
+JUNK_FILES = (
+    *("._000000.png", ".DS_Store", "Thumbs.db", "desktop.ini", "~$shot00.png", "@a.png"),
+    *("000001.png.part", "shot00_thumb.png", "shot00-checkpoint.png"),
+)
+
+
+def junk(folder: Path) -> int:
+    """What systems and tools leave, with pictures inside; how many folders and files."""
+    for name in JUNK_FOLDERS:
+        for inside in ("shot00.png", "000001.png", "blur/000001.png", "0.png/small.png"):
+            save(folder / name / inside, picture(7, 16, 12))
+    for name in JUNK_FILES:
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    return len(JUNK_FOLDERS) + len(JUNK_FILES)
+
+
 def truncate(path: Path, share: float = 0.6) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])

@@ -112,3 +112,13 @@ def test_a_damaged_frame_stops_prepare(tmp_path: Path) -> None:
     trees.truncate(trees.reds(tmp_path) / "train/train_blur/001/00000002.png")
     result = runner.invoke(app, ["prepare", f"reds:{tmp_path}", "--patch", "16"])
     assert isinstance(result.exception, DataError)
+
+
+def test_check_tells_what_was_passed_over(tmp_path: Path) -> None:
+    spec = f"reds:{trees.reds(tmp_path)}"
+    for index in range(3):
+        (tmp_path / f"train/train_blur/000/IMG_{index}.HEIC").touch()
+    result = runner.invoke(app, ["check", spec])
+    assert "passed over HEIC pictures (3)" in result.stdout
+    values = json.loads(runner.invoke(app, ["check", spec, "--json"]).stdout)
+    assert values["passed_over"] == {"HEIC pictures": 3}

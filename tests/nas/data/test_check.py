@@ -1,15 +1,18 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nas.data import open_dataset
 from nas.data.check import Check, check_dataset
 from nas.data.image_quality import psnr_db
 from nas.data.pictures import read_picture
-from nas.errors import ConfigError
+from nas.errors import ConfigError, DataError
 from tests.helpers import picture_trees as trees
+from tests.nas.data import deep
 
 
 def problems(check: Check, severity: str) -> str:
@@ -127,3 +130,73 @@ def test_what_cannot_be_understood_raises(tmp_path: Path) -> None:
     for spec in ("nothing", f"gopro:{trees.gopro(tmp_path)}", "pairs:one"):
         with pytest.raises(ConfigError):
             check_dataset(spec)
+
+
+def verdict(spec: str, patch: int | None) -> bool:
+    """Whether `nas data prepare` would pack it."""
+    try:
+        dataset = open_dataset(spec)
+        dataset.prepare(patch or dataset.default_patch)
+    except (ConfigError, DataError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("patch", [None, 8, 24, 25, 256])
+@pytest.mark.parametrize(
+    "harm", ["none", "tiny", "copy", "one folder", "deep", "cut", "damaged", "gone", "heic"]
+)
+def test_the_verdict_is_that_of_preparing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str, patch: int | None
+) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    before, after = trees.pairs(tmp_path, 12)
+    spec = f"pairs:{before},{after}"
+    if harm == "tiny":
+        trees.save_pair(before / "tiny.png", after / "tiny.bmp", 1, 40, 7)
+    elif harm == "copy":
+        shutil.copytree(after, tmp_path / "copy")
+        spec = f"pairs:{after},{tmp_path}/copy"
+    elif harm == "one folder":
+        spec = f"pairs:{after},{after}"
+    elif harm == "deep":
+        pixels = np.zeros((24, 32, 3), np.uint16)
+        (before / "shot05.png").write_bytes(deep.png(pixels, 16))
+    elif harm == "cut":
+        trees.truncate(before / "shot05.png")
+    elif harm == "damaged":
+        trees.corrupt_middle(before / "shot05.png")
+    elif harm == "gone":
+        (before / "shot05.png").unlink()  # told, but the others are usable
+    elif harm == "heic":
+        for path in before.iterdir():
+            path.rename(path.with_suffix(".heic"))
+    check = check_dataset(spec, patch=patch)
+    assert check.usable is verdict(spec, patch)
+    assert check.usable is (harm in ("none", "gone") and (patch or 8) <= 24)
+
+
+def test_what_was_passed_over_is_counted_by_kind(tmp_path: Path) -> None:
+    before, after = trees.pairs(tmp_path, 12)
+    assert check_dataset(f"pairs:{before},{after}").passed_over == {}
+    for index in range(3):
+        (before / f"more{index}.heic").touch()
+    (after / "@eaDir" / "shot00.png").mkdir(parents=True)
+    check = check_dataset(f"pairs:{before},{after}")
+    assert check.usable
+    assert check.passed_over["HEIC pictures"] == 3
+    assert sum(check.passed_over.values()) == 4
+    assert check.to_dict()["passed_over"] == check.passed_over
+    assert check.sizes == {"32x24": 12}
+
+
+def test_held_out_pairs_are_all_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.data.check.DECODE_AT_MOST", 1)
+    trees.corrupt_middle(trees.reds(tmp_path) / "val/val_blur/000/00000019.png")
+    assert "00000019.png" in problems(check_dataset(f"reds:{tmp_path}"), "error")
+
+
+def test_a_patch_that_no_photograph_holds() -> None:
+    check = check_dataset("photos", patch=1400)
+    assert not check.usable
+    assert "no photograph holds a patch of 1400x1400" in problems(check, "error")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from nas.data import open_dataset
-from nas.data.folders import Folders, grid
+from nas.data.folders import Folders, _clip_patches, grid
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError, DataError
 from tests.helpers import picture_trees as trees
+from tests.nas.data import deep
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +201,76 @@ def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyP
     trees.reds(tmp_path / "REDS")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert open_dataset("reds:~/REDS").split == "reds-val2-p9"
+
+
+def test_leftovers_never_become_training_data(tmp_path: Path) -> None:
+    before, after = trees.pairs(tmp_path, 12)
+    spec = f"pairs:{before},{after}"
+    clean = open_dataset(spec)
+    identity, pack = clean.identity(), clean.prepare(16)
+    for folder in (before, after, before / "inside"):
+        trees.junk(folder)
+    assert open_dataset(spec).identity() == identity
+    assert open_dataset(spec).prepare(16).folder == pack.folder
+
+
+def test_the_usual_patch_is_what_fits(tmp_path: Path) -> None:
+    dataset = open_dataset(f"reds:{trees.reds(tmp_path)}")
+    assert dataset.default_patch == 24
+    assert dataset.prepare(dataset.default_patch).side == 24
+
+
+def test_a_deep_frame_anywhere_stops_packing(tmp_path: Path) -> None:
+    path = trees.reds(tmp_path) / "train/train_blur/001/00000002.png"
+    path.write_bytes(deep.png(np.zeros((24, 32, 3), np.uint16), 16))
+    with pytest.raises(DataError, match=r"00000002\.png: expected 8 bits .* PNG has 16 bits"):
+        open_dataset(f"reds:{tmp_path}").prepare(16)
+
+
+def test_a_held_out_picture_damaged_in_its_middle_is_found_before_training(tmp_path: Path) -> None:
+    trees.corrupt_middle(trees.reds(tmp_path) / "val/val_blur/000/00000019.png")
+    with pytest.raises(DataError, match=r"val_blur/000/00000019\.png can't be read"):
+        open_dataset(f"reds:{tmp_path}").prepare(16)
+
+
+def test_copies_of_one_folder_are_refused_before_training(tmp_path: Path) -> None:
+    _, after = trees.pairs(tmp_path, 12)
+    shutil.copytree(after, tmp_path / "copy")
+    spec = f"pairs:{after},{tmp_path}/copy"
+    with pytest.raises(
+        DataError, match=r"all held-out pairs \(1\) are two equal .* nothing to learn"
+    ):
+        open_dataset(spec).prepare(16)
+    heldout = next(iter(open_dataset(spec).heldout())).name
+    trees.save(tmp_path / f"copy/{heldout}.bmp", trees.picture(99))
+    with pytest.raises(DataError, match=r"all 11 sampled training pairs are two equal pictures"):
+        open_dataset(spec).prepare(16)
+
+
+def test_a_held_out_pair_of_two_equal_pictures_is_refused(tmp_path: Path) -> None:
+    trees.reds(tmp_path)
+    names = [tmp_path / f"val/val_{side}/000/00000009.png" for side in ("sharp", "blur")]
+    shutil.copy(*names)
+    with pytest.raises(DataError, match=r"1 of 2 held-out pairs are two equal .*00000009\.png"):
+        open_dataset(f"reds:{tmp_path}").prepare(16)
+
+
+def test_a_frame_that_is_a_broken_link_is_named(tmp_path: Path) -> None:
+    path = trees.reds(tmp_path) / "train/train_blur/001/00000002.png"
+    path.unlink()
+    path.symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(DataError, match=r"00000002\.png is missing"):
+        open_dataset(f"reds:{tmp_path}").prepare(16)
+
+
+def test_a_picture_of_many_patches_is_packed_whole(tmp_path: Path) -> None:
+    for index in range(3):
+        trees.save_pair(tmp_path / f"x/{index}.png", tmp_path / f"y/{index}.png", index, 90, 80)
+    dataset = open_dataset(f"pairs:{tmp_path}/x,{tmp_path}/y")
+    assert isinstance(dataset, Folders)
+    clip = dataset.listing.training[0]
+    chunks = list(_clip_patches(clip, [(90, 80)], 8))
+    assert [len(chunk) for chunk in chunks] == [64, 56]
+    frame = read_picture(clip.files[0].sharp)
+    for (top, left), (_, sharp) in zip(grid(90, 80, 8), np.concatenate(chunks), strict=True):
+        np.testing.assert_array_equal(sharp, frame[top : top + 8, left : left + 8])

@@ -1,6 +1,7 @@
 import hashlib
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,145 @@ def test_many_loose_pictures_share_shards() -> None:
     assert len(clips) <= MAX_SHARDS
     assert [file for clip in clips for file in clip.files] == files
     assert [clip.name for clip in in_shards(files[:2])] == ["0", "1"]
+
+
+@pytest.mark.parametrize("layout", ["reds", "gopro", "flat", "pairs"])
+def test_leftovers_are_no_pictures_at_any_depth_of_any_layout(tmp_path: Path, layout: str) -> None:
+    if layout == "reds":
+        spec, clean = f"reds:{trees.reds(tmp_path / 'd')}", list_reds(tmp_path / "d")
+    elif layout == "gopro":
+        spec, clean = (
+            f"gopro:{trees.gopro(tmp_path / 'd')},blur",
+            list_gopro(tmp_path / "d", "blur"),
+        )
+    else:
+        flat = ("input", "target") if layout == "flat" else ("before", "after")
+        for part in ("train", "test"):
+            for side in flat:
+                for name in ("1.png", "2.png", "3.png", "deep/1.png")[
+                    : 3 if layout == "flat" else 4
+                ]:
+                    trees.save(tmp_path / "d" / part / side / name, trees.picture(len(side)))
+        spec = f"gopro:{tmp_path / 'd'}"
+        if layout == "pairs":
+            spec = f"pairs:{tmp_path}/d/train/before,{tmp_path}/d/train/after"
+        clean = list_folders(spec, *spec.split(":", 1))
+    assert not clean.errors
+    walked = [p for p in (tmp_path / "d").rglob("*") if p.is_dir()]
+    per_folder = [trees.junk(folder) for folder in walked]
+    junk = list_folders(spec, *spec.split(":", 1))
+    assert not junk.errors
+    assert junk.training == clean.training
+    assert junk.heldout == clean.heldout
+    assert sum(junk.passed_over.values()) >= per_folder[0] * 2
+    assert len(junk.passed_over) >= 7
+
+
+def test_archives_of_reds_each_in_a_folder_of_its_name(tmp_path: Path) -> None:
+    usual = list_reds(trees.reds(tmp_path / "usual"))
+    for part in ("train", "val"):
+        for name in (f"{part}_blur", f"{part}_sharp"):
+            whole = tmp_path / "usual" / part / name
+            shutil.copytree(whole, tmp_path / "archives" / name / part / name)
+            shutil.copytree(whole, tmp_path / "twice" / name / name)
+            shutil.copytree(whole, tmp_path / "once" / name)
+    for layout in ("archives", "twice", "once"):
+        listing = list_reds(tmp_path / layout)
+        assert not listing.errors, layout
+        assert listing.split == usual.split
+        assert [clip.name for clip in listing.training] == ["000", "001"]
+        assert [files.name for files in listing.heldout] == [f.name for f in usual.heldout]
+    shutil.move(tmp_path / "archives", tmp_path / "above" / "REDS")
+    assert f"did you mean reds:{tmp_path}/above/REDS?" in errors(list_reds(tmp_path / "above"))
+
+
+def test_half_of_reds_archives_gives_no_misleading_hint(tmp_path: Path) -> None:
+    trees.reds(tmp_path / "usual")
+    for side in ("blur", "sharp"):
+        whole = tmp_path / "usual/train" / f"train_{side}"
+        shutil.copytree(whole, tmp_path / f"r/train_{side}/train/train_{side}")
+        (tmp_path / f"r/val_{side}.zip").write_bytes(b"PK")
+    found = errors(list_reds(tmp_path / "r"))
+    assert "did you mean" not in found
+    assert f"no clips in {tmp_path}/r/val/val_blur" in found
+    assert "there lie ZIP archives (2), which are not read; unpack them" in found
+
+
+def test_gopro_parts_each_in_a_folder_of_its_name(tmp_path: Path) -> None:
+    trees.gopro(tmp_path / "usual", ("blur",))
+    for part in ("train", "test"):
+        shutil.copytree(tmp_path / "usual" / part, tmp_path / "g" / part / part)
+    listing = list_gopro(tmp_path / "g", None)
+    assert not listing.errors
+    assert (listing.training_pairs, len(listing.heldout)) == (6, 3)
+    shutil.move(tmp_path / "usual", tmp_path / "above" / "GOPRO_Large")
+    assert f"did you mean gopro:{tmp_path}/above/GOPRO_Large?" in errors(
+        list_gopro(tmp_path / "above", None)
+    )
+
+
+def test_linked_clips_are_clips_and_loops_are_told(tmp_path: Path) -> None:
+    trees.reds(tmp_path / "far")
+    here = tmp_path / "here"
+    for side in ("blur", "sharp"):
+        root = here / "train" / f"train_{side}"
+        root.mkdir(parents=True)
+        (root / "000").symlink_to(tmp_path / f"far/train/train_{side}/000")
+        (root / "loop").symlink_to(here)
+    (here / "val").symlink_to(tmp_path / "far/val")
+    listing = list_reds(here)
+    assert not listing.errors
+    assert [clip.name for clip in listing.training] == ["000"]
+    assert f"train_blur/loop is a link back to {here}" in warnings(listing)
+
+
+def test_names_that_differ_in_unicode_form_only_are_one(tmp_path: Path) -> None:
+    for form, side in (("NFD", "x"), ("NFC", "y")):
+        for index in range(4):
+            name = unicodedata.normalize(form, f"Größe/é{index}.png")
+            trees.save(tmp_path / side / name, trees.picture(index + len(form)))
+    listing = list_pairs(tmp_path / "x", tmp_path / "y")
+    assert listing.problems == ()
+    names = {f.name for clip in listing.training for f in clip.files}
+    names |= {files.name for files in listing.heldout}
+    assert names == {f"Größe/é{index}" for index in range(4)}
+    again = list_pairs(tmp_path / "y", tmp_path / "x")  # the split hangs on no side's form
+    assert [f.name for f in again.heldout] == [f.name for f in listing.heldout]
+
+
+def test_two_forms_of_one_name_in_a_folder_are_told_as_such(tmp_path: Path) -> None:
+    before, after = trees.pairs(tmp_path, 3)
+    for form in ("NFC", "NFD"):
+        trees.save(before / unicodedata.normalize(form, "é.png"), trees.picture(0))
+    assert "one name in two Unicode forms" in errors(list_pairs(before, after))
+
+
+def test_a_folder_of_a_spec_is_found_in_its_other_unicode_form(tmp_path: Path) -> None:
+    decomposed, composed = (unicodedata.normalize(f, f"{tmp_path}/Bücher") for f in ("NFD", "NFC"))
+    trees.reds(Path(decomposed))
+    assert not list_folders("reds", "reds", composed).errors
+
+
+def test_what_lies_there_instead_of_pictures_is_named(tmp_path: Path) -> None:
+    for name in ("a.HEIC", "b.heic", "c.dng", "d.mp4", "e.tar.gz", "in/f.jxl", "notes.txt"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).touch()
+    found = errors(list_pairs(tmp_path / "x", trees.pairs(tmp_path, 2)[1]))
+    assert f"no picture in {tmp_path}/x: there lie HEIC pictures (2)" in found
+    for kind in ("DNG pictures", "MP4 videos", "GZ archives", "JPEG XL pictures", "other files"):
+        assert f"{kind} (1)" in found
+    assert "convert them to 8-bit RGB PNG, extract their frames as PNG, unpack them" in found
+
+
+def test_an_archive_for_a_folder_is_to_be_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "REDS.zip"
+    archive.touch()
+    assert f"{archive} is no folder, but a file: unpack it" in errors(list_reds(archive))
+    assert "is no folder, but a file: unpack it" in errors(list_pairs(archive, tmp_path))
+
+
+def test_one_folder_for_both_sides_is_an_error(tmp_path: Path) -> None:
+    before, _ = trees.pairs(tmp_path, 3)
+    (tmp_path / "link").symlink_to(before)
+    for other in (before, tmp_path / "link", tmp_path / "after" / ".." / "before"):
+        assert "are one folder: every pair would be two equal" in errors(list_pairs(before, other))

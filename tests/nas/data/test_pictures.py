@@ -1,13 +1,16 @@
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from nas.data.pictures import picture_size, probe_picture, read_picture
 from nas.errors import DataError
 from tests.helpers.picture_trees import corrupt_middle, picture, save, truncate
+from tests.nas.data import deep
 
 
 def test_pixels_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -95,3 +98,58 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path: Path) -> None:
     Image.fromarray(picture(0, 32, 24)).save(path, exif=exif)
     assert read_picture(path).shape == (32, 24, 3)
     assert picture_size(path) == (24, 32)
+
+
+def forged(width: int, height: int) -> bytes:
+    """A small PNG whose header says that it is large."""
+    whole = deep.png(np.zeros((2, 2, 3), np.uint8), 8)
+    header = b"IHDR" + struct.pack(">II", width, height) + whole[24:29]
+    return whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
+
+
+@pytest.mark.parametrize("size", [(16400, 16400), (50_000, 50_000)])
+def test_a_guard_against_forged_sizes_says_that_it_is_one(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(forged(*size))
+    for read in (read_picture, picture_size, probe_picture):
+        with pytest.raises(DataError, match=rf"{size[0]}x{size[1]} pixels; at most 268 million"):
+            read(path)
+
+
+@pytest.mark.parametrize("size", [(12000, 9000), (16320, 12240)])
+@pytest.mark.filterwarnings("error")
+def test_pictures_of_phones_are_large_and_no_reason_for_a_warning(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "phone.png"
+    path.write_bytes(forged(*size))
+    assert picture_size(path) == size
+
+
+@pytest.mark.filterwarnings("error")
+def test_pillows_limit_does_not_hold_for_pictures_of_phones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    pixels = picture(0)
+    save(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), pixels)
+
+
+def test_a_guard_against_texts_that_unpack_to_much_is_told(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("remark", "x" * (2 * PngImagePlugin.MAX_TEXT_CHUNK), zip=True)
+    Image.fromarray(picture(0)).save(tmp_path / "a.png", pnginfo=info)
+    with pytest.raises(DataError, match=r"unpacks to more than Pillow's guard"):
+        read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.filterwarnings("error")
+def test_transparent_colours_of_a_palette_are_no_reason_for_a_warning(tmp_path: Path) -> None:
+    image = Image.fromarray(picture(0)).quantize(16)
+    image.save(tmp_path / "a.png", transparency=bytes(range(16)))
+    np.testing.assert_array_equal(
+        read_picture(tmp_path / "a.png"), np.asarray(image.convert("RGB"))
+    )
