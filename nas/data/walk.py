@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def folders_in(folder: Path, problems: Problems) -> dict[str, Path]:
     Leftovers and links back to where they lie are passed over.
     """
     found: dict[str, Path] = {}
-    for path in _entries(folder, problems):
-        if not path.is_dir():
+    for path, mode in _entries(folder, problems):
+        if not stat.S_ISDIR(mode):
             problems.pass_over(path, kind_of_file(path.name) or BESIDE)
         elif _is_leftover(path, problems) or (path.is_symlink() and _leads_back(path, problems)):
             continue
@@ -65,9 +66,9 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
             if not _leads_back(link, problems) and _is_new(link, seen, problems):
                 waiting.append(link)
             continue
-        for path in _entries(waiting.pop(), problems):
-            if not path.is_dir():
-                if _may_be_picture(path, problems):
+        for path, mode in _entries(waiting.pop(), problems):
+            if not stat.S_ISDIR(mode):
+                if _may_be_picture(path, mode, problems):
                     found.append(path)
             elif deep and not _is_leftover(path, problems):
                 if path.is_symlink():
@@ -87,14 +88,24 @@ def twice(folder: Path, one: Path, other: Path) -> str:
     return f"{folder} holds {one.name} and {other.name}{forms}: keep one of them"
 
 
-def _entries(folder: Path, problems: Problems) -> list[Path]:
-    if not folder.is_dir():
-        return []
+def _entries(folder: Path, problems: Problems) -> list[tuple[Path, int]]:
+    """What is in a folder, sorted, with its kind (`st_mode`; 0 of a link that leads nowhere)."""
     try:
-        return sorted(folder.iterdir())
+        return [(path, _mode(path)) for path in sorted(folder.iterdir())]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
         problems.error(f"the folder {folder} can't be read ({error.strerror})")
         return []
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        if path.is_symlink():  # left to whoever reads it
+            return 0
+        raise
 
 
 def _is_leftover(path: Path, problems: Problems) -> bool:
@@ -104,9 +115,9 @@ def _is_leftover(path: Path, problems: Problems) -> bool:
     return kind is not None
 
 
-def _may_be_picture(path: Path, problems: Problems) -> bool:
+def _may_be_picture(path: Path, mode: int, problems: Problems) -> bool:
     kind = kind_of_file(path.name)
-    if kind is None and path.exists() and not path.is_file():
+    if kind is None and mode and not stat.S_ISREG(mode):
         kind = NO_FILE
     if kind is not None:
         problems.pass_over(path, kind)

@@ -90,16 +90,22 @@ def test_pipes_are_no_pictures_and_broken_links_are_left_to_the_reader(tmp_path:
     assert problems.passed_over == {NO_FILE: 1}
 
 
+@pytest.mark.parametrize("refused", ["iterdir", "stat"])  # a folder without r, without x
 def test_a_folder_that_cannot_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    def refuse(folder: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(folder))
+    files(tmp_path / "locked" / "a.png")
+    kept = getattr(Path, refused)
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    def refuse(path: Path, **more: bool) -> object:
+        if "locked" in str(path if refused == "iterdir" else path.parent):
+            raise PermissionError(13, "Permission denied", str(path))
+        return kept(path, **more)
+
+    monkeypatch.setattr(Path, refused, refuse)
     problems = Problems()
-    assert files_in(tmp_path, problems) == []
-    assert f"the folder {tmp_path} can't be read (Permission denied)" in messages(problems)
+    assert files_in(tmp_path, problems, deep=True) == []
+    assert f"the folder {tmp_path}/locked can't be read (Permission denied)" in messages(problems)
 
 
 def test_a_name_is_one_in_every_unicode_form(tmp_path: Path) -> None:
