@@ -19,7 +19,7 @@ _HEAD = 64 * 1024  # bytes within which every header lies, save for TIFF's and J
 @dataclass(frozen=True)
 class Content:
     """A file's format; `bits` a channel where the header tells them, else None; `wrong` says why
-    it can't be read rightly, "" where it can.
+    it can't be read rightly, or what to do with a file that is no picture; "" where it can be read.
     """
 
     format: str
@@ -37,25 +37,26 @@ READ = frozenset({"PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "GIF", "AVIF", "J
 
 NOT_READ = "is no format that is read"
 _DEEP = "{bits} bits a channel"
+# Other pictures, and what is none with what to do about it, by their first bytes.
 _SIGNATURES = (
-    (b"8BPS", "PSD"),
-    (b"v/1\x01", "OpenEXR"),
-    (b"#?RADIANCE", "Radiance HDR"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"P7", "PAM"),
-    (b"qoif", "QOI"),
-    (b"II\xbc", "JPEG XR"),
-    (b"FUJIFILMCCD-RAW", "RAW"),
-    (b"IIU\x00", "RAW"),
-    (b"IIRO", "RAW"),
-    (b"%PDF", "PDF"),
-    (b"PK\x03\x04", "ZIP archive"),
-    (b"\x1f\x8b", "gzip archive"),
-    (b"7z\xbc\xaf", "7z archive"),
-    (b"Rar!", "RAR archive"),
-    (b"\x00\x05\x16\x07", "AppleDouble (what macOS keeps beside a file)"),
-    (b"version https://git-lfs", "Git LFS pointer (fetch the file with `git lfs pull`)"),
+    (b"8BPS", "PSD", NOT_READ),
+    (b"v/1\x01", "OpenEXR", NOT_READ),
+    (b"#?RADIANCE", "Radiance HDR", NOT_READ),
+    (b"\xff\x0a", "JPEG XL", NOT_READ),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL", NOT_READ),
+    (b"P7", "PAM", NOT_READ),
+    (b"qoif", "QOI", NOT_READ),
+    (b"II\xbc", "JPEG XR", NOT_READ),
+    (b"FUJIFILMCCD-RAW", "RAW", NOT_READ),
+    (b"IIU\x00", "RAW", NOT_READ),
+    (b"IIRO", "RAW", NOT_READ),
+    (b"%PDF", "PDF", NOT_READ),
+    (b"PK\x03\x04", "ZIP archive", "unpack it"),
+    (b"\x1f\x8b", "gzip archive", "unpack it"),
+    (b"7z\xbc\xaf", "7z archive", "unpack it"),
+    (b"Rar!", "RAR archive", "unpack it"),
+    (b"\x00\x05\x16\x07", "AppleDouble file (what macOS keeps beside a file)", "take it out"),
+    (b"version https://git-lfs", "Git LFS pointer", "fetch the file with `git lfs pull`"),
 )
 _HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
 
@@ -76,10 +77,12 @@ def content_of(file: IO[bytes]) -> Content | None:
         return _boxes(head)
     if re.match(rb"P[1-6fF]\s", head):
         return _netpbm(head)
-    names = [name for start, name in _SIGNATURES if head.startswith(start)]
-    if not names and re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE):
-        names = ["web page (HTML)"]
-    return Content(names[0], None, NOT_READ) if names else None
+    for start, name, wrong in _SIGNATURES:
+        if head.startswith(start):
+            return Content(name, None, wrong)
+    if re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE):
+        return Content("web page (HTML)", None, "download the picture again")
+    return None
 
 
 def _unsigned(name: str, bits: int) -> Content:
@@ -136,7 +139,9 @@ def _boxes(head: bytes) -> Content:
         return _unsigned("AVIF", max(deep, default=8))
     if any(brand.startswith(_HEIC_BRANDS) for brand in brands):
         return Content("HEIC", None, NOT_READ)
-    return Content("RAW" if b"crx " in brands else "video", None, NOT_READ)
+    if b"crx " in brands:
+        return Content("RAW", None, NOT_READ)
+    return Content("video", None, "extract its frames as PNG")
 
 
 def _tiff(_: bytes, file: IO[bytes]) -> Content:

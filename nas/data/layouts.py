@@ -226,6 +226,7 @@ def list_pairs(blurred: Path, sharp: Path) -> Listing:
         problems.error(
             f"pairs: {len(files)} name in both {blurred} and {sharp}: at least 2 are needed, one "
             "to train on and one to hold out; a pair's files have one name, save for the suffix"
+            f"{_inner_hint(blurred, sharp)}"
         )
     by_hash = sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest())
     count = min(_MOST_HELD_OUT, max(1, round(len(files) / 10))) if len(files) > 1 else 0
@@ -238,6 +239,17 @@ def list_pairs(blurred: Path, sharp: Path) -> Listing:
     )
     found, passed = problems.found, problems.passed_over
     return Listing("pairs", "pairs-heldout", task, in_shards(training), heldout, found, passed)
+
+
+def _inner_hint(blurred: Path, sharp: Path) -> str:
+    """ " (did you mean …?)" where each side holds but one folder, with equal names in them."""
+    inside = [list(folders_in(side, Problems()).values()) for side in (blurred, sharp)]
+    if any(len(folders) != 1 for folders in inside):
+        return ""
+    (inner, inner_sharp) = (folders[0] for folders in inside)
+    if not match("pairs", inner, inner_sharp, Problems(), lone="warning", deep=True):
+        return ""
+    return f" (did you mean pairs:{inner},{inner_sharp}?)"
 
 
 def list_folders(spec: str, kind: str, rest: str) -> Listing:

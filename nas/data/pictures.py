@@ -114,8 +114,10 @@ def _refusal(name: str, bits: int | None, wrong: str) -> str:
             "both pictures of the pair in one way to 8-bit RGB PNG"
         )
     if wrong == NOT_READ:
-        return f"this is a file of format {name}, which is not read; convert it to an 8-bit RGB PNG"
-    return f"this {name} can't be read rightly: {wrong}; convert it to an 8-bit RGB PNG"
+        return f"this is a picture of format {name}, which is not read; convert it to 8-bit RGB PNG"
+    if name in READ:
+        return f"this {name} can't be read rightly: {wrong}; convert it to 8-bit RGB PNG"
+    return f"this is no picture, but a {name}; {wrong}"
 
 
 def _refuse_large(path: Path, size: tuple[int, int]) -> None:

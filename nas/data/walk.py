@@ -7,7 +7,7 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from nas.data.leftovers import AGAIN, BESIDE, LOOP, NO_FILE, kind_of_file, leftover
+from nas.data.leftovers import AGAIN, FOLDER, LOOP, NO_FILE, PICTURE, kind_of_file, leftover
 from nas.data.problems import Problems
 
 _Id = tuple[int, int]  # a folder's device and number on it: the same through every link
@@ -39,7 +39,7 @@ def folders_in(folder: Path, problems: Problems) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path, mode in _entries(folder, problems):
         if not stat.S_ISDIR(mode):
-            problems.pass_over(path, kind_of_file(path.name) or BESIDE)
+            problems.pass_over(path, kind_of_file(path.name) or PICTURE)
         elif _is_leftover(path, problems) or (path.is_symlink() and _leads_back(path, problems)):
             continue
         elif (name := one_form(path.name)) in found:
@@ -76,7 +76,7 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
                 elif _is_new(path, seen, problems):
                     waiting.append(path)
             elif not deep and not _is_leftover(path, problems):
-                problems.pass_over(path, BESIDE)
+                problems.pass_over(path, FOLDER)
         links.sort()
     return sorted(found, key=lambda path: [one_form(part) for part in path.parts])
 

@@ -138,24 +138,24 @@ def box(brand: bytes, *others: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "name"),
+    ("data", "said"),
     [
-        (b"\0\0\0 ftypheic", "HEIC"),
-        (box(b"mif1", b"heic"), "HEIC"),
-        (box(b"crx "), "RAW"),
-        (box(b"isom"), "video"),
-        (b"\xff\x0a1234", "JPEG XL"),
-        (b"\x00\x05\x16\x07" + bytes(30), "AppleDouble"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
-        (b"\n<!DOCTYPE html><html>", "web page"),
-        (b"PK\x03\x04", "ZIP archive"),
+        (b"\0\0\0 ftypheic", "format HEIC, which is not read; convert it"),
+        (box(b"mif1", b"heic"), "format HEIC, which"),
+        (box(b"crx "), "format RAW, which"),
+        (b"\xff\x0a1234", "format JPEG XL, which"),
+        (box(b"isom"), "no picture, but a video; extract its frames"),
+        (b"\x00\x05\x16\x07" + bytes(30), "no picture, but a AppleDouble file .*take it out"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer; .*git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "no picture, but a web page .*download the picture again"),
+        (b"PK\x03\x04", "no picture, but a ZIP archive; unpack it"),
     ],
 )
 def test_other_formats_are_named_whatever_their_suffix(
-    tmp_path: Path, data: bytes, name: str
+    tmp_path: Path, data: bytes, said: str
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(data)
-    with pytest.raises(DataError, match=rf"photo\.jpg.* {name}.* is not read"):
+    with pytest.raises(DataError, match=rf"photo\.jpg: this is .*{said}"):
         read_picture(tmp_path / "photo.jpg")
 
 

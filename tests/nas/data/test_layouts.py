@@ -399,3 +399,13 @@ def test_one_folder_for_both_sides_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(before)
     for other in (before, tmp_path / "link", tmp_path / "after" / ".." / "before"):
         assert "are one folder: every pair would be two equal" in errors(list_pairs(before, other))
+
+
+def test_pairs_in_one_folder_more_are_pointed_at(tmp_path: Path) -> None:
+    for index in range(3):
+        name = f"{index}.png"
+        trees.save_pair(tmp_path / "x/blur" / name, tmp_path / "y/sharp" / name, index)
+    hint = f"(did you mean pairs:{tmp_path}/x/blur,{tmp_path}/y/sharp?)"
+    assert hint in errors(list_pairs(tmp_path / "x", tmp_path / "y"))
+    trees.save(tmp_path / "x/other/9.png", trees.picture(9))
+    assert "did you mean" not in errors(list_pairs(tmp_path / "x", tmp_path / "y"))

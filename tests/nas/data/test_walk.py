@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.data.leftovers import AGAIN, BESIDE, LOOP, NO_FILE
+from nas.data.leftovers import AGAIN, FOLDER, LOOP, NO_FILE, PICTURE
 from nas.data.problems import Problems
 from nas.data.walk import existing, files_in, folders_in
 
@@ -46,7 +46,10 @@ def test_without_depth_folders_inside_are_told(tmp_path: Path) -> None:
     files(tmp_path / "a.png", tmp_path / "more" / "b.png")
     problems = Problems()
     assert names(tmp_path, problems, deep=False) == ["a.png"]
-    assert problems.passed_over == {BESIDE: 1}
+    assert problems.passed_over == {FOLDER: 1}
+    problems = Problems()
+    assert list(folders_in(tmp_path, problems)) == ["more"]
+    assert problems.passed_over == {PICTURE: 1}
 
 
 def test_linked_folders_count_as_folders(tmp_path: Path) -> None:
