@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 
-from benchmarks.sampler_problems import MOST, PROBLEMS, Problem, hypervolume, losses
+from benchmarks.sampler_problems import PROBLEMS, Problem, hypervolume, losses
 from nas.sampling import EhviSampler
 from nas.system.environment import processor, versions
 from nas.system.files import read_json, write_json
@@ -68,7 +68,7 @@ def make(
         case "ehvi" | "ehvi+p":
             return EhviSampler(
                 seed=seed,
-                logarithmic=range(1, MOST),
+                logarithmic=range(1, objectives),
                 reference=problem.reference[:objectives],
                 predictor=problem.predictor(seed) if name == "ehvi+p" else None,
             )

@@ -6,7 +6,6 @@ equal numbers.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import final
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from nas.sampling import kernel as kernels
 from nas.sampling.kernel import Hyperparameters, Rows
+from nas.sampling.threads import Recent
 
 Floats = npt.NDArray[np.float64]
 _BOUNDS = (-8.0, 4.0)
@@ -23,8 +23,7 @@ CURVES = -2.0
 LEVELS = -3.0
 NOISE, NOISE_SPREAD = -4.5, 2.5
 ITERATIONS = 25
-_FITS = 128
-_fits: OrderedDict[tuple[bytes, bytes, bytes], Floats] = OrderedDict()
+_fits: Recent[Floats] = Recent(128)
 """Hyperparameters by the data they were fitted to: what was fitted once is not fitted again.
 
 The numbers don't depend on what is in here."""
@@ -40,14 +39,7 @@ def fit(rows: Rows, y: Floats) -> Hyperparameters:
     Raises FitError.
     """
     key = (rows.x.tobytes(), rows.categorical.tobytes(), y.tobytes())
-    if key in _fits:
-        _fits.move_to_end(key)
-        return Hyperparameters.of(_fits[key])
-    found = _most_probable(rows, y)
-    _fits[key] = found
-    while len(_fits) > _FITS:
-        _fits.popitem(last=False)
-    return Hyperparameters.of(found)
+    return Hyperparameters.of(_fits.of(key, lambda: _most_probable(rows, y)))
 
 
 def _most_probable(rows: Rows, y: Floats) -> Floats:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress, count, repeat
 from operator import is_, is_not
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.sampling.space import Encoding, Gate, same
+from nas.sampling.space import Encoding, Gate, level, same
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -59,7 +59,11 @@ def _alike(old: FrozenTrial | None, new: FrozenTrial | None) -> bool:
     """Whether a trial's parameters are what they were; nothing was is like everything."""
     if old is None or new is None:
         return old is None
-    return old.params == new.params and old.distributions == new.distributions
+    ours, theirs = old.distributions, new.distributions
+    return ours.keys() == theirs.keys() and all(
+        same(one, theirs[name]) and level(one, old.params[name]) == level(one, new.params[name])
+        for name, one in ours.items()
+    )
 
 
 class _Parameters:
@@ -68,7 +72,7 @@ class _Parameters:
     def __init__(self) -> None:
         self._distributions: dict[str, BaseDistribution] = {}
         self._changed: set[str] = set()
-        self._values: dict[frozenset[str], dict[str, set[Any]]] = {}
+        self._values: dict[frozenset[str], dict[str, set[float]]] = {}
 
     def copy(self) -> _Parameters:
         found = _Parameters()
@@ -84,7 +88,7 @@ class _Parameters:
             if not same(self._distributions.setdefault(name, distribution), distribution):
                 self._changed.add(name)
             if isinstance(distribution, (CategoricalDistribution, IntDistribution)):
-                seen.setdefault(name, set()).add(trial.params[name])
+                seen.setdefault(name, set()).add(level(distribution, trial.params[name]))
 
     def space(self) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
         """Those with a choice that all trials have, or that another one's value decides on."""
@@ -104,8 +108,8 @@ class _Parameters:
     def _gate(self, name: str, always: Sequence[str]) -> Gate | None:
         """Which of `always` tells by its value whether a trial has `name`: the first that does."""
         for other in always:
-            there: set[Any] = set()
-            absent: set[Any] = set()
+            there: set[float] = set()
+            absent: set[float] = set()
             for pattern, values in self._values.items():
                 (there if name in pattern else absent).update(values.get(other, ()))
             if there and absent and not there & absent:
@@ -252,7 +256,8 @@ class History:
         self._rows[index], self._tried[index] = row, True
         if self._encoding.holds(trial, nothing_else=True):
             self._seen.add(row.tobytes())
-        self._complete[index] = trial.state == TrialState.COMPLETE
+        told_all = trial.values is not None and len(trial.values) == len(self._signs)
+        self._complete[index] = trial.state == TrialState.COMPLETE and told_all
         for told in self._constraints.values():
             told.pop(index, None)
         if not self._complete[index]:

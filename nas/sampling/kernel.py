@@ -69,7 +69,9 @@ class Rows:
         numbers = np.ascontiguousarray(x[:, ~categorical])
         codes = np.zeros(len(x), np.intp)
         for axis in np.flatnonzero(categorical):
-            _, codes = np.unique(codes * 1024 + x[:, axis].astype(np.intp), return_inverse=True)
+            category = x[:, axis].astype(np.intp)
+            wide = int(category.max(initial=0)) + 2  # an absent one is -1
+            _, codes = np.unique(codes * wide + category, return_inverse=True)
         _, first, kind = np.unique(codes, return_index=True, return_inverse=True)
         return cls(x, categorical, numbers, _bends(numbers), x[first][:, categorical], kind)
 

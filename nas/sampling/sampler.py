@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
+from nas.sampling import options
 from nas.sampling.gaussian import FitError
-from nas.sampling.history import History, Known, SharedSpace
-from nas.sampling.space import Encoding, Gate, same, unseen
+from nas.sampling.history import Known
+from nas.sampling.options import FEWEST_POINTS
+from nas.sampling.reading import Reading, metric_names, signs
+from nas.sampling.space import Encoding, unseen
 from nas.sampling.startup import FEW, spread_out
 from nas.sampling.surrogates import Beliefs, Data, Predicted, Predictor, Scale, settled
 from nas.sampling.threads import one_thread
@@ -24,11 +28,10 @@ from nas.study.objectives import LOGARITHMIC
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-MOST_OBJECTIVES = 4
 _told: set[tuple[str, str]] = set()
+_telling = Lock()
 Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
 """The corner of the hypervolume, in the objectives' units, or what tells it from the trials."""
-_Kept = tuple[dict[str, Gate], Encoding, History, Any]
 
 
 class EhviSampler(BaseSampler):
@@ -58,6 +61,11 @@ class EhviSampler(BaseSampler):
     candidates are compared for each trial, half of them with a predictor or after 100 trials, an
     eighth after 500; surrogates learn from `most_points` trials at most (after 500 trials half of
     that), the best and a part of the rest.
+
+    Options are checked here, and with the study at its first suggestion: TypeError or ValueError
+    name the option and its value. Threads may share a sampler: their suggestions take turns, and
+    each counts those that other threads are about to try as running. It asks of a study what
+    Optuna's own samplers ask, so pruners and samplers that wrap others work with it.
     """
 
     def __init__(
@@ -71,15 +79,24 @@ class EhviSampler(BaseSampler):
         pool: int = 1000,
         most_points: int = 150,
     ) -> None:
-        self._seed = np.random.SeedSequence().entropy if seed is None else seed
-        self._startup = n_startup_trials
-        self._logarithmic = None if logarithmic is None else frozenset(logarithmic)
-        self._predictor = predictor
-        self._reference = reference
-        self._pool, self._most_points = pool, most_points
-        self._space = SharedSpace()
-        self._kept: _Kept | None = None
-        self._independent: tuple[int, BaseSampler] | None = None
+        self._seed = np.random.SeedSequence().entropy
+        if seed is not None:
+            self._seed = options.whole("seed", seed, 0)
+        self._startup = options.whole("n_startup_trials", n_startup_trials, 0)
+        self._logarithmic = options.objectives("logarithmic", logarithmic)
+        self._predictor: Predictor | None = options.function("predictor", predictor)
+        self._reference: Reference | None = options.corner("reference", reference)
+        self._pool = options.whole("pool", pool, 1)
+        self._most_points = options.whole("most_points", most_points, FEWEST_POINTS)
+        self._reading = Reading()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was read: a sampler made anew draws the same."""
+        return {name: value for name, value in vars(self).items() if name != "_reading"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._reading = Reading()
 
     def reseed_rng(self) -> None:
         """Nothing to do: what is drawn depends on the seed and on the trial's number."""
@@ -89,33 +106,48 @@ class EhviSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """What completed trials all have, or have by another parameter's value.
 
-        ValueError on too many objectives.
+        ValueError on too many objectives, and on options that are not of this study.
         """
-        if len(study.directions) > MOST_OBJECTIVES:
-            raise ValueError(
-                f"EhviSampler takes 1 to {MOST_OBJECTIVES} objectives, but this study has "
-                f"{len(study.directions)}; use optuna.samplers.NSGAIISampler(population_size=20)"
-            )
-        trials = study.get_trials(deepcopy=False)
-        return self._space.of(trials, self._startup)[0]
+        options.check_study(study.directions, self._logarithmic, self._reference)
+        with self._reading.lock:
+            return self._reading.space(self._reading.trials(study), self._startup)[0]
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A candidate; empty where there is none left, or where TPE has to take over."""
-        if not search_space:
-            return {}
-        random = np.random.default_rng([_entropy(self._seed), trial.number])
-        trials = study.get_trials(deepcopy=False)
-        encoding, known = self._known(study, trials, trial.number, search_space)
-        if len(known.rows) < self._startup:
-            return self._spread(encoding, random, known)
+        options.check_study(study.directions, self._logarithmic, self._reference)
+        with self._reading.lock:
+            trials = self._reading.trials(study)
+            found = self._reading.known(study, trials, trial.number, search_space, self._startup)
+            if found is None:
+                return {}
+            encoding, known = found
+            row = self._row(study, trial.number, encoding, known, trials)
+            if row is None:
+                return {}
+            values = encoding.parameters(row)
+            there = {name: values[name] for name in encoding.present(row)}
+            self._reading.drew(study, trial.number, there, search_space)
+            return values
+
+    def _row(
+        self,
+        study: Study,
+        number: int,
+        encoding: Encoding,
+        known: Known,
+        trials: Sequence[FrozenTrial],
+    ) -> Floats | None:
+        random = np.random.default_rng([_entropy(self._seed), number])
+        if len(known.rows) < max(self._startup, 1):
+            return spread_out(encoding, random, known.tried, known.seen)
         try:
             with one_thread():
                 return self._learned(study, encoding, random, known, trials)
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
-            return {}
+            return None
 
     def _learned(
         self,
@@ -124,45 +156,18 @@ class EhviSampler(BaseSampler):
         random: np.random.Generator,
         known: Known,
         trials: Sequence[FrozenTrial],
-    ) -> dict[str, Any]:
-        data = self._data(study, encoding, known, self._corner(trials))
+    ) -> Floats | None:
+        data = self._data(study, encoding, known, self._corner(study, trials))
         if not data.learns:
-            return self._spread(encoding, random, known)
+            return spread_out(encoding, random, known.tried, known.seen)
         count = len(known.rows)
         beliefs = Beliefs(data, known.running, self._most_points // (1 if count <= 500 else 2))
-        row = _best(encoding, beliefs, random, known.seen, self._candidates(count))
-        return {} if row is None else encoding.parameters(row)
+        return _best(encoding, beliefs, random, known.seen, self._candidates(count))
 
     def _candidates(self, trials: int) -> int:
         """How many are compared: fewer where trials are many; a suggestion should stay cheap."""
         most = self._pool if self._predictor is None else self._pool // 2
-        return most // (1 if trials <= 100 else 2 if trials <= 500 else 8)
-
-    def _known(
-        self,
-        study: Study,
-        trials: list[FrozenTrial],
-        number: int,
-        search_space: dict[str, BaseDistribution],
-    ) -> tuple[Encoding, Known]:
-        """The space as rows, and the trials in it; read once, while it is one space."""
-        gates = {
-            n: g for n, g in self._space.of(trials, self._startup)[1].items() if n in search_space
-        }
-        kept = self._kept
-        same_space = (
-            kept is not None
-            and kept[0] == gates
-            and kept[1].names == tuple(search_space)
-            and all(map(same, (axis.distribution for axis in kept[1].axes), search_space.values()))
-            and kept[3] == (study.directions, study.metric_names)
-        )
-        if kept is None or not same_space:
-            encoding = Encoding(search_space, gates)
-            history = History(encoding, _signs(study), study.metric_names)
-            kept = (gates, encoding, history, (study.directions, study.metric_names))
-            self._kept = kept
-        return kept[1], kept[2].read(trials, number)
+        return max(1, most // (1 if trials <= 100 else 2 if trials <= 500 else 8))
 
     def sample_independent(
         self,
@@ -172,26 +177,42 @@ class EhviSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """One parameter on its own, by TPE."""
-        if self._independent is None or self._independent[0] != trial.number:
-            random = np.random.default_rng([_entropy(self._seed), trial.number, 1])
-            seed = int(random.integers(2**32))
-            self._independent = (
-                trial.number,
-                optuna.samplers.TPESampler(
-                    n_startup_trials=self._startup, seed=seed, multivariate=False
-                ),
+        with self._reading.lock:
+            tpe = self._reading.independent(study, trial.number, lambda: self._tpe(trial.number))
+            return tpe.sample_independent(study, trial, param_name, param_distribution)
+
+    def _tpe(self, number: int) -> BaseSampler:
+        random = np.random.default_rng([_entropy(self._seed), number, 1])
+        seed = int(random.integers(2**32))
+        return optuna.samplers.TPESampler(
+            n_startup_trials=self._startup, seed=seed, multivariate=False
+        )
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Forget what was drawn for the trial."""
+        with self._reading.lock:
+            self._reading.ended(study, trial.number)
+
+    def _corner(self, study: Study, trials: Sequence[FrozenTrial]) -> Sequence[float] | None:
+        """The hypervolume's corner; ValueError where a function tells no finite numbers."""
+        if not callable(self._reference):
+            return self._reference
+        told = self._reference(trials)
+        if told is None:
+            return None
+        numbers, wanted = options.finite(told), len(study.directions)
+        if numbers is None or len(numbers) != wanted:
+            raise ValueError(
+                f"reference told {told!r}, expected None or {wanted} finite numbers, one for each "
+                "objective"
             )
-        _, tpe = self._independent
-        return tpe.sample_independent(study, trial, param_name, param_distribution)
-
-    def _spread(
-        self, encoding: Encoding, random: np.random.Generator, known: Known
-    ) -> dict[str, Any]:
-        row = spread_out(encoding, random, known.tried, known.seen)
-        return {} if row is None else encoding.parameters(row)
-
-    def _corner(self, trials: Sequence[FrozenTrial]) -> Sequence[float] | None:
-        return self._reference(trials) if callable(self._reference) else self._reference
+        return numbers
 
     def _data(
         self,
@@ -203,7 +224,7 @@ class EhviSampler(BaseSampler):
         values, there = known.values, np.isfinite(known.values)
         first = settled(len(values))
         logs = self._logs(study, values, there)
-        scale = Scale(_signs(study), logs, values[:first], there[:first])
+        scale = Scale(signs(study), logs, values[:first], there[:first])
         predict = None
         if self._predictor is not None:
             predict = Predicted(self._predictor, encoding, scale)
@@ -226,7 +247,7 @@ class EhviSampler(BaseSampler):
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
         """Which objectives are logarithms; not those with a value that has none."""
-        names = study.metric_names
+        names = metric_names(study)
         if self._logarithmic is not None:
             chosen = [index in self._logarithmic for index in range(values.shape[1])]
         else:
@@ -272,10 +293,6 @@ def _best(
     return found
 
 
-def _signs(study: Study) -> Floats:
-    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
-
-
 def _entropy(seed: Any) -> int:
     return int(seed) % 2**63
 
@@ -283,6 +300,8 @@ def _entropy(seed: Any) -> int:
 def _warn(study: Study, message: str) -> None:
     """Say it once for a study, however many samplers draw for it."""
     key = (study.study_name, message.split("(")[0])
-    if key not in _told:
+    with _telling:
+        first = key not in _told
         _told.add(key)
+    if first:
         warnings.warn(f"EhviSampler: {message}", UserWarning, stacklevel=4)

@@ -54,7 +54,8 @@ class Axis:
         low, high, step = distribution.low, distribution.high, distribution.step
         if step is None or (high - low) / step >= MANY:
             return cls(distribution, None, None)
-        values = [low + index * step for index in range(round((high - low) / step) + 1)]
+        count = round((high - low) / step) + 1
+        values = [min(low + index * step, high) for index in range(count)]  # 3 * 0.1 > 0.3
         return cls(
             distribution, tuple(values), np.array([_share(distribution, one) for one in values])
         )
@@ -137,6 +138,8 @@ class Axis:
 
 def _share(distribution: FloatDistribution | IntDistribution, value: float) -> float:
     low, high = distribution.low, distribution.high
+    if low == high:
+        return 0.0
     if distribution.log:
         return math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)
@@ -145,10 +148,20 @@ def _share(distribution: FloatDistribution | IntDistribution, value: float) -> f
 @final
 @dataclass(frozen=True)
 class Gate:
-    """What decides whether a trial has a parameter: not where `parameter` is one of `absent`."""
+    """What decides whether a trial has a parameter: not where `parameter` is one of `absent`.
+
+    `absent` are values' levels: values themselves may be lists.
+    """
 
     parameter: str
-    absent: frozenset[Any]
+    absent: frozenset[float]
+
+    def leaves_out(self, trial: FrozenTrial) -> bool:
+        """Whether the trial lacks the parameter because of this one's value."""
+        if self.parameter not in trial.params:
+            return False
+        distribution = trial.distributions[self.parameter]
+        return level(distribution, trial.params[self.parameter]) in self.absent
 
 
 @final
@@ -166,6 +179,7 @@ class Encoding:
         self.axes = tuple(Axis.of(one) for one in space.values())
         self.categorical: Bools = np.array([axis.unordered for axis in self.axes], bool)
         self._gates = {self.names.index(name): gate for name, gate in (gates or {}).items()}
+        self._closed = {index: self._closing(gate) for index, gate in self._gates.items()}
 
     @property
     def size(self) -> float:
@@ -178,7 +192,7 @@ class Encoding:
         for index, (name, axis) in enumerate(zip(self.names, self.axes, strict=True)):
             if name not in theirs:
                 gate = self._gates.get(index)
-                if gate is None or trial.params.get(gate.parameter, gate) not in gate.absent:
+                if gate is None or not gate.leaves_out(trial):
                     return False
             elif not same(axis.distribution, theirs[name]):
                 return False
@@ -203,6 +217,11 @@ class Encoding:
         pairs = zip(self.names, self.axes, row, strict=True)
         return {name: axis.value(float(entry)) for name, axis, entry in pairs}
 
+    def present(self, row: Floats) -> list[str]:
+        """The names of a row's parameters that are not absent."""
+        absent = {index for index in self._gates if self._absent(row[None], index)[0]}
+        return [name for index, name in enumerate(self.names) if index not in absent]
+
     def features(self, rows: Floats) -> Floats:
         """What the Gaussian process sees of rows (n, parameters): the middle where one is absent.
 
@@ -214,11 +233,16 @@ class Encoding:
             columns[index] = np.where(self._absent(rows, index), nothing, columns[index])
         return np.stack(columns, axis=1)
 
+    def _closing(self, gate: Gate) -> tuple[int, list[float]]:
+        """The column of a gate, and the entries in it with which there is no parameter."""
+        column = self.names.index(gate.parameter)
+        axis = self.axes[column]
+        values = [axis.distribution.to_external_repr(one) for one in gate.absent]
+        return column, [axis.entry(value) for value in values]
+
     def _absent(self, rows: Floats, index: int) -> Bools:
-        gate = self._gates[index]
-        other = self.names.index(gate.parameter)
-        entries = [self.axes[other].entry(value) for value in gate.absent]
-        found: Bools = np.isin(rows[:, other], entries)
+        column, entries = self._closed[index]
+        found: Bools = np.isin(rows[:, column], entries)
         return found
 
     def _settled(self, rows: Floats) -> Floats:
@@ -277,9 +301,19 @@ def unseen(rows: Floats, seen: set[bytes]) -> Floats:
     return rows[kept]
 
 
+def level(distribution: BaseDistribution, value: Any) -> float:
+    """A value's number in Optuna's storage: equal for equal values, whatever they are."""
+    return float(distribution.to_internal_repr(value))
+
+
 def same(one: BaseDistribution, other: BaseDistribution) -> bool:
-    """Whether two distributions are equal."""
-    # Optuna compares choices one by one, which takes longer than the rest of a suggestion.
-    if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
-        return one is other or one.choices == other.choices or one == other
-    return one is other or one == other
+    """Whether two distributions are equal; not where their choices can't be compared."""
+    if one is other:
+        return True
+    try:
+        # Optuna compares choices one by one, which takes longer than the rest of a suggestion.
+        if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
+            return bool(one.choices == other.choices or one == other)
+        return bool(one == other)
+    except Exception:  # of whatever kind a choice's own comparison raises
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from nas.sampling.expected_improvement import ExpectedImprovement
 from nas.sampling.gaussian import FitError, GaussianProcess
 from nas.sampling.kernel import Rows
 from nas.sampling.space import Encoding
+from nas.sampling.threads import Recent
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -24,7 +24,7 @@ BEYOND = 0.1  # of the front's range, which the corner lies beyond its worst val
 BEYOND_TOLD = 0.5  # the same, at most, where a corner is told: it may be far from anything good
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
 _FITTED = 80  # points that hyperparameters are fitted to
-_parts: OrderedDict[tuple[bytes, ...], Ints] = OrderedDict()
+_parts: Recent[Ints] = Recent(8)
 """Trials that surrogates learn from, by the values that they were chosen by."""
 
 
@@ -255,24 +255,24 @@ def _chosen(data: Data, first: int, most: int) -> Ints:
         return np.arange(count)
     near = data.front[data.front >= first]
     last = np.arange(max(first, count - most // 8), count)
-    late = np.unique(np.concatenate([near[-(most // 8) :], last]))
+    late = np.unique(np.concatenate([near[max(0, len(near) - most // 8) :], last]))
     return np.concatenate([_best_of(data, first, most * 3 // 4), late])
 
 
 def _best_of(data: Data, first: int, most: int) -> Ints:
-    import moocore
-
     losses, feasible = data.losses[:first], data.feasible[:first]
     key = (losses.tobytes(), feasible.tobytes(), str(most).encode())
-    if key not in _parts:
-        ranks = moocore.pareto_rank(losses) + first * ~feasible
-        order = np.argsort(ranks, kind="stable")
-        near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
-        part = np.linspace(0, len(rest) - 1, min(most - len(near), len(rest))).astype(np.intp)
-        while len(_parts) >= 8:
-            _parts.popitem(last=False)
-        _parts[key] = np.unique(np.concatenate([near, rest[part]]))
-    return _parts[key]
+    return _parts.of(key, lambda: _best(losses, feasible, most))
+
+
+def _best(losses: Floats, feasible: Bools, most: int) -> Ints:
+    import moocore
+
+    ranks = moocore.pareto_rank(losses) + len(losses) * ~feasible
+    order = np.argsort(ranks, kind="stable")
+    near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
+    part = np.linspace(0, len(rest) - 1, min(most - len(near), len(rest))).astype(np.intp)
+    return np.unique(np.concatenate([near, rest[part]]))
 
 
 def worst_of_interest(losses: Floats, beyond: float = BEYOND) -> Floats:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
 from nas.sampling.history import STAND_IN
-from nas.sampling.sampler import MOST_OBJECTIVES
+from nas.sampling.options import MOST_OBJECTIVES
 from nas.study.objectives import LOGARITHMIC, MARGIN, Objective
 from nas.study.pareto import FIRST_TRIALS
 from nas.study.study import Study
@@ -60,7 +60,7 @@ def learning_sampler(
     if study.sampler != "ehvi" or len(study.expanded_objectives) > MOST_OBJECTIVES:
         return None
     return EhviSampler(
-        seed=study.seed,
+        seed=study.seed % 2**63,  # a study's may be negative
         n_startup_trials=study.startup_trials,
         reference=corner_of(study, untouched),
         predictor=_predictor(study),

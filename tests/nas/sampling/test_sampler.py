@@ -295,7 +295,7 @@ def test_parameters_that_another_one_decides_on_are_learned_too() -> None:
     assert len({tuple(t.params.items()) for t in study.trials}) == 36  # 9 + 27: all there are
     space, gates = SharedSpace().of(study.get_trials(deepcopy=False))
     assert list(space) == ["levels", "width0", "width1", "width2"]
-    assert gates == {"width2": Gate("levels", frozenset({2}))}
+    assert gates == {"width2": Gate("levels", frozenset({0.0}))}  # of 2, the first choice
     encoding = Encoding(space, gates)
     rows = np.array([[0.0, 1.0, 2.0, 1.0], [1.0, 1.0, 2.0, 1.0]])
     assert encoding.features(rows)[:, 3].tolist() == [0.5, 0.5]  # the middle: absent, and 16

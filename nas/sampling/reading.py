@@ -1,0 +1,156 @@
+"""What a sampler has read of its studies and drawn for them. Threads that share it take turns.
+
+A sampler sees of a study what Optuna's own samplers see: a `Study`, or one of the stand-ins that
+Optuna hands to samplers, which withhold much of it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import RLock, get_ident
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.sampling.history import History, Known, SharedSpace
+from nas.sampling.space import Encoding, Gate, level, same
+
+Floats = npt.NDArray[np.float64]
+Space = dict[str, BaseDistribution]
+Key = tuple[str, int]
+"""A study's name and a trial's number."""
+_OPEN = 256  # trials, as many as ever run at once in one process
+_Subject = tuple[list[StudyDirection], list[str] | None]
+
+
+@final
+class Reading:
+    """A sampler's reading of trials. Whoever calls anything here holds `lock`."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self._space = SharedSpace()
+        self._kept: tuple[Encoding, dict[str, Gate], _Subject, History] | None = None
+        self._drawn: OrderedDict[Key, tuple[int, dict[str, Any], Space]] = OrderedDict()
+        self._independent: OrderedDict[Key, BaseSampler] = OrderedDict()
+
+    def trials(self, study: Study) -> list[FrozenTrial]:
+        """The study's trials as they are now. None of them changes while they are looked at."""
+        trials = list(study.get_trials(deepcopy=False))
+        name = study.study_name
+        for place, trial in enumerate(trials):
+            if trial.state is TrialState.RUNNING:
+                trials[place] = self._with_drawn(name, _still(trial))
+        return trials
+
+    def _with_drawn(self, study: str, trial: FrozenTrial) -> FrozenTrial:
+        """With what another thread was given for it and has not stored yet."""
+        thread, values, space = self._drawn.get((study, trial.number), (get_ident(), {}, {}))
+        if thread == get_ident():
+            return trial  # what a thread has stored is what a sampler made anew would see
+        theirs = [name for name in values if name in trial.params]
+        if all(
+            _equal(space[n], values[n], trial.distributions[n], trial.params[n]) for n in theirs
+        ):
+            trial.params = {**values, **trial.params}
+            trial.distributions = {**space, **trial.distributions}
+        return trial
+
+    def space(self, trials: list[FrozenTrial], few: int) -> tuple[Space, dict[str, Gate]]:
+        """The space that trials share, and what decides about the parameters that some lack."""
+        space, gates = self._space.of(trials, few)
+        return dict(space), dict(gates)  # some of Optuna's samplers take parameters out of it
+
+    def known(
+        self, study: Study, trials: list[FrozenTrial], number: int, space: Space, few: int
+    ) -> tuple[Encoding, Known] | None:
+        """The space as rows, and the trials in it; read once, while it is one space.
+
+        None where nothing of the space can be drawn. A parameter whose gate was taken out of the
+        space is left out, too: nobody knows whether the trial will have it.
+        """
+        gates = {n: g for n, g in self._space.of(trials, few)[1].items() if n in space}
+        space = {n: d for n, d in space.items() if n not in gates or gates[n].parameter in space}
+        gates = {n: g for n, g in gates.items() if n in space}
+        if not space:
+            return None
+        subject = (study.directions, metric_names(study))
+        kept = self._kept
+        if kept is None or kept[1:3] != (gates, subject) or not _of(kept[0], space):
+            encoding = Encoding(space, gates)
+            kept = (encoding, gates, subject, History(encoding, signs(study), subject[1]))
+            self._kept = kept
+        return kept[0], kept[3].read(trials, number)
+
+    def drew(self, study: Study, number: int, values: Mapping[str, Any], space: Space) -> None:
+        """Keep what a trial was given: other threads must not draw it, too."""
+        there = {name: space[name] for name in values}
+        _put(self._drawn, (study.study_name, number), (get_ident(), dict(values), there))
+
+    def independent(
+        self, study: Study, number: int, make: Callable[[], BaseSampler]
+    ) -> BaseSampler:
+        """The sampler that draws one trial's parameters on their own, one after another."""
+        key = (study.study_name, number)
+        if key not in self._independent:
+            _put(self._independent, key, make())
+        return self._independent[key]
+
+    def ended(self, study: Study, number: int) -> None:
+        """Forget what was drawn for a trial."""
+        self._drawn.pop((study.study_name, number), None)
+        self._independent.pop((study.study_name, number), None)
+
+
+def metric_names(study: Study) -> list[str] | None:
+    """The names of a study's objectives; None where it has none, or where nobody can tell."""
+    try:
+        return study.metric_names
+    except AttributeError:
+        pass
+    try:  # a HyperbandPruner's brackets withhold the names, but not the storage
+        return Study(study.study_name, study._storage).metric_names
+    except AttributeError:
+        return None
+
+
+def signs(study: Study) -> Floats:
+    """What turns objectives (k) into losses."""
+    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+
+
+def _still(trial: FrozenTrial) -> FrozenTrial:
+    """A copy of a running trial, which its own thread may change at any time.
+
+    A parameter counts once it has both its value and its distribution.
+    """
+    found = copy.copy(trial)
+    values, distributions = dict(trial.params), dict(trial.distributions)
+    found.params = {name: one for name, one in values.items() if name in distributions}
+    found.distributions = {name: distributions[name] for name in found.params}
+    found.user_attrs, found.system_attrs = dict(trial.user_attrs), dict(trial.system_attrs)
+    found.intermediate_values = dict(trial.intermediate_values)
+    return found
+
+
+def _equal(one: BaseDistribution, value: Any, other: BaseDistribution, stored: Any) -> bool:
+    return same(one, other) and level(one, value) == level(other, stored)
+
+
+def _of(encoding: Encoding, space: Space) -> bool:
+    """Whether an encoding is of a space."""
+    pairs = zip((axis.distribution for axis in encoding.axes), space.values(), strict=False)
+    return encoding.names == tuple(space) and all(same(one, other) for one, other in pairs)
+
+
+def _put(kept: OrderedDict[Key, Any], key: Key, value: Any) -> None:
+    kept[key] = value
+    while len(kept) > _OPEN:
+        kept.popitem(last=False)
