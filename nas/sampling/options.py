@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from operator import index
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from optuna.study import StudyDirection
 
@@ -32,11 +32,11 @@ def objectives(name: str, value: Any) -> frozenset[int] | None:
     if value is None:
         return None
     expected = f"expected indices of objectives, whole numbers from 0 to {MOST_OBJECTIVES - 1}"
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    found = _entries(value)
+    if found is None:
         raise TypeError(f"{name} is {value!r}, {expected}, such as [1]")
-    found = list(value)
     for one in found:
-        if isinstance(one, bool) or not hasattr(one, "__index__"):
+        if isinstance(one, bool) or not isinstance(one, SupportsIndex):
             raise TypeError(f"{name} is {found!r}, {expected}")
         if not 0 <= index(one) < MOST_OBJECTIVES:
             raise ValueError(f"{name} is {found!r}, {expected}; {index(one)} is none")
@@ -52,10 +52,12 @@ def corner(name: str, value: Any) -> Any:
         return value
     expected = f"expected a function or a finite number for each of 1 to {MOST_OBJECTIVES} "
     expected += "objectives, such as (25.0, 100.0)"
-    numbers = finite(value)
+    entries = None if isinstance(value, (set, frozenset)) else _entries(value)
+    if entries is None or not all(map(_is_number, entries)):
+        raise TypeError(f"{name} is {value!r}, {expected}")
+    numbers = finite(entries)
     if numbers is None:
-        kind = ValueError if _numbers(value) else TypeError
-        raise kind(f"{name} is {value!r}, {expected}")
+        raise ValueError(f"{name} is {value!r}, {expected}")
     if not 1 <= len(numbers) <= MOST_OBJECTIVES:
         raise ValueError(f"{name} is {value!r}, which has {len(numbers)} values; {expected}")
     return numbers
@@ -73,24 +75,29 @@ def function(name: str, value: Any) -> Any:
 
 def finite(value: Any) -> tuple[float, ...] | None:
     """The finite numbers that a sequence has; None where it is something else."""
-    if not _numbers(value):
+    entries = _entries(value)
+    if entries is None or not all(map(_is_number, entries)):
         return None
     try:
-        found = tuple(float(one) for one in value)
+        found = tuple(map(float, entries))
     except OverflowError:
         return None
     return found if all(map(math.isfinite, found)) else None
 
 
-def _numbers(value: Any) -> bool:
-    if isinstance(value, (str, bytes, dict, set, frozenset)) or not isinstance(value, Iterable):
-        return False
-    return all(hasattr(one, "__float__") and not isinstance(one, bool) for one in _scalars(value))
+def _entries(value: Any) -> list[Any] | None:
+    """What a sequence, a set or an array holds; None where it is something else."""
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        return None
+    try:
+        return list(value)
+    except TypeError:  # an array without dimensions
+        return None
 
 
-def _scalars(value: Any) -> list[Any]:
-    """A sequence's entries; those that are sequences themselves are no numbers."""
-    return [None if hasattr(one, "__len__") else one for one in value]
+def _is_number(value: Any) -> bool:
+    """Whether it is one number: a row of an array is none."""
+    return isinstance(value, SupportsFloat) and not isinstance(value, (bool, Sized))
 
 
 def check_study(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from threading import RLock, get_ident
 from typing import Any, final
 
@@ -76,15 +76,17 @@ class Reading:
         None where nothing of the space can be drawn. A parameter whose gate was taken out of the
         space is left out, too: nobody knows whether the trial will have it.
         """
-        gates = {n: g for n, g in self._space.of(trials, few)[1].items() if n in space}
+        shared, gates = self._space.of(trials, few)
+        fixed = _fixed(trials, number, shared.keys() - space.keys())
+        gates = {n: g for n, g in gates.items() if n in space}
         space = {n: d for n, d in space.items() if n not in gates or gates[n].parameter in space}
         gates = {n: g for n, g in gates.items() if n in space}
         if not space:
             return None
         subject = (study.directions, metric_names(study))
         kept = self._kept
-        if kept is None or kept[1:3] != (gates, subject) or not _of(kept[0], space):
-            encoding = Encoding(space, gates)
+        if kept is None or kept[1:3] != (gates, subject) or not _of(kept[0], space, fixed):
+            encoding = Encoding(space, gates, fixed)
             kept = (encoding, gates, subject, History(encoding, signs(study), subject[1]))
             self._kept = kept
         return kept[0], kept[3].read(trials, number)
@@ -144,10 +146,24 @@ def _equal(one: BaseDistribution, value: Any, other: BaseDistribution, stored: A
     return same(one, other) and level(one, value) == level(other, stored)
 
 
-def _of(encoding: Encoding, space: Space) -> bool:
+def _of(encoding: Encoding, space: Space, fixed: Mapping[str, float]) -> bool:
     """Whether an encoding is of a space."""
-    pairs = zip((axis.distribution for axis in encoding.axes), space.values(), strict=False)
-    return encoding.names == tuple(space) and all(same(one, other) for one, other in pairs)
+    if encoding.names != tuple(space) or encoding.fixed != fixed:
+        return False
+    return all(
+        same(axis.distribution, space[n]) for n, axis in zip(space, encoding.axes, strict=True)
+    )
+
+
+def _fixed(trials: list[FrozenTrial], number: int, names: Set[str]) -> dict[str, float]:
+    """The levels of parameters that somebody else draws: those of the last trial that has them.
+
+    A sampler that fixes parameters takes them out of the space and tells nobody their values.
+    """
+    for trial in reversed(trials) if names else ():
+        if trial.number != number and names <= trial.params.keys():
+            return {name: level(trial.distributions[name], trial.params[name]) for name in names}
+    return {}
 
 
 def _put(kept: OrderedDict[Key, Any], key: Key, value: Any) -> None:

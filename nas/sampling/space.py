@@ -52,6 +52,8 @@ class Axis:
         if not isinstance(distribution, (FloatDistribution, IntDistribution)):
             raise TypeError(f"no axis is known for {distribution}")
         low, high, step = distribution.low, distribution.high, distribution.step
+        if low == high:  # a wrapper's: Optuna does not ask for it
+            return cls(distribution, (low,), np.zeros(1))
         if step is None or (high - low) / step >= MANY:
             return cls(distribution, None, None)
         count = round((high - low) / step) + 1
@@ -70,7 +72,7 @@ class Axis:
         if isinstance(self.distribution, CategoricalDistribution):
             return float(self.distribution.to_internal_repr(value))
         if self.levels is not None:
-            low, step = self.distribution.low, self.distribution.step  # type: ignore[attr-defined]
+            low, step = self.distribution.low, self.distribution.step or 1  # type: ignore[attr-defined]
             return float(min(max(round((value - low) / step), 0), len(self.levels) - 1))
         assert isinstance(self.distribution, (FloatDistribution, IntDistribution))
         low, high = self.distribution.low, self.distribution.high
@@ -169,12 +171,16 @@ class Encoding:
     """A search space's parameters, each with more than one value, as columns.
 
     `gates` are of those that not every trial has: where one is absent its column holds 0, so that
-    equal candidates have equal rows.
+    equal candidates have equal rows. `fixed` are the levels of parameters that are not drawn here.
     """
 
     def __init__(
-        self, space: Mapping[str, BaseDistribution], gates: Mapping[str, Gate] | None = None
+        self,
+        space: Mapping[str, BaseDistribution],
+        gates: Mapping[str, Gate] | None = None,
+        fixed: Mapping[str, float] | None = None,
     ) -> None:
+        self.fixed = dict(fixed or {})
         self.names = tuple(space)
         self.axes = tuple(Axis.of(one) for one in space.values())
         self.categorical: Bools = np.array([axis.unordered for axis in self.axes], bool)
@@ -197,7 +203,11 @@ class Encoding:
             elif not same(axis.distribution, theirs[name]):
                 return False
         extra = () if not nothing_else else theirs.keys() - set(self.names)
-        return all(theirs[name].single() for name in extra)
+        return all(theirs[name].single() or self._is_fixed(trial, name) for name in extra)
+
+    def _is_fixed(self, trial: FrozenTrial, name: str) -> bool:
+        value = level(trial.distributions[name], trial.params[name])
+        return self.fixed.get(name) == value
 
     def row(self, trial: FrozenTrial) -> Floats:
         """The row of a trial that has every parameter."""
