@@ -56,15 +56,23 @@ def learning_sampler(
     """The sampler "ehvi", one for all of a run's trials; None for another, or too many objectives.
 
     It uses the latency predictors that there are for the study's devices (`nas predictor fit`).
+    Raises ConfigError where the sampler refuses what the study says.
     """
     if study.sampler != "ehvi" or len(study.expanded_objectives) > MOST_OBJECTIVES:
         return None
-    return EhviSampler(
-        seed=study.seed % 2**63,  # a study's may be negative
-        n_startup_trials=study.startup_trials,
-        reference=corner_of(study, untouched),
-        predictor=_predictor(study),
-    )
+    corner, predictor = corner_of(study, untouched), _predictor(study)
+    try:
+        return EhviSampler(
+            seed=study.seed % 2**63,  # a study's may be negative
+            n_startup_trials=study.startup_trials,
+            reference=corner,
+            predictor=predictor,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"startup_trials is {study.startup_trials!r}, seed {study.seed!r}: sampler 'ehvi' says "
+            f"that {error}"
+        ) from error
 
 
 def _predictor(study: Study) -> Any:

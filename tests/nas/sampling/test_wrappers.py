@@ -1,4 +1,4 @@
-"""Every sampler, the project's and Optuna's, within samplers that wrap others and fix parameters."""
+"""Every sampler, the project's and Optuna's, within others that wrap it and fix parameters."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from nas.errors import ConfigError
 from nas.predictor import for_sampler
 from nas.search.ask_tell import Memory
-from nas.search.sampler_choice import corner_of
+from nas.search.sampler_choice import corner_of, learning_sampler
 from nas.study.pareto import reference_point
 from search_spaces import UNetSpace
 from tests.helpers.small_study import result_of, small_study
@@ -90,3 +90,10 @@ def test_five_objectives_are_drawn_for_by_a_sampler_that_is_named(tmp_path: Path
     memory = Memory(study, tmp_path / "journal")
     with pytest.warns(UserWarning, match="1 to 4 objectives, this study has 5: NSGA-II"):
         assert memory.ask() is not None
+
+
+def test_what_the_sampler_refuses_of_a_study_is_an_error_of_the_study() -> None:
+    study = small_study(sampler="ehvi", space=SPACE, startup_trials=-3)
+    with pytest.raises(ConfigError, match=r"startup_trials is -3, .* expected a whole number, 0"):
+        learning_sampler(study, UNTOUCHED)
+    assert learning_sampler(small_study(sampler="ehvi", space=SPACE, seed=-1), UNTOUCHED)
