@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nas.data.image_quality import UInt8Image
-from nas.tflite.editing import at_size, in_float
+from nas.tflite.editing import in_float
 from nas.tflite.file import read_tflite
 from nas.tflite.interpreter import Artifact
+from nas.tflite.resizing import at_size
 
 INT16_MACS = 1e8  # of one picture: an int16 file does about 2.4e9 a second, and tiles are many
 CROP_SIDE = 128

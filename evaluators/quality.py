@@ -20,9 +20,9 @@ from nas.errors import ConversionError, TrainingError
 from nas.study.evaluator import Needs, Subject
 from nas.study.metric import Metric
 from nas.system.host_lock import working
-from nas.tflite.editing import at_size
 from nas.tflite.file import read_tflite
 from nas.tflite.interpreter import Artifact
+from nas.tflite.resizing import at_size
 from nas.tflite.tiling import restore_any_size
 
 # A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit

@@ -1,7 +1,8 @@
 """Read `.tflite` files: operations, types, shapes and quantization, without TensorFlow.
 
-The format only grows, so files of every version are read alike. The only module that knows the
-format's generated reader. Shapes are as in the file: (batch, height, width, channels).
+The format only grows, so files of every version are read alike. Shapes are as in the file: (batch,
+height, width, channels) mostly. A batch that is left open is 1. Inner shapes that the file does not
+store, or leaves open with the batch, are those that LiteRT works out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -18,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.errors import ConfigError
+from nas.errors import ConfigError, ConversionError
 from nas.system.hashing import content_key
+from nas.tflite.shapes import Shape, allocated, picture_axes
 
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _BITS = {"float64": 64, "int64": 64, "uint64": 64, "float32": 32, "int32": 32, "uint32": 32}
@@ -57,7 +59,10 @@ class Quantization:
 @final
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file; `constant` where the file holds its values; `dtype` as in NumPy."""
+    """One tensor of a file; `constant` where the file holds its values; `dtype` as in NumPy.
+
+    A side of `shape` is -1 where the file leaves it open. `shape` is () where nothing tells it.
+    """
 
     index: int
     name: str
@@ -97,6 +102,15 @@ class Operation:
         return self.inputs[1] if self.name in _CONV_MACS else None
 
     @property
+    def fixed(self) -> bool:
+        """Whether all shapes that a convolution's MACs depend on are known."""
+        if self.name not in _CONV_MACS:
+            return True
+        asked = (*self.inputs[: 3 if self.name == "TRANSPOSE_CONV" else 2], *self.outputs[:1])
+        shapes = [tensor.shape for tensor in asked if tensor is not None]
+        return all(shape and min(shape) > 0 for shape in shapes)
+
+    @property
     def conv_macs(self) -> int:
         """Multiply-accumulates of a convolution, without its bias; 0 for every other operation.
 
@@ -104,7 +118,7 @@ class Operation:
         """
         if self.name not in _CONV_MACS:
             return 0
-        if any(side < 0 for tensor in self.tensors for side in tensor.shape):
+        if not self.fixed:
             raise ConfigError(
                 f"{self}: its MACs depend on a shape that the file leaves open; "
                 "export the model at a fixed height and width"
@@ -151,6 +165,26 @@ class TfliteFile:
     operations: tuple[Operation, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+    @property
+    def open_inputs(self) -> tuple[Tensor, ...]:
+        """The inputs of which the file leaves a side open, beside the batch."""
+        return tuple(tensor for tensor in self.inputs if any(side < 1 for side in tensor.shape))
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of the largest picture that goes in; None where none does, or it's open.
+
+        Channels may come last or first: see `nas.tflite.shapes.picture_axes`.
+        """
+        sizes = [
+            (tensor.shape[axes[1]], tensor.shape[axes[0]])
+            for tensor in self.inputs
+            if (axes := picture_axes(tensor.shape)) is not None
+        ]
+        if not sizes or any(side < 1 for size in sizes for side in size):
+            return None
+        return max(sizes, key=math.prod)
 
     @property
     def conv_macs(self) -> int:
@@ -233,7 +267,7 @@ def parse_tflite(content: bytes, name: str) -> TfliteFile:
             f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {found}"
         )
     try:
-        return _parse(schema.ModelT.InitFromPackedBuf(content, 0))
+        return _parse(schema.ModelT.InitFromPackedBuf(content, 0), content)
     except (
         struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
         MemoryError, RecursionError,
@@ -244,11 +278,23 @@ def parse_tflite(content: bytes, name: str) -> TfliteFile:
         ) from error
 
 
-def _parse(model: Any) -> TfliteFile:
+def _parse(model: Any, content: bytes) -> TfliteFile:
     if not model.subgraphs:
         raise ValueError("it holds no graph")
     main = model.subgraphs[0]
     tensors = [_tensor(model, index, tensor) for index, tensor in enumerate(main.tensors)]
+    inputs = [_checked(index, len(tensors)) for index in _listed(main.inputs)]
+    alone = len(inputs) == 1
+    for index in inputs:
+        tensors[index] = replace(tensors[index], shape=_given(main.tensors[index], alone))
+    used = {
+        i for row in main.operators or () for i in (*_listed(row.inputs), *_listed(row.outputs))
+    }
+    unknown = [tensors[i] for i in used if 0 <= i < len(tensors) and not tensors[i].constant]
+    if not any(min(tensors[index].shape, default=1) < 1 for index in inputs) and any(
+        min(tensor.shape, default=0) < 1 for tensor in unknown
+    ):
+        tensors = _settled(tensors, content, {i: tensors[i].shape for i in inputs})
     operations = tuple(
         _operation(model, tensors, index, operation)
         for index, operation in enumerate(main.operators or ())
@@ -258,32 +304,60 @@ def _parse(model: Any) -> TfliteFile:
     return TfliteFile(operations, _picked(tensors, main.inputs), _picked(tensors, main.outputs))
 
 
+def _given(tensor: Any, alone: bool) -> Shape:
+    """An input's shape: 1 for an open batch, -1 for every other open side.
+
+    Converters of old wrote 1 for whatever is open: a picture of 1x1, where nothing else goes in.
+    """
+    shape = _stored_shape(tensor)
+    axes = picture_axes(shape)
+    if axes is not None and alone and tensor.shapeSignature is None:
+        if len(shape) == 4 and [shape[axis] for axis in axes] == [1, 1]:
+            return tuple(-1 if axis in axes else side for axis, side in enumerate(shape))
+    return tuple(
+        1 if side < 1 and axis == 0 and len(shape) > 1 and 0 not in (axes or ()) else side or -1
+        for axis, side in enumerate(shape)
+    )
+
+
+def _settled(tensors: list[Tensor], content: bytes, inputs: dict[int, Shape]) -> list[Tensor]:
+    """The tensors with what LiteRT knows of their shapes; an open batch is 1 where it refuses."""
+    try:
+        known = allocated(content, inputs)
+    except ConversionError:  # operations of a vendor, for example
+        return [
+            replace(t, shape=(1, *t.shape[1:])) if t.shape[:1] and t.shape[0] < 1 else t
+            for t in tensors
+        ]
+    return [replace(t, shape=known.get(t.index, t.shape)) for t in tensors]
+
+
 def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) -> Operation:
     code = model.operatorCodes[_checked(operation.opcodeIndex, len(model.operatorCodes))]
     name = _OPERATIONS[max(code.builtinCode, code.deprecatedBuiltinCode)]
     if name == "CUSTOM":
         name = f"CUSTOM {(code.customCode or b'').decode()}"
-    inputs = () if operation.inputs is None else operation.inputs
     found = Operation(
         index=index,
         name=name,
-        inputs=tuple(None if i == -1 else tensors[_checked(i, len(tensors))] for i in inputs),
+        inputs=tuple(
+            None if i == -1 else tensors[_checked(i, len(tensors))]
+            for i in _listed(operation.inputs)
+        ),
         outputs=_picked(tensors, operation.outputs),
         options=_options(operation.builtinOptions),
     )
     if name in _CONV_MACS:
-        needed = 3 if name == "TRANSPOSE_CONV" else 2
-        ranks = [len(_shape(found, i)) for i in range(1, needed)]
-        if not found.outputs or ranks != [4] * (needed - 1) or len(found.outputs[0].shape) != 4:
+        weighed = found.inputs[1:3] if name == "TRANSPOSE_CONV" else found.inputs[1:2]
+        needed = [*weighed, *found.outputs[:1]]
+        ranks = {len(t.shape) for t in needed if t is not None and (t.shape or t.constant)}
+        if not weighed or None in weighed or not found.outputs or not ranks <= {4}:
             raise ValueError(f"operation {index} {name} has no weights, or not four dimensions")
     return found
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
-    shape = () if tensor.shape is None else tuple(int(side) for side in tensor.shape)
-    signature = tensor.shapeSignature
-    if signature is not None and len(signature) == len(shape):  # -1 where it is not fixed
-        shape = tuple(int(side) for side in signature)
+    shape = _stored_shape(tensor)
     dtype = _TYPES[tensor.type]
     data = model.buffers[_checked(tensor.buffer, len(model.buffers))].data
     size = 0 if data is None else len(data)
@@ -300,6 +374,13 @@ def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
         quantization=_quantization(tensor.quantization),
         constant=size > 0,
     )
+
+
+def _stored_shape(tensor: Any) -> Shape:
+    """As the file has it, -1 where a side is open; () where it has none."""
+    shape = tuple(int(side) for side in _listed(tensor.shape))
+    signature = tuple(int(side) for side in _listed(tensor.shapeSignature))
+    return signature if len(signature) == len(shape) else shape
 
 
 def _quantization(values: Any) -> Quantization | None:
@@ -332,7 +413,11 @@ def _option(name: str, value: Any) -> Any:
 
 
 def _picked(tensors: list[Tensor], indices: npt.NDArray[np.int32] | None) -> tuple[Tensor, ...]:
-    return tuple(tensors[_checked(i, len(tensors))] for i in (() if indices is None else indices))
+    return tuple(tensors[_checked(i, len(tensors))] for i in _listed(indices))
+
+
+def _listed(values: Any) -> list[Any]:
+    return [] if values is None else list(values)
 
 
 def _checked(index: int, count: int) -> int:

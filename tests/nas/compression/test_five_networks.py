@@ -13,9 +13,10 @@ from nas.networks.candidate import PRECISIONS
 from nas.networks.folding import folded
 from nas.networks.graph import BatchNorm, Conv, Graph, Input, ReLU, Scale
 from nas.networks.keras_model import build_model, folded_model
-from nas.tflite.editing import at_size, in_float
+from nas.tflite.editing import in_float
 from nas.tflite.file import parse_tflite
 from nas.tflite.interpreter import Artifact
+from nas.tflite.resizing import at_size
 from tests.helpers.artifacts import FIVE, picture
 
 EVERY = [(name, precision) for name in FIVE for precision in PRECISIONS]

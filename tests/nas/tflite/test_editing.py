@@ -3,9 +3,10 @@ import pytest
 
 from nas.compression.convert import INT16_HEADROOM
 from nas.errors import ConversionError
-from nas.tflite.editing import at_size, in_float, with_headroom
+from nas.tflite.editing import in_float, with_headroom
 from nas.tflite.file import parse_tflite
 from nas.tflite.interpreter import Artifact
+from nas.tflite.resizing import at_size
 from tests.helpers.artifacts import EVERY, SIX, artifact, model_of, network, picture
 
 

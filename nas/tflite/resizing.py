@@ -1,0 +1,211 @@
+"""The same `.tflite` at another picture size: weights and scales untouched.
+
+Operation after operation, the sizes of the outputs follow from those of the inputs. What a file
+says of sizes in constants (of a resizing, a crop, a reshape) is rewritten, by rules that
+`nas.tflite.growth` tells. Where none applies the file has no form of that size, and the error names
+the operation.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from nas.errors import ConversionError
+from nas.tflite.editing import operation_name, packed, put_values
+from nas.tflite.growth import RULES, Dims, Step, fixed_dims, now_of, was_of
+from nas.tflite.shapes import Shape, picture_axes
+from nas.tflite.values import Values, constant_values, evaluated
+
+
+def at_size(
+    content: bytes, height: int, width: int, shapes: Mapping[int, Shape] | None = None
+) -> bytes:
+    """The file for pictures of another size.
+
+    `shapes` are those of tensors of which the file stores none, by their numbers. Raises
+    ConversionError, naming the operation and why, where there is no such file.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    tensors = model.subgraphs[0].tensors
+    for index, shape in (shapes or {}).items():
+        if index < len(tensors):  # LiteRT has some of its own behind them
+            tensors[index].shape = list(shape)
+    graph = _Graph(model, (width, height))
+    operators = model.subgraphs[0].operators
+    for number, operation in enumerate(operators):
+        graph.grow(number, operation)
+    graph.store()
+    return packed(model)
+
+
+@final
+class _Graph:
+    """A file's tensors while they grow from one picture size to another (width, height)."""
+
+    def __init__(self, model: Any, size: tuple[int, int]) -> None:
+        self._model, self._main = model, model.subgraphs[0]
+        self._dims: dict[int, Dims] = {}
+        self._values: dict[int, tuple[Values, Values]] = {}
+        self._rewritten: dict[tuple[int, str], int] = {}
+        self._count = len(self._main.tensors)  # what is appended has no users but one
+        inputs = {int(index): self._shape(int(index)) for index in self._main.inputs}
+        self._old, self._new = _main_picture(inputs), (size[1], size[0])
+        for index, shape in inputs.items():
+            self._dims[index] = self._input(index, shape)
+        self._uses = self._users()
+
+    def grow(self, number: int, operation: Any) -> None:
+        """Tell one operation's outputs; raises ConversionError where no rule does."""
+        name = operation_name(self._model, operation)
+        inputs = [int(index) for index in operation.inputs]
+        outputs = [int(index) for index in operation.outputs]
+        step = Step(
+            label=f"operation {number} {name} ({self._name(outputs[0]) if outputs else ''})",
+            name=name,
+            options=operation.builtinOptions,
+            inputs=[None if i < 0 else self._of(i) for i in inputs],
+            values=[None if i < 0 else self._value(i) for i in inputs],
+            outputs=[self._shape(index) for index in outputs],
+            old=self._old,
+            new=self._new,
+            windowed=any(
+                user in _WINDOWS for index in outputs for user in self._uses.get(index, ())
+            ),
+        )
+        if not step.changed:
+            for index, shape in zip(outputs, step.outputs, strict=True):
+                self._dims[index] = fixed_dims(shape)
+        else:
+            made = RULES[name](step) if name in RULES else step.unruled()
+            for index, dims in zip(outputs, made, strict=True):
+                self._dims[index] = self._checked(step, index, dims)
+            for place, values in step.rewritten.items():
+                self._rewrite(operation, place, values)
+        self._evaluate(step, outputs)
+
+    def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
+        if was_of(dims) != self._shape(index):
+            raise step.refusal(
+                f"its output is {_words(self._shape(index))}, which does not follow from its "
+                "inputs as far as is known here"
+            )
+        if min(now_of(dims), default=1) < 1:
+            raise step.no_whole_size(self._shape(index))
+        return dims
+
+    def _evaluate(self, step: Step, outputs: list[int]) -> None:
+        """Sizes that the file computes from shapes, at both picture sizes."""
+        pairs: list[tuple[Values, Values]] | None = None
+        if step.name == "SHAPE" and step.inputs[0] is not None:
+            dims = step.inputs[0]
+            pairs = [(np.asarray(was_of(dims), np.int32), np.asarray(now_of(dims), np.int32))]
+        elif any(pair is not None and pair[0] is not pair[1] for pair in step.values):
+            given = [pair for pair in step.values if pair is not None]
+            both = [
+                evaluated(step.name, step.options, [pair[when] for pair in given])
+                for when in (0, 1)
+            ]
+            if len(given) == len(step.values) and both[0] and both[1]:
+                pairs = list(zip(both[0], both[1], strict=True))
+        if pairs is not None:
+            self._values.update(zip(outputs, pairs, strict=False))
+
+    def store(self) -> None:
+        """Write the new shapes; what nothing reads any more loses its values."""
+        main = self._main
+        for index, dims in self._dims.items():
+            main.tensors[index].shape = list(now_of(dims))
+            main.tensors[index].shapeSignature = None
+        used = {int(i) for step in main.operators for i in (*step.inputs, *step.outputs)}
+        used |= {int(index) for index in (*main.inputs, *main.outputs)}
+        for old, _ in self._rewritten:
+            if old not in used:
+                main.tensors[old].buffer = 0
+
+    def _rewrite(self, operation: Any, place: int, values: Values) -> None:
+        """Give the operation a constant of its own: others may read the old one."""
+        old = int(operation.inputs[place])
+        key = (old, f"{values.shape} {values.tobytes().hex()}")
+        if key not in self._rewritten:
+            tensor = copy.copy(self._main.tensors[old])
+            tensor.shape, tensor.shapeSignature = list(values.shape), None
+            put_values(self._model, tensor, values)
+            self._rewritten[key] = len(self._main.tensors)
+            self._main.tensors.append(tensor)
+        operation.inputs = [int(index) for index in operation.inputs]
+        operation.inputs[place] = self._rewritten[key]
+        if hasattr(operation.builtinOptions, "newShape"):
+            operation.builtinOptions.newShape = [int(value) for value in values]
+
+    def _of(self, index: int) -> Dims:
+        return self._dims.get(index) or fixed_dims(self._shape(index))
+
+    def _value(self, index: int) -> tuple[Values, Values] | None:
+        if index not in self._values:
+            values = constant_values(self._model, self._main.tensors[index])
+            if values is None:
+                return None
+            self._values[index] = (values, values)
+        return self._values[index]
+
+    def _users(self) -> dict[int, list[str]]:
+        users: dict[int, list[str]] = {}
+        for operation in self._main.operators:
+            name = operation_name(self._model, operation)
+            valid = getattr(operation.builtinOptions, "padding", None) == schema.Padding.VALID
+            if len(operation.inputs):
+                place = 2 if name == "TRANSPOSE_CONV" else 0
+                users.setdefault(int(operation.inputs[place]), []).append(
+                    name if valid else f"{name}, padded"
+                )
+        return users
+
+    def _shape(self, index: int) -> Shape:
+        shape = self._main.tensors[index].shape
+        return () if shape is None else tuple(int(side) for side in shape)
+
+    def _name(self, index: int) -> str:
+        return repr((self._main.tensors[index].name or b"").decode(errors="replace"))
+
+    def _input(self, index: int, shape: Shape) -> Dims:
+        """An input's new sides: as the picture's, or in proportion, where they are in proportion."""
+        axes = picture_axes(shape)
+        if axes is None or max(shape[axis] for axis in axes) == 1:
+            return fixed_dims(shape)
+        sides = [shape[axis] for axis in axes]
+        grown = [divmod(s * n, o) for s, n, o in zip(sides, self._new, self._old, strict=True)]
+        if sides[0] * self._old[1] != sides[1] * self._old[0] or any(rest for _, rest in grown):
+            raise ConversionError(
+                f"its input {self._name(index)} of {_words(shape)} has no whole size in a picture "
+                f"of {self._new[1]}x{self._new[0]} instead of {self._old[1]}x{self._old[0]}"
+            )
+        dims = list(fixed_dims(shape))
+        for axis, side, (now, _) in zip(axes, sides, grown, strict=True):
+            dims[axis] = ((side, now),)
+        return tuple(dims)
+
+
+_WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONV_3D"})
+
+
+def _main_picture(inputs: Mapping[int, Shape]) -> tuple[int, int]:
+    """(height, width) of the largest picture that goes in; ConversionError where none does."""
+    sizes = [
+        (shape[axes[0]], shape[axes[1]])
+        for shape in inputs.values()
+        if (axes := picture_axes(shape)) is not None
+    ]
+    if not sizes:
+        shapes = " and ".join(map(_words, inputs.values())) or "nothing"
+        raise ConversionError(f"no picture goes into it: its input is {shapes}")
+    return max(sizes, key=math.prod)
+
+
+def _words(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a single value"

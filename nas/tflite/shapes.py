@@ -1,0 +1,88 @@
+"""Shapes that a `.tflite` does not store, as LiteRT works them out.
+
+Older converters leave out the shapes of inner tensors, newer ones write -1 where a side is open.
+LiteRT, without any delegate, is asked in a process of its own: some files abort it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from nas.errors import ConversionError
+from nas.tflite import shapes_worker
+
+Shape = tuple[int, ...]
+_SECONDS = 120.0
+_CHANNELS = 4  # of a picture, at most
+
+
+def allocated(content: bytes, inputs: Mapping[int, Shape] | None = None) -> dict[int, Shape]:
+    """The shape of each tensor of the main graph, by its number, with the `inputs` of those shapes.
+
+    Left out are tensors whose size LiteRT knows only once they are computed. Raises
+    ConversionError, with LiteRT's reason, where it refuses the file, or the file aborts it.
+    """
+    return dict(_allocated(content, tuple(sorted((inputs or {}).items()))))
+
+
+def picture_axes(shape: Shape) -> tuple[int, int] | None:
+    """The axes of height and width in a tensor of pictures; None where it holds none.
+
+    A picture has one to four channels, after its sides or, as PyTorch has it, before them. Where
+    both could be, or there are more channels, they come last. With five dimensions the frames of a
+    video stand before the sides of a frame.
+    """
+    rank = len(shape)
+    if rank not in (3, 4, 5):
+        return None
+
+    def channels(axis: int) -> bool:
+        return 1 <= shape[axis] <= _CHANNELS
+
+    if rank == 3:
+        return (0, 1) if channels(2) and shape[0] != 1 else (1, 2)
+    before = channels(rank - 3) or (rank == 5 and channels(1))
+    if before and not channels(rank - 1):
+        return (rank - 2, rank - 1)
+    return (rank - 3, rank - 2)
+
+
+@lru_cache(maxsize=32)
+def _allocated(
+    content: bytes, inputs: tuple[tuple[int, Shape], ...]
+) -> tuple[tuple[int, Shape], ...]:
+    with tempfile.TemporaryDirectory(prefix="shapes-") as name:
+        folder = Path(name)
+        model, asked, told = folder / "m.tflite", folder / "asked.json", folder / "told.json"
+        model.write_bytes(content)
+        asked.write_text(json.dumps({"model": str(model), "inputs": dict(inputs)}))
+        # As a script and with -P, so that neither this package nor the folder is imported from.
+        command = [sys.executable, "-P", shapes_worker.__file__, str(asked), str(told)]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ConversionError(
+                f"LiteRT took more than {_SECONDS:g} s to tell the file's shapes"
+            ) from error
+        if not told.is_file():
+            raise ConversionError(f"LiteRT {_ending(done.returncode, done.stderr)} on the file")
+        answer = json.loads(told.read_text())
+    if "error" in answer:
+        raise ConversionError(f"LiteRT refuses it: {' '.join(answer['error'].split())[:300]}")
+    return tuple((int(index), tuple(shape)) for index, shape in answer["shapes"].items())
+
+
+def _ending(code: int, log: bytes) -> str:
+    if code < 0:
+        return f"ended in signal {signal.Signals(-code).name}"
+    lines = log.decode(errors="replace").split("\n")
+    return f"ended with {code} ({next((line for line in reversed(lines) if line.strip()), '')})"
