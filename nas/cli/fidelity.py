@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.devices import phone_specs, print_table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption, SizeOption
 from nas.errors import ConfigError, DeviceError, RunError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def fidelity(
     pictures: Annotated[
         int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
     ] = None,
+    size: SizeOption = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")] = 300.0,
     delegate: DelegateOption = None,
@@ -52,7 +54,9 @@ def fidelity(
     json_: JsonOption = False,
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
+    from nas.cli.inspect import parse_size
     from nas.devices.fidelity import check_outputs_of, measure_fidelity
+    from nas.tflite.size import at_given_size
 
     specs = phone_specs(device, delegate, protocol, benchmark_binary)
     for spec in specs:
@@ -60,21 +64,26 @@ def fidelity(
     folder = _model_folder(model)
     artifact = folder.artifact if folder else model
     dataset = _dataset(folder, data)
-    compared = _reference(folder, artifact, reference, threads)
-    err.print(f"{artifact} on {', '.join(specs)}, against {compared.name} ...", highlight=False)
+    pixels = parse_size(size) if size else None
     results: list[Fidelity] = []
-    for spec in specs:
-        told = _told(spec) if err.is_terminal else None
-        try:
-            found = measure_fidelity(
-                artifact, spec, _pairs(dataset, pictures), compared, threads, timeout, told
-            )
-        except DeviceError as error:
-            if json_:
-                emit_json(_failed(spec, error))
-            raise
-        found.conditions["data"] = dataset.split
-        results.append(found)
+    with ExitStack() as files:
+        artifact = files.enter_context(at_given_size(artifact, pixels))
+        if reference is not None:
+            reference = files.enter_context(at_given_size(reference, pixels))
+        compared = _reference(folder, artifact, reference, threads)
+        err.print(f"{artifact} on {', '.join(specs)}, against {compared.name} ...", highlight=False)
+        for spec in specs:
+            told = _told(spec) if err.is_terminal else None
+            try:
+                found = measure_fidelity(
+                    artifact, spec, _pairs(dataset, pictures), compared, threads, timeout, told
+                )
+            except DeviceError as error:
+                if json_:
+                    emit_json(_failed(spec, error))
+                raise
+            found.conditions["data"] = dataset.split
+            results.append(found)
     if json_:
         documents = [result.to_dict() for result in results]
         emit_json(documents[0] if len(documents) == 1 else documents)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption, SizeOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ def named_architecture(name: str) -> Any:
 
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
+    if name.lower().endswith(".tflite"):
+        raise ConfigError(
+            f"{name} is a .tflite file, which holds no architecture to describe or train: "
+            f"`nas measure {name}` times it, and tells where its operations run"
+        )
     if not name.endswith(".json"):
         raise unknown("architecture", name, ARCHITECTURES)
     try:
@@ -106,6 +111,7 @@ def measure(
     launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
     runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 2,
+    size: SizeOption = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
@@ -115,13 +121,16 @@ def measure(
     """Time a model on a device: the median over launches, with its interval and conditions."""
     from nas.cli.devices import measured, phone_spec
     from nas.devices import TimingProtocol
+    from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     if not json_:
         doing = "looking up" if device.startswith("paper:") else "measuring"
-        err.print(f"{doing} {model.name} on {device} ...", highlight=False)
-    measurement = measured(device, model, timing, json_)
+        at = f" at {size}" if size else ""
+        err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
+    with at_given_size(model, parse_size(size) if size else None) as path:
+        measurement = measured(device, path, timing, json_)
     if json_:
         emit_json(measurement.to_dict())
         return

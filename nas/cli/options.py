@@ -18,6 +18,10 @@ BinaryOption = Annotated[
     list[str] | None,
     typer.Option(help="On phones: the benchmark tool, PATH, or ABI=PATH several times."),
 ]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(help="WIDTHxHEIGHT, of a file that leaves its picture's size open."),
+]
 StorageOption = Annotated[
     str | None,
     typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),

@@ -54,14 +54,21 @@ def sweep(
         [
             row.device,
             f"{row.size[0]}x{row.size[1]}",
-            f"{row.run_size[0]}x{row.run_size[1]}",
+            f"{row.run_size[0]}x{row.run_size[1]}" if row.run_size else "",
             "" if row.latency_ms is None else f"{row.latency_ms:.2f}",
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "" if row.accelerated_mac_share is None else f"{row.accelerated_mac_share:.0%}",
             row.source or "",
-            (row.failure or "").replace("[", r"\["),
+            _why(row.failure, row.run_size).replace("[", r"\["),
         ]
         for row in rows
     ]
     out.print(table("", columns, cells), soft_wrap=False)
+    for text in dict.fromkeys(row.failure for row in rows if row.run_size is None):
+        err.print(f"{model.name}: {text}", highlight=False, markup=False)
     err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)
+
+
+def _why(failure: str | None, run_size: tuple[int, int] | None) -> str:
+    """A failure in a cell; what is the file's own is told in full below the table."""
+    return "the file has no such form" if run_size is None else failure or ""

@@ -25,6 +25,7 @@ from nas.errors import ConfigError, DeviceStableError
 from nas.tflite.file import Tensor, TfliteFile, read_tflite
 from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
 from nas.tflite.reference import Reference, picture_size
+from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
 BATCH_BYTES = 64_000_000  # of inputs that are on a phone at a time
@@ -141,6 +142,7 @@ def measure_fidelity(
     `Device.measure`, and DeviceStableError where an output is not finite.
     """
     file = read_tflite(artifact)
+    check_fixed(file, artifact)
     height, width = picture_size(file, artifact)
     runner = _runner(device, artifact, file, threads, timeout_seconds)
     fittings, rows = set[str](), list[PictureError]()

@@ -156,7 +156,7 @@ def accelerated_mac_share(path: Path, placement: tuple[Placement, ...]) -> float
     places = {row.index: row.accelerator for row in placement}
     total = accelerated = 0
     for step in operations:
-        if any(side < 0 for tensor in step.tensors for side in tensor.shape):
+        if not step.fixed:
             return None
         macs = step.conv_macs
         place = places.get(step.index)

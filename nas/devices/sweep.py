@@ -14,10 +14,10 @@ from typing import Any
 
 from nas.devices import TimingProtocol
 from nas.devices.fleet import Outcome, measure_everywhere
-from nas.errors import ConversionError
+from nas.errors import ConfigError, ConversionError
 from nas.system.files import write_atomically, write_json
 from nas.system.hashing import content_key
-from nas.tflite.file import read_tflite
+from nas.tflite.file import parse_tflite, read_tflite
 
 SIZES = ((640, 360), (960, 540), (1280, 720), (1600, 900), (1920, 1080))
 _STEPS = (1, 2, 4, 8, 16, 32, 64)
@@ -28,14 +28,15 @@ class SweepRow:
     """One size on one device.
 
     `size` is what was asked for (width, height), `run_size` the file's: the next one up that the
-    network's poolings divide. `latency_ms` is None where `failure` tells why; `ratio` is the
+    network's poolings divide; None where the file has no such form, which `failure` explains and
+    no device is to blame for. `latency_ms` is None where `failure` tells why; `ratio` is the
     latency over the first device's at the first size, None where either is missing.
     `accelerated_mac_share` is None where nothing tells.
     """
 
     device: str
     size: tuple[int, int]
-    run_size: tuple[int, int]
+    run_size: tuple[int, int] | None
     latency_ms: float | None
     interval_ms: tuple[float, float] | None
     ratio: float | None
@@ -48,9 +49,19 @@ class SweepRow:
         return {
             **vars(self),
             "size": list(self.size),
-            "run_size": list(self.run_size),
+            "run_size": list(self.run_size) if self.run_size else None,
             "interval_ms": list(self.interval_ms) if self.interval_ms else None,
         }
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A size, and what became of the file there; `error` where it has no such form."""
+
+    size: tuple[int, int]
+    run_size: tuple[int, int] | None
+    content: bytes
+    error: ConversionError | None = None
 
 
 def sweep(
@@ -62,51 +73,90 @@ def sweep(
 ) -> list[SweepRow]:
     """Measure `model` at every size on every device; sizes in turn, devices side by side.
 
-    Writes sweep.json, sweep.png, the files and their measurements into `out`; the same `out` goes
-    on where it was stopped. Failures on a device are rows. Raises ConfigError where the file is no
-    `.tflite` or a device can't be used at all, ConversionError where it can't be resized,
+    A file that has no form of a size is measured at its own instead, last. Writes sweep.json,
+    sweep.png, the files and their measurements into `out`; the same `out` goes on where it was
+    stopped. Failures on a device are rows. Raises ConfigError where the file is no `.tflite` or a
+    device can't be used at all, ConversionError where the file has no form of any size,
     RunError where `out` can't be written.
     """
-    read_tflite(model)
-    content = model.read_bytes()
+    content = _content(model)
     folder = out / "models" / content_key(content.hex())
-    found: list[tuple[tuple[int, int], tuple[int, int], Outcome]] = []
-    for size in sizes:
-        resized, run_size = resize(content, size)
-        path = folder / f"{run_size[0]}x{run_size[1]}.tflite"
-        write_atomically(path, lambda file, data=resized: file.write(data))  # type: ignore[misc]
+    found: list[tuple[_Asked, Outcome]] = []
+    for asked in _forms(content, sizes, model):
+        if asked.run_size is None:
+            found += [(asked, Outcome(device, None)) for device in devices]
+            continue
+        path = folder / f"{asked.run_size[0]}x{asked.run_size[1]}.tflite"
+        write_atomically(path, lambda file, data=asked.content: file.write(data))  # type: ignore[misc]
         outcomes = measure_everywhere(path, devices, protocol, out / "measurements")
-        found += [(size, run_size, outcome) for outcome in outcomes]
-    unit = found[0][2].measurement
-    rows = [_row(one, unit.latency_ms if unit else None) for one in found]
+        found += [(asked, outcome) for outcome in outcomes]
+    unit = found[0][1].measurement
+    rows = [_row(*one, unit.latency_ms if unit else None) for one in found]
     write_json(out / "sweep.json", [row.to_dict() for row in rows])
     picture = plot(rows)
     write_atomically(out / "sweep.png", lambda file: file.write(picture))
     return rows
 
 
+def _content(model: Path) -> bytes:
+    read_tflite(model)  # its messages name what is wrong with the file
+    return model.read_bytes()
+
+
+def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_Asked]:
+    """The file at each size, and at its own where it lacks one; ConversionError where none is."""
+    file = parse_tflite(content, str(model))
+    forms = []
+    for size in sizes:
+        try:
+            resized, run_size = resize(content, size)
+        except ConversionError as error:
+            forms.append(_Asked(size, None, b"", error))
+        else:
+            forms.append(_Asked(size, run_size, resized))
+    first = next((form.error for form in forms if form.error is not None), None)
+    own = file.size
+    if first is not None and own is None:
+        if all(form.error for form in forms):
+            raise ConversionError(f"{model}: {first}")
+    elif first is not None and own is not None and own not in sizes:
+        forms.append(_Asked(own, own, content))
+    return forms
+
+
 def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
     """The file for pictures of `size` (width, height), or of the next size up that it can take.
 
-    Raises ConversionError where there is none.
+    Raises ConversionError, with the operation and why, where there is none.
     """
-    from nas.tflite.editing import at_size
+    from nas.tflite.size import resized
 
-    error: ConversionError | None = None
-    for step in _STEPS:
-        width, height = (-(-side // step) * step for side in size)
+    own = parse_tflite(content, "the file").size
+    error: ConversionError | ConfigError | None = None
+    for larger in _upwards(size, own):
         try:
-            return at_size(content, height, width), (width, height)
-        except ConversionError as caught:
+            return resized(content, larger, "the file"), larger
+        except (ConversionError, ConfigError) as caught:
             error = error or caught
     raise ConversionError(f"the model has no form for {size[0]}x{size[1]}: {error}")
 
 
-def _row(one: tuple[tuple[int, int], tuple[int, int], Outcome], unit_ms: float | None) -> SweepRow:
-    size, run_size, outcome = one
+def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """The size and the next ones up: multiples of 2, 4, ..., or as far from the file's own."""
+    steps = [(-(-size[0] // step) * step, -(-size[1] // step) * step) for step in _STEPS]
+    if own is not None:
+        steps += [
+            (size[0] + (own[0] - size[0]) % step, size[1] + (own[1] - size[1]) % step)
+            for step in _STEPS[1:]
+        ]
+    return list(dict.fromkeys(steps))
+
+
+def _row(asked: _Asked, outcome: Outcome, unit_ms: float | None) -> SweepRow:
+    size, run_size = asked.size, asked.run_size
     measured = outcome.measurement
     if measured is None:
-        failure = str(outcome.error)
+        failure = str(asked.error or outcome.error)
         return SweepRow(outcome.device, size, run_size, None, None, None, None, failure, None)
     return SweepRow(
         outcome.device,
@@ -147,7 +197,7 @@ def plot(rows: Sequence[SweepRow]) -> bytes:
     first = rows[0]
     named = f"{first.device} at {first.size[0]}x{first.size[1]}"
     axes.set_ylabel(f"latency / {named}" if relative else "latency, ms")
-    axes.set_title("x: the device can't run this size", fontsize="small", loc="left")
+    axes.set_title("x: no figure at this size", fontsize="small", loc="left")
     axes.legend(fontsize="small")
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=150)

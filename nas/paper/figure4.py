@@ -137,8 +137,9 @@ def _on_device(
 
 def _cell(row: SweepRow) -> SizeCell:
     interval = (row.interval_ms[0], row.interval_ms[1]) if row.interval_ms else None
+    run_size = row.run_size or row.size  # where the file has no such form, nothing ran
     return SizeCell(
-        row.device, (row.size[0], row.size[1]), (row.run_size[0], row.run_size[1]),
+        row.device, (row.size[0], row.size[1]), (run_size[0], run_size[1]),
         row.latency_ms, interval, row.ratio, row.source or "measured", None, row.failure,
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConfigError, ConversionError
 from nas.system.hashing import content_key
-from nas.tflite.shapes import Shape, allocated, picture_axes
+from nas.tflite.shapes import Shape, allocated, given_shape, listed, picture_axes, stored_shape
 
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _BITS = {"float64": 64, "int64": 64, "uint64": 64, "float32": 32, "int32": 32, "uint32": 32}
@@ -283,13 +283,11 @@ def _parse(model: Any, content: bytes) -> TfliteFile:
         raise ValueError("it holds no graph")
     main = model.subgraphs[0]
     tensors = [_tensor(model, index, tensor) for index, tensor in enumerate(main.tensors)]
-    inputs = [_checked(index, len(tensors)) for index in _listed(main.inputs)]
+    inputs = [_checked(index, len(tensors)) for index in listed(main.inputs)]
     alone = len(inputs) == 1
     for index in inputs:
-        tensors[index] = replace(tensors[index], shape=_given(main.tensors[index], alone))
-    used = {
-        i for row in main.operators or () for i in (*_listed(row.inputs), *_listed(row.outputs))
-    }
+        tensors[index] = replace(tensors[index], shape=given_shape(main.tensors[index], alone))
+    used = {i for row in main.operators or () for i in (*listed(row.inputs), *listed(row.outputs))}
     unknown = [tensors[i] for i in used if 0 <= i < len(tensors) and not tensors[i].constant]
     if not any(min(tensors[index].shape, default=1) < 1 for index in inputs) and any(
         min(tensor.shape, default=0) < 1 for tensor in unknown
@@ -302,22 +300,6 @@ def _parse(model: Any, content: bytes) -> TfliteFile:
     if not operations:
         raise ValueError("its graph has no operations")
     return TfliteFile(operations, _picked(tensors, main.inputs), _picked(tensors, main.outputs))
-
-
-def _given(tensor: Any, alone: bool) -> Shape:
-    """An input's shape: 1 for an open batch, -1 for every other open side.
-
-    Converters of old wrote 1 for whatever is open: a picture of 1x1, where nothing else goes in.
-    """
-    shape = _stored_shape(tensor)
-    axes = picture_axes(shape)
-    if axes is not None and alone and tensor.shapeSignature is None:
-        if len(shape) == 4 and [shape[axis] for axis in axes] == [1, 1]:
-            return tuple(-1 if axis in axes else side for axis, side in enumerate(shape))
-    return tuple(
-        1 if side < 1 and axis == 0 and len(shape) > 1 and 0 not in (axes or ()) else side or -1
-        for axis, side in enumerate(shape)
-    )
 
 
 def _settled(tensors: list[Tensor], content: bytes, inputs: dict[int, Shape]) -> list[Tensor]:
@@ -342,7 +324,7 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
         name=name,
         inputs=tuple(
             None if i == -1 else tensors[_checked(i, len(tensors))]
-            for i in _listed(operation.inputs)
+            for i in listed(operation.inputs)
         ),
         outputs=_picked(tensors, operation.outputs),
         options=_options(operation.builtinOptions),
@@ -357,7 +339,7 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
-    shape = _stored_shape(tensor)
+    shape = stored_shape(tensor)
     dtype = _TYPES[tensor.type]
     data = model.buffers[_checked(tensor.buffer, len(model.buffers))].data
     size = 0 if data is None else len(data)
@@ -374,13 +356,6 @@ def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
         quantization=_quantization(tensor.quantization),
         constant=size > 0,
     )
-
-
-def _stored_shape(tensor: Any) -> Shape:
-    """As the file has it, -1 where a side is open; () where it has none."""
-    shape = tuple(int(side) for side in _listed(tensor.shape))
-    signature = tuple(int(side) for side in _listed(tensor.shapeSignature))
-    return signature if len(signature) == len(shape) else shape
 
 
 def _quantization(values: Any) -> Quantization | None:
@@ -413,11 +388,7 @@ def _option(name: str, value: Any) -> Any:
 
 
 def _picked(tensors: list[Tensor], indices: npt.NDArray[np.int32] | None) -> tuple[Tensor, ...]:
-    return tuple(tensors[_checked(i, len(tensors))] for i in _listed(indices))
-
-
-def _listed(values: Any) -> list[Any]:
-    return [] if values is None else list(values)
+    return tuple(tensors[_checked(i, len(tensors))] for i in listed(indices))
 
 
 def _checked(index: int, count: int) -> int:

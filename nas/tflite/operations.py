@@ -167,6 +167,8 @@ def of_file(file: TfliteFile) -> Operations:
     requantized = False
     for operation in file.operations:
         inputs = [t.index for t in operation.inputs if t is not None and found.knows(t.index)]
+        if not inputs:  # of constants alone, as a file's 16-bit weights are made wider: no work
+            continue
         output = operation.outputs[0]
         if operation.name in _TRANSPARENT and len(inputs) == 1:
             requantized |= operation.name == "QUANTIZE" and not any(

@@ -9,6 +9,7 @@ from pathlib import Path
 from nas.errors import ConfigError
 from nas.tflite.file import TfliteFile, read_tflite
 from nas.tflite.interpreter import Artifact, Float32
+from nas.tflite.size import check_fixed
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def file_reference(path: Path, artifact: Path, threads: int = 1) -> Reference:
     Raises ConfigError where its pictures have another size than the artifact's.
     """
     theirs, ours = read_tflite(path), read_tflite(artifact)
+    check_fixed(theirs, path)
     if picture_size(theirs, path) != picture_size(ours, artifact):
         raise ConfigError(
             f"{path} is for pictures of {theirs.inputs[0].shape[1:3]} (height, width), {artifact} "

@@ -17,8 +17,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConversionError
+from nas.tflite.dims import Dims, Step, fixed_dims, now_of, was_of
 from nas.tflite.editing import operation_name, packed, put_values
-from nas.tflite.growth import RULES, Dims, Step, fixed_dims, now_of, was_of
+from nas.tflite.growth import RULES
 from nas.tflite.shapes import Shape, picture_axes
 from nas.tflite.values import Values, constant_values, evaluated
 
@@ -33,10 +34,11 @@ def at_size(
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     tensors = model.subgraphs[0].tensors
+    missing = frozenset(n for n, t in enumerate(tensors) if t.shape is None or not len(t.shape))
     for index, shape in (shapes or {}).items():
         if index < len(tensors):  # LiteRT has some of its own behind them
             tensors[index].shape = list(shape)
-    graph = _Graph(model, (width, height))
+    graph = _Graph(model, (width, height), missing)
     operators = model.subgraphs[0].operators
     for number, operation in enumerate(operators):
         graph.grow(number, operation)
@@ -48,8 +50,9 @@ def at_size(
 class _Graph:
     """A file's tensors while they grow from one picture size to another (width, height)."""
 
-    def __init__(self, model: Any, size: tuple[int, int]) -> None:
+    def __init__(self, model: Any, size: tuple[int, int], unstored: frozenset[int]) -> None:
         self._model, self._main = model, model.subgraphs[0]
+        self._unstored = unstored
         self._dims: dict[int, Dims] = {}
         self._values: dict[int, tuple[Values, Values]] = {}
         self._rewritten: dict[tuple[int, str], int] = {}
@@ -117,16 +120,34 @@ class _Graph:
             self._values.update(zip(outputs, pairs, strict=False))
 
     def store(self) -> None:
-        """Write the new shapes; what nothing reads any more loses its values."""
+        """Write the new shapes; what the file leaves open, or does not store, it still does."""
         main = self._main
         for index, dims in self._dims.items():
-            main.tensors[index].shape = list(now_of(dims))
-            main.tensors[index].shapeSignature = None
+            tensor, shape = main.tensors[index], list(now_of(dims))
+            signature = [] if tensor.shapeSignature is None else list(tensor.shapeSignature)
+            tensor.shape = None if index in self._unstored else shape
+            if len(signature) == len(shape):
+                pairs = zip(signature, shape, strict=True)
+                tensor.shapeSignature = [-1 if was < 0 else now for was, now in pairs]
+            else:
+                tensor.shapeSignature = None
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Put new constants where the old ones were that nothing reads any more."""
+        main = self._main
         used = {int(i) for step in main.operators for i in (*step.inputs, *step.outputs)}
         used |= {int(index) for index in (*main.inputs, *main.outputs)}
-        for old, _ in self._rewritten:
-            if old not in used:
-                main.tensors[old].buffer = 0
+        places: dict[int, int] = {}
+        for (old, _), new in self._rewritten.items():
+            if old not in used and old not in places.values():
+                places[new] = old
+                main.tensors[old] = main.tensors[new]
+        more = [n for n in range(self._count, len(main.tensors)) if n not in places]
+        places.update({n: self._count + number for number, n in enumerate(more)})
+        main.tensors[self._count :] = [main.tensors[n] for n in more]
+        for step in main.operators:
+            step.inputs = [places.get(int(index), int(index)) for index in step.inputs]
 
     def _rewrite(self, operation: Any, place: int, values: Values) -> None:
         """Give the operation a constant of its own: others may read the old one."""
@@ -174,7 +195,7 @@ class _Graph:
         return repr((self._main.tensors[index].name or b"").decode(errors="replace"))
 
     def _input(self, index: int, shape: Shape) -> Dims:
-        """An input's new sides: as the picture's, or in proportion, where they are in proportion."""
+        """An input's new sides: the picture's, or in proportion where they were so."""
         axes = picture_axes(shape)
         if axes is None or max(shape[axis] for axis in axes) == 1:
             return fixed_dims(shape)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from nas.errors import ConversionError
 from nas.tflite import shapes_worker
@@ -52,6 +53,34 @@ def picture_axes(shape: Shape) -> tuple[int, int] | None:
     if before and not channels(rank - 1):
         return (rank - 2, rank - 1)
     return (rank - 3, rank - 2)
+
+
+def given_shape(tensor: Any, alone: bool) -> Shape:
+    """An input's shape: 1 for an open batch, -1 for every other open side.
+
+    Converters of old wrote 1 for whatever is open: a picture of 1x1, where nothing else goes in.
+    """
+    shape = stored_shape(tensor)
+    axes = picture_axes(shape)
+    old = alone and tensor.shapeSignature is None and len(shape) == 4
+    if old and axes is not None and [shape[axis] for axis in axes] == [1, 1]:
+        return tuple(-1 if axis in axes else side for axis, side in enumerate(shape))
+    return tuple(
+        1 if side < 1 and axis == 0 and len(shape) > 1 and 0 not in (axes or ()) else side or -1
+        for axis, side in enumerate(shape)
+    )
+
+
+def stored_shape(tensor: Any) -> Shape:
+    """As the file has it, -1 where a side is open; () where it has none."""
+    shape = tuple(int(side) for side in listed(tensor.shape))
+    signature = tuple(int(side) for side in listed(tensor.shapeSignature))
+    return signature if len(signature) == len(shape) else shape
+
+
+def listed(values: Any) -> list[Any]:
+    """The format's vectors, of which an empty one may be None."""
+    return [] if values is None else list(values)
 
 
 @lru_cache(maxsize=32)

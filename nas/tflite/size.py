@@ -25,9 +25,17 @@ def check_fixed(file: TfliteFile, name: object) -> None:
     """Raise ConfigError where the file leaves its picture's size open: it has no latency then."""
     if file.open_inputs:
         raise ConfigError(
-            f"{name}: {_open(file)}, and what it takes depends on the size of the picture: give one "
-            "(--size WIDTHxHEIGHT), or export the model at one"
+            f"{name}: {_open(file)}, and how long it takes depends on the picture's size: "
+            "give one (--size WIDTHxHEIGHT), or export the model at one"
         )
+
+
+def size_conditions(file: TfliteFile) -> dict[str, Any]:
+    """What went in, for a measurement's conditions: the picture's (width, height), all shapes."""
+    return {
+        "size": list(file.size) if file.size else None,
+        "input_shapes": [list(tensor.shape) for tensor in file.inputs],
+    }
 
 
 @contextmanager
@@ -103,11 +111,9 @@ def resized(content: bytes, size: Size, name: str) -> bytes:
             shapes = " and ".join("x".join(map(str, tensor.shape)) for tensor in file.inputs)
             raise ConversionError(f"no picture goes into it: its input is {shapes or 'nothing'}")
         return content
-    known = _run_by_litert(content, file)
-    made = at_size(content, size[1], size[0], known)
-    _check(made, size, name)
-    old = file.size
-    if not _alike(content, at_size(made, old[1], old[0])):
+    made = at_size(content, size[1], size[0], _run_by_litert(content, file))
+    known, old = _checked(made, size, name), file.size
+    if not _alike(content, at_size(made, old[1], old[0], known)):
         raise ConversionError(
             f"what was made for {size[0]}x{size[1]} does not lead back to the file of "
             f"{old[0]}x{old[1]}: some size in it may be meant otherwise"
@@ -125,9 +131,10 @@ def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
         ) from error
 
 
-def _check(content: bytes, size: Size, name: str) -> None:
-    """Raise ConversionError unless LiteRT finds the shapes that the file tells, of that size."""
-    file, known = parse_tflite(content, name), allocated(content)
+def _checked(content: bytes, size: Size, name: str) -> dict[int, Shape]:
+    """The shapes that LiteRT finds; ConversionError unless they are the file's, of that size."""
+    file = parse_tflite(content, name)
+    known = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
     for operation in file.operations:
         for tensor in operation.outputs:
             if known.get(tensor.index, tensor.shape) != tensor.shape:
@@ -138,6 +145,7 @@ def _check(content: bytes, size: Size, name: str) -> None:
                 )
     if file.size != size:
         raise ConversionError(f"it takes pictures of {file.size}, not of {size}")
+    return known
 
 
 def _alike(one: bytes, other: bytes) -> bool:

@@ -39,7 +39,8 @@ def constant_values(model: Any, tensor: Any) -> Values | None:
 
 def type_of(values: Values) -> int:
     """A NumPy array's type as the format numbers it; raises KeyError for a rare one."""
-    return {np.dtype(kind): number for number, kind in _TYPES.items()}[values.dtype]
+    numbers: dict[Any, int] = {np.dtype(kind): number for number, kind in _TYPES.items()}
+    return numbers[values.dtype]
 
 
 def evaluated(name: str, options: Any, inputs: Sequence[Values]) -> list[Values] | None:

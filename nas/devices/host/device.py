@@ -29,6 +29,7 @@ from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from nas.system.host_lock import measuring, working
 from nas.tflite.file import TfliteFile, read_tflite
+from nas.tflite.size import check_fixed, size_conditions
 
 ACCELERATOR = "xnnpack"
 # Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
@@ -54,12 +55,13 @@ class HostDevice:
 
         Waits for work inside `nas.system.host_lock.working` to pause, so it must not be called in
         there. Launches and runs during which the processor itself was slow are done again, once.
-        Raises ConfigError where the file is no `.tflite` or the protocol makes no sense,
-        DeviceStableError where LiteRT refuses or crashes on it, DeviceTransientError where a launch
-        takes longer than `protocol.timeout_seconds` or was stopped.
+        Raises ConfigError where the file is no `.tflite` of a fixed size or the protocol makes no
+        sense, DeviceStableError where LiteRT refuses or crashes on it, DeviceTransientError where a
+        launch takes longer than `protocol.timeout_seconds` or was stopped.
         """
         _check(protocol)
         file = read_tflite(artifact)
+        check_fixed(file, artifact)
         AHEAD.settle()
         with measuring():
             before = moment()
@@ -78,6 +80,7 @@ class HostDevice:
             placement=_placement(launches[0], file),
             conditions={
                 **conditions(artifact, protocol, before, after),
+                **size_conditions(file),
                 **_of_launches(launches),
                 "pace": PACE.said(launches, repeated),
             },

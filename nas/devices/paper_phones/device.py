@@ -23,6 +23,7 @@ from nas.errors import unknown
 from nas.system.hashing import content_key, file_sha256
 from nas.tflite.file import TfliteFile, read_tflite
 from nas.tflite.operations import Operations, of_file
+from nas.tflite.size import check_fixed, size_conditions
 
 PREFIX = "paper:"
 SPECS = tuple(f"{PREFIX}{phone}" for phone in RULES)
@@ -133,6 +134,7 @@ class ModelledPhone:
         the paper says that the network fails on this phone, or its rules do.
         """
         file = read_tflite(artifact)
+        check_fixed(file, artifact)
         operations = of_file(file)
         told = tell(self.rules.phone, operations)
         placement = _placement(self.rules, file, operations, told.plan)
@@ -146,7 +148,7 @@ class ModelledPhone:
             first_ms=None,
             peak_memory_mb=None,
             placement=placement,
-            conditions=_conditions(self.rules, artifact, told),
+            conditions=_conditions(self.rules, artifact, told) | size_conditions(file),
             accelerated_mac_share=accelerated_mac_share(operations, told.plan),
             stated_interval_ms=told.interval_ms,
             stated_coverage=told.coverage,

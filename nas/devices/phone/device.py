@@ -42,6 +42,7 @@ from nas.devices.placement import join
 from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError, NasError
 from nas.tflite.file import read_tflite
+from nas.tflite.size import check_fixed
 
 Result = TypeVar("Result")
 ANSWER_SECONDS = 3.0
@@ -93,7 +94,7 @@ class AdbDevice:
         phone can't measure now, PhoneSetAsideError once it has failed too often, and ConfigError
         where the options or the file can't work.
         """
-        read_tflite(artifact)
+        check_fixed(read_tflite(artifact), artifact)
         return self._retried(lambda: self._measure(artifact, protocol), protocol)
 
     def place(self, artifact: Path) -> tuple[tuple[Placement, ...], LogReport]:
@@ -101,7 +102,9 @@ class AdbDevice:
 
         A failing launch is returned, not raised: its report's `failure` tells.
         """
-        operations = read_tflite(artifact).operations
+        file = read_tflite(artifact)
+        check_fixed(file, artifact)
+        operations = file.operations
 
         def probe() -> tuple[tuple[Placement, ...], LogReport]:
             with self.session(artifact) as session:
@@ -144,6 +147,7 @@ class AdbDevice:
         Of `protocol` the threads and the seconds of a launch count. Raises as `measure`.
         """
         file = read_tflite(artifact)
+        check_fixed(file, artifact)
 
         def run() -> list[bytes]:
             with self.session(artifact) as session:

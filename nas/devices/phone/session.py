@@ -31,6 +31,7 @@ from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
+from nas.tflite.size import size_conditions
 
 PAPER_MASK = "f0"
 PAPER_TIMEOUT_SECONDS = 900.0
@@ -64,12 +65,12 @@ class PhoneSession:
         Raises a PhoneError, with the placement as far as it is known, ConfigError where the
         options can't work.
         """
-        operations = read_tflite(artifact).operations
+        file = read_tflite(artifact)
         interleaved = self.options.method == "robust" and self.options.interleave
         remote = self.send(artifact)
         files = _Files(remote, self.send(reference_model()) if interleaved else None)
         report = self.probe(remote)
-        placement = join(operations, report, self.options.delegate)
+        placement = join(file.operations, report, self.options.delegate)
         try:
             self.believe(report)
             block, blocks = self._steady_block(files, protocol)
@@ -77,7 +78,9 @@ class PhoneSession:
             error.placement = placement
             raise
         share = accelerated_mac_share(artifact, placement)
-        return self._result(protocol, report, placement, share, block, blocks)
+        measured = self._result(protocol, report, placement, share, block, blocks)
+        measured.conditions.update(size_conditions(file))
+        return measured
 
     def send(self, artifact: Path) -> str:
         """Have a file on the phone, named by its content; its path there."""

@@ -1,0 +1,139 @@
+"""A tensor's dimensions and an operation, as they grow with a picture.
+
+A dimension is a row of factors, the outermost first, each as it was and as it is now: so a reshape
+that merges height with width, or splits blocks off them, is followed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from nas.errors import ConversionError
+from nas.tflite.shapes import Shape
+from nas.tflite.values import Values
+
+Dim = tuple[tuple[int, int], ...]
+Dims = tuple[Dim, ...]
+Pair = tuple[Values, Values]
+
+
+def dim(was: int, now: int) -> Dim:
+    """A dimension of one factor."""
+    return ((was, now),)
+
+
+def was(one: Dim) -> int:
+    """What the dimension was in the file."""
+    return math.prod(factor[0] for factor in one)
+
+
+def now(one: Dim) -> int:
+    """What it is at the new size."""
+    return math.prod(factor[1] for factor in one)
+
+
+def was_of(dims: Dims) -> Shape:
+    """The shape in the file."""
+    return tuple(map(was, dims))
+
+
+def now_of(dims: Dims) -> Shape:
+    """The shape at the new size."""
+    return tuple(map(now, dims))
+
+
+def fixed_dims(shape: Iterable[int]) -> Dims:
+    """Dimensions that don't change."""
+    return tuple(dim(side, side) for side in shape)
+
+
+@final
+@dataclass
+class Step:
+    """One operation: its inputs as they grow, and its outputs' shapes in the file.
+
+    `values` are inputs' values in the file and now, None where they are computed from pictures.
+    `old`, `new` are the picture's (height, width). `windowed`: a convolution or a pooling without
+    padding of its own reads the output. A rule puts new values for a constant into `rewritten`,
+    by the input's place.
+    """
+
+    label: str
+    name: str
+    options: Any
+    inputs: list[Dims | None]
+    values: list[Pair | None]
+    outputs: list[Shape]
+    old: tuple[int, int]
+    new: tuple[int, int]
+    windowed: bool = False
+    rewritten: dict[int, Values] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether an input has another size, or other values, than in the file."""
+        grown = any(dims is not None and was_of(dims) != now_of(dims) for dims in self.inputs)
+        return grown or any(pair is not None and pair[0] is not pair[1] for pair in self.values)
+
+    def __getitem__(self, place: int) -> Dims:
+        dims = self.inputs[place] if place < len(self.inputs) else None
+        if dims is None:
+            raise self.refusal(f"its input {place} is missing")
+        return dims
+
+    def told(self, place: int) -> Values:
+        """An input's values in the file; raises ConversionError where they are not known."""
+        pair = self.values[place] if place < len(self.values) else None
+        if pair is None:
+            raise self.refusal("its sizes are computed while it runs")
+        return pair[0]
+
+    def computed(self, place: int) -> Values | None:
+        """The values now, where the file computes them from shapes: nothing has to be rewritten."""
+        pair = self.values[place] if place < len(self.values) else None
+        return pair[1] if pair is not None and pair[0] is not pair[1] else None
+
+    def part(self, height: int, width: int) -> tuple[int, int] | None:
+        """The new (height, width) where they are the picture's over a power of two, rounded up."""
+        if max(height, width) == 1:
+            return None
+        power = round(math.log2(self.old[0] / height))
+        for size, side in zip(self.old, (height, width), strict=True):
+            if _over(size, power) != side:
+                return None
+        return _over(self.new[0], power), _over(self.new[1], power)
+
+    def refusal(self, why: str) -> ConversionError:
+        """The error that names this operation."""
+        return ConversionError(f"{self.label}: {why}")
+
+    def no_whole_size(self, shape: Shape) -> ConversionError:
+        """The error for what is no whole number of pixels at the new size."""
+        return self.refusal(
+            f"{list(shape)} has no whole size in a picture of {self.new[1]}x{self.new[0]} instead "
+            f"of {self.old[1]}x{self.old[0]}"
+        )
+
+    def unruled(self) -> list[Dims]:
+        """An operation without a rule: one that keeps its input's shape is taken to keep it."""
+        for dims in self.inputs:
+            if dims is not None and was_of(dims) != now_of(dims):
+                if self.outputs == [was_of(dims)]:
+                    return [dims]
+                break
+        raise self.refusal("how its output grows with the picture is not known here")
+
+    def scaled(self, side: int, of: Dim) -> int:
+        """`side` in proportion to a dimension; raises ConversionError where that is not whole."""
+        result, rest = divmod(side * now(of), was(of))
+        if rest or result < 1:
+            raise self.no_whole_size(self.outputs[0])
+        return result
+
+
+def _over(side: int, power: int) -> int:
+    shrunk: int = -(-side // 2**power) if power >= 0 else side * 2**-power
+    return shrunk
