@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from nas.tflite.dims import Dim, Dims, Step, dim, fixed_dims, now, now_of, was, was_of
-from nas.tflite.shapes import Shape
+from nas.tflite.shapes import Shape, picture_axes
 from nas.tflite.values import Values
 from nas.tflite.windows import WINDOW_RULES, note, shape_told
 
@@ -248,6 +248,36 @@ def _gather(step: Step) -> list[Dims]:
     return [(*step[0][:axis], *step[1], *step[0][axis + 1 :])]
 
 
+def spread(step: Step) -> list[Dims]:
+    """What is made as large as the picture from something that has no size of it; else nothing.
+
+    A noise level becomes a map so, and the mean of all pixels a background.
+    """
+    shape = step.outputs[0] if step.outputs else ()
+    axes = picture_axes(shape)
+    part = step.part(shape[axes[0]], shape[axes[1]]) if axes else None
+    if part is None or step.name not in _SPREADING or step.inputs[0] is None:
+        return []
+    if step.name.startswith("RESIZE"):
+        return WINDOW_RULES[step.name](step)
+    place = next((n for n, dims in enumerate(step.inputs) if dims and step.values[n] is None), 0)
+    data = fixed_dims([1] * (len(shape) - len(step[place]))) + step[place]
+    if any(was(data[axis]) != 1 for axis in axes or ()):
+        return []
+    dims = list(fixed_dims(shape))
+    for axis, side in zip(axes or (), part, strict=True):
+        dims[axis] = dim(shape[axis], side)
+    if step.name == "BROADCAST_TO":
+        return [shape_told(step, 1, tuple(dims))]
+    if step.name == "TILE":
+        times = [now(one) // was(of) for one, of in zip(dims, data, strict=True)]
+        note(step, {1: np.asarray(times, step.told(1).dtype)})
+        return [tuple(dims)]
+    for axis in axes or ():  # the product with a constant of ones
+        _grow_constant(step, 1 - place, axis - len(shape) + len(step[1 - place]), now(dims[axis]))
+    return [tuple(dims)]
+
+
 def _sized(step: Step) -> list[Dims]:
     """SHAPE, and what else has as many values as before."""
     return [fixed_dims(shape) for shape in step.outputs]
@@ -266,6 +296,9 @@ _BROADCASTING = [
     "GREATER", "GREATER_EQUAL", "LOGICAL_AND", "LOGICAL_OR", "SELECT", "SELECT_V2", "ATAN2",
     "BITWISE_XOR", "RIGHT_SHIFT",
 ]  # fmt: skip
+_SPREADING = frozenset(
+    ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "BROADCAST_TO", "TILE", "MUL", "ADD"]
+)
 _KEEPING = [
     "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "ELU", "GELU", "HARD_SWISH",
     "LOGISTIC", "TANH", "ABS", "NEG", "EXP", "LOG", "SQRT", "RSQRT", "SQUARE", "SIN", "COS",

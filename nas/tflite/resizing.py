@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from nas.errors import ConversionError
 from nas.tflite.dims import Dims, Step, fixed_dims, now_of, was_of
 from nas.tflite.editing import operation_name, packed, put_values
-from nas.tflite.growth import RULES
+from nas.tflite.growth import RULES, spread
 from nas.tflite.shapes import Shape, picture_axes
 from nas.tflite.values import Values, constant_values, evaluated
 
@@ -81,15 +81,14 @@ class _Graph:
                 user in _WINDOWS for index in outputs for user in self._uses.get(index, ())
             ),
         )
-        if not step.changed:
-            for index, shape in zip(outputs, step.outputs, strict=True):
-                self._dims[index] = fixed_dims(shape)
-        else:
+        if step.changed:
             made = RULES[name](step) if name in RULES else step.unruled()
-            for index, dims in zip(outputs, made, strict=True):
-                self._dims[index] = self._checked(step, index, dims)
-            for place, values in step.rewritten.items():
-                self._rewrite(operation, place, values)
+        else:
+            made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
+        for index, dims in zip(outputs, made, strict=True):
+            self._dims[index] = self._checked(step, index, dims)
+        for place, values in step.rewritten.items():
+            self._rewrite(operation, place, values)
         self._evaluate(step, outputs)
 
     def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
@@ -98,7 +97,7 @@ class _Graph:
                 f"its output is {_words(self._shape(index))}, which does not follow from its "
                 "inputs as far as is known here"
             )
-        if min(now_of(dims), default=1) < 1:
+        if any(now < 1 <= was for was, now in zip(was_of(dims), now_of(dims), strict=True)):
             raise step.no_whole_size(self._shape(index))
         return dims
 

@@ -251,14 +251,10 @@ def _cut(step: Step, of: Dim, bounds: slice, begin: Values, end: Values, axis: i
     start, stop = _bound(step, first, of), n if last == b else _bound(step, last, of)
     if stride > 1 and (stop - start - last + first) % stride:
         raise step.no_whole_size(step.outputs[0])
-    if bounds.start is not None and bounds.start >= 0:
-        begin[axis] = start
-    if bounds.stop is not None and bounds.stop >= 0:
-        end[axis] = stop
-    if bounds.start is not None and bounds.start < 0:
-        begin[axis] = start
-    if bounds.stop is not None and bounds.stop < 0:
-        end[axis] = stop
+    if bounds.start is not None:
+        begin[axis] = start - n if bounds.start < 0 else start
+    if bounds.stop is not None and bounds.stop <= b:  # else as far as there is anything
+        end[axis] = stop - n if bounds.stop < 0 else stop
     whole = (first, last, stride) == (0, b, 1)
     return of if whole else dim(-(-(last - first) // stride), -(-(stop - start) // stride))
 

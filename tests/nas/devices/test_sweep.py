@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
@@ -12,8 +13,9 @@ from typer.testing import CliRunner
 
 from nas.cli import phones
 from nas.devices import TimingProtocol
+from nas.devices.probe_graphs import Builder
 from nas.devices.sweep import SIZES, resize, sweep
-from nas.errors import ConfigError
+from nas.errors import ConfigError, ConversionError
 from nas.tflite.file import read_tflite
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
@@ -68,6 +70,53 @@ def test_a_size_that_poolings_do_not_divide_is_the_next_one_up(tmp_path: Path) -
     path.write_bytes(resized)
     assert read_tflite(path).inputs[0].shape == (1, 32, 46, 3)
     assert resize(content, (46, 32)) == (resized, (46, 32))
+
+
+def of_one_size(path: Path) -> Path:
+    """A network that adds a table of 24x16 positions to its picture."""
+    made = Builder("float32", (1, 16, 24, 3))
+    table = made.constant(np.arange(16 * 24 * 3, dtype=np.float32).reshape(1, 16, 24, 3))
+    placed = made.add("ADD", [made.input, table], (1, 16, 24, 3), made.options("AddOptions"))
+    kernel, options = made.weights((4, 3, 3, 3)), made.options("Conv2DOptions")
+    last = made.add("CONV_2D", [placed, kernel, made.bias(4)], (1, 16, 24, 4), options)
+    return made.write([last], path)
+
+
+def test_a_file_without_another_size_runs_at_its_own(tmp_path: Path) -> None:
+    model = of_one_size(tmp_path / "placed.tflite")
+    rows = sweep(model, ["paper:pixel-4"], tmp_path / "out", PROTOCOL, [(48, 32), (96, 64)])
+    assert [row.size for row in rows] == [(48, 32), (96, 64), (24, 16)]
+    assert [row.run_size for row in rows] == [None, None, (24, 16)]
+    assert [row.latency_ms is None for row in rows] == [True, True, False]
+    assert rows[0].failure is not None
+    assert "no form for 48x32: operation 0 ADD" in rows[0].failure
+    assert "made for a picture of 24x16" in rows[0].failure
+    assert "paper:pixel-4" not in rows[0].failure  # no device is to blame
+    assert rows[2].ratio is None
+    kept = next((tmp_path / "out").glob("models/*/24x16.tflite"))
+    assert kept.read_bytes() == model.read_bytes()
+
+
+def test_the_command_names_the_operation_in_full(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(phones.sweep)
+    model = of_one_size(tmp_path / "placed.tflite")
+    arguments = [str(model), "--out", str(tmp_path / "out"), "--size", "48x32"]
+    result = CliRunner().invoke(
+        app, [*arguments, "--device", "paper:pixel-4"], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "placed.tflite: the model has no form for 48x32: operation 0 ADD" in said
+    assert "24x16" in result.stdout
+
+
+def test_a_file_of_no_picture_has_no_sizes(tmp_path: Path) -> None:
+    made = Builder("float32", (1, 12))
+    last = made.add("TANH", [made.input], (1, 12))
+    model = made.write([last], tmp_path / "row.tflite")
+    with pytest.raises(ConversionError, match="row.tflite: .*no picture goes into it.* 1x12"):
+        sweep(model, ["paper:pixel-4"], tmp_path / "out", PROTOCOL, [(48, 32)])
 
 
 def test_the_command(tmp_path: Path) -> None:
