@@ -73,6 +73,10 @@ def _squeezed(step: Step) -> list[Dims]:
 
 def _regrouped(step: Step, dims: Dims, shape: Shape) -> Dims:
     """The same factors in other dimensions; one that is split keeps its inner part."""
+    if any(factor[0] == 1 != factor[1] for one in dims for factor in one):
+        raise step.refusal(
+            "it takes one pixel for the whole picture, which are more in a larger one"
+        )
     factors = [factor for one in dims for factor in one if factor != (1, 1)]
     result: list[Dim] = []
     for position, side in enumerate(shape):
@@ -258,7 +262,7 @@ def spread(step: Step) -> list[Dims]:
     part = step.part(shape[axes[0]], shape[axes[1]]) if axes else None
     if part is None or step.name not in _SPREADING or step.inputs[0] is None:
         return []
-    if step.name.startswith("RESIZE"):
+    if step.name in WINDOW_RULES:
         return WINDOW_RULES[step.name](step)
     place = next((n for n, dims in enumerate(step.inputs) if dims and step.values[n] is None), 0)
     data = fixed_dims([1] * (len(shape) - len(step[place]))) + step[place]
@@ -297,7 +301,16 @@ _BROADCASTING = [
     "BITWISE_XOR", "RIGHT_SHIFT",
 ]  # fmt: skip
 _SPREADING = frozenset(
-    ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "BROADCAST_TO", "TILE", "MUL", "ADD"]
+    [
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "PAD",
+        "PADV2",
+        "BROADCAST_TO",
+        "TILE",
+        "MUL",
+        "ADD",
+    ]
 )
 _KEEPING = [
     "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "ELU", "GELU", "HARD_SWISH",

@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConversionError
-from nas.tflite.dims import Dims, Step, fixed_dims, now_of, was_of
+from nas.tflite.dims import Dims, Step, fixed_dims, now, now_of, was, was_of
 from nas.tflite.editing import operation_name, packed, put_values
 from nas.tflite.growth import RULES, spread
 from nas.tflite.shapes import Shape, picture_axes
@@ -62,6 +62,7 @@ class _Graph:
         for index, shape in inputs.items():
             self._dims[index] = self._input(index, shape)
         self._uses = self._users()
+        self._given = {int(index) for index in self._main.outputs}
 
     def grow(self, number: int, operation: Any) -> None:
         """Tell one operation's outputs; raises ConversionError where no rule does."""
@@ -90,6 +91,12 @@ class _Graph:
         for place, values in step.rewritten.items():
             self._rewrite(operation, place, values)
         self._evaluate(step, outputs)
+        for index, dims in zip(outputs, made, strict=True):
+            if index in self._given and any(was(one) == 1 < now(one) for one in dims):
+                raise step.refusal(
+                    f"its output of {_words(was_of(dims))} is one answer for the whole picture, and "
+                    f"would be {_words(now_of(dims))}"
+                )
 
     def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
         if was_of(dims) != self._shape(index):
@@ -97,7 +104,7 @@ class _Graph:
                 f"its output is {_words(self._shape(index))}, which does not follow from its "
                 "inputs as far as is known here"
             )
-        if any(now < 1 <= was for was, now in zip(was_of(dims), now_of(dims), strict=True)):
+        if any(now(one) < 1 <= was(one) for one in dims):
             raise step.no_whole_size(self._shape(index))
         return dims
 
@@ -127,7 +134,7 @@ class _Graph:
             tensor.shape = None if index in self._unstored else shape
             if len(signature) == len(shape):
                 pairs = zip(signature, shape, strict=True)
-                tensor.shapeSignature = [-1 if was < 0 else now for was, now in pairs]
+                tensor.shapeSignature = [-1 if open_ < 0 else side for open_, side in pairs]
             else:
                 tensor.shapeSignature = None
         self._tidy()
@@ -206,8 +213,8 @@ class _Graph:
                 f"of {self._new[1]}x{self._new[0]} instead of {self._old[1]}x{self._old[0]}"
             )
         dims = list(fixed_dims(shape))
-        for axis, side, (now, _) in zip(axes, sides, grown, strict=True):
-            dims[axis] = ((side, now),)
+        for axis, side, (larger, _) in zip(axes, sides, grown, strict=True):
+            dims[axis] = ((side, larger),)
         return tuple(dims)
 
 

@@ -27,11 +27,6 @@ def _window(step: Step, of: Dim, size: int, stride: int, dilation: int = 1) -> D
         raise step.no_whole_size(step.outputs[0])
     if same:
         return dim(-(-b // stride), -(-n // stride))
-    if reach == b > 1 and n != b:
-        raise step.refusal(
-            f"its window covers all {b} pixels that come, so that it is made for a picture of "
-            f"{step.old[1]}x{step.old[0]} only"
-        )
     if n < reach:
         raise step.no_whole_size(step.outputs[0])
     return dim((b - reach) // stride + 1, (n - reach) // stride + 1)
@@ -131,6 +126,8 @@ def _pad(step: Step) -> list[Dims]:
         for of, old, new in zip(data, told, amounts, strict=True)
     ]
     axes = [axis for axis, of in enumerate(data) if was(of) != now(of)]
+    if len(data) == 4 and set(axes) <= {1, 2}:  # a map of few pixels may stay as large as it was
+        axes = [1, 2]
     if computed is None and len(axes) == 2 and not step.windowed:
         part = step.part(was(dims[axes[0]]), was(dims[axes[1]]))
         if part is not None and part != tuple(now(dims[axis]) for axis in axes):

@@ -115,7 +115,7 @@ def test_a_file_of_no_picture_has_no_sizes(tmp_path: Path) -> None:
     made = Builder("float32", (1, 12))
     last = made.add("TANH", [made.input], (1, 12))
     model = made.write([last], tmp_path / "row.tflite")
-    with pytest.raises(ConversionError, match="row.tflite: .*no picture goes into it.* 1x12"):
+    with pytest.raises(ConversionError, match=r"row.tflite: .*no picture goes into it.* 1x12"):
         sweep(model, ["paper:pixel-4"], tmp_path / "out", PROTOCOL, [(48, 32)])
 
 

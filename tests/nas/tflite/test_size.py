@@ -92,7 +92,7 @@ def test_damage_is_still_damage(tmp_path):
         graph.tensors[int(graph.operators[0].inputs[1])].shape = [8, 27]
 
     for change in (no_weights, flat_weights):
-        with pytest.raises(ConfigError, match="damaged.*operation 0 CONV_2D has no weights"):
+        with pytest.raises(ConfigError, match=r"damaged.*operation 0 CONV_2D has no weights"):
             parse_tflite(changed(content, change), "given.tflite")
 
 
@@ -159,7 +159,7 @@ def test_sizes_that_can_not_be_given(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(foreign.converted(foreign_transposed, (1, 64, None, 3)))
     with (
-        pytest.raises(ConfigError, match="1x64x-1x3 .*no room for a picture of 80x32"),
+        pytest.raises(ConfigError, match=r"1x64x-1x3 .*no room for a picture of 80x32"),
         at_given_size(path, (80, 32)),
     ):
         pass

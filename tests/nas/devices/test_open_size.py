@@ -13,8 +13,7 @@ from nas.devices.fleet import measure_everywhere
 from nas.devices.probe_graphs import Builder
 from nas.errors import ConfigError
 from tests.emulated_phone import models
-from tests.nas.devices.conftest import StartPhone  # noqa: F401 - with its fixture below
-from tests.nas.devices.conftest import start_phone as start_phone
+from tests.nas.devices.conftest import StartPhone
 from tests.nas.tflite.test_size import changed, open_batch
 
 QUICK = ["--launches", "1", "--runs", "1"]
@@ -61,7 +60,7 @@ def test_a_size_is_asked_for_and_told(open_file, tmp_path, device):
         measure_everywhere(open_file, [device], protocol, tmp_path / "cache")
 
 
-def test_on_a_phone(start_phone, open_file):
+def test_on_a_phone(start_phone: StartPhone, open_file: Path):
     device = f"adb:{start_phone('modern').address}?delegate=cpu"
     with pytest.raises(ConfigError, match="--size WIDTHxHEIGHT"):
         run(inspect.measure, str(open_file), "--device", device, *QUICK)
@@ -70,7 +69,7 @@ def test_on_a_phone(start_phone, open_file):
         for size in ("48x32", "960x640")
     )
     assert small["conditions"]["size"] == [48, 32]
-    assert large["latency_ms"] > 20 * small["latency_ms"]
+    assert large["latency_ms"] > 2 * small["latency_ms"]
 
 
 def test_two_sizes_are_two_measurements(open_file, tmp_path):
