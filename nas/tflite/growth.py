@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from nas.tflite.dims import Dim, Dims, Step, dim, fixed_dims, now, now_of, was, was_of
-from nas.tflite.shapes import Shape, picture_axes
+from nas.tflite.shapes import Shape
 from nas.tflite.values import Values
 from nas.tflite.windows import WINDOW_RULES, note, shape_told
 
@@ -257,19 +257,23 @@ def spread(step: Step) -> list[Dims]:
 
     A noise level becomes a map so, and the mean of all pixels a background.
     """
-    shape = step.outputs[0] if step.outputs else ()
-    axes = picture_axes(shape)
-    part = step.part(shape[axes[0]], shape[axes[1]]) if axes else None
-    if part is None or step.name not in _SPREADING or step.inputs[0] is None:
+    if step.name not in _SPREADING or step.inputs[0] is None:
+        return []
+    shape = step.outputs[0]
+    sides = [(axis, axis + 1) for axis in range(max(0, len(shape) - 3), len(shape) - 1)]
+    parts = {axes: step.part(shape[axes[0]], shape[axes[1]]) for axes in sides}
+    axes = next((axes for axes, part in parts.items() if part is not None), None)
+    part = parts[axes] if axes else None
+    if axes is None or part is None:
         return []
     if step.name in WINDOW_RULES:
         return WINDOW_RULES[step.name](step)
     place = next((n for n, dims in enumerate(step.inputs) if dims and step.values[n] is None), 0)
     data = fixed_dims([1] * (len(shape) - len(step[place]))) + step[place]
-    if any(was(data[axis]) != 1 for axis in axes or ()):
+    if any(was(data[axis]) != 1 for axis in axes):
         return []
     dims = list(fixed_dims(shape))
-    for axis, side in zip(axes or (), part, strict=True):
+    for axis, side in zip(axes, part, strict=True):
         dims[axis] = dim(shape[axis], side)
     if step.name == "BROADCAST_TO":
         return [shape_told(step, 1, tuple(dims))]
@@ -277,7 +281,7 @@ def spread(step: Step) -> list[Dims]:
         times = [now(one) // was(of) for one, of in zip(dims, data, strict=True)]
         note(step, {1: np.asarray(times, step.told(1).dtype)})
         return [tuple(dims)]
-    for axis in axes or ():  # the product with a constant of ones
+    for axis in axes:  # the product with a constant of ones
         _grow_constant(step, 1 - place, axis - len(shape) + len(step[1 - place]), now(dims[axis]))
     return [tuple(dims)]
 

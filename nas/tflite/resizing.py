@@ -61,7 +61,7 @@ class _Graph:
         self._old, self._new = _main_picture(inputs), (size[1], size[0])
         for index, shape in inputs.items():
             self._dims[index] = self._input(index, shape)
-        self._uses = self._users()
+        self._read_by_windows = self._windowed()
         self._given = {int(index) for index in self._main.outputs}
 
     def grow(self, number: int, operation: Any) -> None:
@@ -78,9 +78,7 @@ class _Graph:
             outputs=[self._shape(index) for index in outputs],
             old=self._old,
             new=self._new,
-            windowed=any(
-                user in _WINDOWS for index in outputs for user in self._uses.get(index, ())
-            ),
+            windowed=any(index in self._read_by_windows for index in outputs),
         )
         if step.changed:
             made = RULES[name](step) if name in RULES else step.unruled()
@@ -94,8 +92,8 @@ class _Graph:
         for index, dims in zip(outputs, made, strict=True):
             if index in self._given and any(was(one) == 1 < now(one) for one in dims):
                 raise step.refusal(
-                    f"its output of {_words(was_of(dims))} is one answer for the whole picture, and "
-                    f"would be {_words(now_of(dims))}"
+                    f"its output of {_words(was_of(dims))} is one answer for the whole picture, "
+                    f"and would be {_words(now_of(dims))}"
                 )
 
     def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
@@ -181,17 +179,20 @@ class _Graph:
             self._values[index] = (values, values)
         return self._values[index]
 
-    def _users(self) -> dict[int, list[str]]:
-        users: dict[int, list[str]] = {}
+    def _windowed(self) -> set[int]:
+        """The tensors that a window of several pixels reads, without padding of its own."""
+        found = set()
         for operation in self._main.operators:
-            name = operation_name(self._model, operation)
-            valid = getattr(operation.builtinOptions, "padding", None) == schema.Padding.VALID
-            if len(operation.inputs):
-                place = 2 if name == "TRANSPOSE_CONV" else 0
-                users.setdefault(int(operation.inputs[place]), []).append(
-                    name if valid else f"{name}, padded"
-                )
-        return users
+            name, options = operation_name(self._model, operation), operation.builtinOptions
+            if name not in _WINDOWS or options.padding != schema.Padding.VALID:
+                continue
+            if hasattr(options, "filterHeight"):
+                pixels = options.filterHeight * options.filterWidth
+            else:  # a kernel's sides, between two numbers of channels
+                pixels = math.prod(self._shape(int(operation.inputs[1]))[1:3])
+            if pixels > 1:
+                found.add(int(operation.inputs[0]))
+        return found
 
     def _shape(self, index: int) -> Shape:
         shape = self._main.tensors[index].shape

@@ -42,7 +42,9 @@ def _conv_2d(step: Step) -> list[Dims]:
 def _pool(step: Step) -> list[Dims]:
     """A pooling; one of all pixels, as squeeze-and-excite has, is made one of all pixels."""
     data, o = step[0], step.options
-    if (o.filterHeight, o.filterWidth) == was_of(data)[1:3] and step.outputs[0][1:3] == (1, 1):
+    window, stride = (o.filterHeight, o.filterWidth), (o.strideH, o.strideW)
+    all_pixels = window == was_of(data)[1:3] and step.outputs[0][1:3] == (1, 1)
+    if all_pixels and step.name == "AVERAGE_POOL_2D" and stride in ((1, 1), window):
         o.filterHeight, o.filterWidth = now_of(data)[1:3]
         return [(data[0], dim(1, 1), dim(1, 1), data[3])]
     height = _window(step, data[1], o.filterHeight, o.strideH)
@@ -144,7 +146,7 @@ def _around(step: Step, amounts: Values, total: int) -> list[int]:
     if total < 0:
         raise step.no_whole_size(step.outputs[0])
     before, after = (int(amount) for amount in amounts)
-    if not before and after:
+    if not before and after > 1:  # one alone may be the larger half
         return [0, total]
     if before and not after:
         return [total, 0]
