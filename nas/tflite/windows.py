@@ -192,15 +192,17 @@ def note(step: Step, values: Mapping[int, Values]) -> None:
 
 
 def _bound(step: Step, place: int, of: Dim) -> int:
-    """Where a cut through a dimension lies now: as far from the nearer edge, or in proportion."""
+    """Where a cut through a dimension lies now: as far from the nearer edge, or in the middle.
+
+    A cut a quarter or more from both edges may be meant either way: it is refused.
+    """
     b, n = was(of), now(of)
     if 4 * place < b:
         return place
     if 4 * (b - place) < b:
         return n - (b - place)
-    share = place / b
-    if share in (0.25, 0.5, 0.75) and place * n % b == 0:
-        return place * n // b
+    if 2 * place == b and n % 2 == 0:
+        return n // 2
     raise step.refusal(f"it cuts at {place} of {b} pixels, which may lie elsewhere in a larger one")
 
 

@@ -248,6 +248,11 @@ def whole_window(x: Any) -> Any:
     return _conv(_conv(x, 4, 3, 8), 5, 4, 1, "VALID")
 
 
+def wide_crop(x: Any) -> Any:
+    """A quarter is cut off: so many pixels, or so large a part?"""
+    return _conv(x[:, 8:, :, :], 3)
+
+
 def thumbnail(x: Any) -> Any:
     """A size of its own inside: 20x44, whatever comes."""
     import tensorflow as tf

@@ -89,6 +89,7 @@ def test_channels_before_the_sides():
         (foreign.position_table, r"operation \d+ ADD .*constants of .*made for a picture of 48x32"),
         (foreign.classifier, r"operation \d+ FULLY_CONNECTED .*weights are for 192 values"),
         (foreign.whole_window, r"operation \d+ CONV_2D .*1x1x3x5 is one answer for the whole pic"),
+        (foreign.wide_crop, r"operation \d+ STRIDED_SLICE .*cuts at 8 of 32 pixels, which may lie"),
         (foreign.thumbnail, r"operation \d+ RESIZE_BILINEAR .*48x32 into 44x20, a size of its own"),
     ],
 )
