@@ -125,9 +125,9 @@ def measure(
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
+    at = f" at {size}" if size else ""
     if not json_:
         doing = "looking up" if device.startswith("paper:") else "measuring"
-        at = f" at {size}" if size else ""
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
         measurement = measured(device, path, timing, json_)
@@ -139,7 +139,7 @@ def measure(
         return
     low, high = measurement.interval_ms
     out.print(
-        f"[bold]{measurement.latency_ms:.2f} ms[/] on {device} ({measurement.source}; "
+        f"[bold]{measurement.latency_ms:.2f} ms[/] on {device}{at} ({measurement.source}; "
         f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
         f"{measurement.count} inferences)",
         highlight=False,

@@ -80,10 +80,13 @@ class _Graph:
             new=self._new,
             windowed=any(index in self._read_by_windows for index in outputs),
         )
-        if step.changed:
-            made = RULES[name](step) if name in RULES else step.unruled()
-        else:
-            made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
+        try:
+            if step.changed:
+                made = RULES[name](step) if name in RULES else step.unruled()
+            else:
+                made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
+        except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise step.refusal(f"its form is not known here ({error})") from error
         for index, dims in zip(outputs, made, strict=True):
             self._dims[index] = self._checked(step, index, dims)
         for place, values in step.rewritten.items():

@@ -83,7 +83,7 @@ def listed(values: Any) -> list[Any]:
     return [] if values is None else list(values)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _allocated(
     content: bytes, inputs: tuple[tuple[int, Shape], ...]
 ) -> tuple[tuple[int, Shape], ...]:

@@ -79,6 +79,12 @@ def read(data: bytes) -> Network:
         raise ValueError("The model is not a valid Flatbuffer buffer")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]
+    if any(tensor.shape is None for tensor in graph.tensors):  # what a phone works out, too
+        from nas.tflite.shapes import allocated
+
+        known = allocated(data)
+        for index, tensor in enumerate(graph.tensors):
+            tensor.shape = known.get(index, tensor.shape)
     for tensor in graph.tensors:  # NumPy's integers of 32 bits overflow at 1280x720
         tensor.shape = [] if tensor.shape is None else [int(size) for size in tensor.shape]
     names = _names(schema.BuiltinOperator)
