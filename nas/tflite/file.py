@@ -21,7 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConfigError, ConversionError
 from nas.system.hashing import content_key
-from nas.tflite.shapes import Shape, allocated, given_shape, listed, picture_axes, stored_shape
+from nas.tflite.shapes import Shape, allocated, given_shape, largest_picture, listed, stored_shape
 
 _FLOATS = frozenset({"float16", "float32", "float64", "bfloat16"})
 _BITS = {"float64": 64, "int64": 64, "uint64": 64, "float32": 32, "int32": 32, "uint32": 32}
@@ -173,18 +173,9 @@ class TfliteFile:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) of the largest picture that goes in; None where none does, or it's open.
-
-        Channels may come last or first: see `nas.tflite.shapes.picture_axes`.
-        """
-        sizes = [
-            (tensor.shape[axes[1]], tensor.shape[axes[0]])
-            for tensor in self.inputs
-            if (axes := picture_axes(tensor.shape)) is not None
-        ]
-        if not sizes or any(side < 1 for size in sizes for side in size):
-            return None
-        return max(sizes, key=math.prod)
+        """(width, height) of the largest picture that goes in; None where none does, or it's open."""
+        sides = largest_picture(tensor.shape for tensor in self.inputs)
+        return None if sides is None or self.open_inputs else (sides[1], sides[0])
 
     @property
     def conv_macs(self) -> int:

@@ -20,7 +20,7 @@ from nas.errors import ConversionError
 from nas.tflite.dims import Dims, Step, fixed_dims, now, now_of, was, was_of
 from nas.tflite.editing import operation_name, packed, put_values
 from nas.tflite.growth import RULES, spread
-from nas.tflite.shapes import Shape, picture_axes
+from nas.tflite.shapes import Shape, largest_picture, picture_axes
 from nas.tflite.values import Values, constant_values, evaluated
 
 
@@ -227,15 +227,11 @@ _WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_PO
 
 def _main_picture(inputs: Mapping[int, Shape]) -> tuple[int, int]:
     """(height, width) of the largest picture that goes in; ConversionError where none does."""
-    sizes = [
-        (shape[axes[0]], shape[axes[1]])
-        for shape in inputs.values()
-        if (axes := picture_axes(shape)) is not None
-    ]
-    if not sizes:
+    sides = largest_picture(inputs.values())
+    if sides is None:
         shapes = " and ".join(map(_words, inputs.values())) or "nothing"
         raise ConversionError(f"no picture goes into it: its input is {shapes}")
-    return max(sizes, key=math.prod)
+    return sides
 
 
 def _words(shape: Shape) -> str:

@@ -7,11 +7,12 @@ LiteRT, without any delegate, is asked in a process of its own: some files abort
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def picture_axes(shape: Shape) -> tuple[int, int] | None:
     if before and not channels(rank - 1):
         return (rank - 2, rank - 1)
     return (rank - 3, rank - 2)
+
+
+def largest_picture(shapes: Iterable[Shape]) -> tuple[int, int] | None:
+    """(height, width) of the largest picture among tensors of the shapes; None where none is."""
+    sides = [
+        (shape[axes[0]], shape[axes[1]])
+        for shape in shapes
+        if (axes := picture_axes(shape)) is not None
+    ]
+    return max(sides, key=math.prod) if sides else None
 
 
 def given_shape(tensor: Any, alone: bool) -> Shape:
