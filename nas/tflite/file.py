@@ -173,7 +173,7 @@ class TfliteFile:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) of the largest picture that goes in; None where none does, or it's open."""
+        """(width, height) of the largest picture that goes in; None where none is, or open."""
         sides = largest_picture(tensor.shape for tensor in self.inputs)
         return None if sides is None or self.open_inputs else (sides[1], sides[0])
 

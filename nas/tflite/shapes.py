@@ -31,7 +31,10 @@ def allocated(content: bytes, inputs: Mapping[int, Shape] | None = None) -> dict
     Left out are tensors whose size LiteRT knows only once they are computed. Raises
     ConversionError, with LiteRT's reason, where it refuses the file, or the file aborts it.
     """
-    return dict(_allocated(content, tuple(sorted((inputs or {}).items()))))
+    known = _allocated(content, tuple(sorted((inputs or {}).items())))
+    if isinstance(known, str):
+        raise ConversionError(known)
+    return dict(known)
 
 
 def picture_axes(shape: Shape) -> tuple[int, int] | None:
@@ -97,7 +100,8 @@ def listed(values: Any) -> list[Any]:
 @lru_cache(maxsize=4)
 def _allocated(
     content: bytes, inputs: tuple[tuple[int, Shape], ...]
-) -> tuple[tuple[int, Shape], ...]:
+) -> tuple[tuple[int, Shape], ...] | str:
+    """The shapes, or why there are none: both are asked for once only."""
     with tempfile.TemporaryDirectory(prefix="shapes-") as name:
         folder = Path(name)
         model, asked, told = folder / "m.tflite", folder / "asked.json", folder / "told.json"
@@ -109,15 +113,13 @@ def _allocated(
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
             )
-        except subprocess.TimeoutExpired as error:
-            raise ConversionError(
-                f"LiteRT took more than {_SECONDS:g} s to tell the file's shapes"
-            ) from error
+        except subprocess.TimeoutExpired:
+            return f"LiteRT took more than {_SECONDS:g} s to tell the file's shapes"
         if not told.is_file():
-            raise ConversionError(f"LiteRT {_ending(done.returncode, done.stderr)} on the file")
+            return f"LiteRT {_ending(done.returncode, done.stderr)} on the file"
         answer = json.loads(told.read_text())
     if "error" in answer:
-        raise ConversionError(f"LiteRT refuses it: {' '.join(answer['error'].split())[:300]}")
+        return f"LiteRT refuses it: {' '.join(answer['error'].split())[:300]}"
     return tuple((int(index), tuple(shape)) for index, shape in answer["shapes"].items())
 
 
