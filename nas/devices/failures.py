@@ -19,10 +19,13 @@ FailureClass = Literal[
     "timeout",
     "throttled",
     "storage_full",
+    "tool_not_started",
     "oom",
     "crash",
     "driver_crash",
     "nnapi_error",
+    "op_refused",
+    "invoke_failed",
     "delegate_refused",
     "not_delegated",
     "partially_delegated",
@@ -39,11 +42,12 @@ TRANSIENT: frozenset[str] = frozenset(
         "timeout",
         "throttled",
         "storage_full",
+        "tool_not_started",
         "driver_crash",
     }
 )
 """About the device or the moment, not (yet) about the candidate."""
-RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full"}
+RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full", "tool_not_started"}
 """Another try may help without a person's hand."""
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
 """The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""
@@ -53,6 +57,10 @@ ADVICE: dict[str, str] = {
     "unauthorized": "unlock the phone and accept this computer's key",
     "timeout": "raise --timeout where the model is slow",
     "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
+    "tool_not_started": "see that the benchmark tool, and each library it needs, is on the phone, for "
+    "its processor, and may be run",
+    "op_refused": "the tool lacks one of its operations, or can't run it in this form: take a newer "
+    "tool, one with that operation built in, or another precision",
     "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
     "or picture",
 }

@@ -13,6 +13,7 @@ class Statistics:
     """One block of runs, in milliseconds; None where this tool does not print the figure.
 
     `std_ms` is the population's deviation, truncated by the tool to a whole microsecond.
+    `incomplete`: the line was cut, or held what is no number, so that no figure of it counts.
     """
 
     count: int
@@ -24,6 +25,7 @@ class Statistics:
     p5_ms: float | None = None
     median_ms: float | None = None
     p95_ms: float | None = None
+    incomplete: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
@@ -38,6 +40,24 @@ class Replaced:
     nodes: int
     total: int | None
     partitions: int | None
+
+    @property
+    def coverage(self) -> str | None:
+        """ "complete", "partial" or "none"; None where the total is not told and can't be guessed.
+
+        A tool of before 2020 tells no total, but one partition is then the whole graph.
+        """
+        if self.nodes == 0:
+            return "none"
+        if self.total is not None:
+            return "complete" if self.nodes >= self.total else "partial"
+        if self.partitions is None:
+            return None
+        return "complete" if self.partitions == 1 else "partial"
+
+    def __str__(self) -> str:
+        of = f" of {self.total}" if self.total is not None else ""
+        return f"{self.nodes}{of} nodes on {self.delegate}"
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
@@ -61,10 +81,39 @@ class Delegation:
 
 
 @dataclass
+class DelegationFacts:
+    """All that one run tells of delegates, in the log's order.
+
+    `said` are sentences ("… will be partially executed by …") with their lines, `replaced` counts
+    of nodes, `replacing` the counts of the runtime itself by delegate and subgraph, `offloaded`
+    what a compiler took for an accelerator before anything ran, `came_up` delegates that were
+    created, `kernels` their kernels, `reasons` lines that tell why one did not come up.
+    """
+
+    said: list[tuple[Delegation, str]] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
+    replacing: dict[tuple[str, str | None], Replaced] = field(default_factory=dict)
+    offloaded: list[Replaced] = field(default_factory=list)
+    came_up: list[str] = field(default_factory=list)
+    kernels: dict[str, int] = field(default_factory=dict)
+    refusals: list[dict[str, str]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    listing: str | None = field(default=None, compare=False)
+
+
+@dataclass
 class BenchmarkLog:
-    """Every fact of one run's output; fields stay None or empty where it does not tell."""
+    """Every fact of one run's output; fields stay None or empty where it does not tell.
+
+    `asked` are the delegates that the run was started with ("cpu", "gpu", "nnapi", …), `option`
+    the name of the run in the summary of several, `unread_profile` lines of a profile that are no
+    rows, `odd` lines that look like figures and are none. `finished`: the tool came to its
+    results; `failed`: it said itself that it failed.
+    """
 
     parameters: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    option: str | None = None
     accelerators: list[str] = field(default_factory=list)
     model: str | None = None
     model_size_mb: float | None = None
@@ -75,13 +124,12 @@ class BenchmarkLog:
     blocks: list[Statistics] = field(default_factory=list)
     profiled: Statistics | None = None
     memory: dict[str, float] = field(default_factory=dict)
+    facts: DelegationFacts = field(default_factory=DelegationFacts)
     delegation: Delegation | None = None
-    kernels: dict[str, int] = field(default_factory=dict)
-    replaced: list[Replaced] = field(default_factory=list)
-    refusals: list[dict[str, str]] = field(default_factory=list)
     profile: tuple[ProfileRow, ...] = ()
     plugins: list[str] = field(default_factory=list)
     profile_summary: dict[str, int] = field(default_factory=dict)
+    unread_profile: tuple[str, ...] = ()
     nodes_executed: int | None = None
     limits: list[dict[str, float | None]] = field(default_factory=list)
     gpu_api: str | None = None
@@ -90,9 +138,27 @@ class BenchmarkLog:
     soc: str | None = None
     unknown_flags: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
     generation: str | None = None
     compiled: dict[str, float] = field(default_factory=dict)
-    listing: str | None = field(default=None, compare=False)
+    loaded: bool = False
+    finished: bool = False
+    failed: bool = False
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        """How many kernels each delegate made."""
+        return self.facts.kernels
+
+    @property
+    def replaced(self) -> list[Replaced]:
+        """Counts of nodes that delegates took."""
+        return self.facts.replaced
+
+    @property
+    def refusals(self) -> list[dict[str, str]]:
+        """Operations that a delegate did not take, with its reasons."""
+        return self.facts.refusals
 
     @property
     def warmup(self) -> Statistics | None:

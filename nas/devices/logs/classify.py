@@ -6,6 +6,15 @@ import re
 
 from nas.devices.failures import Failure, FailureClass
 from nas.devices.logs.benchmarklog import BenchmarkLog
+from nas.devices.logs.delegation import is_plain
+from nas.devices.logs.endings import (
+    DRIVER_DIED,
+    ENDINGS,
+    EXITS,
+    NNAPI_ERROR,
+    PROCESS_DIED,
+    Ending,
+)
 from nas.devices.logs.lines import Line
 
 CODES = {
@@ -25,116 +34,64 @@ CODES = {
     14: "DEAD_OBJECT",
 }
 """NNAPI's result codes (NeuralNetworks.h)."""
-TIMEOUT_EXIT = 124
-_EXITS: dict[int, FailureClass] = {
-    TIMEOUT_EXIT: "timeout",
-    137: "oom",
-    132: "crash",
-    134: "crash",
-    135: "crash",
-    136: "crash",
-    139: "crash",
-}
-_NNAPI = re.compile(r"NN API returned error (\w+) at line (\d+) while (.+?)\.?\s*$")
-_NNAPI_SHORT = re.compile(r"NN API returned error (\w+)")
-_NAMED = re.compile(r"(ANEURALNETWORKS_(?!NO_ERROR)[A-Z_]+)")
-_DRIVER_DIED = re.compile(r"DEAD_OBJECT|CDSP crashed|ADSP crashed|service .* died")
-_PROCESS_DIED = re.compile(r"Fatal signal \d")
+_NNAPI = re.compile(r"NN API returned error (\w{1,80}) at line (\d{1,9}) while (.{1,200}?)\.?\s*$")
+_NAMED = re.compile(r"(ANEURALNETWORKS_(?!NO_ERROR)[A-Z_]{1,80})")
 _DRIVER = re.compile(
     r"hardware\.neuralnetworks|neuralnetworks@|nn-?hal|qnn|htp|hexagon|\b[ac]dsp|neuron|edgetpu"
     r"|armnn|liteadaptor",
     re.IGNORECASE,
 )
 """What NNAPI's drivers call themselves, in a line's tag or its text."""
-_PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = (
-    (
-        "device_offline",
-        re.compile(
-            r"error: device offline|device '[^']*' not found|no devices/emulators found"
-            r"|^(?:adb: )?error: closed|device still connecting"
-        ),
-    ),
-    ("unauthorized", re.compile(r"device unauthorized|device still authorizing")),
-    ("timeout", re.compile(r"^Terminated$|timed out after \d|killed by timeout")),
-    ("storage_full", re.compile(r"No space left on device|Disk quota exceeded")),
-    (
-        "oom",
-        re.compile(
-            r"OUT_OF_MEMORY|bad_alloc|^Killed\b|^Kill '[^']*(?:benchmark|tflite)|Out of memory"
-            r"|Cannot allocate memory"
-        ),
-    ),
-    (
-        "crash",
-        re.compile(r"Fatal signal \d|Segmentation fault|^Aborted\b|SIGSEGV|SIGABRT|SIGBUS"),
-    ),
-    ("driver_crash", _DRIVER_DIED),
-    ("nnapi_error", _NNAPI_SHORT),
-    (
-        "delegate_refused",
-        re.compile(
-            r"Failed to apply|failed to prepare|dynamic-sized tensors|after delegate application"
-            r"|Failed to create a dispatch delegate|No usable Dispatch runtime"
-            r"|(?:delegate|Delegate) (?:isn't|is not|not) supported|Couldn't create .* delegate"
-        ),
-    ),
-    (
-        "not_delegated",
-        re.compile(
-            r"will not be executed by the delegate|delegate is (?:explicitly )?applied,\s*$"
-            r"|Created 0 \S+ delegate kernels"
-        ),
-    ),
-    ("partially_delegated", re.compile(r"will be partially executed")),
-    (
-        "model_unreadable",
-        re.compile(
-            r"Failed to (?:load|read|mmap|build|initialize) (?:the )?model"
-            r"|Failed to construct interpreter|not a valid (?:TF ?Lite|Flatbuffer|flatbuffer)"
-            r"|Could not open|model identifier"
-            r"|Didn't find op for builtin opcode|unresolved custom op|Failed to load model"
-        ),
-    ),
-    (
-        "bad_input",
-        re.compile(
-            r"number of elements overflowed|Failed to (?:resize|allocate) (?:input|tensors)"
-            r"|input_layer.*(?:not|mismatch|wrong)|Size of .*mismatch|input file.*size|"
-            r"Please provide .*input|doesn't match the size of the input"
-        ),
-    ),
-)
+_OWN = ("timeout", "oom", "crash")
+_LONGEST = 4000
 
 
 def classify(
-    lines: list[Line], exit_code: int | None = None, pid: int | None = None
+    lines: list[Line],
+    exit_code: int | None = None,
+    pid: int | None = None,
+    on_cpu: bool = False,
 ) -> Failure | None:
     """The failure that the messages and the exit code tell; None where they tell none.
 
     In a logcat of several processes, a crash or a kill counts only where it is that of `pid`; of
-    all else that other processes say, only the death of NNAPI's driver counts.
+    all else that other processes say, only the death of NNAPI's driver counts. `on_cpu`: a plain
+    CPU run came to its results, so that a delegate's refusal did not stop it.
     """
-    by_exit = _EXITS.get(exit_code) if exit_code is not None else None
-    for failure_class, pattern in _PATTERNS:
-        line = next(
-            (
-                line
-                for line in lines
-                if pattern.search(line.text) and _counts(line, failure_class, pid)
-            ),
-            None,
-        )
-        if line is None and failure_class != by_exit:
+    by_exit = EXITS.get(exit_code) if exit_code is not None else None
+    for ending in ENDINGS:
+        if ending.soft and on_cpu:
             continue
-        if failure_class == "partially_delegated" and exit_code not in (None, 0):
-            continue
-        code, phase = _nnapi_result(lines)
-        detail = line.text.strip() if line else f"exit code {exit_code}"
-        return Failure(failure_class, detail, code, phase)
+        number = _first(lines, ending, pid)
+        if number is not None or ending.failure_class == by_exit:
+            code, phase = _nnapi_result(lines)
+            detail = f"exit code {exit_code}" if number is None else _detail(lines, number, ending)
+            return Failure(ending.failure_class, detail, code, phase)
     return None
 
 
-_OWN = ("timeout", "oom", "crash")
+def _first(lines: list[Line], ending: Ending, pid: int | None) -> int | None:
+    """The number of the first line that tells an ending; None where none does."""
+    for number, line in enumerate(lines):
+        if ending.pattern.search(line.text[:_LONGEST]) and _counts(line, ending.failure_class, pid):
+            return number
+    return None
+
+
+def _detail(lines: list[Line], number: int, ending: Ending) -> str:
+    """The line that tells the ending, with the cause that stands before it."""
+    text = lines[number].text[:_LONGEST].strip()
+    if ending.follow:
+        before = next((line for line in reversed(lines[:number]) if line.text), None)
+        if before is not None and before.level in ("E", "F"):
+            text = f"{before.text[:_LONGEST].strip().rstrip('.')}. {text}"
+    elif ending.failure_class == "op_refused":
+        node = re.compile(r"Node number \d{1,9} \(([^)]{1,200})\) failed to prepare")
+        later = (node.search(line.text[:_LONGEST]) for line in lines[number : number + 5])
+        names = [match[1] for match in later if match]
+        if names and names[0] not in text:
+            text = f"{names[0]}: {text}"
+    return text
 
 
 def _counts(line: Line, failure_class: FailureClass, pid: int | None) -> bool:
@@ -158,26 +115,27 @@ def driver_death(lines: list[Line], pid: int) -> Line | None:
     others = [line for line in lines if line.pid not in (None, pid)]
     drivers = {line.pid for line in others if _of_driver(line)}
     for line in others:
-        if _DRIVER_DIED.search(line.text) and _of_driver(line):
+        if DRIVER_DIED.search(line.text) and _of_driver(line):
             return line
-        if _PROCESS_DIED.search(line.text) and line.pid in drivers:
+        if PROCESS_DIED.search(line.text) and line.pid in drivers:
             return line
     return None
 
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:
     """NNAPI's code and phase in the first line that names them."""
-    for line in lines:
-        if match := _NNAPI.search(line.text):
+    told = [line.text for line in lines if "NN API returned error" in line.text]
+    for text in told:
+        if match := _NNAPI.search(text):
             return _code(match[1]), match[3]
-    for line in lines:
-        if match := _NNAPI_SHORT.search(line.text):
+    for text in told:
+        if match := NNAPI_ERROR.search(text):
             return _code(match[1]), None
     return None, None
 
 
 def _code(text: str) -> str:
-    if text.isdigit():
+    if text.isdigit() and len(text) < 10:
         return f"ANEURALNETWORKS_{CODES.get(int(text), text)}"
     match = _NAMED.match(text)
     return match[1] if match else text
@@ -194,16 +152,17 @@ def unparsable(lines: list[Line], exit_code: int | None) -> Failure:
 def failure_of(
     found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
 ) -> Failure | None:
-    """The failure of one run of the tool; None where its numbers may be believed.
+    """The failure of one run of the tool, but for what delegates took; None where there is none.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With
     `exit_code` None (a saved log) silence is not: an excerpt may end before the numbers.
     """
-    failure = classify(lines, exit_code, pid)
+    on_cpu = is_plain(found) and found.finished and not found.failed and exit_code in (None, 0)
+    failure = classify(lines, exit_code, pid, on_cpu)
     if failure is not None:
         return failure
-    if exit_code is None:
-        return None
-    if exit_code != 0 or found.timed is None or found.timed.count < 1:
+    if found.failed or exit_code not in (None, 0):
+        return unparsable(lines, exit_code)
+    if exit_code == 0 and (found.timed is None or found.timed.count < 1):
         return unparsable(lines, exit_code)
     return None

@@ -1,18 +1,31 @@
-"""The operation profile that the benchmark tool prints: a TAB table, or comma separated values.
+"""The operation profile that the benchmark tools print: separated by tabs, commas or spaces.
 
-Columns are found by their headings: tools differ in which ones they print.
+Columns are found by their headings: tools differ in which ones they print. A row is a type of one
+or more words, a number for each column in the middle, and a name of one or more words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_TITLE = re.compile(r"^=+ (.+?) =+$")
-_NAME = re.compile(r"^(.*?)(?::(\d+))?$")
-_DELEGATE_NODE = re.compile(r"Delegate|^LITERT_|^Tf[Ll]ite.*Kernel$")
+_TITLE = re.compile(r"^={3,} ?([^=]{1,80}?) ?={3,}$")
+_DELEGATE_NODE = re.compile(
+    r"Delegate$|Delegate\w{1,40}$|^LITERT_|^Tf[Ll]ite\w{1,40}Kernel$|^DISPATCH_OP"
+)
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:e[+-]?\d{1,3})?%?$|-?nan%?$|-?inf%?$")
+_BUILTIN = re.compile(r"^(?:\d{1,6}-)?\[Builtin\]$")
+_INSIDE = ("Delegate/", "[Delegate]")
+_SECTION = re.compile(
+    r"^(?:(?P<start>Profiling Info for Benchmark Initialization)"
+    r"|(?P<main>Operator-wise Profiling Info for Regular|Primary graph\b.{0,400}profile:)"
+    r"|(?P<other>Subgraph \(index: \d{1,6}.{0,400}profile:|Delegate internal:|Delegate Statistics))"
+)
+_SEPARATORS = (re.compile(r"[^\t]+"), re.compile(r"[^,]+"), re.compile(r"\S+"))
+_NO_NODES = ("ModifyGraphWithDelegate", "AllocateTensors", "Invoke")
+_END = re.compile(r"^(?:Number of nodes executed|Timings \(micro|Memory \(bytes|\d{1,9} nodes obs)")
 
 
 @dataclass(frozen=True)
@@ -20,101 +33,167 @@ class ProfileRow:
     """One node of the execution plan in run order.
 
     `node` is its index among the `.tflite`'s operations (a delegate's node is numbered after
-    them); None where the tool prints no index.
+    them); None where the tool prints no index, and for what runs `inside` a delegate's node: a
+    delegate counts its own operations from 0.
     """
 
     node_type: str
     average_ms: float
     name: str
     node: int | None
+    inside: bool = False
 
     @property
     def is_delegate(self) -> bool:
         """Whether the row is a partition that a delegate runs."""
-        return bool(_DELEGATE_NODE.search(self.node_type))
+        return not self.inside and bool(_DELEGATE_NODE.search(self.node_type[:200]))
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON types."""
-        return {
-            "node_type": self.node_type,
-            "average_ms": self.average_ms,
-            "name": self.name,
-            "node": self.node,
-        }
+        row: dict[str, Any] = {"node_type": self.node_type, "average_ms": self.average_ms}
+        row |= {"name": self.name, "node": self.node}
+        return row | ({"inside_delegate": True} if self.inside else {})
 
 
-def read_profile(texts: list[str]) -> tuple[ProfileRow, ...]:
-    """The rows of the last "Run Order" table: those of the timed runs, not of the preparation."""
-    rows: list[ProfileRow] = []
-    for number, text in enumerate(texts):
-        match = _TITLE.match(text.strip())
-        if match and match[1].strip().lower() == "run order":
-            table = list(_table(texts[number + 1 :]))
-            rows = table or rows
-    return tuple(rows)
+@dataclass(frozen=True)
+class Profile:
+    """The profile of the timed runs of the main graph; `unread` are lines of it that are no rows.
+
+    `summary` tells how many nodes of each type ran.
+    """
+
+    rows: tuple[ProfileRow, ...] = ()
+    summary: tuple[tuple[str, int], ...] = ()
+    unread: tuple[str, ...] = ()
 
 
-def _table(texts: list[str]) -> Iterator[ProfileRow]:
-    columns: list[str] = []
+def read_profile(texts: Sequence[str]) -> Profile:
+    """The last "Run Order" and "Summary by node type" tables of the timed runs.
+
+    Tables of the initialisation, of other subgraphs (which number their own nodes) and of a
+    delegate's inside are passed over.
+    """
+    rows: tuple[ProfileRow, ...] = ()
+    summary: tuple[tuple[str, int], ...] = ()
+    unread: tuple[str, ...] = ()
+    for title, columns, cells, bad in _tables(texts):
+        if title == "run order" or (title == "untitled" and not rows):
+            found = tuple(row for values in cells if (row := _row(columns, values)) is not None)
+            rows, unread = (found or rows), bad
+        elif title == "summary by node type":
+            counts = tuple((values[0], int(values[1])) for values in cells if values[1].isdigit())
+            summary, unread = (counts or summary), (*unread, *bad)
+    return Profile(rows, summary, unread)
+
+
+def _tables(
+    texts: Sequence[str],
+) -> Iterator[tuple[str, list[str], list[list[str]], tuple[str, ...]]]:
+    """Each table of the main graph: its title, its columns, its rows' cells, what is no row."""
+    title, wanted, number = "", True, 0
+    while number < len(texts):
+        text = texts[number]
+        number += 1
+        if match := _SECTION.match(text):
+            wanted, title = match["main"] is not None, ""
+        elif match := _TITLE.match(text):
+            title = match[1].strip().lower()
+        elif columns := _columns(text):
+            stop = _end(texts, number, columns)
+            kind = title or ("untitled" if columns[-1] == "name" else "summary by node type")
+            if wanted:
+                yield kind, columns, *_cells(texts[number:stop], columns)
+            number, title = stop, ""
+
+
+def _columns(text: str) -> list[str]:
+    """The column names of a heading; empty where the line is none."""
+    low = text[:400].lower()
+    if not ("node type" in low and ("avg ms" in low or "avg_ms" in low)):
+        return []
+    names = re.findall(r"\[([^\]]{1,40})\]", text) or text.split(",")
+    columns = [name.strip().lower().replace("_", "").replace(" ", "") for name in names]
+    return columns if columns[0] == "nodetype" and "avgms" in columns else []
+
+
+def _end(texts: Sequence[str], start: int, columns: list[str]) -> int:
+    """Where a table ends: at a title, a known line, or a blank one that no further row follows."""
+    for number in range(start, len(texts)):
+        text = texts[number]
+        if _TITLE.match(text) or _SECTION.match(text) or _END.match(text) or _columns(text):
+            return number
+        if not text:
+            following = next((later for later in texts[number + 1 : number + 3] if later), "")
+            if _split(following, columns) is None:
+                return number
+    return len(texts)
+
+
+def _cells(texts: Sequence[str], columns: list[str]) -> tuple[list[list[str]], tuple[str, ...]]:
+    rows, unread = [], []
     for text in texts:
-        if not text.strip() or _TITLE.match(text.strip()):
-            return
-        separator = "\t" if "\t" in text else ","
-        cells = _cells(text)
-        if not columns:
-            columns = [_heading(cell) for cell in cells]
-            if "nodetype" not in columns:
-                return
-            continue
-        row = _row(columns, cells, separator)
-        if row is None:
-            return
-        yield row
+        cells = _split(text, columns)
+        if cells is not None:
+            rows.append(cells)
+        elif text:
+            unread.append(text)
+    return rows, tuple(unread)
 
 
-def read_summary(texts: list[str]) -> dict[str, int]:
-    """How many nodes of each type ran: the last "Summary by node type" table."""
-    counts: dict[str, int] = {}
-    for number, text in enumerate(texts):
-        match = _TITLE.match(text.strip())
-        if match and match[1].strip().lower() == "summary by node type":
-            counts = dict(_counts(texts[number + 1 :])) or counts
-    return counts
+def _split(text: str, columns: list[str]) -> list[str] | None:
+    """A row's cells, one a column; None where the line is no row of the table.
+
+    The numbers in the middle tell where the type ends and the name begins: both may have several
+    words, and commas.
+    """
+    for separator in _SEPARATORS:
+        pieces = [match.span() for match in separator.finditer(text)]
+        cells = _fitted(text, pieces, columns)
+        if cells is not None:
+            return cells
+    return None
 
 
-def _counts(texts: list[str]) -> Iterator[tuple[str, int]]:
-    columns: list[str] = []
-    for text in texts:
-        cells = _cells(text)
-        if not columns:
-            columns = [_heading(cell) for cell in cells]
-            continue
-        values = dict(zip(columns, cells, strict=False))
-        if not values.get("count", "").isdigit():
-            return
-        yield values.get("nodetype", ""), int(values["count"])
+def _fitted(text: str, pieces: list[tuple[int, int]], columns: list[str]) -> list[str] | None:
+    """The cells where the pieces, somewhere, are the numbers of the middle columns."""
+    named = columns[-1] == "name"
+    middle = columns[1:-1] if named else columns[1:]
+    words = [text[start:stop].strip() for start, stop in pieces]
+    for first in range(1, len(words) - len(middle) + 1):
+        stop = first + len(middle)
+        if _fits(words[first:stop], middle):
+            kind = text[: pieces[first - 1][1]].strip()
+            name = [text[pieces[stop - 1][1] :].strip(" \t,")] if named else []
+            return [kind, *words[first:stop], *name]
+    return None
 
 
-def _cells(text: str) -> list[str]:
-    cells = [cell.strip() for cell in text.split("\t" if "\t" in text else ",")]
-    return cells[1:] if "\t" in text and cells[0] == "" else cells
+def _fits(words: list[str], columns: list[str]) -> bool:
+    """Whether the words are the numbers of these columns: shares with a percent sign."""
+    return all(
+        _NUMBER.match(word[:60]) is not None
+        and ("%" not in column or word.endswith("%"))
+        and ("%" in column or not word.endswith("%"))
+        for word, column in zip(words, columns, strict=True)
+    )
 
 
-def _heading(cell: str) -> str:
-    return cell.strip("[]").lower().replace("_", " ").replace(" ", "")
-
-
-def _row(columns: list[str], cells: list[str], separator: str) -> ProfileRow | None:
-    """A row, or None where the line is none (it was cut, or something was printed in between)."""
-    if len(cells) < len(columns):
+def _row(columns: list[str], cells: list[str]) -> ProfileRow | None:
+    """A row; None for what is no node of the graph (the runtime's own steps)."""
+    values = dict(zip(columns, cells, strict=True))
+    kind, name = values["nodetype"], values.get("name", "")
+    if kind in _NO_NODES:
         return None
-    head = cells[: len(columns) - 1]
-    last = (separator + " " if separator == "," else "\t").join(cells[len(columns) - 1 :])
-    values = dict(zip(columns, [*head, last], strict=True))
-    try:
-        average = float(values["avgms"].rstrip("%"))
-    except (KeyError, ValueError):
-        return None
-    match = _NAME.match(values.get("name", ""))
-    name, index = (match[1], match[2]) if match else (values.get("name", ""), None)
-    return ProfileRow(values["nodetype"], average, name.strip("[]"), int(index) if index else None)
+    head, colon, tail = name.rpartition(":")
+    index = int(tail) if colon and tail.isdecimal() and len(tail) < 10 else None
+    name = head if index is not None else name
+    inside = name.startswith(_INSIDE)
+    if _BUILTIN.match(name[:40]):
+        name = ""
+    return ProfileRow(
+        kind,
+        float(values["avgms"].rstrip("%")),
+        name.strip("[]"),
+        None if inside else index,
+        inside,
+    )

@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.devices.failures import WITH_LATENCY, Failure, FailureClass
+from nas.devices.failures import WITH_LATENCY, Failure
 from nas.devices.logs.benchmark import read_benchmark
 from nas.devices.logs.benchmarklog import BenchmarkLog
 from nas.devices.logs.classify import failure_of
+from nas.devices.logs.delegation import judge
 from nas.devices.logs.lines import Line, of_process, read_lines, unfold
-from nas.devices.logs.nnapi import NnapiLog, busiest_process, read_nnapi
+from nas.devices.logs.nnapi import REFERENCE, NnapiLog, busiest_process, read_nnapi
+from nas.devices.logs.runs import Run, split_runs
 from nas.devices.measurement import Placement
 
 
@@ -72,6 +74,8 @@ class LogReport:
             "signature": found.signature,
             "gpu_api": found.gpu_api,
             "parameters": found.parameters,
+            "option": found.option,
+            "asked": found.asked,
             "accelerators": found.accelerators,
             "plugins": found.plugins,
             "latency_ms": self.latency_ms,
@@ -88,6 +92,7 @@ class LogReport:
             "delegation": found.delegation.to_dict() if found.delegation else None,
             "delegate_kernels": found.kernels,
             "replaced": [row.to_dict() for row in found.replaced],
+            "offloaded": [row.to_dict() for row in found.facts.offloaded],
             "refusals": found.refusals,
             "placement": [
                 {"op": row.op, "index": row.index, "accelerator": row.accelerator}
@@ -97,6 +102,7 @@ class LogReport:
             "nnapi": self.nnapi.to_dict(),
             "profile": [row.to_dict() for row in found.profile],
             "profile_summary": found.profile_summary,
+            "unread_profile_lines": len(found.unread_profile),
             "nodes_executed": found.nodes_executed,
             "profiled": found.profiled.to_dict() if found.profiled else None,
             "failure": self.failure.to_dict() if self.failure else None,
@@ -120,14 +126,48 @@ def decode_log(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace")
 
 
-def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -> LogReport:
-    """What an output of the tool, a logcat, or a mixture of both says.
+def parse_log(
+    text: str, exit_code: int | None = None, pid: int | None = None, asked: str | None = None
+) -> LogReport:
+    """What an output of one run of the tool, a logcat, or a mixture of both says.
 
     `exit_code` is the tool's, where it is known: numbers count only with 0. `pid` chooses a process
-    of a logcat; without it the one with the most placement lines is taken.
+    of a logcat; without it the one with the most placement lines is taken. `asked` is the delegate
+    that the tool was started with; without it the log's own parameters tell. Where several runs are
+    there, the report has a failure and no figure: `parse_runs` tells them apart.
     """
-    raw = read_lines(text)
-    lines, lost = unfold(raw)
+    reports = parse_runs(text, exit_code, pid, asked)
+    if len(reports) == 1:
+        return reports[0]
+    models = ", ".join(dict.fromkeys(str(r.benchmark.model) for r in reports))
+    failure = Failure(
+        "unparsable", f"{len(reports)} runs in one log, where one was expected: {models}"
+    )
+    return replace(reports[0], benchmark=BenchmarkLog(), nnapi=NnapiLog(), failure=failure)
+
+
+def parse_runs(
+    text: str, exit_code: int | None = None, pid: int | None = None, asked: str | None = None
+) -> tuple[LogReport, ...]:
+    """What each run in a log says, one report a run; at least one. Arguments as of `parse_log`.
+
+    The exit code is that of the last run: a shell tells no other.
+    """
+    lines, lost = unfold(read_lines(text))
+    runs = split_runs(lines if pid is None else list(of_process(lines, pid)))
+    if pid is not None and len(runs) == 1:
+        runs[0].lines = lines  # what other processes say may tell of a driver's death
+    last = len(runs) - 1
+    return tuple(
+        _report(run, exit_code if number == last else None, pid, asked, lost if number == 0 else 0)
+        for number, run in enumerate(runs)
+    )
+
+
+def _report(
+    run: Run, exit_code: int | None, pid: int | None, asked: str | None, lost: int
+) -> LogReport:
+    lines = run.lines
     warnings = []
     chosen, processes = (pid, 1) if pid is not None else busiest_process(lines)
     if processes > 1:
@@ -135,12 +175,13 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
     if lost:
         warnings.append(f"logd threw {lost} lines away: the placement may lack operations")
     own: list[Line] = list(of_process(lines, chosen)) if chosen is not None else lines
-    benchmark = read_benchmark(own if pid is not None else lines)
+    benchmark = read_benchmark(replace(run, lines=own) if pid is not None else run, asked)
     nnapi = read_nnapi(own)
-    failure = failure_of(benchmark, lines, exit_code, chosen)
-    failure = failure or _by_counts(benchmark)
-    layouts = tuple(dict.fromkeys(line.layout for line in raw if line.text.strip()))
-    empty = benchmark == replace(BenchmarkLog(), profile=()) and nnapi == NnapiLog()
+    ran = any(row.accelerator != REFERENCE for row in nnapi.placement)
+    delegated = judge(benchmark, ran)
+    failure = _mixed(run) or failure_of(benchmark, lines, exit_code, chosen)
+    failure = failure or delegated
+    layouts = tuple(dict.fromkeys(line.layout for line in lines if line.text))
     return LogReport(
         layouts,
         benchmark,
@@ -148,22 +189,41 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
         failure,
         chosen,
         lost,
-        (*warnings, *benchmark.warnings, *_complaints(own)),
+        (*warnings, *benchmark.warnings, *_unread(benchmark), *_complaints(own)),
         _driver_errors(lines, chosen),
-        empty and failure is None,
+        _is_empty(benchmark, nnapi) and failure is None,
     )
 
 
-def _by_counts(benchmark: BenchmarkLog) -> Failure | None:
-    """Missing or partial delegation where only counts of nodes tell it."""
-    delegation = benchmark.delegation
-    if delegation is None or delegation.coverage == "complete":
+def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
+    """Whether nothing of the tool or of NNAPI was found; what was asked for is not the log's."""
+    return (
+        replace(benchmark, asked=[], facts=replace(benchmark.facts, reasons=[])) == (BenchmarkLog())
+        and nnapi == NnapiLog()
+    )
+
+
+def _mixed(run: Run) -> Failure | None:
+    """The refusal of statistics of several runs without what tells the runs apart."""
+    if not run.mixed:
         return None
-    kind: FailureClass = "not_delegated" if delegation.coverage == "none" else "partially_delegated"
-    nodes = ", ".join(
-        f"{row.nodes} of {row.total} nodes on {row.delegate}" for row in benchmark.replaced
+    count = len(run.statistics)
+    return Failure(
+        "unparsable",
+        f"{count} lines of statistics, where one run has two, and nothing that tells the runs "
+        "apart; give the log as the tool printed it",
     )
-    return Failure(kind, nodes or f"{delegation.delegate} took part of the graph")
+
+
+def _unread(benchmark: BenchmarkLog) -> list[str]:
+    """What looks like figures or rows of a profile, and could not be read."""
+    told = [
+        f"an incomplete or odd line, of which no figure is taken: {text}" for text in benchmark.odd
+    ]
+    rows = benchmark.unread_profile
+    if rows:
+        told.append(f"{len(rows)} lines of the profile could not be read, first: {rows[0][:160]}")
+    return told
 
 
 def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...]:

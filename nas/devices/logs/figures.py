@@ -1,0 +1,68 @@
+"""Numbers and lines of statistics as the benchmark tools print them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from nas.devices.logs.benchmarklog import Statistics
+
+NUMBER = r"([-+\w.]{1,40})"
+"""A word that `figure` may find to be a number; a sentence's full stop may cling to it."""
+_FIGURE = re.compile(r"\+?\d{1,18}(?:\.\d{0,18})?(?:[eE][+-]?\d{1,3})?$")
+_COUNT = re.compile(r"count=(\d{1,12})(?=\s|$)")
+_FULL = ("first", "curr", "min", "max", "avg")
+_PERCENTILES = ("p5", "median", "p95")
+_KEYS = frozenset((*_FULL, "std", *_PERCENTILES))
+
+
+def figure(word: str | None) -> float | None:
+    """The number that a word is, not negative; None where it is none ("nan", "1.2.3", "inf")."""
+    if word is None or not _FIGURE.match(word.rstrip(".")):
+        return None
+    value = float(word.rstrip("."))
+    return value if math.isfinite(value) else None
+
+
+def milliseconds(word: str | None) -> float | None:
+    """Microseconds as printed, in milliseconds; None where the word is no number."""
+    value = figure(word)
+    return None if value is None else value / 1000
+
+
+def statistics_of(text: str) -> Statistics | None:
+    """The figures of a `count=` line, in milliseconds; None where the line is none.
+
+    A line that was cut, or whose figures are no numbers, is `incomplete` and has no mean: `curr` is
+    the last inference, not a statistic. One inference, or several that are all the same, have only
+    `curr`.
+
+    >>> statistics_of("count=4 first=130 curr=120 min=110 max=130 avg=122.5 std=4").mean_ms
+    0.1225
+    >>> statistics_of("count=50 first=8000 curr=12345").mean_ms is None
+    True
+    """
+    match = _COUNT.match(text)
+    if match is None:
+        return None
+    count = int(match[1])
+    words = [word.partition("=") for word in text[match.end() : match.end() + 600].split()]
+    told = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
+    alone = "curr" in text and text.rstrip().endswith("(all same)") or set(told) == {"curr"}
+    if alone and (count == 1 or "(all same)" in text):
+        only = _only(text)
+        return Statistics(count, only, only, only, only, 0.0, None, only, None, only is None)
+    if count == 0:
+        return Statistics(0)
+    if "std" not in told or any(told.get(key) is None for key in _FULL):
+        return Statistics(count, told.get("first"), incomplete=True)
+    low, high, mean = (told[key] for key in ("min", "max", "avg"))
+    rest = [told.get(key) for key in _PERCENTILES]
+    if any(value is None for value in rest):
+        rest = [None, None, None]
+    return Statistics(count, told["first"], low, high, mean, told["std"], *rest)
+
+
+def _only(text: str) -> float | None:
+    """The figure of `curr=X` or `curr=X(all same)`."""
+    return milliseconds(text.partition("curr=")[2].partition("(")[0].strip())

@@ -1,0 +1,206 @@
+"""Where one run of the benchmark tool ends in a log, and the next begins.
+
+A run prints its parts in one order: the command, the start, its settings, the model, the session,
+two blocks of inferences, a summary. A part that comes earlier in that order than what was already
+seen, or comes twice, begins the next run. Processes of a logcat are told apart by their ids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nas.devices.logs.endings import NOT_STARTED
+from nas.devices.logs.lines import Line
+
+COMMAND = re.compile(
+    r"(?:^|[\s/\\\"'])(?:[\w.+-]{0,60}benchmark_model[\w.+-]{0,60}|litert[ -]benchmark|run_model)"
+    r"[\"']?(?=\s)"
+)
+ARGUMENTS = "Running TensorFlow Lite benchmark with args"
+_STARTS = (
+    (1, (ARGUMENTS, "The list of TFLite runtime options to be benchmarked")),
+    (2, ("STARTING!",)),
+    (3, ("Log parameter values verbosely",)),
+    (4, ("Graph:", "Graph :")),
+    (5, ("Loaded model ", "Loading model from")),
+    (6, ("Initialized session in",)),
+    (7, ("Running benchmark for at least", "count=")),
+    (8, ("Inference timings in us", "Average inference timings in us")),
+    (8, ("========== BENCHMARK RESULTS",)),
+    (9, ("Benchmarking failed", "Segmentation fault", "Aborted", "Killed")),
+)
+_COMMAND_STAGE, _BLOCKS, _ENDED = 0, 7, 9
+_FIRST_LETTERS = frozenset(word[0] for _, words in _STARTS for word in words)
+_OPTION = re.compile(
+    r"(cpu w/ \d{1,4} threads(?: \([\w -]{1,40}\))?|gpu-\w{1,40}|nnapi\([^()]{0,60}\)|dsp w/ hexagon"
+    r"|coreml): {1,4}(count=.*|failed!)$"
+)
+_ANY_OPTION = re.compile(r"([^=:]{1,80}): {1,4}(count=.*|failed!)$")
+_OPTIONS_TITLE = "Summary of All Runs w/ Different Performance Options"
+_NO_OPTION = ("Timings (microseconds)", "Memory (bytes)")
+
+
+@dataclass
+class Run:
+    """The lines of one run.
+
+    `option` is its name where a summary of several runs gives one, `mixed` says that lines of
+    statistics of several runs can't be told apart, `known` that it has any part of a run.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    option: str | None = None
+    option_text: str = ""
+    mixed: bool = False
+    known: bool = False
+    stage: int = -1
+    last: str = ""
+    blocks: int = 0
+    limits: int = 0
+    doubled: bool = False
+
+    @property
+    def statistics(self) -> list[str]:
+        """Its lines of statistics, as they stand."""
+        return [line.text for line in self.lines if line.text.startswith("count=")]
+
+
+def split_runs(lines: Iterable[Line]) -> list[Run]:
+    """The runs of a log in order, at least one; every line is in one of them.
+
+    Lines of other processes, and what stands before the first run, belong to the run beside them.
+    """
+    splitter = _Splitter()
+    for line in lines:
+        splitter.take(line)
+    return _without_repeats(splitter.named())
+
+
+def is_command(text: str) -> bool:
+    """Whether a line is a command that starts the tool."""
+    return bool(
+        ("benchmark" in text or "run_model" in text)
+        and ("--" in text or text.endswith("\\"))
+        and COMMAND.search(text[:4000])
+    )
+
+
+def _stage_of(text: str) -> int | None:
+    if text[:1] in _FIRST_LETTERS:
+        for stage, words in _STARTS:
+            if text.startswith(words):
+                return stage
+    if is_command(text):
+        return _COMMAND_STAGE
+    return None
+
+
+@dataclass
+class _Splitter:
+    runs: list[Run] = field(default_factory=lambda: [Run()])
+    current: dict[int | None, Run] = field(default_factory=dict)
+    options: list[tuple[str, Line]] = field(default_factory=list)
+    in_summary: bool = False
+
+    def take(self, line: Line) -> None:
+        if self._take_option(line):
+            return
+        stage = _stage_of(line.text)
+        run = self.current.get(line.pid)
+        if stage is None and NOT_STARTED.search(line.text[:2000]) and run and run.stage > 0:
+            self._add(self._new(line.pid), line, _ENDED)
+        elif stage is None:
+            (run or self.runs[-1]).lines.append(line)
+            if line.text:
+                (run or self.runs[-1]).last = line.text
+        else:
+            self._take_part(run, line, stage)
+
+    def _take_part(self, run: Run | None, line: Line, stage: int) -> None:
+        """A line that is a part of a run."""
+        self.in_summary = False
+        if run is None:
+            fresh = not self.runs[-1].known and self.runs[-1].stage < 0
+            run = self.runs[-1] if fresh else self._new(line.pid)
+            self.current[line.pid] = run
+        if stage == run.stage and line.text == run.last and (stage != _BLOCKS or run.doubled):
+            run.doubled = True  # printed twice: to the terminal and to the phone's log
+            return
+        if stage == _ENDED and run.stage < 0:
+            run.lines.append(line)  # standard error was saved before standard output
+            run.last = line.text
+            return
+        if self._begins(run, line, stage):
+            run = self._new(line.pid)
+        self._add(run, line, stage)
+
+    @staticmethod
+    def _begins(run: Run, line: Line, stage: int) -> bool:
+        if stage == _BLOCKS and run.stage == _BLOCKS:
+            return line.text.startswith("Running") and (run.limits > 1 or run.blocks > 1)
+        if stage == run.stage == _COMMAND_STAGE:
+            return not is_command(run.last)
+        return stage < run.stage or (stage == run.stage and stage != _ENDED)
+
+    def _new(self, pid: int | None) -> Run:
+        run = Run()
+        self.runs.append(run)
+        self.current[pid] = run
+        return run
+
+    def _add(self, run: Run, line: Line, stage: int) -> None:
+        if line.text.startswith("count="):
+            run.blocks += 1
+            run.mixed = run.mixed or run.blocks > 2
+        elif stage == _BLOCKS:
+            run.limits += 1
+        run.stage, run.last = stage, line.text
+        run.known = True
+        run.lines.append(line)
+
+    def _take_option(self, line: Line) -> bool:
+        """Note a line of a summary of runs with several options."""
+        if _OPTIONS_TITLE in line.text[:200]:
+            self.in_summary = True
+            return True
+        pattern = _ANY_OPTION if self.in_summary else _OPTION
+        match = pattern.match(line.text) if line.text[-400:].find(": ") > 0 else None
+        if match is None or match[1] in _NO_OPTION:
+            return False
+        self.options.append((match[1].strip(), line))
+        return True
+
+    def named(self) -> list[Run]:
+        """The runs, with a run of its own for each line of a summary that no run printed."""
+        runs = [run for run in self.runs if run.lines or len(self.runs) == 1]
+        for name, line in self.options:
+            text = line.text.partition(": ")[2].strip()
+            owner = next((r for r in runs if not r.option and text in r.statistics[1:]), None)
+            if owner is not None:
+                owner.option = name
+            else:
+                runs.append(Run([line], name, text, known=True))
+        return [run for run in runs if run.known or len(runs) == 1] if self.options else runs
+
+
+def _without_repeats(runs: list[Run]) -> list[Run]:
+    """The runs, but for one that was saved both from the terminal and from the phone's log."""
+    kept: list[Run] = []
+    for run in runs:
+        twin = next((one for one in kept if _is_twin(one, run)), None)
+        if twin is None:
+            kept.append(run)
+            continue
+        told = {line.text for line in twin.lines}
+        twin.lines += [line for line in run.lines if line.text not in told]
+    return kept
+
+
+def _is_twin(one: Run, other: Run) -> bool:
+    pids = [
+        {line.pid for line in run.lines if line.text.startswith("count=")} for run in (one, other)
+    ]
+    same = one.statistics == other.statistics and len(one.statistics) > 1
+    return same and pids[0] != pids[1] and None in pids[0] | pids[1]
