@@ -267,35 +267,43 @@ def parse_log(
     pid: Annotated[int | None, typer.Option(help="The process of a logcat to read.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Tell what a log of the benchmark tool, or of NNAPI, says."""
-    from nas.devices.logs import decode_log
-    from nas.devices.logs import parse_log as parse
+    """Tell what a log of the benchmark tool, or of NNAPI, says; of each run in it by itself."""
+    from nas.devices.logs import decode_log, parse_runs
 
     try:
         text = decode_log(file.read_bytes())
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror or error}") from error
-    report = parse(text, exit_code, pid)
+    reports = parse_runs(text, exit_code, pid)
+    if all(report.empty for report in reports):
+        raise ConfigError(
+            f"{file} says nothing that is known: expected what the benchmark tool printed, a "
+            "logcat, or an excerpt of either"
+        )
     if json_:
-        emit_json({"file": str(file), **report.to_dict()})
+        documents = [report.to_dict() for report in reports]
+        single = len(documents) == 1
+        emit_json({"file": str(file), **(documents[0] if single else {"runs": documents})})
         return
-    if report.empty:
-        out.print(f"{file} says nothing that is known of the benchmark tool or of NNAPI")
-        return
-    for line in _log_lines(report):
-        out.print(line, highlight=False, markup=False)
+    for number, report in enumerate(reports, 1):
+        if len(reports) > 1:
+            out.print(f"run {number} of {len(reports)}", highlight=False, markup=False)
+        for line in _log_lines(report):
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _log_lines(report: Any) -> list[str]:
     found, lines = report.benchmark, []
+    document = report.to_dict()
+    if found.option:
+        lines.append(f"option: {found.option}")
     if found.generation:
-        lines.append(f"tool: {report.to_dict()['tool']}, format of {found.generation}")
+        lines.append(f"tool: {document['tool']}, format of {found.generation}")
     if found.model:
         lines.append(f"model: {found.model}")
     if report.latency_ms is not None:
-        lines.append(
-            f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic} of {report.count})"
-        )
+        of = f" of {report.count}" if report.count is not None else ""
+        lines.append(f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic}{of})")
     if found.init_ms is not None:
         lines.append(f"init: {found.init_ms:.6g} ms")
     if found.accelerators or report.nnapi.interfaces:
@@ -303,9 +311,13 @@ def _log_lines(report: Any) -> list[str]:
         lines.append(f"accelerators: {', '.join(names)}")
     if found.delegation:
         lines.append(f"delegation: {found.delegation.delegate}, {found.delegation.coverage}")
-    counts = report.to_dict()["operations_by_accelerator"]
+    if nodes := found.replaced + found.facts.offloaded:
+        lines.append(f"nodes: {', '.join(map(str, nodes))}")
+    counts = document["operations_by_accelerator"]
     if counts:
         lines.append("operations: " + ", ".join(f"{n} on {name}" for name, n in counts.items()))
+    if found.profile:
+        lines.append(f"profile: {len(found.profile)} rows (--json shows them)")
     if report.failure:
         lines.append(f"failure: {report.failure}")
     return lines + [f"warning: {text}" for text in report.warnings]

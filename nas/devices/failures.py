@@ -57,10 +57,10 @@ ADVICE: dict[str, str] = {
     "unauthorized": "unlock the phone and accept this computer's key",
     "timeout": "raise --timeout where the model is slow",
     "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
-    "tool_not_started": "see that the benchmark tool, and each library it needs, is on the phone, for "
-    "its processor, and may be run",
-    "op_refused": "the tool lacks one of its operations, or can't run it in this form: take a newer "
-    "tool, one with that operation built in, or another precision",
+    "tool_not_started": "see that the benchmark tool, and each library it needs, is on the phone, "
+    "for its processor, and may be run",
+    "op_refused": "the tool lacks one of its operations, or can't run it in this form: take a "
+    "newer tool, one with that operation built in, or another precision",
     "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
     "or picture",
 }

@@ -51,7 +51,7 @@ def join(
     nnapi = delegate.kind == "nnapi"
     names = [nnapi_name(step.name) if nnapi else step.name for step in listed]
     on_cpu = _cpu_nodes(listed, report)
-    if any("XNNPack" in row.node_type for row in report.benchmark.profile):
+    if any(row.inside or "XNNPack" in row.node_type for row in report.benchmark.profile):
         on_cpu = None  # XNNPACK is the CPU, too, and its node does not tell what is in it
     if nnapi and report.nnapi.compilations:
         where = _from_nnapi(names, on_cpu, report)
@@ -67,8 +67,9 @@ def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int]
     """The operations that TFLite ran itself; None where the log does not say which."""
     rows = report.benchmark.profile
     if rows:
-        nodes = {row.node for row in rows if not row.is_delegate and row.node is not None}
-        named = {row.name for row in rows if not row.is_delegate and row.node is None}
+        own = [row for row in rows if not row.is_delegate and not row.inside]
+        nodes = {row.node for row in own if row.node is not None}
+        named = {row.name for row in own if row.node is None}
         found = {
             step.index for step in operations if step.outputs and step.outputs[0].name in named
         }

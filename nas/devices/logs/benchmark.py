@@ -225,8 +225,9 @@ def _finish_compiled(found: BenchmarkLog) -> None:
         int(values.get("Warmup (avg) runs", 0)), found.first_ms, mean_ms=found.warmup_mean_ms
     )
     names = ("min", "max", "avg", "std", "p5", "median", "p95")
-    figures = [values.get(f"Inference ({name})") for name in names]
-    timed = Statistics(int(values.get("Inference (avg) runs", 0)), None, *figures)
+    low, high, mean, std, p5, median, p95 = (values.get(f"Inference ({name})") for name in names)
+    count = int(values.get("Inference (avg) runs", 0))
+    timed = Statistics(count, None, low, high, mean, std, p5, median, p95)
     if not _tells_median(found):
         found.blocks = [warmup, timed]
     memory = {"init_mb": "Init footprint", "overall_mb": "Overall footprint"}

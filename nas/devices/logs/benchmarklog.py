@@ -7,6 +7,9 @@ from typing import Any
 
 from nas.devices.logs.profile import ProfileRow
 
+DISPATCH_OP = "DISPATCH_OP"
+"""The operation that stands for what LiteRT compiled for an NPU."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -144,6 +147,11 @@ class BenchmarkLog:
     loaded: bool = False
     finished: bool = False
     failed: bool = False
+
+    @property
+    def dispatched(self) -> bool:
+        """Whether the log shows an operation that was compiled for an NPU."""
+        return DISPATCH_OP in self.facts.came_up
 
     @property
     def kernels(self) -> dict[str, int]:

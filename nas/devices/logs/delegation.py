@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterable
 
 from nas.devices.failures import Failure
-from nas.devices.logs.benchmarklog import BenchmarkLog, Delegation, DelegationFacts, Replaced
+from nas.devices.logs.benchmarklog import (
+    DISPATCH_OP,
+    BenchmarkLog,
+    Delegation,
+    DelegationFacts,
+    Replaced,
+)
 
 CPU = "cpu"
 _TRUE = ("1", "true", "yes", "on")
@@ -51,7 +57,8 @@ _CREATED = re.compile(
 _KERNELS = re.compile(r"Created (\d{1,9}) (\S{1,80}) delegate kernels?")
 _REPLACING = re.compile(
     r"Replacing (\d{1,9}) (?:out of (\d{1,9}) )?node\(s\) with delegate \(([^)]{1,100})\)"
-    r"(?: node)?(?:, ?yielding (\d{1,9}) partitions?(?: for (?:the whole graph|subgraph (\d{1,9})))?)?"
+    r"(?: node)?(?:, ?yielding (\d{1,9}) partitions?"
+    r"(?: for (?:the whole graph|subgraph (\d{1,9})))?)?"
 )
 _YIELDING = re.compile(r"^yielding (\d{1,9}) partitions?")
 _NODES_DELEGATED = re.compile(
@@ -71,8 +78,8 @@ _REFUSED = re.compile(
     r"Operator (\w{1,80}) \(v(\d{1,9})\) refused by (\w{1,80}) delegate: (.{1,2000})$"
 )
 _COMPILED = re.compile(
-    r"Subgraph (\d{1,9}) (?:fully|partially) compiled:\s{0,8}(\d{1,9}) / (\d{1,9}) ops offloaded to "
-    r"(\d{1,9}) partitions?"
+    r"Subgraph (\d{1,9}) (?:fully|partially) compiled:\s{0,8}(\d{1,9}) / (\d{1,9}) ops offloaded "
+    r"to (\d{1,9}) partitions?"
 )
 _PARTITIONED = re.compile(
     r"Partitioned subgraph<(\d{1,9})>, selected (\d{1,9}) ops, from a total of (\d{1,9}) ops\. "
@@ -117,8 +124,8 @@ def asked_for(parameters: dict[str, str]) -> list[str]:
 def take_delegation(facts: DelegationFacts, text: str) -> bool:
     """Note what a line tells of delegates; False where it tells nothing."""
     taken = _take_words(facts, text) or _take_counts(facts, text) or _take_refusals(facts, text)
-    if "DISPATCH_OP" in text[:2000]:
-        facts.came_up.append("DISPATCH_OP")
+    if DISPATCH_OP in text[:2000]:
+        facts.came_up.append(DISPATCH_OP)
         taken = True
     if _REASON.search(text[:2000]) and _ABOUT_DELEGATES.search(text[:2000]):
         facts.reasons.append(text)
@@ -217,7 +224,7 @@ def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> Failure | None:
     if nnapi_ran or not wanted or not _silence_tells(found, wanted):
         return None
     came_up = any(_stands_for(family(name), k) for name in found.facts.came_up for k in kinds)
-    if came_up and not found.facts.replacing:
+    if came_up and (found.dispatched or not found.facts.replacing):
         return None  # it was made, and this tool does not tell what it took
     reason = next(iter(found.facts.reasons), "")
     asked = " and ".join(wanted)

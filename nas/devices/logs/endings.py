@@ -97,10 +97,10 @@ ENDINGS: tuple[Ending, ...] = (
     Ending("nnapi_error", NNAPI_ERROR),
     _row(
         "op_refused",
-        r"TensorFlow op\(?s\)?(?:, included in the given model, is\(are\)| are) not supported by this",
+        r"TensorFlow op\(?s\)?(?:, included in the given model, is\(are\)| are) not supported by",
         r"[Uu]nresolved custom op|Didn't find custom op(?:eration)? for",
         r"Delegate kernel was not initialized",
-        r"[Uu]nsupported (?:data ?type|tensor type|type)[:( ]{1,3}(?:\d{1,3} in tensor|\w{0,12}INT[24])",
+        r"[Uu]nsupported (?:data ?|tensor )?type[:( ]{1,3}(?:\d{1,3} in tensor|\w{0,12}INT[24])",
         r"(?:[Tt]ype|TYPE|type\()[ '(]{0,3}\w{0,12}INT[24]\b.{0,40}not (?:yet )?supported",
         r"INT[24] .{0,60}(?:not supported|unsupported)",
     ),
@@ -148,7 +148,8 @@ ENDINGS: tuple[Ending, ...] = (
     _row(
         "bad_input",
         r"Failed to (?:resize|allocate) (?:input|tensors)",
-        r"input_layer.{0,200}(?:not|mismatch|wrong)|Size of .{0,200}mismatch|input file.{0,100}size",
+        r"input_layer.{0,200}(?:not|mismatch|wrong)|Size of .{0,200}mismatch",
+        r"input file.{0,100}size",
         r"Please provide .{0,200}input|doesn't match the size of the input",
     ),
     _row("delegate_refused", r"Failed to compile model", soft=True),

@@ -48,8 +48,7 @@ def statistics_of(text: str) -> Statistics | None:
     count = int(match[1])
     words = [word.partition("=") for word in text[match.end() : match.end() + 600].split()]
     told = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
-    alone = "curr" in text and text.rstrip().endswith("(all same)") or set(told) == {"curr"}
-    if alone and (count == 1 or "(all same)" in text):
+    if set(told) == {"curr"} and (count == 1 or "(all same)" in text):
         only = _only(text)
         return Statistics(count, only, only, only, only, 0.0, None, only, None, only is None)
     if count == 0:
@@ -57,10 +56,10 @@ def statistics_of(text: str) -> Statistics | None:
     if "std" not in told or any(told.get(key) is None for key in _FULL):
         return Statistics(count, told.get("first"), incomplete=True)
     low, high, mean = (told[key] for key in ("min", "max", "avg"))
-    rest = [told.get(key) for key in _PERCENTILES]
-    if any(value is None for value in rest):
-        rest = [None, None, None]
-    return Statistics(count, told["first"], low, high, mean, told["std"], *rest)
+    p5, median, p95 = (told.get(key) for key in _PERCENTILES)
+    if p5 is None or p95 is None:  # it was cut within them
+        median = p95 = p5 = None
+    return Statistics(count, told["first"], low, high, mean, told["std"], p5, median, p95)
 
 
 def _only(text: str) -> float | None:

@@ -67,7 +67,8 @@ _OUTER = tuple(
     )
 )
 _WORTH_A_LOOK = re.compile(
-    r"\s{0,20}(?:[\d>\[]|[VDIWEFA][/( ]|[A-Z][a-z]{2} {1,2}\d|[\w./-]{1,200}(?:\.\w{3}:|\s{1,20}\|))"
+    r"\s{0,20}(?:[\d>\[]|[VDIWEFA][/( ]|[A-Z][a-z]{2} {1,2}\d"
+    r"|[\w./-]{1,200}(?:\.\w{3}:|\s{1,20}\|))"
 )
 _LEVEL = re.compile(r"(VERBOSE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL): ?(.*)$")
 _GLOG = re.compile(r"([IWEF])\d{4} [\d:.]{8,30}\s{1,20}\d{1,10} [\w./+-]{1,200}:\d{1,7}\] ?(.*)$")

@@ -13,7 +13,7 @@ from nas.devices.logs.classify import failure_of
 from nas.devices.logs.delegation import judge
 from nas.devices.logs.lines import Line, of_process, read_lines, unfold
 from nas.devices.logs.nnapi import REFERENCE, NnapiLog, busiest_process, read_nnapi
-from nas.devices.logs.runs import Run, split_runs
+from nas.devices.logs.runs import Run, one_run, split_runs
 from nas.devices.measurement import Placement
 
 
@@ -126,17 +126,29 @@ def decode_log(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace")
 
 
-def parse_log(
-    text: str, exit_code: int | None = None, pid: int | None = None, asked: str | None = None
+def parse_output(
+    text: str,
+    exit_code: int | None = None,
+    asked: str | None = None,
+    pid: int | None = None,
 ) -> LogReport:
+    """What one start of the tool printed, or what the phone's log has of its process `pid`.
+
+    Standard output and standard error are taken as they came. `asked` is the delegate that the
+    tool was started with; LiteRT's does not print it.
+    """
+    lines, lost = unfold(read_lines(text))
+    return _report(one_run(lines), exit_code, pid, asked, lost)
+
+
+def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -> LogReport:
     """What an output of one run of the tool, a logcat, or a mixture of both says.
 
     `exit_code` is the tool's, where it is known: numbers count only with 0. `pid` chooses a process
-    of a logcat; without it the one with the most placement lines is taken. `asked` is the delegate
-    that the tool was started with; without it the log's own parameters tell. Where several runs are
+    of a logcat; without it the one with the most placement lines is taken. Where several runs are
     there, the report has a failure and no figure: `parse_runs` tells them apart.
     """
-    reports = parse_runs(text, exit_code, pid, asked)
+    reports = parse_runs(text, exit_code, pid)
     if len(reports) == 1:
         return reports[0]
     models = ", ".join(dict.fromkeys(str(r.benchmark.model) for r in reports))
@@ -147,7 +159,7 @@ def parse_log(
 
 
 def parse_runs(
-    text: str, exit_code: int | None = None, pid: int | None = None, asked: str | None = None
+    text: str, exit_code: int | None = None, pid: int | None = None
 ) -> tuple[LogReport, ...]:
     """What each run in a log says, one report a run; at least one. Arguments as of `parse_log`.
 
@@ -159,7 +171,7 @@ def parse_runs(
         runs[0].lines = lines  # what other processes say may tell of a driver's death
     last = len(runs) - 1
     return tuple(
-        _report(run, exit_code if number == last else None, pid, asked, lost if number == 0 else 0)
+        _report(run, exit_code if number == last else None, pid, None, lost if number == 0 else 0)
         for number, run in enumerate(runs)
     )
 

@@ -34,8 +34,8 @@ _STARTS = (
 _COMMAND_STAGE, _BLOCKS, _ENDED = 0, 7, 9
 _FIRST_LETTERS = frozenset(word[0] for _, words in _STARTS for word in words)
 _OPTION = re.compile(
-    r"(cpu w/ \d{1,4} threads(?: \([\w -]{1,40}\))?|gpu-\w{1,40}|nnapi\([^()]{0,60}\)|dsp w/ hexagon"
-    r"|coreml): {1,4}(count=.*|failed!)$"
+    r"(cpu w/ \d{1,4} threads(?: \([\w -]{1,40}\))?|gpu-\w{1,40}|nnapi\([^()]{0,60}\)"
+    r"|dsp w/ hexagon|coreml): {1,4}(count=.*|failed!)$"
 )
 _ANY_OPTION = re.compile(r"([^=:]{1,80}): {1,4}(count=.*|failed!)$")
 _OPTIONS_TITLE = "Summary of All Runs w/ Different Performance Options"
@@ -76,6 +76,13 @@ def split_runs(lines: Iterable[Line]) -> list[Run]:
     for line in lines:
         splitter.take(line)
     return _without_repeats(splitter.named())
+
+
+def one_run(lines: list[Line]) -> Run:
+    """The lines as one run: what one start of the tool printed, in whatever order it came."""
+    run = Run(lines, known=True)
+    run.mixed = len(run.statistics) > 2
+    return run
 
 
 def is_command(text: str) -> bool:
@@ -140,6 +147,8 @@ class _Splitter:
     def _begins(run: Run, line: Line, stage: int) -> bool:
         if stage == _BLOCKS and run.stage == _BLOCKS:
             return line.text.startswith("Running") and (run.limits > 1 or run.blocks > 1)
+        if run.stage == _ENDED and stage in (_BLOCKS, _BLOCKS + 1):
+            return False  # standard output came later than standard error
         if stage == run.stage == _COMMAND_STAGE:
             return not is_command(run.last)
         return stage < run.stage or (stage == run.stage and stage != _ENDED)
@@ -156,7 +165,7 @@ class _Splitter:
             run.mixed = run.mixed or run.blocks > 2
         elif stage == _BLOCKS:
             run.limits += 1
-        run.stage, run.last = stage, line.text
+        run.stage, run.last = max(run.stage, stage), line.text
         run.known = True
         run.lines.append(line)
 

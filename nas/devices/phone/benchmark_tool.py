@@ -22,10 +22,11 @@ CACHE_FOLDER = "/data/local/tmp/portable-nas"
 """Where everything of ours lives on a phone."""
 DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
-_FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_]*)(?:=|\s|$)", re.MULTILINE)
+_FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_-]*)(?:=|\s|$)", re.MULTILINE)
 _EXECUTABLE_TROUBLE = (
     (r"Permission denied", "it has no run permission: `adb shell chmod 755` it"),
     (r"not executable|Exec format error|wrong ELF|syntax error", "it is for another processor"),
+    (r"CANNOT LINK|Library not loaded|shared libraries", "it lacks a library on the phone"),
     (r"not found|No such file", "there is no such file on the phone"),
 )
 

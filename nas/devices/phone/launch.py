@@ -11,7 +11,7 @@ from typing import Any
 from nas.devices.adb.wire import ShellResult
 from nas.devices.delegate import Delegate
 from nas.devices.failures import Failure
-from nas.devices.logs import LogReport, parse_log
+from nas.devices.logs import LogReport, parse_output
 from nas.devices.logs.classify import driver_death
 from nas.devices.logs.lines import Line, read_lines, unfold
 from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
@@ -118,22 +118,29 @@ def first_ms(report: LogReport) -> float | None:
 
 def merged(result: ShellResult, logcat: str) -> LogReport:
     """The tool's own words, with NNAPI's from the phone's log of the same process."""
-    report = parse_log(result.output, result.exit_code)
+    report = parse_output(result.output, result.exit_code, "nnapi")
     if result.pid is None:
         return report
     rows = logcat.splitlines()
     mark = f" {result.pid} "
     start = next((n for n, row in enumerate(rows) if mark in f" {row} "), len(rows))
     text = "\n".join(rows[start:])
-    log, lines = parse_log(text, pid=result.pid), read_lines(text)
+    log, lines = parse_output(text, pid=result.pid), read_lines(text)
     return replace(
         report,
         nnapi=log.nnapi,
-        failure=_refined(report.failure, lines, result.pid),
+        failure=None if _only_in(log, report) else _refined(report.failure, lines, result.pid),
         pid=result.pid,
         lost_lines=unfold([line for line in lines if line.pid == result.pid])[1],
         driver_errors=log.driver_errors,
     )
+
+
+def _only_in(log: LogReport, report: LogReport) -> bool:
+    """Whether a delegate of which the tool says nothing did run, by NNAPI's own log."""
+    failure, silent = report.failure, report.benchmark.delegation is None
+    missing = failure is not None and failure.failure_class == "not_delegated" and silent
+    return missing and bool(log.nnapi.compilations)
 
 
 def _refined(failure: Failure | None, lines: list[Line], pid: int) -> Failure | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from nas.devices.failures import Evidence, Failure, PhoneError, phone_error
-from nas.devices.logs import parse_log
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, output_arguments
 from nas.devices.phone.lock import PICTURES
@@ -67,7 +66,7 @@ def run_inputs(
 def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
     result = session.run(command, seconds)
     try:
-        session.believe(parse_log(result.output, result.exit_code))
+        session.believe(session.read(result))
     except PhoneError as error:
         error.evidence = Evidence(
             session.adb.serial, result.command, result.exit_code, result.stdout, result.stderr

@@ -18,7 +18,7 @@ from nas.devices.failures import (
     PhoneStableError,
     phone_error,
 )
-from nas.devices.logs import LogReport, parse_log
+from nas.devices.logs import LogReport, parse_output
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
 from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask, wait_until_fit
@@ -95,14 +95,17 @@ class PhoneSession:
         """The untimed launch, with NNAPI's log on; the old setting is put back."""
         arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
         if self.options.delegate.kind != "nnapi":
-            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
-            return parse_log(result.output, result.exit_code)
+            return self.read(self.run(arguments, PROBE_TIMEOUT_SECONDS))
         self.adb.shell(f"{vlog_on(CACHE_FOLDER)}; logcat -G 16M; logcat -c")
         try:
             result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
         finally:
             text = self._logcat_and_restore()
         return merged(result, text)
+
+    def read(self, result: ShellResult) -> LogReport:
+        """What one start of the tool printed, judged by the delegate that it was started with."""
+        return parse_output(result.output, result.exit_code, self.options.delegate.kind)
 
     def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
         """One start of the tool; one that outlives its connection ends before the phone is held
@@ -132,7 +135,7 @@ class PhoneSession:
         if failure is not None and failure.failure_class != "partially_delegated":
             raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
         applied = report.benchmark.delegation is not None or report.nnapi.compilations
-        if delegate.kind not in ("cpu", "npu") and not applied:
+        if delegate.kind != "cpu" and not applied and not report.benchmark.dispatched:
             words = next(iter(report.warnings), "the tool says nothing of it")
             failure = Failure("not_delegated", f"{delegate} was not applied: {words}")
             raise phone_error(failure, evidence)
@@ -197,7 +200,7 @@ class PhoneSession:
             seconds = max(seconds, PAPER_TIMEOUT_SECONDS)
         prefix = f"taskset {mask}" if mask else ""
         result = self.run(arguments, seconds, prefix)
-        report = parse_log(result.output, result.exit_code)
+        report = self.read(result)
         failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
         latency = report.latency_ms
         if failure is None and latency is not None:

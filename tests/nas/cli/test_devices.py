@@ -178,6 +178,8 @@ def test_parse_log_in_words(name: str, words: list[str]) -> None:
 
 def test_parse_log_of_nothing(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello\n")
-    assert "says nothing that is known" in run("parse-log", str(tmp_path / "x")).stdout
+    for options in ((), ("--json",)):
+        with pytest.raises(ConfigError, match="x says nothing that is known: expected what"):
+            run("parse-log", str(tmp_path / "x"), *options)
     with pytest.raises(ConfigError, match="can't be read: No such file"):
         run("parse-log", str(tmp_path / "none"))
