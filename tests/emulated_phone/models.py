@@ -130,6 +130,16 @@ class Builder:
         shape = (batch, height * factor, width * factor, depth // factor**2)
         return self._add("DEPTH_TO_SPACE", [source], shape, options)
 
+    def to_int16(self) -> None:
+        """Make every tensor one of 16-bit integers of one scale."""
+        for tensor in self._graph.tensors:
+            tensor.type = self._schema.TensorType.INT16
+            tensor.quantization = self._schema.QuantizationParametersT()
+            tensor.quantization.scale = [2.0**-15]
+            tensor.quantization.zeroPoint = [0]
+        for code in self._model.operatorCodes:
+            code.version = 3
+
     def write(self, output: int, path: Path) -> Path:
         """The file, with `output` as the graph's only output."""
         import flatbuffers
@@ -165,3 +175,11 @@ def back_projection(path: Path) -> Path:
     """A transposed convolution whose kernel is larger than its stride, as DBPN has them."""
     graph = Builder(16, 16)
     return graph.write(graph.transpose_conv(graph.conv(graph.input, 4), 3, 8, 4), path)
+
+
+def int16_pool(path: Path) -> Path:
+    """A pooling of 16-bit integers: TFLite's own kernels run it, XNNPACK does not take it."""
+    graph = Builder(16, 16)
+    output = graph.max_pool(graph.input)
+    graph.to_int16()
+    return graph.write(output, path)

@@ -263,8 +263,9 @@ def _silence_tells(found: BenchmarkLog, wanted: list[str]) -> bool:
 
 
 def _elsewhere(found: BenchmarkLog) -> str:
-    rows = found.facts.replaced or found.facts.offloaded
-    return ", ".join(map(str, rows)) or "the log names no such delegate that took part"
+    return (
+        ", ".join(map(str, found.facts.replaced)) or "the log names no such delegate that took part"
+    )
 
 
 def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
@@ -280,7 +281,7 @@ def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
             told.append((kind, total, ", ".join(map(str, rows))))
     known = {kind for kind, *_ in told}
     told += [row for row in _from_profile(found) if row[0] not in known]
-    if not told and facts.offloaded:
+    if not told and facts.offloaded and not found.blocks and not found.finished:
         rows = facts.offloaded
         if total := _summed(rows):
             told.append(("npu", total, ", ".join(map(str, rows))))

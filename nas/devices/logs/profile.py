@@ -16,7 +16,7 @@ _DELEGATE_NODE = re.compile(
     r"Delegate$|Delegate\w{1,40}$|^LITERT_|^Tf[Ll]ite\w{1,40}Kernel$|^DISPATCH_OP"
 )
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:e[+-]?\d{1,3})?%?$|-?nan%?$|-?inf%?$")
-_BUILTIN = re.compile(r"^(?:\d{1,6}-)?\[Builtin\]$")
+_NO_NAME = re.compile(r"^(?:\d{1,6}-)?\[(?:Builtin|Delegate)\]$")
 _INSIDE = ("Delegate/", "[Delegate]")
 _SECTION = re.compile(
     r"^(?:(?P<start>Profiling Info for Benchmark Initialization)"
@@ -188,7 +188,7 @@ def _row(columns: list[str], cells: list[str]) -> ProfileRow | None:
     index = int(tail) if colon and tail.isdecimal() and len(tail) < 10 else None
     name = head if index is not None else name
     inside = name.startswith(_INSIDE)
-    if _BUILTIN.match(name[:40]):
+    if _NO_NAME.match(name[:40]):
         name = ""
     return ProfileRow(
         kind,

@@ -29,9 +29,13 @@ _STARTS = (
     (7, ("Running benchmark for at least", "count=")),
     (8, ("Inference timings in us", "Average inference timings in us")),
     (8, ("========== BENCHMARK RESULTS",)),
-    (9, ("Benchmarking failed", "Segmentation fault", "Aborted", "Killed")),
 )
 _COMMAND_STAGE, _BLOCKS, _ENDED = 0, 7, 9
+_ENDS = re.compile(
+    r"Benchmarking failed|Segmentation fault"
+    r"|(?:Aborted|Killed|Terminated|Bus error|Illegal instruction)(?:$| \()"
+)
+_NO_COMMAND = re.compile(r"\b(?:Killed|Terminated|Aborted|Segmentation|not found|denied)\b")
 _FIRST_LETTERS = frozenset(word[0] for _, words in _STARTS for word in words)
 _OPTION = re.compile(
     r"(cpu w/ \d{1,4} threads(?: \([\w -]{1,40}\))?|gpu-\w{1,40}|nnapi\([^()]{0,60}\)"
@@ -91,6 +95,7 @@ def is_command(text: str) -> bool:
         ("benchmark" in text or "run_model" in text)
         and ("--" in text or text.endswith("\\"))
         and COMMAND.search(text[:4000])
+        and not _NO_COMMAND.search(text[:4000])
     )
 
 
@@ -99,6 +104,8 @@ def _stage_of(text: str) -> int | None:
         for stage, words in _STARTS:
             if text.startswith(words):
                 return stage
+    if _ENDS.match(text):
+        return _ENDED
     if is_command(text):
         return _COMMAND_STAGE
     return None

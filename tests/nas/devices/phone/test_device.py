@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from nas.devices.adb.server import AdbServer
+from nas.devices.adb.wire import ShellResult
 from nas.devices.delegate import Delegate
 from nas.devices.failures import (
     PhoneStableError,
@@ -15,6 +18,8 @@ from nas.devices.failures import (
 from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.phone.conditions import Limits
 from nas.devices.phone.device import failed
+from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.session import PhoneSession
 from nas.devices.placement import is_cpu
 from nas.devices.probe_graphs import write_probe
 from nas.errors import DeviceStableError
@@ -229,3 +234,88 @@ def test_profiles_survive_json() -> None:
 
     for profile in PROFILES.values():
         assert Profile.from_json(profile.to_json()) == profile
+
+
+def test_int16_runs_on_a_phones_cpu(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
+) -> None:
+    """XNNPACK takes none of it, and says so; TFLite's own kernels are the CPU as well."""
+    phone = start_phone()
+    device = device_of(phone, adb_server, delegate=Delegate("cpu"))
+    found = device.measure(models.int16_pool(tmp_path / "int16.tflite"), PROTOCOL)
+    assert found.latency_ms > 0
+    assert {row.accelerator for row in found.placement} == {"cpu"}
+    assert found.conditions["delegation"]["coverage"] == "none"
+
+
+COMPILED = """INFO: STARTING!
+INFO: [benchmark_litert_model.cc:201] Loading model from: m.tflite
+INFO: [environment.cc:30] Creating LiteRT environment with options
+{}
+========== BENCHMARK RESULTS ==========
+INFO: [benchmark_litert_model.h:94] Model initialization: 237.50 ms
+INFO: [benchmark_litert_model.h:96] Warmup (first):       74.04 ms
+INFO: [benchmark_litert_model.h:100] Inference (avg):      73.20 ms (10 runs)
+"""
+REPLACING = (
+    "VERBOSE: Replacing {} node(s) with delegate ({}) node, yielding 1 partitions for subgraph 0."
+)
+
+
+def believed(kind: str, *words: str) -> None:
+    """Let a session believe, or not, what LiteRT's tool printed."""
+    session = PhoneSession(
+        cast("Any", SimpleNamespace(serial="X")),
+        PhoneOptions(delegate=Delegate(kind)),
+        cast("Any", SimpleNamespace(android="16")),
+        cast("Any", SimpleNamespace(path="tool")),
+        cast("Any", None),
+        "adb:X",
+        print,
+    )
+    output = COMPILED.format("\n".join(words))
+    session.believe(session.read(ShellResult("tool", 0, output, "", output, 1.0, 7)))
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "no such delegate"),
+        ((REPLACING.format("470 out of 476", "TfLiteXNNPackDelegate"),), "470 of 476 nodes"),
+        (
+            ("WARNING: NPU accelerator could not be loaded and registered: 3.",),
+            "could not be loaded",
+        ),
+        ((REPLACING.format("31 out of 31", "LITERT_CL"),), "31 of 31 nodes on LITERT_CL"),
+    ],
+)
+def test_an_npu_is_believed_only_if_it_ran(words: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(PhoneStableError, match=f"not_delegated: npu.*{reason}") as caught:
+        believed("npu", *words)
+    assert caught.value.failure.failure_class == "not_delegated"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (REPLACING.format("1 out of 1", "DispatchDelegate"),),
+        (
+            REPLACING.format("2 out of 9", "DispatchDelegate"),
+            REPLACING.format("7 out of 8", "TfLiteXNNPackDelegate"),
+        ),
+        ("INFO: op DISPATCH_OP, node 0",),
+    ],
+)
+def test_an_npu_that_ran_is_believed(words: tuple[str, ...]) -> None:
+    believed("npu", *words)
+
+
+def test_a_dispatch_that_failed_is_not_believed() -> None:
+    missing = "ERROR: Failed to create a dispatch delegate kernel: No usable Dispatch runtime found"
+    with pytest.raises(PhoneStableError, match=r"delegate_refused.*No usable Dispatch runtime"):
+        believed("npu", REPLACING.format("1 out of 1", "DispatchDelegate"), missing)
+
+
+def test_the_cpu_needs_no_delegate() -> None:
+    believed("cpu")
+    believed("cpu", REPLACING.format("470 out of 476", "TfLiteXNNPackDelegate"))
