@@ -54,6 +54,11 @@ _RESULT = re.compile(
     rf"\s{{1,40}}{NUMBER}(?: (?:ms|MB))?(?: \((\d{{1,9}}) runs?\))?"
 )
 _COMPILED_MODEL = ("LiteRT environment", "LITERT_", "Dispatch runtime", "DispatchDelegate")
+_WRAPPED = re.compile(
+    r"(?:with delegate|the remaining(?: \d{1,9})?|the model graph(?: will)?(?: not)?(?: be)?"
+    r"|(?:completely|partially) executed(?: by(?: the)?)?|be (?:completely|partially))$"
+)
+"""The end of a line of delegation that somebody wrapped."""
 _PROFILED = "Timings (microseconds): "
 _LONGEST = 4000
 
@@ -63,8 +68,10 @@ def read_benchmark(run: Run, asked: str | None = None) -> BenchmarkLog:
     found = BenchmarkLog(option=run.option)
     lines = run.lines
     command = ""
-    for line in lines:
+    for number, line in enumerate(lines):
         text = line.text
+        if number + 1 < len(lines) and _WRAPPED.search(text[-60:]):
+            text = f"{text} {lines[number + 1].text}"
         if command or is_command(text):
             command = _take_command(found, command + text)
             continue

@@ -117,7 +117,7 @@ ENDINGS: tuple[Ending, ...] = (
         r"Unable to load external delegate|Could not load external delegate",
         r"Failed to load delegate from|Failed to load stable ABI delegate",
         r"TfLite(?:Gpu|Metal)Delegate (?:Init|Prepare|\w{1,20} \(async\)): (?!delegate is not)",
-        r"dynamic-sized tensors",
+        r"dynamic-sized tensors|Failed to build program executable",
         r"Disallowed CPU fallback|Hint fully delegated to single delegate is set",
         r"Some ops are not accelerated\. Add",
         soft=True,

@@ -119,7 +119,8 @@ def applied(report: LogReport) -> tuple[str | None, str | None]:
         ),
         (
             [
-                "Replacing 1 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions."
+                "Replacing 1 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 "
+                "partitions."
             ],
             ("complete", None),
         ),
@@ -251,3 +252,21 @@ def test_a_gpu_of_a_computer_says_nothing() -> None:
     """There LiteRT's tool prints no counts where the GPU took all."""
     command = ["$ ./benchmark_model --graph=m.tflite --use_gpu=true"]
     assert parse_log(text(command, NPU[:4], RESULTS)).failure is None
+
+
+def test_sentences_that_somebody_wrapped() -> None:
+    lines = ["Following operations are not supported by GPU delegate:", "EXP: not supported."]
+    lines += [
+        "130 operations will run on the GPU, and the remaining 114",
+        "  operations will run on the CPU.",
+    ]
+    found = parse_log(text(lines))
+    assert applied(found) == ("partial", "partially_delegated")
+    row = (
+        "Replacing 244 out of 244 node(s) with delegate\n  (LITERT_CL) node, yielding 1 partitions"
+    )
+    assert applied(parse_log(f"I tflite : {row} for subgraph 0.\n")) == ("complete", None)
+    words = (
+        "Explicitly applied GPU delegate, and the model graph will be completely\nexecuted by the"
+    )
+    assert applied(parse_log(f"{words} delegate.\n")) == ("complete", None)
