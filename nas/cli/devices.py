@@ -303,7 +303,9 @@ def _log_lines(report: Any) -> list[str]:
         lines.append(f"model: {found.model}")
     if report.latency_ms is not None:
         of = f" of {report.count}" if report.count is not None else ""
-        lines.append(f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic}{of})")
+        fallen = report.failure is not None and report.failure.failure_class == "not_delegated"
+        where = ", on the CPU" if fallen else ""
+        lines.append(f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic}{of}{where})")
     if found.init_ms is not None:
         lines.append(f"init: {found.init_ms:.6g} ms")
     if found.accelerators or report.nnapi.interfaces:

@@ -72,7 +72,7 @@ _ON_GPU = re.compile(
 _NONE_ON_GPU = re.compile(
     r"No operations will run on the GPU, and all (\d{1,9}) operations will run on the CPU"
 )
-_NOT_ON_GPU = re.compile(r"Following operations are not supported by (\w{1,40}) delegate")
+_NOT_ON_GPU = re.compile(r"(?:Following|Next) operations are not supported by (\w{1,40}) delegate")
 _UNSUPPORTED = re.compile(r"^([A-Z][A-Z0-9_]{1,80}|CUSTOM [\w-]{1,80}): ?(.{0,2000})$")
 _REFUSED = re.compile(
     r"Operator (\w{1,80}) \(v(\d{1,9})\) refused by (\w{1,80}) delegate: (.{1,2000})$"
@@ -252,11 +252,13 @@ def _failure(delegation: Delegation, line: str) -> Failure | None:
 def _silence_tells(found: BenchmarkLog, wanted: list[str]) -> bool:
     """Whether a log without a word of the delegate shows that it never came up.
 
-    Only a log that goes from the model's loading to figures does. LiteRT's tool on a computer does
-    not tell what its GPU took; a phone's does.
+    Only a log that goes from the model's loading to figures does. The tool of 2019 may say nothing
+    of NNAPI, and LiteRT's on a computer of its GPU; a phone's does.
     """
     if not found.loaded or found.init_ms is None:
         return False
+    if found.generation == "2019":
+        return bool(found.facts.reasons)
     if found.generation != "compiled-model" or "npu" in wanted:
         return True
     return bool(found.facts.replacing)

@@ -77,6 +77,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _IDENTICAL = re.compile(r"identical (\d{1,9}) lines?$")
 _EXPIRED = re.compile(r"expire (\d{1,9}) lines?$")
 _MOST_PREFIXES = 6
+_MOST_REPEATS = 10_000
+"""More operations of one kind in a row than any network has."""
 
 
 @dataclass(frozen=True)
@@ -184,9 +186,9 @@ def unfold(lines: list[Line]) -> tuple[list[Line], int]:
         elif match := _EXPIRED.search(line.text):
             lost += int(match[1])
         elif (match := _IDENTICAL.search(line.text)) and line.pid in last:
-            unfolded.extend(
-                replace(last[line.pid], number=line.number) for _ in range(int(match[1]))
-            )
+            repeats = min(int(match[1]), _MOST_REPEATS)
+            unfolded.extend(replace(last[line.pid], number=line.number) for _ in range(repeats))
+            lost += int(match[1]) - repeats
         elif match:
             lost += int(match[1])  # the line that was repeated is not in this excerpt
     return unfolded, lost

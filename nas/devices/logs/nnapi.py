@@ -7,13 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nas.devices.logs.figures import figure
 from nas.devices.logs.lines import Line
 from nas.devices.measurement import Placement
 
 REFERENCE = "nnapi-reference"
 """NNAPI's own CPU implementation: no accelerator, and slow."""
 
-_BEST = re.compile(r"findBestDeviceForEachOperation\((\w+)\) = (-?\d+)(?: \(([^)]+)\))?")
+_BEST = re.compile(
+    r"findBestDeviceForEachOperation\((\w{1,80})\) = (-?\d{1,9})(?: \(([^)]{1,200})\))?"
+)
 _INTERFACE = re.compile(r"Found interface (\S+)")
 _CANNOT = re.compile(r"Device (\S+) can'?t do operation (\w+)")
 _NO_DRIVER = re.compile(r"No driver can do (?:the op(?:eration)? )?(\S+)")
@@ -180,12 +183,14 @@ def _accelerator(number: int, name: str | None, interfaces: list[str]) -> str:
 
 def _capabilities(text: str, accelerator: str | None) -> list[Capability]:
     relaxed = [
-        Capability(accelerator, f"RELAXED_FLOAT16_{kind.upper()}", float(time), float(power))
+        (f"RELAXED_FLOAT16_{kind.upper()}", figure(time), figure(power))
         for kind, time, power in _RELAXED.findall(text)
     ]
-    return relaxed + [
-        Capability(accelerator, operand, float(time), float(power))
-        for operand, time, power in _CAPABILITY.findall(text)
+    told = [(kind, figure(time), figure(power)) for kind, time, power in _CAPABILITY.findall(text)]
+    return [
+        Capability(accelerator, operand, time, power)
+        for operand, time, power in relaxed + told
+        if time is not None and power is not None
     ]
 
 

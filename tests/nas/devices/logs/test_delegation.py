@@ -270,3 +270,22 @@ def test_sentences_that_somebody_wrapped() -> None:
         "Explicitly applied GPU delegate, and the model graph will be completely\nexecuted by the"
     )
     assert applied(parse_log(f"{words} delegate.\n")) == ("complete", None)
+
+
+def test_the_tool_of_2019_may_be_silent() -> None:
+    summary = "Average inference timings in us: Warmup: 146548, Init: 12516, no stats: 133690"
+    lines = [*rows("m.tflite", ["Use nnapi : [1]"])[:-2], summary]
+    assert parse_log(text(lines)).failure is None
+    assert parse_log(text(lines)).latency_ms == 20.0
+    reason = "nnapi error: unable to open library libneuralnetworks.so"
+    missing = parse_log(text([*lines[:4], reason, *lines[4:]]))
+    assert missing.failure is not None
+    assert missing.failure.failure_class == "not_delegated"
+    older = [
+        "Next operations are not supported by GPU delegate:",
+        "SPLIT: Operation is not supported.",
+    ]
+    older += ["First 15 operations will run on the GPU, and the remaining 3 on the CPU."]
+    found = parse_log(text(older))
+    assert [row["op"] for row in found.benchmark.refusals] == ["SPLIT"]
+    assert applied(found) == ("partial", "partially_delegated")

@@ -127,3 +127,17 @@ def test_a_megabyte_in_a_line_is_read_in_passing() -> None:
     [found] = parse_runs(text(rows("a.tflite"), long))
     assert found.latency_ms == 20.0
     assert found.failure is None
+
+
+def test_odd_numbers_of_logcat_and_nnapi_are_no_traceback() -> None:
+    lines = [
+        "01-02 03:04:05.678  77  77 I M: findBestDeviceForEachOperation(ADD) = 0 (dsp)",
+        "01-02 03:04:05.678  77  77 I chatty  : uid=2000 tool identical 999999999 lines",
+        "01-02 03:04:05.678  77  77 I M: findBestDeviceForEachOperation(ADD) = " + "9" * 5000,
+        "01-02 03:04:05.678  77  77 I M: Capab {.type = FLOAT32, .info = {.execTime = 1.2.3, "
+        ".powerUsage = 0.1}}",
+    ]
+    [found] = parse_runs(text(lines))
+    assert found.nnapi.capabilities == ()
+    assert found.lost_lines > 900_000_000
+    assert {row.op for row in found.nnapi.placement} == {"ADD"}
