@@ -191,7 +191,9 @@ def _report(
     nnapi = read_nnapi(own)
     ran = any(row.accelerator != REFERENCE for row in nnapi.placement)
     delegated = judge(benchmark, ran)
-    failure = _mixed(run) or failure_of(benchmark, lines, exit_code, chosen)
+    failure = _mixed(run) or failure_of(
+        benchmark, lines, exit_code, run.pid if chosen is None else chosen
+    )
     failure = failure or delegated
     layouts = tuple(dict.fromkeys(line.layout for line in lines if line.text))
     return LogReport(

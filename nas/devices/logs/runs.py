@@ -51,7 +51,8 @@ class Run:
     """The lines of one run.
 
     `option` is its name where a summary of several runs gives one, `mixed` says that lines of
-    statistics of several runs can't be told apart, `known` that it has any part of a run.
+    statistics of several runs can't be told apart, `known` that it has any part of a run, `pid` the
+    process of a logcat that printed it.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Run:
     option_text: str = ""
     mixed: bool = False
     known: bool = False
+    pid: int | None = None
     stage: int = -1
     last: str = ""
     blocks: int = 0
@@ -173,7 +175,7 @@ class _Splitter:
         elif stage == _BLOCKS:
             run.limits += 1
         run.stage, run.last = max(run.stage, stage), line.text
-        run.known = True
+        run.known, run.pid = True, line.pid
         run.lines.append(line)
 
     def _take_option(self, line: Line) -> bool:

@@ -169,3 +169,13 @@ def test_a_summary_names_the_runs_before_it() -> None:
         ("gpu-default", 30.79),
     ]
     assert len(found) == 4
+
+
+def test_another_apps_crash_is_not_the_runs() -> None:
+    log = [f"01-02 03:04:05.678  4711  4711 I tflite  : {line}" for line in SMALL if line]
+    other = "01-02 03:04:09.678  99  99 F libc    : Fatal signal 11 (SIGSEGV), code 1 in tid 99 (x)"
+    own = other.replace("  99  99 F", "  4711  4711 F")
+    assert told(*parse_runs(text(log, [other]))) == BOTH[:1]
+    [crashed] = parse_runs(text(log, [own]))
+    assert crashed.failure is not None
+    assert (crashed.failure.failure_class, crashed.latency_ms) == ("crash", None)
