@@ -11,7 +11,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import JsonOption
+from nas.cli.options import JsonOption, LimitOption
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def compress(
     device: Annotated[
         list[str] | None, typer.Option(help="A device to time on; several times, too.")
     ] = None,
+    limit: LimitOption = None,
     method: Annotated[str, typer.Option(help="adaptive | uniform-l1")] = "adaptive",
     size: Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")] = "1280x720",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the float training.")] = 600,

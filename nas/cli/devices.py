@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
 from nas.errors import ConfigError, DeviceError, NasError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def devices(
     modelled: Annotated[
         bool, typer.Option("--modelled", help="The paper's phones instead, which need no adb.")
     ] = False,
+    limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """List the phones that adb sees, with their state, heat, battery and accelerators."""
@@ -172,6 +173,7 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
     from nas.devices.phone.conditions import Limits, read_conditions, strongest_mask
     from nas.devices.phone.device import AdbDevice
     from nas.devices.phone.info import read_info
+    from nas.devices.phone.usual import Habits
 
     row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
     names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
@@ -183,7 +185,8 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
         info, found = read_info(adb), read_conditions(adb)
     except NasError as error:
         return {**row, "advice": str(error)}
-    complaints = Limits().complaints(found)
+    usual = Habits.of(entry.serial).look(found)
+    complaints = Limits.from_environment().complaints(found, usual)
     return row | {
         "model": info.model,
         "manufacturer": info.manufacturer,
@@ -198,6 +201,7 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
         "battery_percent": found.battery_percent,
         "thermal_status": found.thermal_status,
         "fit": not complaints,
+        "usual": usual.to_dict(),
         "advice": f"not fit to measure now: {', '.join(complaints)}" if complaints else "",
     }
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption, SizeOption
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LimitOption,
+    ProtocolOption,
+    SizeOption,
+)
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -116,6 +123,7 @@ def measure(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
+
+
+def use_limits(values: list[str] | None) -> list[str] | None:
+    """Have phones judged by these limits, in this process and in those that it starts.
+
+    Raises ConfigError on an unknown name or a value that makes no sense.
+    """
+    if values:
+        from nas.devices.phone.conditions import LIMITS_VARIABLE, Limits
+
+        Limits.parse(values)
+        given = os.environ.get(LIMITS_VARIABLE, "")
+        os.environ[LIMITS_VARIABLE] = ",".join(filter(None, [given, *values]))
+    return values
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 DelegateOption = Annotated[
@@ -21,6 +37,15 @@ BinaryOption = Annotated[
 SizeOption = Annotated[
     str | None,
     typer.Option(help="WIDTHxHEIGHT, of a file that leaves its picture's size open."),
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        callback=use_limits,
+        help="When a phone may be measured: load (a core), thermal (status), battery (percent), "
+        "frequency (share), wait (seconds); repeatable.",
+    ),
 ]
 StorageOption = Annotated[
     str | None,

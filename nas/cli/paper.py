@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from nas.cli.console import err, out
-from nas.cli.options import ArtifactsOption, StorageOption
+from nas.cli.options import ArtifactsOption, LimitOption, StorageOption
 from nas.errors import unknown
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def paper(
         list[str] | None,
         typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
     ] = None,
+    limit: LimitOption = None,
     on_lost_phone: Annotated[
         str, typer.Option(help="stop | continue, once a phone is set aside.")
     ] = "continue",

@@ -9,7 +9,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import parse_size
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
 
 
 def sweep(
@@ -29,6 +29,7 @@ def sweep(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure a model at several picture sizes: figures, failures and a plot.

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption
+from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
 
 if TYPE_CHECKING:
     from nas.predictor.checking import Checked
@@ -44,6 +44,7 @@ def fit(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure a space's operations in one session, then a few networks, and keep the predictor.
@@ -83,6 +84,7 @@ def check(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure networks that the predictor never saw, and show how near it was."""

@@ -15,7 +15,7 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import ArtifactsOption, JsonOption, StorageOption
+from nas.cli.options import ArtifactsOption, JsonOption, LimitOption, StorageOption
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def search(
     on_lost_phone: Annotated[
         str, typer.Option(help="stop | continue, once a required phone is set aside.")
     ] = "stop",
+    limit: LimitOption = None,
     data: Annotated[
         str | None,
         typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),

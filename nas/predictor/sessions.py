@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol, final
 
 from nas.devices import Device, TimingProtocol, open_device
 from nas.devices.host.pipes import read_some
-from nas.devices.phone.conditions import strongest_mask, wait_until_fit
+from nas.devices.phone.conditions import strongest_mask
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.session import PAPER_MASK, PhoneSession
@@ -99,7 +99,7 @@ class _OnPhone:
     def time(self, artifact: Path) -> float:
         options: PhoneOptions = self.phone.options
         if time.monotonic() - self._looked > FIT_SECONDS:
-            found = wait_until_fit(self.phone.adb, options.limits, self.phone.tell)
+            found = self.phone.wait_until_fit()
             self._looked = time.monotonic()
             if self.phone.info.has_taskset:
                 strongest = strongest_mask(found.cores, self.protocol.threads)

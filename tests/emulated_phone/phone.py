@@ -74,7 +74,10 @@ class EmulatedPhone:
         return faults.inject(self.faults, Fault(kind, match, times, seconds))
 
     def set_state(self, **values: Any) -> None:
-        """Overrule what the phone tells of itself: battery, celsius, awake, load, cap_khz."""
+        """Overrule what the phone tells of itself: battery, celsius, awake, load, cap_khz.
+
+        A load above the profile's is work that keeps cores busy.
+        """
         self._state.update(values)
 
     def unplug(self) -> None:
@@ -171,20 +174,27 @@ class EmulatedPhone:
             "Current cooling devices from HAL:\n"
             "\tCoolingDevice{mValue=0, mType=2, mName=thermal-cpufreq-0}\n"
         )
+        level = state.get("battery", profile.battery) if profile.has_battery else 0
         charging = "true" if state.get("charging", profile.charging) else "false"
         (folder / "battery").write_text(
             "Current Battery Service state:\n  AC powered: false\n"
             f"  USB powered: {charging}\n  Wireless powered: false\n  status: 2\n"
-            f"  level: {state.get('battery', profile.battery)}\n  scale: 100\n  temperature: 285\n"
+            f"  present: {'true' if profile.has_battery else 'false'}\n"
+            f"  level: {level}\n  scale: 100\n  temperature: {285 if profile.has_battery else 0}\n"
         )
         awake = "Awake" if state.get("awake", True) else "Asleep"
         (folder / "power").write_text(f"POWER MANAGER\n  mWakefulness={awake}\n")
+        cores, idle = len(profile.max_frequencies_khz), profile.load
+        load = float(state.get("load", idle))
+        busy = min(1.0, max(0.0, load - idle) / cores)
         (self.folder / "loadavg").write_text(
-            f"{state.get('load', profile.load):.2f} 1.10 1.00 2/900 4711\n"
+            f"{load:.2f} {idle:.2f} {idle:.2f} {1 + round(busy * cores)}/900 4711\n"
         )
+        (self.folder / "busy_permille").write_text(f"{round(1000 * busy)}\n")
         (self.folder / "boot_id").write_text(self.boot_id + "\n")
         for number, khz in enumerate(profile.max_frequencies_khz):
-            cap = min(khz, int(state.get("cap_khz", khz)), khz // 2 if status else khz)
+            usual = profile.allowed_khz[number] if profile.allowed_khz else khz
+            cap = min(usual, int(state.get("cap_khz", khz)), khz // 2 if status else khz)
             cpu = self.root / f"sys/devices/system/cpu/cpu{number}/cpufreq"
             (cpu / "scaling_max_freq").write_text(f"{cap}\n")
 
@@ -269,6 +279,7 @@ class EmulatedPhone:
     def _inward(self, command: str) -> str:
         """The command with the phone's folders replaced by those that stand for them."""
         text = command.replace(_LOADAVG, str(self.folder / "loadavg"))
+        text = text.replace("cat /proc/stat", "procstat")
         text = text.replace("/proc/sys/kernel/random/boot_id", str(self.folder / "boot_id"))
         return _MAPPED.sub(lambda _: f"{self.root}/", text)
 

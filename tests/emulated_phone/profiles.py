@@ -40,7 +40,8 @@ class Profile:
     """One kind of phone.
 
     `half_precision`: where 16 bits are allowed for float32 (`allow_fp16`), an accelerator's output
-    is rounded to them; what it computes before is this machine's.
+    is rounded to them; what it computes before is this machine's. `load` is that of a phone that
+    does nothing, `allowed_khz` what its vendor allows of `max_frequencies_khz`.
     """
 
     name: str
@@ -60,11 +61,13 @@ class Profile:
     cpu_gmacs_per_s: float = 30.0
     launch_noise: float = 0.01
     max_frequencies_khz: tuple[int, ...] = (1800000,) * 4 + (2400000,) * 3 + (2840000,)
+    allowed_khz: tuple[int, ...] | None = None
     capacities: tuple[int, ...] | None = (250,) * 4 + (870,) * 3 + (1024,)
     abis: tuple[str, ...] = ("arm64-v8a", "armeabi-v7a")
     temperature: tuple[tuple[float, float], ...] = ((0.0, 31.0),)
     hot_celsius: float = 43.0
     battery: int = 83
+    has_battery: bool = True
     charging: bool = True
     load: float = 1.2
     external_libraries: tuple[str, ...] = ()

@@ -46,6 +46,11 @@ exec /usr/bin/date -d "${jump:-0} seconds" "$@"
 _SERVICE = """#!/bin/bash
 cat "$EMULATED_PHONE/services.txt"
 """
+_PROCSTAT = """#!/bin/bash
+read -r permille < "$EMULATED_PHONE/busy_permille"
+now=$(/usr/bin/date +%s%3N)
+echo "cpu  $((now * permille / 1000)) 0 0 $((now * (1000 - permille) / 1000)) 0 0 0 0 0 0"
+"""
 _LAUNCHER = """#!{python} -SE
 # a stand-in for the tool of {tool}
 import sys
@@ -66,6 +71,7 @@ def write_programs(folder: Path, profile: Profile) -> None:
         "service": _SERVICE,
         "df": _DF,
         "date": _DATE,
+        "procstat": _PROCSTAT,
     }
     for name, text in programs.items():
         _executable(folder / "bin" / name, text)

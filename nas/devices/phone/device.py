@@ -38,6 +38,7 @@ from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
 from nas.devices.phone.outputs import run_inputs
 from nas.devices.phone.session import PhoneSession, shortened
+from nas.devices.phone.usual import Habits
 from nas.devices.placement import join
 from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError, NasError
@@ -137,6 +138,7 @@ class AdbDevice:
                 self.spec,
                 self._tell,
                 self._progress,
+                Habits.of(self.serial),
             )
 
     def outputs(

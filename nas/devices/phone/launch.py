@@ -16,6 +16,7 @@ from nas.devices.logs.classify import driver_death
 from nas.devices.logs.lines import Line, read_lines, unfold
 from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
 from nas.devices.phone.conditions import Conditions, Limits
+from nas.devices.phone.usual import Usual
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Block:
     references: tuple[float, ...]
     before: Conditions
     after: Conditions
+    usual: Usual = field(default_factory=Usual)
+
+    @property
+    def capped_afterwards(self) -> tuple[int, ...]:
+        """Cores that ended slower than is usual."""
+        return self.usual.capped_cores(self.after)
 
     @property
     def drift(self) -> float:
@@ -90,7 +97,9 @@ class Block:
         if self.spread > options.spread:
             found.append(f"launches differ by {self.spread:.0%}")
         calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
-        return found + [f"afterwards {reason}" for reason in calm.complaints(self.after)]
+        return found + [
+            f"afterwards {reason}" for reason in calm.complaints(self.after, self.usual)
+        ]
 
 
 def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:

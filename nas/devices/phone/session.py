@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from nas.devices.adb.connection import Adb
@@ -27,6 +27,7 @@ from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_m
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
 from nas.devices.phone.lock import Held
 from nas.devices.phone.model_cache import model_name
+from nas.devices.phone.usual import Habits
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError
@@ -58,6 +59,7 @@ class PhoneSession:
     spec: str
     tell: Callable[[str], None]
     progress: Callable[[int, int], None] | None = None
+    habits: Habits = field(default_factory=Habits)
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """Time one artifact, after an untimed launch told where its operations run.
@@ -151,11 +153,11 @@ class PhoneSession:
                 return block, len(taken) + 1
             taken.append(block)
             self.tell(f"phone {self.adb.serial}: {', '.join(troubles)}")
-        cool = [b for b in taken if not b.after.capped_cores] or taken
+        cool = [b for b in taken if not b.capped_afterwards] or taken
         return min(cool, key=lambda b: max(b.drift, b.spread)), len(taken)
 
     def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
-        before = wait_until_fit(self.adb, self.options.limits, self.tell)
+        before = self.wait_until_fit()
         mask = self._mask(before, protocol.threads)
         launches, references = [], []
         for _ in range(protocol.launches if self.options.method == "robust" else 1):
@@ -165,7 +167,11 @@ class PhoneSession:
         after = read_conditions(self.adb)
         if before.boot_id != after.boot_id:
             raise self.adb.offline("it was restarted in the middle of a measurement")
-        return Block(tuple(launches), tuple(references), before, after)
+        return Block(tuple(launches), tuple(references), before, after, self.habits.usual)
+
+    def wait_until_fit(self) -> Conditions:
+        """The phone's conditions once it is fit; raises as `nas.devices.phone.conditions.wait_until_fit`."""
+        return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
     def _mask(self, found: Conditions, threads: int) -> str | None:
         if not self.info.has_taskset:
@@ -252,6 +258,8 @@ class PhoneSession:
                 "drift": block.drift,
                 "steady": not block.troubles(self.options),
                 "blocks": blocks,
+                "limits": asdict(self.options.limits),
+                "usual": block.usual.to_dict(),
                 "before": block.before.to_dict(),
                 "after": block.after.to_dict(),
                 "phone": self.info.to_dict(),

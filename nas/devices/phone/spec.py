@@ -5,6 +5,7 @@ The whole of it is the device's name in a study, so two ways of using one phone 
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cache
 from urllib.parse import parse_qsl, quote, urlencode
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from nas.devices.adb.server import AdbServer
 from nas.devices.delegate import Delegate
 from nas.devices.phone.benchmark_tool import parse_binaries
+from nas.devices.phone.conditions import LIMITS_VARIABLE, Limits
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.launch import PhoneOptions
 from nas.errors import ConfigError, unknown
@@ -35,7 +37,7 @@ def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
     if not serial.strip():
         raise ConfigError(f"device {spec!r}: the serial is missing (`nas devices` lists them)")
     server = AdbServer.parse(address) if address else AdbServer.from_environment()
-    options = PhoneOptions()
+    options = PhoneOptions(limits=Limits.from_environment())
     binaries = []
     for key, value in parse_qsl(query, keep_blank_values=True):
         match key:
@@ -70,8 +72,16 @@ def with_options(
     return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe=':/=', quote_via=quote)}"
 
 
-@cache
 def open_phone(spec: str) -> AdbDevice:
-    """The phone that a spec names, the same object every time; raises as `parse_spec`."""
+    """The phone that a spec names, the same object every time; raises as `parse_spec`.
+
+    Its limits are those of the environment (`nas.devices.phone.conditions.LIMITS_VARIABLE`): when a
+    phone is measured is no part of its name.
+    """
+    return _opened(spec, os.environ.get(LIMITS_VARIABLE, ""))
+
+
+@cache
+def _opened(spec: str, limits: str) -> AdbDevice:
     serial, server, options = parse_spec(spec)
     return AdbDevice(serial, options, server, name=spec)

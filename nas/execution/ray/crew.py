@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.data import Dataset
+from nas.devices.phone.conditions import LIMITS_VARIABLE
 from nas.errors import RunError
 from nas.execution.pool import PoolExecutor
 from nas.execution.processes import attempt
@@ -99,7 +100,10 @@ class _Refused:
 class _Worker:
     """What an actor does. Its process is the worker's; it never trains on Ray's own threads."""
 
-    def __init__(self, kind: str, threads: int, check: NodeCheck, every_s: float) -> None:
+    def __init__(
+        self, kind: str, threads: int, check: NodeCheck, every_s: float, limits: str
+    ) -> None:
+        os.environ[LIMITS_VARIABLE] = limits
         self._every_s = every_s
         self._kind = kind
         self._threads = threads
@@ -193,11 +197,12 @@ class RayCrew:
             options |= {"num_gpus": self.cluster.per_worker.get("GPU", 0)}
         elif is_phone(kind):
             options |= {"resources": {phone_resource(kind): 1}}
+        limits = os.environ.get(LIMITS_VARIABLE, "")
         affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         actor = (
             ray.remote(_Worker)
             .options(scheduling_strategy=affinity(node.id, soft=False), **options)
-            .remote(kind, self.cluster.threads, self.check, self.progress_s)
+            .remote(kind, self.cluster.threads, self.check, self.progress_s, limits)
         )
         self._started += 1
         name = f"{node.host}-{self._started}" if kind in (TRAIN, LIGHT) else kind

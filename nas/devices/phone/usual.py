@@ -1,0 +1,206 @@
+"""What is usual for one phone when it does nothing: learned at the first look, kept until it is
+started again.
+
+Some phones never look fit: vendors' waiting threads count as load, a core is kept below its highest
+frequency for good, a sensor reads nonsense, a board has no battery. What such a phone shows at rest
+is its own idle state, and only what goes beyond that disturbs a measurement. Signs of heat or of
+work keep a state from being learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from nas.devices.reference_model import cache_folder
+from nas.errors import RunError
+from nas.system.files import read_json, write_json
+from nas.system.hashing import content_key
+
+if TYPE_CHECKING:
+    from nas.devices.phone.conditions import Conditions
+
+COLDEST_CELSIUS = -40.0
+"""Sensors that are not there report values such as -274."""
+IDLE_SHARE = 0.25
+"""A processor that is busy for less of its time does nothing of note."""
+LEAST_CAP = 0.25
+"""No vendor keeps a core below this share of its highest frequency; a phone in need does."""
+WARM_CELSIUS, BROKEN_CELSIUS = 60.0, 115.0
+"""No part of a phone at rest is as warm as the first; no sensor of a phone that runs is as warm as
+the second."""
+BATTERY_CELSIUS = 40.0
+_NOT_CHARGED = (1, 4, 5)
+"""Android's battery states of a level that won't rise: unknown, not charging, full."""
+
+
+@final
+@dataclass(frozen=True)
+class Usual:
+    """One phone's idle state: load average, each core's allowed frequency (kHz) by its number, the
+    thermal status that a broken sensor causes, the level of a battery that never charges.
+    """
+
+    load: float | None = None
+    allowed_khz: Mapping[int, int] = field(default_factory=dict)
+    thermal_status: int = 0
+    battery_percent: int | None = None
+
+    @property
+    def allowed_load(self) -> float:
+        """The load average up to which nothing is unusual; 0 where none was learned."""
+        return 0.0 if self.load is None else 1.25 * self.load + 1
+
+    def updated(self, found: Conditions) -> Usual:
+        """With what one look at the phone teaches; nothing that it shows in heat or at work."""
+        return replace(
+            self,
+            allowed_khz=self._caps(found),
+            load=self._load(found),
+            thermal_status=max(self.thermal_status, _broken_sensor_status(found)),
+            battery_percent=_never_charged(found) or self.battery_percent,
+        )
+
+    def capped_cores(self, found: Conditions) -> tuple[int, ...]:
+        """Cores that may run less fast now than is usual; than they can, where nothing is known."""
+        return tuple(
+            core.number
+            for core in found.cores
+            if 0 < core.allowed_khz < self.allowed_khz.get(core.number, core.max_khz)
+        )
+
+    def _caps(self, found: Conditions) -> dict[int, int]:
+        """A core that was ever seen to be allowed more is capped where it is allowed less."""
+        known = dict(self.allowed_khz)
+        policy = all(core.allowed_khz >= LEAST_CAP * core.max_khz for core in found.cores)
+        for core in found.cores:
+            if core.number in known:
+                known[core.number] = max(known[core.number], core.allowed_khz)
+            elif policy and self._calm(found):
+                known[core.number] = core.allowed_khz
+        return known
+
+    def _calm(self, found: Conditions) -> bool:
+        """Whether nothing speaks of heat."""
+        likely = [celsius for celsius in found.temperatures.values() if celsius < BROKEN_CELSIUS]
+        status = max(self.thermal_status, _broken_sensor_status(found))
+        return (
+            (found.thermal_status or 0) <= status
+            and not found.cooling
+            and (found.battery_celsius or 0.0) < BATTERY_CELSIUS
+            and max(likely, default=0.0) < WARM_CELSIUS
+        )
+
+    def _load(self, found: Conditions) -> float | None:
+        if found.load is None or not _idle(found):
+            return self.load
+        return found.load if self.load is None or found.load > self.allowed_load else self.load
+
+    def said(self, found: Conditions) -> str:
+        """What of it a healthy phone at rest would not show, in words; empty where nothing is."""
+        rows = []
+        kept = [c for c in found.cores if self.allowed_khz.get(c.number, c.max_khz) < c.max_khz]
+        if kept:
+            rows.append(
+                "cores kept below their highest frequency ("
+                + ", ".join(f"{c.number} at {_ghz(self.allowed_khz[c.number], c)}" for c in kept)
+                + ")"
+            )
+        if self.load is not None and self.load > max(1, len(found.cores)):
+            rows.append(f"a load of {self.load:g} while its processor is idle")
+        if self.thermal_status:
+            sensors = ", ".join(found.hot_sensors) or "a sensor"
+            rows.append(f"thermal status {self.thermal_status} ({sensors} never changes)")
+        if self.battery_percent is not None:
+            rows.append(f"a battery that stays at {self.battery_percent} %")
+        return ", ".join(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """It as JSON types."""
+        caps = {str(number): khz for number, khz in self.allowed_khz.items()}
+        return {**vars(self), "allowed_khz": caps}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Usual:
+        """What `to_dict` wrote; raises KeyError, TypeError or ValueError on anything else."""
+        caps = {int(number): int(khz) for number, khz in values["allowed_khz"].items()}
+        return cls(**{**values, "allowed_khz": caps})
+
+
+@final
+@dataclass
+class Habits:
+    """The usual state of one phone, kept in a file; in memory alone where there is no `path`.
+
+    A phone that was started again, or updated, is learned anew.
+    """
+
+    path: Path | None = None
+    usual: Usual = field(default_factory=Usual)
+    boot: str = ""
+
+    @classmethod
+    def of(cls, serial: str) -> Habits:
+        """Those of the phone of that serial."""
+        return cls(cache_folder() / "phones" / f"{content_key(serial)}.json")
+
+    def look(self, found: Conditions) -> Usual:
+        """What is usual, by all looks since the phone was started, this one included; not kept."""
+        boot = content_key([found.fingerprint, found.boot_id])
+        if boot != self.boot:
+            self.usual, self.boot = self._kept(boot), boot
+        return self.usual.updated(found)
+
+    def learn(self, usual: Usual) -> bool:
+        """Keep it; whether that is news. Raises RunError where it can't be written."""
+        news = usual != self.usual
+        self.usual = usual
+        if news and self.path is not None:
+            write_json(self.path, {"boot": self.boot, "usual": usual.to_dict()})
+        return news
+
+    def _kept(self, boot: str) -> Usual:
+        if self.path is None or not self.path.exists():
+            return Usual()
+        try:
+            values = read_json(self.path)
+            return Usual.from_dict(values["usual"]) if values["boot"] == boot else Usual()
+        except (RunError, KeyError, TypeError, ValueError, AttributeError):
+            return Usual()  # damaged: learned anew
+
+
+def _idle(found: Conditions) -> bool:
+    """Whether the load is not work: the processor does nothing, and it has long been so.
+
+    Threads that wait in the kernel count as load and need no processor. Where the phone does not
+    tell how busy its processor is, few of its threads want to run.
+    """
+    before, now = found.load_before, found.load or 0.0
+    if before is None or abs(now - before) > 0.25 * max(now, before) + 1:
+        return False
+    if found.busy_share is not None:
+        return found.busy_share <= IDLE_SHARE
+    cores = max(1, len(found.cores))
+    return found.runnable is not None and found.runnable - 1 <= math.ceil(IDLE_SHARE * cores)
+
+
+def _broken_sensor_status(found: Conditions) -> int:
+    """The thermal status where only sensors that can't be right cause it, else 0."""
+    hot = found.hot_sensors.values()
+    believable = [celsius for celsius in hot if COLDEST_CELSIUS < celsius < BROKEN_CELSIUS]
+    if not hot or believable or found.cooling:
+        return 0
+    return found.thermal_status or 0
+
+
+def _never_charged(found: Conditions) -> int | None:
+    return (
+        found.battery_percent if found.charging and found.battery_status in _NOT_CHARGED else None
+    )
+
+
+def _ghz(khz: int, core: Any) -> str:
+    return f"{khz / 1e6:.2f} of {core.max_khz / 1e6:.2f} GHz"
