@@ -30,6 +30,7 @@ from nas.cli import (
 )
 from nas.cli.console import err
 from nas.errors import NasError
+from nas.system.host_lock import teller
 
 EPILOG = (
     "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged "
@@ -70,6 +71,7 @@ app.add_typer(supernet.app, name="supernet")
 
 def main() -> None:
     """Run the command line; every failure that is ours is one line and an exit code."""
+    teller.append(lambda text: err.print(_plain(text), highlight=False, soft_wrap=True))
     try:
         app(_with_addresses(sys.argv[1:]))
     except NasError as error:

@@ -29,6 +29,7 @@ from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_er
 from nas.devices.phone.leftovers import clear_up
 from nas.system.hashing import content_key
 from nas.system.host_lock import FOLDER_VARIABLE
+from nas.system.lock_holders import holders, own_command
 
 PICTURES = "pictures"
 """The folder, inside the phone's own, of what is only there while the phone is held."""
@@ -54,7 +55,9 @@ def owner() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = str(os.getuid())
-    return f"{user}, pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%H:%M:%S')}"
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    where = f"{user}, pid {os.getpid()} on {socket.gethostname()}"
+    return f"{where}, {own_command()}, since {since}"
 
 
 @dataclass
@@ -125,10 +128,13 @@ def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
 
 
 def _read_owner(path: Path) -> str:
+    """Who wrote that it holds the phone, or who the system says does; and whether it is stopped."""
+    found = holders(path)
+    stopped = "".join(f", stopped: `kill -CONT {one.pid}`" for one in found if one.stopped)
     try:
-        return str(json.loads(path.read_text()))
+        return str(json.loads(path.read_text())) + stopped
     except (OSError, ValueError):
-        return "owner unknown"
+        return "; ".join(one.said for one in found) or "owner unknown"
 
 
 def _lock_script(folder: str) -> str:
