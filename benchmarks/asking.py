@@ -22,6 +22,7 @@ from typing import Any
 import optuna
 
 import nas.search.ask_tell
+from benchmarks.verdict import undisturbed
 from nas.search.ask_tell import Memory
 from nas.storage.run_folder import RunFolder
 from nas.study.study import Study
@@ -135,4 +136,5 @@ if __name__ == "__main__":
     parser.add_argument("stored", nargs="*", type=int, default=[1000, 10_000])
     parser.add_argument("--samplers", default="random,tpe,ehvi")
     given = parser.parse_args()
-    main(given.stored, given.samplers.split(","))
+    with undisturbed("benchmarks.asking"):
+        main(given.stored, given.samplers.split(","))

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import statistics
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.unet_table import PRECISIONS, PROTOCOL, SIZE, networks
+from nas.errors import BusyMachineError
 from nas.predictor import microbenchmarks
 from nas.predictor.checking import Score
 from nas.predictor.design import chosen_joints, chosen_terms
@@ -127,6 +129,18 @@ def line(name: str, found: list[Score]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def refuse_where_busy(rows: list[Row], precision: str, calm: float) -> None:
+    """End with the exit code of a busy machine where most of the table was measured on one."""
+    busy = sum(row.others_busy_cores >= calm for row in rows)
+    if 2 * busy > len(rows):
+        error = BusyMachineError(
+            f"no verdict: others used {calm:g} cores or more while {busy} of {len(rows)} networks "
+            f"in {precision} were measured; measure the table again on a quiet machine"
+        )
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
 def main() -> None:
     """Measure what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -136,6 +150,8 @@ def main() -> None:
     parser.add_argument("--calm", type=float, default=0.2, help="cores that others may use")
     asked = parser.parse_args()
     plain = bare(asked.table)
+    for precision in PRECISIONS:
+        refuse_where_busy(rows_of(asked.table / "latency.jsonl", precision), precision, asked.calm)
     print("| truth, networks | scored on | mean error (sd) | tau | within 10 % | in the interval |")
     print("|---|---|---|---|---|---|")
     for precision in PRECISIONS:

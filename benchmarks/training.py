@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.verdict import undisturbed
 from nas.system.environment import processor, versions
 from nas.training.tensorflow import prepare_tensorflow
 
@@ -93,4 +94,5 @@ def _bare(network, pack, schedule):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    with undisturbed("benchmarks.training"):
+        main(*map(int, sys.argv[1:]))

@@ -89,7 +89,10 @@ def worst_ratio(
     worst = max(ratios, key=ratios.__getitem__)
     source = least_trusted(m.source for m in (*candidate.values(), *reference.values()))
     at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
-    return Metric(ratios[worst], source, "largest-ratio-to-reference-over-devices", conditions=at)
+    taken = [*candidate.values(), *(reference[name] for name in candidate)]
+    busy = next((m.disturbed for m in taken if m.disturbed), None)
+    how = "largest-ratio-to-reference-over-devices"
+    return Metric(ratios[worst], source, how, conditions=at, disturbed=busy)
 
 
 def _measurements(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
@@ -146,9 +149,12 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
     name = f"latency_ms[{device}]"
     how = "median-of-launch-medians" if measurement.measured else None
     interval = measurement.interval_ms if how else measurement.stated_interval_ms
-    figures = {name: Metric(measurement.latency_ms, source, how, interval, at)}
+    busy = measurement.disturbed
+    figures = {name: Metric(measurement.latency_ms, source, how, interval, at, busy)}
     if measurement.init_ms is not None:
-        figures[f"init_ms[{device}]"] = Metric(measurement.init_ms, source, conditions=at)
+        figures[f"init_ms[{device}]"] = Metric(
+            measurement.init_ms, source, conditions=at, disturbed=busy
+        )
     if measurement.peak_memory_mb is not None:
         name = f"peak_memory_mb[{device}]"
         figures[name] = Metric(measurement.peak_memory_mb, source, conditions=at)

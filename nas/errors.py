@@ -68,6 +68,18 @@ class DeviceStableError(DeviceError):
     """The same on every try: the candidate is infeasible on this device."""
 
 
+class ClusterError(NasError):
+    """A cluster went away in the middle of the work; what was finished is kept."""
+
+    exit_code = 7
+
+
+class BusyMachineError(NasError):
+    """No verdict: figures were taken while others had the machine."""
+
+    exit_code = 8
+
+
 def unknown(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     """The error for a name that is not one of `valid`, with the nearest valid one."""
     names = sorted(valid)

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
 unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a
-conversion; 6 a training; 7 a device; 130 Ctrl-C.
+conversion; 6 a training; 7 a device or a cluster; 8 no verdict, as others had the machine; 130
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from nas.system.host_lock import teller
 
 EPILOG = (
     "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged "
-    "or full, 5 conversion, 6 training, 7 device, 130 interrupted."
+    "or full, 5 conversion, 6 training, 7 device or cluster, 8 machine too busy for a verdict, 130 "
+    "interrupted."
 )
 
 app = typer.Typer(

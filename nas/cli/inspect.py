@@ -159,6 +159,8 @@ def measure(
         )
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
+    if measurement.disturbed:
+        out.print(f"[yellow]taken on a busy processor:[/] {measurement.disturbed}", highlight=False)
     _show_placement(measurement)
 
 

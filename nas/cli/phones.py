@@ -60,7 +60,7 @@ def sweep(
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "" if row.accelerated_mac_share is None else f"{row.accelerated_mac_share:.0%}",
             row.source or "",
-            _why(row.failure, row.run_size).replace("[", r"\["),
+            (_why(row.failure, row.run_size) or _busy(row.disturbed)).replace("[", r"\["),
         ]
         for row in rows
     ]
@@ -73,3 +73,7 @@ def sweep(
 def _why(failure: str | None, run_size: tuple[int, int] | None) -> str:
     """A failure in a cell; what is the file's own is told in full below the table."""
     return "the file has no such form" if run_size is None else failure or ""
+
+
+def _busy(disturbed: str | None) -> str:
+    return f"taken on a busy processor: {disturbed}" if disturbed else ""

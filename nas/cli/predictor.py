@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
+from nas.errors import BusyMachineError
 
 if TYPE_CHECKING:
     from nas.predictor.checking import Checked
@@ -99,8 +100,13 @@ def check(
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
-    with _bars(f"{spec}, {chosen.name}") as told:
-        predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
+    try:
+        with _bars(f"{spec}, {chosen.name}") as told:
+            predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
+    except BusyMachineError as error:
+        if json_:
+            emit_json({"device": spec, "study": chosen.name, "scores": None, "refused": str(error)})
+        raise
     document = _checked(predictor, rows)
     folder = folder_of(predictor.about)
     picture = plot or folder / "check.png"

@@ -57,6 +57,9 @@ def pareto(
     if sure is not None:
         for text in filter(None, (sure.said, sure.ties, sure.advice)):
             err.print(text, highlight=False, soft_wrap=True)
+    busy = _disturbed(members)
+    if busy:
+        err.print(busy, highlight=False, soft_wrap=True)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
@@ -129,6 +132,20 @@ def _opened(run: Path) -> RunFolder:
     return folder
 
 
+def _disturbed(members: Sequence[TrialResult]) -> str:
+    """Which latencies others' work disturbed, in words; empty where none are."""
+    from nas.report.report_data import disturbed_trials
+
+    found = disturbed_trials(members)
+    if not found:
+        return ""
+    numbers = ", ".join(str(number) for number in found)
+    return (
+        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(found) > 1)} {numbers} "
+        f"({next(iter(found.values()))}). Measure again on a quiet machine before you choose by it"
+    )
+
+
 def _unmeasured(members: Sequence[TrialResult]) -> str:
     """What is not measured, in words; empty where everything is."""
     from nas.report.report_data import latencies
@@ -167,6 +184,7 @@ def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
             device: list(metric.interval) if metric.interval else None
             for device, metric in timed.items()
         },
+        "taken_on_busy_processor": {device: metric.disturbed for device, metric in timed.items()},
         "artifact": str(run.path / result.artifact) if result.artifact else None,
         "sources": {name: metric.source for name, metric in result.metrics.items()},
         "definitions": {
@@ -195,7 +213,8 @@ def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -
     if any(widths):
         columns["±"] = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
     for device in devices:
-        columns[f"ms {device}"] = [brief(m, f"latency_ms[{device}]") for m in members]
+        name = f"latency_ms[{device}]"
+        columns[f"ms {device}"] = [brief(m, name) + _mark(m, name) for m in members]
     further = {
         "GMAC": [brief(m, "gmacs_conv") for m in members],
         "SSIM": [figure(m, "ssim", ".3f") for m in members],
@@ -210,6 +229,12 @@ def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -
     columns["network"] = network
     justify = {name: "left" if name == "network" else "right" for name in columns}
     return table("", justify, [list(row) for row in zip(*columns.values(), strict=True)])
+
+
+def _mark(result: TrialResult, name: str) -> str:
+    """What marks a figure that was taken on a busy processor."""
+    metric = result.metrics.get(name)
+    return "!" if metric is not None and metric.disturbed else ""
 
 
 def _needs(name: str, cells: Sequence[str]) -> int:

@@ -53,6 +53,12 @@ class Measurement:
         return self.source in ("measured", "synthetic")
 
     @property
+    def disturbed(self) -> str | None:
+        """Why the figure counts for little: others had the processor. None where nobody had."""
+        found: str | None = self.conditions.get("disturbed")
+        return found
+
+    @property
     def launch_medians_ms(self) -> list[float]:
         """Each launch's median latency."""
         return [statistics.median(launch) for launch in self.samples_ms]

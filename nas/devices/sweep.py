@@ -43,6 +43,7 @@ class SweepRow:
     accelerated_mac_share: float | None
     failure: str | None
     source: str | None
+    disturbed: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON types."""
@@ -168,6 +169,7 @@ def _row(asked: _Asked, outcome: Outcome, unit_ms: float | None) -> SweepRow:
         measured.accelerated_mac_share,
         None,
         measured.source,
+        measured.disturbed,
     )
 
 

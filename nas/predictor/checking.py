@@ -9,12 +9,14 @@ from typing import Any, final
 
 import numpy as np
 
+from nas.errors import BusyMachineError
 from nas.networks.candidate import Precision
 from nas.predictor.fitting import Networks, Progress, Space, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
 from nas.study.study import Study
 
+LEAST_CALM = 2
 SEED = 1
 """Networks to check on are drawn with another seed than those that are fitted to."""
 
@@ -22,7 +24,10 @@ SEED = 1
 @final
 @dataclass(frozen=True)
 class Checked:
-    """One network: what was predicted, what a MAC count says, and what was measured; ms."""
+    """One network: what was predicted, what a MAC count says, and what was measured; ms.
+
+    `disturbed` says who had the processor meanwhile, where the measurement is none.
+    """
 
     label: str
     precision: Precision
@@ -33,6 +38,7 @@ class Checked:
     interval_ms: tuple[float, float]
     by_macs_ms: float
     warnings: tuple[str, ...]
+    disturbed: str | None = None
 
     @property
     def error(self) -> float:
@@ -99,7 +105,9 @@ def check(
 ) -> tuple[Predictor, list[Checked]]:
     """Measure networks that the predictor never saw, in each precision, beside what it says.
 
-    Raises as `nas.predictor.identity.load` and `nas.predictor.fitting.fit`.
+    Networks that were measured while others had the machine are left out. Raises BusyMachineError
+    where those are more than half of the networks of a precision; else as
+    `nas.predictor.identity.load` and `nas.predictor.fitting.fit`.
     """
     space, protocol = Space.of(study, size), protocol_of(study)
     about = identity_of(spec, study, space.size)
@@ -130,8 +138,29 @@ def check(
                     told.interval_ms,
                     predictor.by_macs_ms(terms),
                     told.warnings,
+                    measurement.disturbed if spec == "host" else None,
                 )
             )
+            _refuse_where_busy(found, len(drawn))
     progress("networks", len(jobs), len(jobs))
     measuring.complain(warn)
-    return predictor, found
+    calm = [row for row in found if row.disturbed is None]
+    if len(calm) < len(found):
+        warn(
+            f"{len(found) - len(calm)} of {len(found)} figures were taken while others had the "
+            "machine, and are left out"
+        )
+    return predictor, calm
+
+
+def _refuse_where_busy(found: Sequence[Checked], networks: int) -> None:
+    """Raise as soon as too few figures of a precision can still be taken on a quiet machine."""
+    for precision in {row.precision for row in found}:
+        busy = [row.disturbed for row in found if row.precision == precision and row.disturbed]
+        if 2 * len(busy) > networks or networks - len(busy) < LEAST_CALM:
+            raise BusyMachineError(
+                f"no verdict on the predictor: {busy[-1]}, in {len(busy)} of the first "
+                f"{sum(row.precision == precision for row in found)} measurements in {precision}. "
+                "A latency that is taken beside other work is none: end that work, or wait, and "
+                "give the same command again"
+            )

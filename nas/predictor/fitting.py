@@ -6,6 +6,7 @@ goes on where it was.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import measure_everywhere
-from nas.devices.host.device import BUSY_CORES
+from nas.devices.host.device import BUSY_CORES, PACE
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import microbenchmarks
@@ -25,7 +26,7 @@ from nas.predictor.identity import folder_of, identity_of, keep, protocol_of
 from nas.predictor.predictor import LEAST_NETWORKS, Measured, Predictor, precision_dtype
 from nas.predictor.terms import Term, terms_of_graph
 from nas.study.study import Study
-from nas.system.files import held, write_atomically
+from nas.system.files import held, read_json, write_atomically
 
 SAMPLED = 300
 """Networks drawn from the space to see what operations it has, and which networks to measure."""
@@ -205,6 +206,7 @@ class Networks:
         self._spec, self._space, self._protocol = spec, space, protocol
         self._folder = folder
         self._others: list[float] = []
+        self._best_pace_ms: float | None = None
 
     def __enter__(self) -> Networks:
         return self
@@ -218,17 +220,33 @@ class Networks:
 
         Raises DeviceTransientError where the device can't measure now, ConversionError, RunError.
         """
+        self._remember_pace()
         path = self._file(network, precision)
         (outcome,) = measure_everywhere(
             path, (self._spec,), self._protocol, self._folder / "networks"
         )
         if outcome.measurement is not None:
+            busy = outcome.measurement.disturbed and self._spec == "host"
+            if busy and outcome.key:  # no figure to come back to
+                (self._folder / "networks" / f"{outcome.key}.json").unlink(missing_ok=True)
             others = outcome.measurement.conditions.get("others_busy_cores")
             self._others += [others] if others is not None else []
             return outcome.measurement
         if isinstance(outcome.error, DeviceStableError):
             return None
         raise outcome.error or RunError(f"{self._spec} gave no answer")
+
+    def _remember_pace(self) -> None:
+        """Have the host's pace judged by the best that it had in all the kept measurements."""
+        if self._spec != "host":
+            return
+        if self._best_pace_ms is None:
+            paths = (self._folder / "networks").glob("*.json")
+            kept = [read_json(path).get("conditions", {}).get("pace", {}) for path in paths]
+            paces = [pace["best_ms"] for pace in kept if pace.get("best_ms")]
+            self._best_pace_ms = min(paces, default=math.inf)
+        if math.isfinite(self._best_pace_ms):
+            PACE.remember(self._best_pace_ms)
 
     def complain(self, warn: Warn) -> None:
         """Say so where others were busy: latencies are then not what the machine can do."""

@@ -327,7 +327,8 @@ def _hover(result: TrialResult) -> str:
                 if metric.interval
                 else ""
             )
-            lines.append(f"{title(name)} {short(metric.value)} ms{between}, {metric.source}")
+            busy = ", on a busy processor" if metric.disturbed else ""
+            lines.append(f"{title(name)} {short(metric.value)} ms{between}, {metric.source}{busy}")
     if "gmacs_conv" in result.metrics:
         lines.append(f"{short(result.value('gmacs_conv'))} GMAC")
     return "<br>".join(lines)

@@ -238,6 +238,8 @@ def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> 
         for name, metric in result.metrics.items():
             row[name] = metric.value
             row[f"{name}.source"] = metric.source
+            if metric.disturbed:
+                row[f"{name}.taken_on_busy_processor"] = metric.disturbed
             if metric.interval:
                 row[f"{name}.low"], row[f"{name}.high"] = metric.interval
         rows.append(row)

@@ -100,6 +100,7 @@ def performance(description: Mapping[str, Any], result: TrialResult) -> str:
                 "source": latency.source,
                 "definition": latency.definition,
                 "conditions": latency.conditions,
+                **({"taken_on_busy_processor": latency.disturbed} if latency.disturbed else {}),
                 **_further(result, device),
             }
         }
@@ -185,7 +186,8 @@ def _headline(result: TrialResult) -> str:
         gain = result.value("psnr_db") - result.value("psnr_db_input")
         text += f" ({gain:+.2f} dB over the blurred pictures)"
     timed = [
-        f"{metric.value:.3g} ms on {name.partition('[')[2].rstrip(']')} ({metric.source})"
+        f"{metric.value:.3g} ms on {name.partition('[')[2].rstrip(']')} ({metric.source}"
+        + (", taken on a busy processor)" if metric.disturbed else ")")
         for name, metric in result.metrics.items()
         if name.startswith("latency_ms[")
     ]
@@ -232,7 +234,8 @@ def _evaluation(study: Mapping[str, Any], result: TrialResult) -> str:
             f"{metric.interval[0]:.6g} to {metric.interval[1]:.6g}" if metric.interval else ""
         )
         cells = (f"`{name}`", f"{metric.value:.6g}", interval, metric.source)
-        more = (metric.definition or "", metric.conditions or "")
+        busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
+        more = (metric.definition or "", ", ".join(filter(None, (metric.conditions, busy))))
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in (*cells, *more)) + " |")
     return (
         f"On the held-out split `{study['data']['split']}`; the file itself was scored, by the "

@@ -94,7 +94,8 @@ def duration(seconds: float) -> str:
 
 def source_of(metric: Metric) -> str:
     """Where a figure comes from, for a tooltip."""
-    parts = [metric.source, metric.definition, metric.conditions]
+    busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
+    parts = [metric.source, metric.definition, metric.conditions, busy]
     return ", ".join(part for part in parts if part)
 
 
@@ -176,7 +177,8 @@ def _words(result: TrialResult, data: ReportData) -> str:
             gain = f" ({result.value('psnr_db') - data.input_psnr_db:+.2f} dB)"
         parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
     for device, metric in latencies(result).items():
-        parts.append(f"{number(metric.value)} ms on {device}")
+        busy = " (busy processor)" if metric.disturbed else ""
+        parts.append(f"{number(metric.value)} ms on {device}{busy}")
     if "gmacs_conv" in result.metrics:
         parts.append(f"{number(result.value('gmacs_conv'))} GMAC")
     if "parameters" in result.metrics:

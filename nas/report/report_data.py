@@ -161,6 +161,11 @@ class ReportData:
         return next((r.value(name) for r in self.results if name in r.metrics), None)
 
     @property
+    def disturbed(self) -> dict[int, str]:
+        """The front's trials with a latency that was taken on a busy processor, and why."""
+        return disturbed_trials(self.front)
+
+    @property
     def sources(self) -> set[str]:
         """Every source of a figure in the run."""
         return {definition.source for definition in self.definitions}
@@ -204,6 +209,16 @@ def latencies(result: TrialResult) -> dict[str, Metric]:
         match = re.fullmatch(r"latency_ms\[(.+)\]", name)
         if match:
             found[match[1]] = metric
+    return found
+
+
+def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
+    """The trials with a latency that was taken on a busy processor, and what was said of it."""
+    found = {}
+    for result in results:
+        for metric in latencies(result).values():
+            if metric.disturbed:
+                found[result.number] = metric.disturbed
     return found
 
 

@@ -17,7 +17,8 @@ class Metric:
 
     `source` is "measured" (on the artifact or device itself), "computed" (a closed formula),
     "modelled", "published" or "synthetic" (an emulated device). `definition` names the convention,
-    `interval` is (low, high), `conditions` says on what and how the figure was taken.
+    `interval` is (low, high), `conditions` says on what and how the figure was taken, `disturbed`
+    who else had the processor meanwhile.
     """
 
     value: float
@@ -25,6 +26,7 @@ class Metric:
     definition: str | None = None
     interval: tuple[float, float] | None = None
     conditions: str | None = None
+    disturbed: str | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):

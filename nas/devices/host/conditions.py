@@ -6,6 +6,8 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import psutil
 
 from nas.devices.host import worker as host_worker
 from nas.devices.measurement import TimingProtocol
+from nas.errors import BusyMachineError
 from nas.system.environment import processor, versions
 from nas.system.hashing import file_sha256
 
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+DISTURBING_CORES, DISTURBING_SHARE = 0.25, 0.1
+"""Others' work that makes a figure none: so many cores, or this share of those left free for it."""
 _LINUX = sys.platform == "linux"
 
 
@@ -55,6 +60,43 @@ def busy_seconds() -> float:
     times = psutil.cpu_times()._asdict()
     counted_elsewhere = ("idle", "iowait", "guest", "guest_nice")  # guests are in `user`
     return float(sum(spent for name, spent in times.items() if name not in counted_elsewhere))
+
+
+def others_disturb(busy_cores: float, threads: int) -> str | None:
+    """Why a figure taken beside so much work of others counts for nothing; None where it counts."""
+    free = max(0, (os.cpu_count() or 1) - threads)
+    if busy_cores <= max(DISTURBING_CORES, DISTURBING_SHARE * free):
+        return None
+    return f"others used {busy_cores:.1f} of this machine's {os.cpu_count()} cores"
+
+
+@contextmanager
+def alone(what: str, threads: int = 1) -> Iterator[None]:
+    """Time something inside; raises BusyMachineError afterwards where others worked beside it.
+
+    What living child processes use is this process's own.
+    """
+    started, busy, own = time.monotonic(), busy_seconds(), _own_seconds()
+    yield
+    spent = time.monotonic() - started
+    others = max(0.0, busy_seconds() - busy - (_own_seconds() - own)) / spent
+    why = others_disturb(others, threads)
+    if why is not None:
+        raise BusyMachineError(
+            f"no verdict on {what}: {why} meanwhile, so its figures count for nothing; end that "
+            "work and run it again"
+        )
+
+
+def _own_seconds() -> float:
+    """Processor seconds of this process, its ended children, and those that live."""
+    total = sum(os.times()[:4])
+    for child in psutil.Process().children(recursive=True):
+        try:
+            total += sum(child.cpu_times()[:4])
+        except psutil.Error:
+            continue
+    return total
 
 
 def _read(path: Path) -> str | None:

@@ -21,7 +21,13 @@ from nas.devices.failures import (
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
-from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask, wait_until_fit
+from nas.devices.phone.conditions import (
+    Conditions,
+    Limits,
+    read_conditions,
+    strongest_mask,
+    wait_until_fit,
+)
 from nas.devices.phone.info import PhoneInfo
 from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
@@ -258,6 +264,7 @@ class PhoneSession:
                 "drift": block.drift,
                 "steady": not block.troubles(self.options),
                 "blocks": blocks,
+                "disturbed": _disturbed(block),
                 "limits": asdict(self.options.limits),
                 "usual": block.usual.to_dict(),
                 "before": block.before.to_dict(),
@@ -275,6 +282,13 @@ class PhoneSession:
                 "lock": self.held.by,
             },
         )
+
+
+def _disturbed(block: Block) -> str | None:
+    """What a loosened limit let pass; None where the phone was fit by the usual ones."""
+    reasons = Limits().complaints(block.before, block.usual)
+    said = ", ".join(f"{reason.partition(';')[0]})" for reason in reasons)
+    return f"the phone was {said}" if said else None
 
 
 def shortened(protocol: TimingProtocol) -> TimingProtocol:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from nas.cli.app import app
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.adb.server import AdbServer
 from nas.devices.fleet import Outcome
+from nas.devices.host.device import _Pace
 from nas.devices.paper_phones.device import tell
-from nas.errors import ConfigError, DeviceTransientError, NasError
+from nas.errors import BusyMachineError, ConfigError, DeviceTransientError, NasError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import fitting
-from nas.predictor.checking import check
+from nas.predictor.checking import Checked, _refuse_where_busy, check
 from nas.predictor.fitting import Networks, Space, fit
 from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
@@ -216,3 +218,48 @@ def test_an_emulated_phone_from_end_to_end(
     phone.stop()
     with pytest.raises(NasError, match=phone.address):
         fit(spec, study, None, LEAST_NETWORKS, _silent)
+
+
+def _checked(count: int, busy: int) -> list[Checked]:
+    row = Checked("net", "float", 1.0, 10.0, (9.9, 10.1), 10.2, (9.0, 11.0), 12.0, ())
+    why = "others used 1.4 of this machine's 2 cores"
+    return [replace(row, disturbed=why if number < busy else None) for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "busy"), [(6, 6), (10, 6), (10, 9)])
+def test_no_verdict_on_figures_of_a_busy_machine(count: int, busy: int) -> None:
+    said = rf"no verdict on the predictor: others used 1.4 .* in {busy} of the first {count} "
+    with pytest.raises(BusyMachineError, match=said):
+        _refuse_where_busy(_checked(count, busy), 10)
+
+
+@pytest.mark.parametrize(("count", "busy"), [(5, 5), (10, 0), (10, 4)])
+def test_a_verdict_where_most_figures_are_good(count: int, busy: int) -> None:
+    _refuse_where_busy(_checked(count, busy), 10)
+
+
+def test_figures_of_a_busy_machine_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "networks" / "key.json"
+    kept.parent.mkdir()
+
+    def answers(path: Path, specs: Any, protocol: Any, cache: Path) -> list[Outcome]:
+        kept.write_text(json.dumps({"conditions": {"pace": {"best_ms": 0.5}}}))
+        conditions = {"disturbed": "others used 1.4 of this machine's 2 cores"}
+        measured = Measurement("host", "measured", ((1.0,),), None, None, None, (), conditions)
+        return [Outcome("host", measured, key="key")]
+
+    monkeypatch.setattr(fitting, "measure_everywhere", answers)
+    monkeypatch.setattr(fitting, "PACE", pace := _Pace())
+    monkeypatch.setattr(Networks, "_file", lambda *_: Path("x.tflite"))
+    (tmp_path / "networks" / "earlier.json").write_text(
+        json.dumps({"conditions": {"pace": {"best_ms": 0.25}}})
+    )
+    space = Space.of(STUDY)
+    networks = Networks("host", space, TimingProtocol(), tmp_path)
+    found = networks.measure(space.draw(1, seed=0)[0], "float")
+    assert found is not None
+    assert found.disturbed == "others used 1.4 of this machine's 2 cores"
+    assert not kept.exists()
+    assert pace.best_ms == 0.25  # what this machine could do when the predictor was fitted

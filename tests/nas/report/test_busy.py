@@ -1,0 +1,89 @@
+"""A latency that was taken on a busy processor is marked wherever it is shown."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from evaluators.latency import _figures, worst_ratio
+from nas.cli.app import app
+from nas.devices import Measurement
+from nas.report.export import export
+from nas.report.page import render
+from nas.report.report_data import gather
+from nas.storage.run_folder import RunFolder
+from nas.study.pareto import front
+from nas.study.trial_result import TrialResult
+from tests.helpers.fake_run import make_run
+
+WHY = "others used 1.4 of this machine's 2 cores"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run with one model on the front that was timed beside other work."""
+    run = make_run(tmp_path / "run", 40)
+    member = front(run.results(), run.objectives())[0]
+    timed = {"latency_ms[host]": replace(member.metrics["latency_ms[host]"], disturbed=WHY)}
+    run.write_result(replace(member, metrics={**member.metrics, **timed}))
+    return run
+
+
+@pytest.fixture
+def busy(run: RunFolder) -> TrialResult:
+    return front(run.results(), run.objectives())[0]
+
+
+def measured(disturbed: str | None) -> Measurement:
+    conditions = {"disturbed": disturbed}
+    return Measurement("host", "measured", ((1.0,),), 1.0, 1.0, None, (), conditions)
+
+
+def test_a_measurement_hands_it_on_to_its_figures() -> None:
+    figures = _figures(measured(WHY), (64, 64))
+    assert figures["latency_ms[host]"].disturbed == figures["init_ms[host]"].disturbed == WHY
+    assert _figures(measured(None), (64, 64))["latency_ms[host]"].disturbed is None
+    assert worst_ratio({"host": measured(None)}, {"host": measured(WHY)}).disturbed == WHY
+    assert worst_ratio({"host": measured(None)}, {"host": measured(None)}).disturbed is None
+
+
+def test_pareto_marks_it(run: RunFolder, busy: TrialResult) -> None:
+    result = CliRunner().invoke(app, ["pareto", str(run.path)])
+    marked = [line for line in result.stdout.splitlines() if "! " in line]
+    assert [line.split()[0].rstrip("*") for line in marked] == [str(busy.number)]
+    told = " ".join(result.stderr.split())
+    assert f"! taken on a busy processor: trial {busy.number} ({WHY})" in told
+    models = json.loads(CliRunner().invoke(app, ["pareto", str(run.path), "--json"]).stdout)
+    assert [model["taken_on_busy_processor"] for model in models] == [
+        {"host": WHY if model["trial"] == busy.number else None} for model in models
+    ]
+
+
+def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
+    data = gather(run)
+    assert data.disturbed == {busy.number: WHY}
+    page = render(data, [])
+    assert "Taken on a busy processor." in page
+    assert page.count("!</span>") == 1
+    assert "ms on host (busy processor)" in page
+
+
+def test_an_exported_card_says_it(run: RunFolder, busy: TrialResult, tmp_path: Path) -> None:
+    figures = {f"not a real model: {r.key}": r for r in run.results()}
+    exported = export(
+        run, tmp_path / "out", lambda path: figures[path.read_text()].value("psnr_db")
+    )
+    folder = next(one.folder for one in exported if one.result.number == busy.number)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["metrics"]["latency_ms[host]"]["disturbed"] == WHY
+    assert f"taken on a busy processor: {WHY}" in (folder / "README.md").read_text()
+    performance = yaml.safe_load((folder / "perf.yaml").read_text())
+    assert WHY in json.dumps(performance)
+    others = [one.folder for one in exported if one.folder != folder]
+    assert all("busy processor" not in (other / "README.md").read_text() for other in others)
+    table = pd.read_csv(tmp_path / "out" / "pareto.csv").set_index("trial")
+    assert table["latency_ms[host].taken_on_busy_processor"][busy.number] == WHY
