@@ -30,7 +30,7 @@ from nas.cli import (
     supernet,
 )
 from nas.cli.console import err
-from nas.errors import NasError
+from nas.errors import ClusterError, NasError
 from nas.system.host_lock import teller
 
 EPILOG = (
@@ -78,6 +78,9 @@ def main() -> None:
         app(_with_addresses(sys.argv[1:]))
     except NasError as error:
         err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        if isinstance(error, ClusterError):
+            sys.stdout.flush()
+            os._exit(error.exit_code)  # Ray's threads would wait a minute for a head that is gone
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("interrupted")

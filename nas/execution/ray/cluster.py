@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import ConfigError
+from nas.execution.ray.head import HeadWatch
 
 LOCAL = "local"
 CONNECT_SECONDS = 5.0
+CLIENT = "ray://"
 PHONE = "phone:"
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -81,12 +83,23 @@ def connect(address: str, resources: set[str]) -> Any:
 
 def answers(address: str) -> tuple[str, int]:
     """Host and port of an address that answers; ConfigError otherwise, within seconds."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if address.startswith(CLIENT):
+        raise ConfigError(
+            f"Ray's address {address!r} is that of a Ray Client's server, which can't be searched "
+            f"on: give the head itself, as HOST:PORT without {CLIENT}; `nas node` prints it, and "
+            f"its port is 6379 unless another was chosen{_unknown_host(host)}"
+        )
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(f"Ray's address {address!r}: expected HOST:PORT, as `nas node` prints it")
     try:
         with socket.create_connection((host, int(port)), CONNECT_SECONDS) as connection:
             is_ray = "RAY_USE_TLS" in os.environ or _speaks_grpc(connection)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigError(
+            f"Ray's address {address!r}: the host {host!r} is unknown here; check it, or give "
+            "the IP address, as `nas node` prints it"
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
@@ -97,6 +110,16 @@ def answers(address: str) -> tuple[str, int]:
             f"what answers at {address} is no Ray cluster; `nas node` prints its own address"
         )
     return host, int(port)
+
+
+def _unknown_host(host: str) -> str:
+    """What to add where nobody knows the host either; empty where it is known or none is given."""
+    name = host or "it"
+    try:
+        socket.getaddrinfo(host, None) if host else None
+    except (OSError, UnicodeError):
+        return f". (The host {name!r} is unknown here, too)"
+    return ""
 
 
 def _speaks_grpc(connection: socket.socket) -> bool:
@@ -140,8 +163,9 @@ class Node:
 class Cluster:
     """What there is, and what a worker takes of it; asked at most once a second."""
 
-    def __init__(self, ray: Any, threads: int) -> None:
+    def __init__(self, ray: Any, threads: int, head: HeadWatch | None = None) -> None:
         self.ray = ray
+        self.head = head
         self.here: str = ray.get_runtime_context().get_node_id()
         self.threads = threads
         self._nodes: list[Node] = []
@@ -150,8 +174,15 @@ class Cluster:
         if any(node.resources.get("GPU") for node in self.nodes()):
             self.per_worker["GPU"] = 1.0
 
+    @property
+    def head_silent(self) -> bool:
+        """Whether the head does not answer now: most calls of Ray's would wait for it."""
+        return self.head is not None and self.head.silent
+
     def nodes(self) -> list[Node]:
-        """The living ones."""
+        """The living ones, or those that were while the head does not answer."""
+        if self.head_silent:
+            return self._nodes
         if time.monotonic() - self._asked > 1.0:
             self._nodes = [
                 Node(row["NodeID"], row["NodeManagerHostname"], row["Resources"])

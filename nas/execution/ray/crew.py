@@ -24,7 +24,8 @@ from nas.devices.phone.conditions import LIMITS_VARIABLE
 from nas.errors import RunError
 from nas.execution.pool import PoolExecutor
 from nas.execution.processes import attempt
-from nas.execution.ray.cluster import LOCAL, PHONE, Cluster, Node, connect
+from nas.execution.ray.cluster import LOCAL, PHONE, Cluster, Node, answers, connect
+from nas.execution.ray.head import HeadWatch
 from nas.execution.ray.node_check import CLOCK_SECONDS, NodeCheck
 from nas.execution.run_log import RunLog
 from nas.execution.trial.task import Report, TrialProgress
@@ -60,12 +61,14 @@ def ray_executor(
     phones = {device: phone_resource(device) for device in devices if is_phone(device)}
     tell("starting Ray on this machine" if address == LOCAL else f"joining Ray at {address}")
     ray = connect(address, set(phones.values()) if address == LOCAL else set())
+    head = HeadWatch(ray.get_runtime_context().gcs_address, run.path, answers)
     try:
-        cluster = Cluster(ray, study.schedule.threads)
+        cluster = Cluster(ray, study.schedule.threads, head)
         workers = cluster.check(workers, [phones[d] for d in study.devices if d in phones])
         check = NodeCheck.of(run, dataset)
         crew = RayCrew(cluster, check, tell, progress_seconds(workers))
     except BaseException:
+        head.close()
         ray.shutdown()
         raise
     tell(f"Ray: {workers} worker(s), {len(cluster.nodes())} node(s)")
@@ -184,6 +187,8 @@ class RayCrew:
 
     def start(self, kind: str) -> str | None:
         """See `Crew`."""
+        if self.cluster.head_silent:
+            return None
         node = self._place(kind)
         if node is None:
             usable = [n for n in self.cluster.nodes() if n.id not in self._refused]
@@ -218,7 +223,9 @@ class RayCrew:
         member.hears = member.actor.work.options(num_returns="streaming").remote(job)
 
     def wait(self, seconds: float) -> list[tuple[str, Message]]:
-        """See `Crew`."""
+        """See `Crew`. Raises ClusterError where the cluster's head is gone."""
+        if self.cluster.head is not None:
+            self.cluster.head.check()
         names = {m.hears: name for name, m in self._members.items() if m.hears is not None}
         if not names:
             time.sleep(seconds)
@@ -235,6 +242,8 @@ class RayCrew:
     def stop(self, worker: str) -> None:
         """See `Crew`."""
         member = self._members.pop(worker)
+        if self.cluster.head_silent:  # its node ends it, as soon as it sees that the head is gone
+            return
         with contextlib.suppress(Exception):  # it may be gone already
             self.cluster.ray.kill(member.actor)
 
@@ -247,10 +256,13 @@ class RayCrew:
         return "; ".join(refused) or "the cluster has no node"
 
     def close(self) -> None:
-        """See `Crew`."""
+        """See `Crew`. Where the head is gone, Ray is left alone: it would wait for it."""
         for worker in list(self._members):
             self.stop(worker)
-        self.cluster.ray.shutdown()
+        if self.cluster.head is not None:
+            self.cluster.head.close()
+        if not self.cluster.head_silent:
+            self.cluster.ray.shutdown()
 
     def _place(self, kind: str) -> Node | None:
         """The node with most room for a worker of that kind."""
