@@ -102,13 +102,15 @@ class Usual:
     def said(self, found: Conditions) -> str:
         """What of it a healthy phone at rest would not show, in words; empty where nothing is."""
         rows = []
-        kept = [c for c in found.cores if self.allowed_khz.get(c.number, c.max_khz) < c.max_khz]
+        kept: dict[str, list[str]] = {}
+        for core in found.cores:
+            allowed = self.allowed_khz.get(core.number, core.max_khz)
+            if allowed < core.max_khz:
+                ghz = f"{allowed / 1e6:.2f} of {core.max_khz / 1e6:.2f} GHz"
+                kept.setdefault(ghz, []).append(str(core.number))
         if kept:
-            rows.append(
-                "cores kept below their highest frequency ("
-                + ", ".join(f"{c.number} at {_ghz(self.allowed_khz[c.number], c)}" for c in kept)
-                + ")"
-            )
+            cores = "; ".join(f"{', '.join(numbers)} at {ghz}" for ghz, numbers in kept.items())
+            rows.append(f"cores kept below their highest frequency ({cores})")
         if self.load is not None and self.load > max(1, len(found.cores)):
             rows.append(f"a load of {self.load:g} while its processor is idle")
         if self.thermal_status:
@@ -200,7 +202,3 @@ def _never_charged(found: Conditions) -> int | None:
     return (
         found.battery_percent if found.charging and found.battery_status in _NOT_CHARGED else None
     )
-
-
-def _ghz(khz: int, core: Any) -> str:
-    return f"{khz / 1e6:.2f} of {core.max_khz / 1e6:.2f} GHz"

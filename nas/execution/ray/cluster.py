@@ -28,6 +28,8 @@ _QUIET = {
 }
 _SETTINGS = 4  # a frame's type
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
+_SERVICE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+"""What the head of every Ray cluster can be asked, whatever it answers."""
 TOKEN = Path("~/.ray/auth_token")
 
 
@@ -74,6 +76,7 @@ def connect(address: str, resources: set[str]) -> Any:
         )
         return ray
     answers(address)
+    check_service(address)
     try:
         ray.init(address=address, **common)
     except (RuntimeError, ConnectionError, OSError, ValueError) as error:
@@ -90,10 +93,10 @@ def answers(address: str) -> tuple[str, int]:
             f"on: give the head itself, as HOST:PORT without {CLIENT}; `nas node` prints it, and "
             f"its port is 6379 unless another was chosen{_unknown_host(host)}"
         )
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(f"Ray's address {address!r}: expected HOST:PORT, as `nas node` prints it")
     try:
-        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as connection:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
             is_ray = "RAY_USE_TLS" in os.environ or _speaks_grpc(connection)
     except (socket.gaierror, UnicodeError) as error:
         raise ConfigError(
@@ -106,10 +109,28 @@ def answers(address: str) -> tuple[str, int]:
             "`nas node`, and look whether a firewall is between"
         ) from error
     if not is_ray:
-        raise ConfigError(
-            f"what answers at {address} is no Ray cluster; `nas node` prints its own address"
-        )
+        raise _no_ray(address)
     return host, int(port)
+
+
+def check_service(address: str) -> None:
+    """Raise ConfigError where another gRPC server than Ray's answers: Ray would try for minutes."""
+    if "RAY_USE_TLS" in os.environ:
+        return
+    import grpc  # comes with TensorFlow
+
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary(_SERVICE)(b"", timeout=CONNECT_SECONDS)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                raise _no_ray(address) from error
+
+
+def _no_ray(address: str) -> ConfigError:
+    return ConfigError(
+        f"what answers at {address} is no Ray cluster; `nas node` prints its own address"
+    )
 
 
 def _unknown_host(host: str) -> str:
@@ -137,7 +158,7 @@ def _speaks_grpc(connection: socket.socket) -> bool:
 
 def why_not(address: str, error: Exception) -> str:
     """Why a cluster could not be joined, in one line, from what Ray raised."""
-    text = " ".join(f"{error} {error.__cause__ or ''}".split())
+    text = _without_traceback(f"{error} {error.__cause__ or ''}")
     if "AuthToken" in text or "authentication token" in text:
         return (
             f"the cluster at {address} wants its token: copy {TOKEN} from the machine on which it "
@@ -149,6 +170,14 @@ def why_not(address: str, error: Exception) -> str:
         f"can't join the cluster at {address}: {text[:300]}. Is this machine a node of it? "
         f"`nas node --address {address}` makes it one"
     )
+
+
+def _without_traceback(text: str) -> str:
+    """A text in one line; of a traceback within it only what was raised."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if any(line.startswith("Traceback") for line in lines):
+        lines = [line for line in lines if not line.startswith((" ", "Traceback"))]
+    return " ".join(" ".join(lines).split())
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
 from nas.errors import ClusterError, ConfigError
 from nas.execution.ray import head as rayhead
+from nas.execution.ray.cluster import answers, check_service, why_not
 from nas.execution.ray.head import HeadWatch, how_to_go_on
 
 RUN = Path("/data/run")
@@ -99,3 +102,42 @@ def test_the_command_that_goes_on_without_ray(given: list[str]) -> None:
 
 def test_a_program_of_ones_own_is_told_of_the_call() -> None:
     assert "without `ray`" in how_to_go_on(["mine.py"])
+
+
+def test_a_grpc_server_that_is_not_rays_is_told_at_once() -> None:
+    """Ray itself would try for minutes, and end in a traceback."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        answers(address)  # it speaks gRPC
+        with pytest.raises(ConfigError, match=f"what answers at {address} is no Ray cluster"):
+            check_service(address)
+    finally:
+        server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nowhere.invalid:6379", "the host 'nowhere.invalid' is unknown here; check it"),
+        ("ray://127.0.0.1:10001", "give the head itself, as HOST:PORT without ray://"),
+        ("ray://nowhere.invalid:10001", r"\(The host 'nowhere.invalid' is unknown here, too\)"),
+        ("ray://", "is that of a Ray Client's server"),
+        ("http://127.0.0.1:8265", "expected HOST:PORT, as `nas node` prints it"),
+        ("127.0.0.1:99999", "expected HOST:PORT"),
+        ("127.0.0.1", "expected HOST:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be(address: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        answers(address)
+    assert "\n" not in str(caught.value)
+
+
+def test_of_a_traceback_only_what_was_raised_is_told() -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    g()\nOSError: no way'
+    )
+    told = why_not("lab:6379", RuntimeError(text))
+    assert told.startswith("can't join the cluster at lab:6379: OSError: no way. Is this machine")
