@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -157,11 +158,12 @@ class Habits:
         return self.usual.updated(found)
 
     def learn(self, usual: Usual) -> bool:
-        """Keep it; whether that is news. Raises RunError where it can't be written."""
+        """Keep it, as far as it can be written; whether that is news."""
         news = usual != self.usual
         self.usual = usual
         if news and self.path is not None:
-            write_json(self.path, {"boot": self.boot, "usual": usual.to_dict()})
+            with suppress(RunError):  # then the next process learns it, too
+                write_json(self.path, {"boot": self.boot, "usual": usual.to_dict()})
         return news
 
     def _kept(self, boot: str) -> Usual:

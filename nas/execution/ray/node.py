@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from nas.errors import ConfigError
-from nas.execution.ray.cluster import PHONE, answers, connect, import_ray, why_not
+from nas.execution.ray.cluster import PHONE, answers, check_service, connect, import_ray, why_not
 from nas.execution.ray.node_check import CLOCK_SECONDS, COMPARED
 from nas.system.environment import versions
 
@@ -40,6 +40,7 @@ def start_node(
         options += ["--head", "--port", str(port), "--include-dashboard", "false"]
     else:
         answers(address)
+        check_service(address)
         options += ["--address", address]
     said = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(

@@ -46,7 +46,9 @@ def test_a_held_phone_names_its_owner(start_phone: StartPhone, adb_server: AdbSe
     adb = adb_of(phone, adb_server)
     with (
         phone_lock(adb, CACHE_FOLDER, 1.0),
-        pytest.raises(PhoneTransientError, match=r"held by .* \(.*pid \d+ on ") as caught,
+        pytest.raises(
+            PhoneTransientError, match=r"held by .* \(.*pid \d+ on .*, .+, since \d{4}-"
+        ) as caught,
         phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 0.1),
     ):
         pass
