@@ -29,6 +29,7 @@ from nas.execution.run_log import RunLog
 from nas.execution.trial.run import run_part
 from nas.execution.trial.task import Report, TrialProgress
 from nas.execution.workers import LIGHT, TRAIN, Gone, Job, Message, Ready
+from nas.system.host_lock import teller
 
 
 def process_executor(
@@ -194,6 +195,7 @@ def _serve_device(connection: Connection) -> None:
 
 def attempt(job: Job, report: Report, prepare: Callable[[], object] = lambda: None) -> Message:
     """What becomes of a job, as a message; an error stands for itself. `prepare`: `run_part`'s."""
+    teller[:] = [lambda text: report(TrialProgress(job.number, "warning", note=text))]
     try:
         if isinstance(job, MeasureJob):
             report(TrialProgress(job.number, "measuring", note=f"on {job.device}"))
