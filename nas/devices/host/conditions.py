@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -68,6 +69,18 @@ def others_disturb(busy_cores: float, threads: int) -> str | None:
     if busy_cores <= max(DISTURBING_CORES, DISTURBING_SHARE * free):
         return None
     return f"others used {busy_cores:.1f} of this machine's {os.cpu_count()} cores"
+
+
+def disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> str | None:
+    """Why the figure is not what this machine can do; None where it is."""
+    slow, launches, best = pace["slow_launches"], pace["launches_ms"], pace["best_ms"]
+    if 2 * slow > len(launches) and best:
+        times = statistics.median(launches) / best
+        return (
+            f"the processor was slow in {slow} of {len(launches)} launches ({times:.1f} times what "
+            "the same work takes at its best)"
+        )
+    return others_disturb(others_busy_cores, threads)
 
 
 @contextmanager

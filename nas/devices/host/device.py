@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, final
 
 from nas.devices.host import worker as host_worker
-from nas.devices.host.conditions import busy_seconds, conditions, moment, others_disturb
+from nas.devices.host.conditions import busy_seconds, conditions, disturbed, moment
 from nas.devices.host.pipes import read_some
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
@@ -85,7 +85,7 @@ class HostDevice:
                 **size_conditions(file),
                 **of_launches,
                 "pace": pace,
-                "disturbed": _disturbed(of_launches["others_busy_cores"], pace, protocol.threads),
+                "disturbed": disturbed(of_launches["others_busy_cores"], pace, protocol.threads),
             },
         )
 
@@ -401,15 +401,3 @@ def _of_launches(launches: Sequence[_Launch]) -> dict[str, Any]:
         "first_ms": [launch.answer["first_ms"] for launch in launches],
         "memory_before_load_mb": launches[0].answer["memory_before_load_mb"],
     }
-
-
-def _disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> str | None:
-    """Why the figure is not what this machine can do; None where it is."""
-    slow, launches, best = pace["slow_launches"], pace["launches_ms"], pace["best_ms"]
-    if 2 * slow > len(launches) and best:
-        times = statistics.median(launches) / best
-        return (
-            f"the processor was slow in {slow} of {len(launches)} launches ({times:.1f} times what "
-            "the same work takes at its best)"
-        )
-    return others_disturb(others_busy_cores, threads)

@@ -9,13 +9,12 @@ import pytest
 
 from benchmarks.verdict import undisturbed
 from nas.devices.host import conditions as host_conditions
-from nas.devices.host.conditions import alone, others_disturb
-from nas.devices.host.device import _disturbed
+from nas.devices.host.conditions import alone, disturbed, others_disturb
 from nas.errors import BusyMachineError
 
 
 @pytest.mark.parametrize(
-    ("cores", "busy", "threads", "disturbed"),
+    ("cores", "busy", "threads", "refused"),
     [
         (2, 0.2, 2, False),
         (2, 0.3, 2, True),
@@ -26,18 +25,18 @@ from nas.errors import BusyMachineError
     ],
 )
 def test_others_disturb_where_they_take_more_than_a_tenth_of_what_is_free(
-    monkeypatch: pytest.MonkeyPatch, cores: int, busy: float, threads: int, disturbed: bool
+    monkeypatch: pytest.MonkeyPatch, cores: int, busy: float, threads: int, refused: bool
 ) -> None:
     monkeypatch.setattr(host_conditions.os, "cpu_count", lambda: cores)
     said = others_disturb(busy, threads)
-    assert (said is not None) == disturbed
+    assert (said is not None) == refused
     assert said is None or said == f"others used {busy:.1f} of this machine's {cores} cores"
 
 
 @pytest.mark.parametrize(("slow", "said"), [(2, None), (3, "slow in 3 of 5 launches (1.6 times")])
 def test_a_processor_that_was_mostly_slow_is_told(slow: int, said: str | None) -> None:
     pace = {"best_ms": 1.0, "slow_launches": slow, "launches_ms": [1.0] * (5 - slow) + [1.6] * slow}
-    found = _disturbed(0.0, pace, 2)
+    found = disturbed(0.0, pace, 2)
     assert (found is None) if said is None else (found is not None and said in found)
 
 
