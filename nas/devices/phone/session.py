@@ -176,7 +176,7 @@ class PhoneSession:
         return Block(tuple(launches), tuple(references), before, after, self.habits.usual)
 
     def wait_until_fit(self) -> Conditions:
-        """The phone's conditions once it is fit; raises as `nas.devices.phone.conditions.wait_until_fit`."""
+        """The phone's conditions once it is fit; raises as `conditions.wait_until_fit`."""
         return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
     def _mask(self, found: Conditions, threads: int) -> str | None:
