@@ -15,6 +15,7 @@ from rich.text import Text
 
 from nas.cli.console import err
 from nas.execution.trial.task import TrialProgress
+from nas.search.learning import learning_of
 from nas.search.watcher import Watcher
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -25,12 +26,12 @@ FRONT_ROWS = 8
 
 
 @contextmanager
-def watch(study: Study, folder: Path) -> Iterator[Watcher]:
-    """A watcher that fits where standard error goes."""
+def watch(study: Study, folder: Path, drawn: bool = True) -> Iterator[Watcher]:
+    """A watcher that fits where standard error goes; `drawn`: a sampler chooses the candidates."""
     if not err.is_terminal:
-        yield _Lines(study, folder)
+        yield _Lines(study, folder, drawn)
         return
-    view = _View(study, folder)
+    view = _View(study, folder, drawn)
     with Live(view, console=err, refresh_per_second=4, transient=False):
         yield view
 
@@ -38,9 +39,10 @@ def watch(study: Study, folder: Path) -> Iterator[Watcher]:
 class _Lines:
     """One line an event: for pipes, logs and CI."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
+    def __init__(self, study: Study, folder: Path, drawn: bool = True) -> None:
         self._study = study
         self._folder = folder
+        self._drawn = drawn
         self._tally = _Tally(study)
         self._packed = -1
 
@@ -54,6 +56,7 @@ class _Lines:
         self._tally.start(finished, trials)
         again = f", {len(finished)} of them done before" if finished else ""
         _line(f"{self._study.name} in {self._folder}: {trials} trials{again}")
+        _say_learning(run, trials, self._drawn)
 
     def progress(self, progress: TrialProgress) -> None:
         if progress.stage == "rests":
@@ -73,9 +76,10 @@ class _Lines:
 class _View:
     """The live view: running trials, the best trade-offs so far, how far it is."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
+    def __init__(self, study: Study, folder: Path, drawn: bool = True) -> None:
         self._study = study
         self._folder = folder
+        self._drawn = drawn
         self._tally = _Tally(study)
         self._running: dict[int, TrialProgress] = {}
         self._packing = ""
@@ -86,6 +90,7 @@ class _View:
     def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
         self._packing = ""
         self._tally.start(finished, trials)
+        _say_learning(run, trials, self._drawn)
 
     def progress(self, progress: TrialProgress) -> None:
         if progress.stage == "warning":  # stays above the view
@@ -202,6 +207,13 @@ class _Tally:
         first = self._objectives[0]
         sign = -1 if first.direction == "maximize" else 1
         return sorted(results, key=lambda result: sign * result.value(first.metric))
+
+
+def _say_learning(run: RunFolder, trials: int, drawn: bool) -> None:
+    """Say how many of the trials are drawn by chance, unless somebody else chose them."""
+    learning = learning_of(run.description()["study"], trials) if drawn else None
+    if learning is not None:
+        _line(learning.said)
 
 
 def _outcome(result: TrialResult) -> str:

@@ -109,7 +109,7 @@ def search(
     if ray is None:
         processes = workers or min(4, available_cores() // chosen.schedule.threads or 1)
     try:
-        with watch(chosen, folder) as watcher:
+        with watch(chosen, folder, not supernet and supernet_from is None) as watcher:
             lost = cast(OnLostPhone, on_lost_phone)
             run_search(
                 chosen,

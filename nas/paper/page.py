@@ -17,7 +17,8 @@ from nas.paper.figure3 import Pictures, pictures
 from nas.paper.figure4 import SizeCell, size_cells
 from nas.paper.steps import Scale
 from nas.paper.table5 import OutputRow, Read, output_rows
-from nas.report.page import number, safe_json, webp
+from nas.report.offline import chart_scripts, policy
+from nas.report.page import number, webp
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
 
@@ -78,7 +79,6 @@ def render(
     """The whole page as one HTML text that needs no network."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
@@ -97,9 +97,10 @@ def render(
         crops=[webp(version.image) for version in shown.versions],
         files=files,
         css=Markup(css),
-        js=Markup((HERE / "paper.js").read_text()),
-        plotly=Markup(get_plotlyjs()),
-        payload=Markup(safe_json({"charts": _charts(comparison, sizes)})),
+        policy=policy(),
+        scripts=chart_scripts(
+            {"charts": _charts(comparison, sizes)}, (HERE / "paper.js").read_text()
+        ),
         phones=phones(),
         phone_names={phone: phone_name(phone) for phone in PHONES},
         table1=rows.table1_rows(comparison),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.devices.names import DeviceName
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
 from nas.system.hashing import content_key
@@ -52,9 +53,12 @@ def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[C
 
 
 def verdict(
-    results: Sequence[TrialResult], description: Mapping[str, Any], devices: Sequence[str]
+    results: Sequence[TrialResult],
+    description: Mapping[str, Any],
+    devices: Sequence[str],
+    names: Mapping[str, DeviceName] | None = None,
 ) -> str | None:
-    """The answer in a few sentences, the study's reference first.
+    """The answer in a few sentences, the study's reference first; `names` are people's for devices.
 
     None without baselines, or where nothing was searched for: all candidates were listed.
     """
@@ -64,7 +68,8 @@ def verdict(
         return None
     beaten = [challenge for challenge in found if challenge.beaten_by]
     sure = [challenge for challenge in found if challenge.surely]
-    on = "on every device" if len(devices) > 1 else f"on {devices[0]}"
+    called = {device: names[device].name if names else device for device in devices}
+    on = "on every device" if len(devices) > 1 else f"on {called[devices[0]]}"
     told = (
         f"Of {len(found)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
         f"faster {on}; {len(sure)} of them by more than the figures' uncertainty."
@@ -74,17 +79,17 @@ def verdict(
         return told
     key = content_key(reference)
     chosen = next((c for c in found if c.baseline.key == key), None)
-    return told if chosen is None else f"{_about(chosen, devices)} {told}"
+    return told if chosen is None else f"{_about(chosen, called)} {told}"
 
 
-def _about(challenge: Challenge, devices: Sequence[str]) -> str:
+def _about(challenge: Challenge, devices: Mapping[str, str]) -> str:
     baseline = challenge.baseline
     best = next(iter(challenge.beaten_by), challenge.nearest)
     if best is None:
         return f"Nothing found is faster than the reference ({baseline.label}) on every device."
     speed = ", ".join(
-        f"{baseline.value(name) / best.value(name):.2f} times as fast on {device}"
-        for device in devices
+        f"{baseline.value(name) / best.value(name):.2f} times as fast on {called}"
+        for device, called in devices.items()
         for name in [f"latency_ms[{device}]"]
     )
     difference = best.value("psnr_db") - baseline.value("psnr_db")

@@ -32,21 +32,28 @@ def front_chart(data: ReportData, cost: Objective) -> Chart:
     on_front = {result.number for result in data.front}
     behind = [r for r in both if r.state == "complete" and r.number not in on_front]
     searched = [r for r in behind if not r.baseline]
-    dots = _dots(searched, x, y, "complete", "circle")
+    dots = _dots(data, searched, x, y, "complete", "circle")
     if len(both) <= ERROR_BARS:
         dots["error_x"] = _bars(searched, x, "var(--dot-line)")
     traces = [
-        _dots([r for r in both if r.state != "complete"], x, y, "over a limit", "circle-open"),
+        _dots(data, _over(both), x, y, "over a limit", "circle-open"),
         dots,
-        _dots([r for r in behind if r.baseline], x, y, "baseline", "diamond"),
+        _dots(data, [r for r in behind if r.baseline], x, y, "baseline", "diamond"),
         _step(data, cost),
-        _members(data.front, x, y),
-        *_rug(only_x, x),
+        _members(data, x, y),
+        *_rug(data, only_x, x),
     ]
     shapes, notes = _lines(data, x, y)
     layout: Chart = {
-        "xaxis": {**_log_axis([r.value(x) for r in (*both, *only_x)]), "title": _axis(x, "log")},
-        "yaxis": {"title": _axis(y), "domain": [0.1, 1] if only_x else [0, 1], "zeroline": False},
+        "xaxis": {
+            **_log_axis([r.value(x) for r in (*both, *only_x)]),
+            "title": _axis(data, x, "log"),
+        },
+        "yaxis": {
+            "title": _axis(data, y),
+            "domain": [0.1, 1] if only_x else [0, 1],
+            "zeroline": False,
+        },
         "shapes": shapes,
         "annotations": notes,
         "showlegend": True,
@@ -95,8 +102,22 @@ def history_chart(data: ReportData) -> Chart:
         },
         "yaxis": {"title": {"text": "hypervolume"}, "rangemode": "tozero", "zeroline": False},
         "showlegend": False,
+        **_learning_line(data),
     }
     return {"data": [line, dots], "layout": layout}
+
+
+def _learning_line(data: ReportData) -> Chart:
+    """Where the sampler begins to learn, as a line with words; nothing where it did not."""
+    if data.learning is None or data.learning.first is None:
+        return {}
+    at = data.learning.first - 0.5
+    line = {"width": 1, "dash": "dot", "color": "var(--muted)"}
+    shape = {"type": "line", "line": line, "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1}
+    note = {"text": "the sampler learns from here ", "showarrow": False, "x": at, "yref": "paper"}
+    place = {"y": 1, "xanchor": "right", "yanchor": "bottom"}
+    font = {"font": {"size": 11, "color": "var(--muted)"}}
+    return {"shapes": [shape], "annotations": [{**note, **place, **font}]}
 
 
 def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
@@ -171,7 +192,9 @@ def _jitter(index: int) -> float:
     return 2 * ((index * 0.6180339887498949) % 1) - 1
 
 
-def _dots(results: list[TrialResult], x: str, y: str, name: str, symbol: str) -> Chart:
+def _dots(
+    data: ReportData, results: list[TrialResult], x: str, y: str, name: str, symbol: str
+) -> Chart:
     colours = {"complete": "var(--dot)", "baseline": "var(--baseline)"}
     return {
         "type": "scattergl" if len(results) > MANY else "scatter",
@@ -179,7 +202,7 @@ def _dots(results: list[TrialResult], x: str, y: str, name: str, symbol: str) ->
         "name": name,
         "x": [result.value(x) for result in results],
         "y": [result.value(y) for result in results],
-        "text": [_hover(result) for result in results],
+        "text": [_hover(result, data) for result in results],
         "marker": {
             "symbol": symbol,
             "color": colours.get(name, "var(--muted)"),
@@ -190,8 +213,8 @@ def _dots(results: list[TrialResult], x: str, y: str, name: str, symbol: str) ->
     }
 
 
-def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
-    shown = [result for result in members if x in result.metrics and y in result.metrics]
+def _members(data: ReportData, x: str, y: str) -> Chart:
+    shown = [result for result in data.front if x in result.metrics and y in result.metrics]
     return {
         "type": "scatter",
         "mode": "markers+text",
@@ -199,7 +222,7 @@ def _members(members: Sequence[TrialResult], x: str, y: str) -> Chart:
         "x": [result.value(x) for result in shown],
         "y": [result.value(y) for result in shown],
         "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
-        "hovertext": [_hover(result) for result in shown],
+        "hovertext": [_hover(result, data) for result in shown],
         "customdata": [result.number for result in shown],
         "textposition": ["bottom right" if low else "top left" for low in crowded(shown, x, y)],
         "textfont": {"color": "var(--front)", "size": 11},
@@ -230,6 +253,10 @@ def crowded(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
     return below
 
 
+def _over(results: Sequence[TrialResult]) -> list[TrialResult]:
+    return [result for result in results if result.state != "complete"]
+
+
 def _step(data: ReportData, cost: Objective) -> Chart:
     """What is reached at most at each cost: the front over these two alone."""
     quality = data.quality
@@ -245,7 +272,7 @@ def _step(data: ReportData, cost: Objective) -> Chart:
     }
 
 
-def _rug(results: Sequence[TrialResult], x: str) -> list[Chart]:
+def _rug(data: ReportData, results: Sequence[TrialResult], x: str) -> list[Chart]:
     """Trials with a cost and no quality, on a strip of their own below."""
     traces = []
     for state, symbol, name in (
@@ -262,7 +289,7 @@ def _rug(results: Sequence[TrialResult], x: str) -> list[Chart]:
                 "yaxis": "y2",
                 "x": [result.value(x) for result in rows],
                 "y": [0] * len(rows),
-                "text": [_hover(result) for result in rows],
+                "text": [_hover(result, data) for result in rows],
                 "marker": {
                     "symbol": symbol,
                     "size": 7,
@@ -314,7 +341,7 @@ def _bars(results: Sequence[TrialResult], metric: str, colour: str) -> Chart:
     }
 
 
-def _hover(result: TrialResult) -> str:
+def _hover(result: TrialResult, data: ReportData) -> str:
     """A trial in a few short lines."""
     lines = [f"<b>trial {result.number}</b> · {result.label}"]
     for name, digits in (("psnr_db", 2), ("ssim", 4)):
@@ -328,14 +355,15 @@ def _hover(result: TrialResult) -> str:
                 else ""
             )
             busy = ", on a busy processor" if metric.disturbed else ""
-            lines.append(f"{title(name)} {short(metric.value)} ms{between}, {metric.source}{busy}")
+            figure = f"{short(metric.value)} ms{between}, {metric.source}{busy}"
+            lines.append(f"{data.title(name)} {figure}")
     if "gmacs_conv" in result.metrics:
         lines.append(f"{short(result.value('gmacs_conv'))} GMAC")
     return "<br>".join(lines)
 
 
-def _axis(metric: str, *more: str) -> Chart:
-    return {"text": ", ".join(part for part in (title(metric), unit(metric), *more) if part)}
+def _axis(data: ReportData, metric: str, *more: str) -> Chart:
+    return {"text": ", ".join(part for part in (data.title(metric), unit(metric), *more) if part)}
 
 
 def _log_axis(values: Sequence[float]) -> Chart:

@@ -21,7 +21,7 @@ from nas.system.hashing import canonical_json
 from nas.system.host_lock import working
 
 LOOKED_AT = 12  # held-out pictures to choose from
-MODELS = 6  # of the front, spread over it
+MODELS = 6  # of the front, unless more are worth a sentence
 CROP = (216, 324)  # height, width in pixels
 
 Restore = Callable[[UInt8Image], UInt8Image]
@@ -66,12 +66,12 @@ def heldout(study: Mapping[str, Any]) -> Iterable[Pair]:
 
 def compare(
     run: RunFolder,
-    front: Sequence[TrialResult],
+    models: Sequence[TrialResult],
     pairs: Iterable[Pair],
     count: int = 3,
     open_model: OpenModel | None = None,
 ) -> tuple[Comparison, ...]:
-    """Restore up to `count` pictures with up to `MODELS` of the front's models.
+    """Restore up to `count` pictures with each of the models.
 
     Pictures and crops are chosen from the sharp pictures alone, by how much detail they have,
     whatever the models do to them. `open_model` turns a `.tflite` into a function from picture to
@@ -81,7 +81,7 @@ def compare(
     chosen = sorted(islice(pairs, LOOKED_AT), key=lambda pair: -_detail(pair.sharp).mean())[:count]
     opened = [
         (result, (open_model or _litert)(fetched(run, result.number, result.artifact)))
-        for result in spread(front, MODELS)
+        for result in models
         if result.artifact is not None
     ]
     return tuple(_comparison(pair, opened) for pair in chosen) if opened else ()

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nas.data.image_quality import UInt8Image
+from nas.devices.names import DeviceName
+from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import effect_chart, front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
 from nas.report.crops import Comparison
-from nas.report.report_data import Effect, ReportData, latencies, parameters_of, title, unit
+from nas.report.offline import chart_scripts, policy
+from nas.report.report_data import Effect, ReportData, latencies, parameters_of, unit
 from nas.report.supernet import supernet_chart
 from nas.study.halving import RUNGS, readings_of
 from nas.study.metric import Metric
@@ -31,7 +34,6 @@ def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
@@ -43,31 +45,27 @@ def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures
     return environment.get_template("report.html.j2").render(
         data=data,
         css=Markup((HERE / "report.css").read_text()),
-        js=Markup((HERE / "report.js").read_text()),
-        plotly=Markup(get_plotlyjs()),
-        payload=Markup(safe_json({"charts": _charts(data), "table": _table(data)})),
+        policy=policy(),
+        scripts=_scripts(data, comparisons) if data.results else "",
         facts=_facts(data),
         stats=_stats(data),
         picks=[{"pick": pick, "words": _words(pick.result, data)} for pick in data.picks],
         front_rows=[_front_row(result, data) for result in data.front],
-        source_of=source_of,
+        source_of=lambda metric: data.named(source_of(metric)),
+        named=data.named,
         effects=_effects(data),
         compressions=_compressions(data),
-        title=title,
+        title=data.title,
         unit=unit,
+        device=data.device,
+        budgets=budget_rows(data),
         pictures=[_picture(comparison) for comparison in comparisons],
-        versions=_versions(data, comparisons),
+        versions=[one.trial for one in comparisons[0].restored] if comparisons else [],
         no_pictures=no_pictures,
         reference=_reference(data),
         definitions=data.definitions,
         conditions=_conditions(data),
     )  # fmt: skip
-
-
-def safe_json(value: Any) -> str:
-    """JSON that can stand inside a <script> element: no `<`, so no end tag."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -97,6 +95,21 @@ def source_of(metric: Metric) -> str:
     busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
     parts = [metric.source, metric.definition, metric.conditions, busy]
     return ", ".join(part for part in parts if part)
+
+
+def _scripts(data: ReportData, comparisons: Sequence[Comparison]) -> Any:
+    payload = {
+        "charts": _charts(data),
+        "table": _table(data),
+        "choice": {
+            **choice_values(data),
+            "labels": {member.number: member.label for member in data.front},
+            "words": {member.number: _words(member, data) for member in data.front},
+            "pictured": [one.trial for one in comparisons[0].restored] if comparisons else [],
+        },
+    }
+    code = ((HERE / name).read_text() for name in ("budget.js", "report.js"))
+    return chart_scripts(payload, *code)
 
 
 def _charts(data: ReportData) -> dict[str, Any]:
@@ -130,10 +143,17 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
     return [
         *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
-        ("Timed on" if data.trained else "Modelled for", ", ".join(data.devices)),
+        ("Timed on" if data.trained else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
+
+
+def _devices(data: ReportData) -> str:
+    """The devices in full, the optional ones named as such."""
+    names = [data.names[device].full for device in data.devices]
+    names += [f"{data.names[device].full}, where it could be" for device in data.optional_devices]
+    return "; ".join(names)
 
 
 def _stats(data: ReportData) -> list[tuple[str, str, str]]:
@@ -153,7 +173,7 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     for cost in data.costs[:1]:
         fast = min(data.front, key=lambda result: result.value(cost.metric))
         text = f"{number(fast.value(cost.metric))} {unit(cost.metric)}"
-        what = f"fastest of the front, {_device(cost.metric)}"
+        what = f"fastest of the front, {_device(cost.metric, data)}"
         if cost.metric == WORST_RATIO:
             what = "of the reference's latency, at worst, for the most portable"
         stats.append((text, what, f"trial {fast.number}"))
@@ -164,8 +184,9 @@ def _dB(result: TrialResult, metric: str) -> str:  # noqa: N802
     return f"{result.value(metric):.2f} {unit(metric)}, trial {result.number}"
 
 
-def _device(metric: str) -> str:
-    return metric.partition("[")[2].rstrip("]") or title(metric)
+def _device(metric: str, data: ReportData) -> str:
+    device = metric.partition("[")[2].rstrip("]")
+    return data.device(device) if device else data.title(metric)
 
 
 def _words(result: TrialResult, data: ReportData) -> str:
@@ -178,7 +199,7 @@ def _words(result: TrialResult, data: ReportData) -> str:
         parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
     for device, metric in latencies(result).items():
         busy = " (busy processor)" if metric.disturbed else ""
-        parts.append(f"{number(metric.value)} ms on {device}{busy}")
+        parts.append(f"{number(metric.value)} ms on {data.device(device)}{busy}")
     if "gmacs_conv" in result.metrics:
         parts.append(f"{number(result.value('gmacs_conv'))} GMAC")
     if "parameters" in result.metrics:
@@ -233,32 +254,13 @@ def webp(image: UInt8Image) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _versions(data: ReportData, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """The restored pictures' models, the fastest first, for the budget slider."""
-    if not comparisons:
-        return []
-    results = {result.number: result for result in data.front}
-    device = data.devices[0]
-    models = []
-    for one in comparisons[0].restored:
-        timed = latencies(results[one.trial]).get(device)
-        models.append(
-            {
-                "key": f"t{one.trial}",
-                "trial": one.trial,
-                "label": one.label,
-                "words": _words(results[one.trial], data),
-                "latency_ms": timed.value if timed else None,
-            }
-        )
-    return sorted(models, key=lambda model: model["latency_ms"] or 0.0)
-
-
 def _reference(data: ReportData) -> list[tuple[str, str, str]]:
     if data.reference is None:
         return []
     rows = zip(data.objectives, data.reference.values, data.reference.reasons, strict=True)
-    return [(title(o.metric), f"{number(v, 4)} {unit(o.metric)}", reason) for o, v, reason in rows]
+    return [
+        (data.title(o.metric), f"{number(v, 4)} {unit(o.metric)}", reason) for o, v, reason in rows
+    ]
 
 
 def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
@@ -267,16 +269,33 @@ def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
     made_with = data.description.get("conditions", {})
     protocols = [e["protocol"] for e in study.get("evaluators", []) if "protocol" in e]
     search = {name: study[name] for name in ("sampler", "seed", "startup_trials") if name in study}
-    search["objectives"] = ", ".join(f"{o.metric} ({o.direction})" for o in data.objectives)
-    search["constraints"] = ", ".join(study.get("constraints", [])) or "none"
+    aims = [f"{data.title(o.metric)} ({o.direction})" for o in data.objectives]
+    search["objectives"] = ", ".join(aims)
+    search["constraints"] = data.named(", ".join(study.get("constraints", []))) or "none"
     return {
         "Data": _pairs({k: v for k, v in study["data"].items() if k != "identity"}),
         "Search": _pairs(search),
         "Training": _pairs(study.get("schedule", {})),
         "Timing": [pair for protocol in protocols for pair in _pairs(protocol)],
+        **{f"Device {name.name}": _pairs(_about_device(name)) for name in data.names.values()},
         "Machine": _pairs({"processor": made_with.get("processor", "unknown")}),
         "Versions": _pairs(made_with.get("versions", {})),
     }
+
+
+def _about_device(name: DeviceName) -> dict[str, str]:
+    """What is known of a phone, for the page's last part; nothing of other devices."""
+    if not name.serial:
+        return {}
+    known = {
+        "chip": name.processor,
+        "Android": name.android,
+        "serial": name.serial,
+        "options": name.options,
+        "benchmark tool, SHA-256": name.tool_sha256,
+        "in files": name.device,
+    }
+    return {key: value for key, value in known.items() if value}
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -302,7 +321,7 @@ def _table(data: ReportData) -> dict[str, Any]:
         {"name": "trial", "title": "Trial"},
         {"name": "label", "title": "Candidate"},
         {"name": "state", "title": "State"},
-        *(_figure_column(name) for name in first),
+        *(_figure_column(name, data) for name in first),
         {"name": "note", "title": "Note"},
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
@@ -310,17 +329,20 @@ def _table(data: ReportData) -> dict[str, Any]:
     ]  # fmt: skip
     front = {result.number for result in data.front}
     rows = [
-        _table_row(r, r.number in front, (first, rest, metrics, parameters)) for r in data.results
+        _table_row(data, r, (first, rest, metrics, parameters), r.number in front)
+        for r in data.results
     ]
     return {"columns": columns, "rows": rows, "name": data.name}  # fmt: skip
 
 
-def _figure_column(name: str) -> dict[str, Any]:
-    heading = SHORT.get(name, title(name))
+def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
+    heading = SHORT.get(name, data.title(name))
     return {"name": name, "title": heading, "unit": unit(name), "digits": _digits(name)}
 
 
-def _table_row(result: TrialResult, on_front: bool, names: tuple[list[str], ...]) -> list[Any]:
+def _table_row(
+    data: ReportData, result: TrialResult, names: tuple[list[str], ...], on_front: bool
+) -> list[Any]:
     first, rest, metrics, parameters = names
     chosen = parameters_of(result)
 
@@ -333,7 +355,7 @@ def _table_row(result: TrialResult, on_front: bool, names: tuple[list[str], ...]
         result.label,
         "front" if on_front else result.state,
         *(value(name) for name in first),
-        _note(result),
+        data.named(_note(result)),
         result.key,
         result.baseline,
         on_front,

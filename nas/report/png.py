@@ -68,6 +68,12 @@ def save_history(data: ReportData, file: IO[bytes]) -> None:
         figure, (axes,) = _figure(1, 8, 3.4)
         numbers = [result.number for result in data.results]
         axes.step(numbers, data.history, where="post", color=FRONT, linewidth=2)
+        if data.learning is not None and data.learning.first is not None:
+            at = data.learning.first - 0.5
+            axes.axvline(at, color=MUTED, linestyle=":", linewidth=1.2)
+            across = axes.get_xaxis_transform()
+            axes.text(at, 1.01, "the sampler learns from here", transform=across, ha="center",
+                      fontsize=9.5, color=MUTED)  # fmt: skip
         axes.set_xlabel("trial")
         axes.set_ylabel("hypervolume")
         axes.set_ylim(bottom=0)
@@ -86,7 +92,7 @@ def save_effects(data: ReportData, file: IO[bytes]) -> None:
         for line, row in enumerate(rows):
             for column, effect in enumerate(row):
                 axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
-                _effect_panel(axes, effect, first=column == 0)
+                _effect_panel(axes, effect, data if column == 0 else None)
         figure.savefig(file, dpi=DPI, format="png")
 
 
@@ -158,7 +164,8 @@ def _cells(
     return [*cells, (comparison.sharp, "sharp")]
 
 
-def _effect_panel(axes: Axes, effect: Effect, first: bool) -> None:
+def _effect_panel(axes: Axes, effect: Effect, first: ReportData | None) -> None:
+    """A box a value; the `first` of a row has the axis' name, for which it needs the report."""
     axes.boxplot(
         [[value for _, value in trials] for _, trials in effect.groups],
         tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
@@ -175,8 +182,8 @@ def _effect_panel(axes: Axes, effect: Effect, first: bool) -> None:
     axes.grid(visible=False, axis="x")
     if effect.metric.startswith("latency_ms"):
         _log(axes.yaxis, [value for _, trials in effect.groups for _, value in trials])
-    if first:
-        axes.set_ylabel(_axis(effect.metric), fontsize=9)
+    if first is not None:
+        axes.set_ylabel(_axis(effect.metric, first), fontsize=9)
 
 
 def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objective) -> None:
@@ -216,8 +223,8 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
     )
     _front_markers(axes, data.front, x, y)
     _log(axes.xaxis, [r.value(x) for r in both])
-    axes.set_xlabel(f"{_axis(x)}, logarithmic")
-    axes.set_ylabel(_axis(y))
+    axes.set_xlabel(f"{_axis(x, data)}, logarithmic")
+    axes.set_ylabel(_axis(y, data))
     _reference_lines(axes, data, x, y)
 
 
@@ -283,8 +290,9 @@ def _cost(result: TrialResult, data: ReportData) -> str:
     return f" · {short(result.value(name))} ms" if name in result.metrics else ""
 
 
-def _axis(metric: str) -> str:
-    return f"{title(metric)}, {unit(metric)}" if unit(metric) else title(metric)
+def _axis(metric: str, data: ReportData | None = None) -> str:
+    name = data.title(metric) if data else title(metric)
+    return f"{name}, {unit(metric)}" if unit(metric) else name
 
 
 def _log(axis: Any, values: Sequence[float]) -> None:

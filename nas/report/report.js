@@ -1,110 +1,95 @@
 "use strict";
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
-  const phone = matchMedia("(max-width: 640px)").matches;
-  const coarse = phone || matchMedia("(pointer: coarse)").matches;
+  const { offers, resolved, stops, names, labels, words, pictured } = payload.choice;
 
-  /* Charts: the page's colours are put in, for light and for dark. */
-  const styles = () => getComputedStyle(document.documentElement);
-  function coloured(value, style) {
-    if (typeof value === "string") {
-      const name = /^var\((--[\w-]+)\)$/.exec(value);
-      return name ? style.getPropertyValue(name[1]).trim() : value;
-    }
-    if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((one) => coloured(one, style));
-    }
-    if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, coloured(one, style)]));
-    }
-    return value;
-  }
-  function layoutOf(chart, style) {
-    const axis = (own) => ({
-      gridcolor: "var(--line)", linecolor: "var(--line)", tickcolor: "var(--line)", automargin: true, ...own,
-      title: { font: { size: 13 }, standoff: 10, ...(own.title || {}) },
-    });
-    const layout = {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: styles().getPropertyValue("--sans"), size: 12, color: "var(--muted)" },
-      hoverlabel: { align: "left", bgcolor: "var(--card)", bordercolor: "var(--line)", font: { color: "var(--ink)", size: 12 } },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: "var(--dot)", activecolor: "var(--ink)" },
-      hovermode: "closest", dragmode: coarse ? false : "zoom",
-      margin: { l: 56, r: 16, t: 20, b: 48 },
-      legend: phone
-        ? { orientation: "h", x: 0, y: -0.22, yanchor: "top", font: { size: 11 } }
-        : { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
-      ...chart.layout,
-    };
-    for (const name of ["xaxis", "yaxis"]) layout[name] = axis(layout[name] || {});
-    return coloured(layout, style);
-  }
-  function draw(element) {
-    const chart = payload.charts[element.dataset.chart];
-    if (!chart) { element.hidden = true; return; }
-    const style = styles();
-    const config = { responsive: true, displaylogo: false, displayModeBar: coarse ? false : "hover", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
-    if (element.closest(".small")) config.displayModeBar = false;
-    element.drawn = true;
-    Plotly.react(element, coloured(chart.data, style), layoutOf(chart, style), config).then(() => mark(element));
-  }
-  const charts = [...document.querySelectorAll("[data-chart]")];
-  const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting && !entry.target.drawn) draw(entry.target);
-  }, { rootMargin: "600px" });
-  charts.forEach((element) => near.observe(element));
-  addEventListener("beforeprint", () => charts.filter((element) => !element.drawn).forEach(draw));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.filter((element) => element.drawn).forEach(draw));
-
-  /* Pictures: two versions on top of each other, and a budget that chooses the model. */
-  const list = document.getElementById("versions");
-  const versions = list ? JSON.parse(list.textContent) : [];
+  /* The front's charts show the chosen model as a larger dot. */
   let chosen = null;
   function mark(element) {
-    if (chosen === null || !element.data || !element.closest("#front")) return;
+    if (!element.data || !element.closest("#front")) return;
     const trace = element.data.findIndex((one) => one.customdata);
     if (trace < 0) return;
     const sizes = [...element.data[trace].customdata].map((trial) => (trial === chosen ? 17 : 10));
     Plotly.restyle(element, { "marker.size": [sizes] }, [trace]);
   }
-  if (versions.length) {
-    const [left, right, budget] = ["left", "right", "budget"].map((id) => document.getElementById(id));
-    const stages = [...document.querySelectorAll(".stage")];
-    const show = () => {
-      for (const stage of stages) {
-        for (const image of stage.querySelectorAll("img")) {
-          const [isLeft, isRight] = [image.dataset.key === left.value, image.dataset.key === right.value];
-          image.classList.toggle("show", isLeft || isRight);
-          image.classList.toggle("over", isLeft && left.value !== right.value);
-          const words = `${image.dataset.name}${image.dataset.quality ? " · " + image.dataset.quality : ""}`;
-          if (isLeft) stage.querySelector(".corner.left").textContent = words;
-          if (isRight) stage.querySelector(".corner.right").textContent = words;
-        }
+  drawWhenNear((element) => charts.draw(element).then(() => mark(element)));
+
+  /* Pictures: two versions on top of each other. */
+  const [left, right] = ["left", "right"].map((id) => document.getElementById(id));
+  const stages = [...document.querySelectorAll(".stage")];
+  function show() {
+    for (const stage of stages) {
+      for (const image of stage.querySelectorAll("img")) {
+        const [isLeft, isRight] = [image.dataset.key === left.value, image.dataset.key === right.value];
+        image.classList.toggle("show", isLeft || isRight);
+        image.classList.toggle("over", isLeft && left.value !== right.value);
+        const said = `${image.dataset.name}${image.dataset.quality ? " · " + image.dataset.quality : ""}`;
+        if (isLeft) stage.querySelector(".corner.left").textContent = said;
+        if (isRight) stage.querySelector(".corner.right").textContent = said;
       }
-    };
-    const say = () => {
-      const version = versions[Number(budget.value)];
-      const cost = version.latency_ms;
-      document.getElementById("budget-text").textContent = cost === null ? `trial ${version.trial}` : `${cost.toPrecision(3)} ms`;
-      document.getElementById("budget-model").textContent = `Trial ${version.trial}, ${version.label}: ${version.words}`;
-      budget.setAttribute("aria-valuetext", `trial ${version.trial}`);
-      chosen = version.trial;
-      charts.filter((element) => element.drawn).forEach(mark);
-    };
-    budget.addEventListener("input", () => { right.value = versions[Number(budget.value)].key; say(); show(); });
-    right.addEventListener("change", () => {
-      const place = versions.findIndex((version) => version.key === right.value);
-      if (place >= 0) { budget.value = place; say(); }
-      show();
-    });
-    left.addEventListener("change", show);
+    }
+  }
+  if (stages.length) {
+    for (const select of [left, right]) select.addEventListener("change", show);
     for (const stage of stages) {
       const slider = stage.querySelector("input");
       slider.addEventListener("input", () => stage.style.setProperty("--cut", `${slider.value}%`));
     }
     document.body.classList.add("ready");
-    say(); show();
+    show();
   }
+
+  /* A budget for each device chooses a model of the front: in the chart, the table, the pictures. */
+  const fields = [...document.querySelectorAll("#budget [type=number]")];
+  const sliders = [...document.querySelectorAll("#budget [type=range]")];
+  function budgets() {
+    const given = fields.filter((field) => field.value !== "" && Number.isFinite(field.valueAsNumber));
+    return Object.fromEntries(given.map((field) => [field.dataset.device, field.valueAsNumber]));
+  }
+  function reason(limits, choice) {
+    if (choice === null) {
+      const least = Object.keys(limits).map((device) => `${stops[device][0]} ms on ${names[device]}`);
+      return `No model of the front is that fast everywhere. The fastest of each device: ${least.join(", ")}.`;
+    }
+    const { model, sharpest } = choice;
+    const equal = model === sharpest ? "" : ` Trial ${sharpest.trial}, ${words[sharpest.trial]}, is not better for certain, and slower.`;
+    const seen = !pictured.length || pictured.includes(model.trial) ? "" : " No pictures were made with it.";
+    return `Trial ${model.trial}, ${labels[model.trial]}: ${words[model.trial]}.${equal}${seen}`;
+  }
+  function choose() {
+    const limits = budgets();
+    const choice = bestWithin(offers, limits, resolved);
+    chosen = choice && choice.model.trial;
+    document.getElementById("choice").textContent = reason(limits, choice);
+    for (const row of document.querySelectorAll("#front-table tr[data-trial]")) {
+      row.classList.toggle("chosen", Number(row.dataset.trial) === chosen);
+    }
+    if (stages.length && pictured.includes(chosen)) { right.value = `t${chosen}`; show(); }
+    charts.all.filter((element) => element.drawn).forEach(mark);
+  }
+  const say = (slider) => {
+    const values = stops[slider.dataset.device];
+    const at = Number(slider.value);
+    slider.setAttribute("aria-valuetext", at < values.length ? `at most ${values[at]} ms` : "any latency");
+  };
+  fields.forEach((field, index) => {
+    const slider = sliders[index];
+    const values = stops[field.dataset.device];
+    slider.addEventListener("input", () => {
+      field.value = Number(slider.value) < values.length ? values[Number(slider.value)] : "";
+      say(slider);
+      choose();
+    });
+    field.addEventListener("input", () => {
+      const given = budgets()[field.dataset.device];
+      const fits = given === undefined ? values.length + 1 : values.filter((value) => value <= given).length;
+      slider.value = Math.max(0, fits - 1);
+      say(slider);
+      choose();
+    });
+    say(slider);
+  });
+  if (fields.length) choose();
 
   /* The table of all trials: sorted, filtered, a page at a time. */
   const { columns, rows, name } = payload.table;

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from nas.devices.names import DeviceName, device_names
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
+from nas.report.definitions import Definition, definitions
 from nas.report.noise import noise_of, with_intervals
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.report.supernet import SupernetRanking, supernet_ranking
+from nas.search.learning import Learning, learning_of
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
@@ -85,17 +88,6 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Definition:
-    """One way in which a metric was taken, and by how many trials."""
-
-    metric: str
-    source: str
-    definition: str | None
-    conditions: str | None
-    trials: int
-
-
-@dataclass(frozen=True)
 class ReportData:
     """Everything that a report of a run shows, but the pictures."""
 
@@ -118,6 +110,8 @@ class ReportData:
     certainty: Certainty | None = None
     rungs: tuple[RungRow, ...] = ()
     ranking: SupernetRanking | None = None
+    names: Mapping[str, DeviceName] = field(default_factory=dict)
+    learning: Learning | None = None
 
     @property
     def study(self) -> Mapping[str, Any]:
@@ -129,6 +123,27 @@ class ReportData:
     def devices(self) -> tuple[str, ...]:
         """The devices of the study."""
         return tuple(self.study["devices"])
+
+    @property
+    def optional_devices(self) -> tuple[str, ...]:
+        """The devices on which candidates were measured where they could be."""
+        return tuple(self.study.get("optional_devices", ()))
+
+    def device(self, device: str) -> str:
+        """The device's short name for people."""
+        return self.names[device].name if device in self.names else device
+
+    def named(self, text: str) -> str:
+        """A text that names devices as files do, with the name that people have before each."""
+        called = {d: n.name for d, n in self.names.items() if n.name not in (d, f"adb:{n.serial}")}
+        if not called:
+            return text
+        devices = "|".join(re.escape(device) for device in sorted(called, key=len, reverse=True))
+        return re.sub(devices, lambda match: f"{called[match[0]]} ({match[0]})", text)
+
+    def title(self, metric: str) -> str:
+        """A metric's name for people, its device by the name that people have for it."""
+        return title(metric, self.device)
 
     @property
     def quality(self) -> Objective:
@@ -179,26 +194,33 @@ def gather(run: RunFolder) -> ReportData:
     results = tuple(with_intervals(found, noise_of(run, found)))
     members = tuple(front(results, objectives))
     reference = reference_point(results, objectives, description)
+    study = description["study"]
+    devices = (*study["devices"], *study.get("optional_devices", ()))
+    processor = str(description.get("conditions", {}).get("processor", ""))
+    names = device_names(run, results, devices, processor)
+    ranking = supernet_ranking(run, results)
     return ReportData(
         name=run.path.resolve().name,
         description=description,
         objectives=objectives,
         results=results,
         front=members,
-        picks=tuple(_picks(members, objectives)),
+        picks=tuple(_picks(members, objectives, names)),
         reference=reference,
         history=tuple(hypervolume_history(results, objectives, reference)),
         effects=tuple(find_effects(results, objectives)),
         causes=tuple(_causes(results)),
         timings_s=_timings(results),
-        definitions=tuple(_definitions(results)),
+        definitions=tuple(definitions(results)),
         fallen=tuple(fallen_operations(run, results)),
         refusals=tuple(refusals(run, results)),
         compressions=compression_rows(results),
-        verdict=verdict(results, description, description["study"]["devices"]),
+        verdict=verdict(results, description, study["devices"], names),
         certainty=certainty(run, results, members),
         rungs=rung_rows(results),
-        ranking=supernet_ranking(run, results),
+        ranking=ranking,
+        names=names,
+        learning=None if ranking else learning_of(study, len(results)),
     )
 
 
@@ -222,12 +244,15 @@ def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
     return found
 
 
-def title(metric: str) -> str:
-    """A metric's name for people: `latency_ms[host]` is "Latency on host"."""
+def title(metric: str, name_of: Callable[[str], str] = str) -> str:
+    """A metric's name for people: `latency_ms[host]` is "Latency on host".
+
+    `name_of` gives a device's name for people.
+    """
     base, _, device = metric.partition("[")
     name = TITLES.get(base, base)
     at = ":" if base.endswith("_gain") else " on"
-    return f"{name}{at} {device.rstrip(']')}" if device else name
+    return f"{name}{at} {name_of(device.rstrip(']'))}" if device else name
 
 
 def unit(metric: str) -> str:
@@ -258,12 +283,16 @@ def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _picks(members: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Pick]:
+def _picks(
+    members: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+    names: Mapping[str, DeviceName],
+) -> list[Pick]:
     """The ends of the front and its bend, each trial once."""
     if not members:
         return []
     wanted: list[tuple[str, TrialResult | None]] = [
-        (_superlative(objective), _best(members, objective)) for objective in objectives
+        (_superlative(objective, names), _best(members, objective)) for objective in objectives
     ]
     wanted.insert(1, ("Balanced", knee(members, objectives)))
     picks: dict[int, Pick] = {}
@@ -278,12 +307,12 @@ def _best(members: Sequence[TrialResult], objective: Objective) -> TrialResult:
     return better(members, key=lambda member: member.value(objective.metric))
 
 
-def _superlative(objective: Objective) -> str:
-    base, _, device = objective.metric.partition("[")
+def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
+    base, _, device = objective.metric.rstrip("]").partition("[")
     names = {"psnr_db": "Sharpest", "ssim": "Most similar", "latency_ms": "Fastest"}
     names["worst_latency_ratio"] = "Most portable"
     name = names.get(base, f"Best {title(base)}")
-    return f"{name} on {device.rstrip(']')}" if device else name
+    return f"{name} on {known[device].name if device in known else device}" if device else name
 
 
 def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
@@ -373,36 +402,3 @@ def _timings(results: Sequence[TrialResult]) -> dict[str, float]:
     for result in results:
         total.update(dict(result.timings_s))
     return dict(total.most_common())
-
-
-def _definitions(results: Sequence[TrialResult]) -> list[Definition]:
-    """Each metric with each way in which it was taken, in the order of their first trials."""
-    found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
-    for result in results:
-        for name, metric in result.metrics.items():
-            what = (name, metric.source, metric.definition, _coarse(metric.conditions))
-            found.setdefault(what, []).append(metric.conditions or "")
-    return [
-        Definition(*what[:3], _with_agreement(what[3], taken), trials=len(taken))
-        for what, taken in found.items()
-    ]
-
-
-_AGREEMENT = re.compile(r"\((\d+) dB from int16")  # see `evaluators.stand_in`
-
-
-def _coarse(conditions: str | None) -> str | None:
-    """Conditions without what differs from one trial to the next: runs, an agreement in dB."""
-    if not conditions:
-        return conditions
-    return _AGREEMENT.sub("(dB from int16", re.sub(r",? \d+ runs", "", conditions))
-
-
-def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
-    """The agreements of all these trials with the int16 files, put back as a range."""
-    found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
-    if not coarse or not found:
-        return coarse
-    least, greatest = min(found), max(found)
-    said = f"{least}" if least == greatest else f"{least} to {greatest}"
-    return coarse.replace("(dB from int16", f"({said} dB from int16")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nas.data import Pair
 from nas.errors import NasError
-from nas.report.crops import Comparison, OpenModel, compare, heldout
+from nas.report.budget import worth_seeing
+from nas.report.crops import MODELS, Comparison, OpenModel, compare, heldout
 from nas.report.page import render
 from nas.report.report_data import ReportData, gather
 from nas.storage.run_folder import RunFolder
@@ -56,7 +57,7 @@ def _compare(
     try:
         if pairs is None:
             pairs = heldout(data.study)
-        return compare(run, data.front, pairs, pictures, open_model), ""
+        return compare(run, worth_seeing(data, MODELS), pairs, pictures, open_model), ""
     except NasError as error:
         return (), f"The pictures could not be restored: {error}"
 

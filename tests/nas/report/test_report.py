@@ -16,8 +16,9 @@ from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
 from nas.report.charts import crowded, effect_chart, front_chart, history_chart, ticks
-from nas.report.crops import MODELS, busiest, compare, spread
-from nas.report.page import duration, number, render, safe_json
+from nas.report.crops import busiest, compare, spread
+from nas.report.offline import safe_json
+from nas.report.page import duration, number, render
 from nas.report.report_data import find_effects
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -102,6 +103,7 @@ def test_every_part_is_there(page: Page) -> None:
     assert page.headings == [
         "The best trade-offs",
         "The front",
+        "Within your budget",
         "What it looks like",
         "How the search went",
         "What each choice does",
@@ -197,7 +199,7 @@ def test_crops_are_the_models_own(run: RunFolder) -> None:
     for comparison in comparisons:
         pair = by_name[comparison.name]
         restored = open_model(Path())(pair.blurred)
-        assert len(comparison.restored) == min(MODELS, len(data.front))
+        assert [one.trial for one in comparison.restored] == [m.number for m in data.front]
         for one in comparison.restored:
             assert one.psnr_db == psnr_db(restored, pair.sharp)
             np.testing.assert_array_equal(one.crop, restored)  # smaller than a crop: whole

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from nas.errors import RunError
-from nas.report.report_data import (
-    _definitions,
-    explained,
-    flatten,
-    gather,
-    latencies,
-    parameters_of,
-    title,
-)
+from nas.report.definitions import definitions
+from nas.report.report_data import explained, flatten, gather, latencies, parameters_of, title
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
@@ -117,7 +110,7 @@ def test_trials_scored_by_a_form_that_agrees_are_one_line_with_the_agreements() 
         metrics = {"psnr_db": Metric(30.0, "measured", conditions=on)}
         return TrialResult(number, "k", "", {}, "complete", {}, metrics)
 
-    (line,) = _definitions([scored(0, 98), scored(1, 71), scored(2, 83)])
+    (line,) = definitions([scored(0, 98), scored(1, 71), scored(2, 83)])
     assert line.trials == 3
     assert line.conditions == (
         "heldout, by its float32 form (71 to 98 dB from int16 on a crop of 128x128)"

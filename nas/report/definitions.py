@@ -1,0 +1,53 @@
+"""What a run's figures mean and how they were taken, by metric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.study.trial_result import TrialResult
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One way in which a metric was taken, and by how many trials."""
+
+    metric: str
+    source: str
+    definition: str | None
+    conditions: str | None
+    trials: int
+
+
+def definitions(results: Sequence[TrialResult]) -> list[Definition]:
+    """Each metric with each way in which it was taken, in the order of their first trials."""
+    found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
+    for result in results:
+        for name, metric in result.metrics.items():
+            what = (name, metric.source, metric.definition, _coarse(metric.conditions))
+            found.setdefault(what, []).append(metric.conditions or "")
+    return [
+        Definition(*what[:3], _with_agreement(what[3], taken), trials=len(taken))
+        for what, taken in found.items()
+    ]
+
+
+_AGREEMENT = re.compile(r"\((\d+) dB from int16")  # see `evaluators.stand_in`
+
+
+def _coarse(conditions: str | None) -> str | None:
+    """Conditions without what differs from one trial to the next: runs, an agreement in dB."""
+    if not conditions:
+        return conditions
+    return _AGREEMENT.sub("(dB from int16", re.sub(r",? \d+ runs", "", conditions))
+
+
+def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
+    """The agreements of all these trials with the int16 files, put back as a range."""
+    found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
+    if not coarse or not found:
+        return coarse
+    least, greatest = min(found), max(found)
+    said = f"{least}" if least == greatest else f"{least} to {greatest}"
+    return coarse.replace("(dB from int16", f"({said} dB from int16")

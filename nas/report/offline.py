@@ -1,0 +1,70 @@
+"""What every page of ours has in common: one file, no network, nothing to send.
+
+Plotly can upload a chart, and which of its buttons do is another list in each of its releases
+(`sendDataToCloud`, `editInChartStudio`, since 7 `sendChartToCloud`, shown unless it is refused). So
+buttons are allowed by name, for all charts of all pages, and the browser is told to refuse every
+request that a page might make.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+BUTTONS = ("toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d")
+"""All that a chart's bar may offer: a picture of the chart, and where to look."""
+
+CHART_CONFIG: dict[str, Any] = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtons": [list(BUTTONS)],
+    "modeBarButtonsToAdd": [],
+    "showSendToCloud": False,
+    "showEditInChartStudio": False,
+    "showLink": False,
+    "sendData": False,
+    "plotlyServerURL": "",
+}
+"""Plotly's configuration of every chart; a page only adds whether the bar is shown at all."""
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+"""The page's Content-Security-Policy: what it holds, and nothing else.
+
+Plotly compiles the programs of its WebGL charts (thousands of trials), hence 'unsafe-eval'.
+"""
+
+_HERE = Path(__file__).parent
+
+
+def policy() -> Markup:
+    """The element for a page's head that has the browser refuse every request."""
+    from markupsafe import Markup
+
+    return Markup('<meta http-equiv="Content-Security-Policy" content="{}">').format(POLICY)
+
+
+def chart_scripts(payload: dict[str, Any], *scripts: str) -> Markup:
+    """A page's scripts: Plotly, the function `draw` for its charts, and the page's own.
+
+    `payload` is what these find in the element "payload"; its `charts` are Plotly's JSON by name.
+    """
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    data = [("payload", payload), ("chart-config", CHART_CONFIG)]
+    held = [f'<script type="application/json" id="{i}">{safe_json(v)}</script>' for i, v in data]
+    code = (get_plotlyjs(), (_HERE / "charts.js").read_text(), *scripts)
+    return Markup("\n".join([*held, *(f"<script>{text}</script>" for text in code)]))
+
+
+def safe_json(value: Any) -> str:
+    """JSON that can stand inside a <script> element: no `<`, so no end tag."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
