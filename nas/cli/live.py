@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import err
+from nas.devices.names import DeviceName, run_names
 from nas.execution.trial.task import TrialProgress
 from nas.search.learning import learning_of
 from nas.search.watcher import Watcher
@@ -53,7 +54,7 @@ class _Lines:
             _line(f"packing pictures {done}/{total} {what}")
 
     def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
-        self._tally.start(finished, trials)
+        self._tally.start(finished, trials, run)
         again = f", {len(finished)} of them done before" if finished else ""
         _line(f"{self._study.name} in {self._folder}: {trials} trials{again}")
         _say_learning(run, trials, self._drawn)
@@ -67,7 +68,8 @@ class _Lines:
     def finished(self, result: TrialResult) -> None:
         self._tally.add(result)
         done, trials = len(self._tally.results), self._tally.trials
-        _line(f"[{done}/{trials}] trial {result.number}: {_outcome(result)}  {result.label}")
+        outcome = _outcome(result, self._tally)
+        _line(f"[{done}/{trials}] trial {result.number}: {outcome}  {result.label}")
 
     def note(self, text: str) -> None:
         _line(text)
@@ -89,7 +91,7 @@ class _View:
 
     def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
         self._packing = ""
-        self._tally.start(finished, trials)
+        self._tally.start(finished, trials, run)
         _say_learning(run, trials, self._drawn)
 
     def progress(self, progress: TrialProgress) -> None:
@@ -152,7 +154,7 @@ class _View:
         names = [objective.metric for objective in self._study.expanded_objectives]
         rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
         for name in names:
-            rows.add_column(Text(name), justify="right", no_wrap=True)
+            rows.add_column(Text(self._tally.title(name)), justify="right", no_wrap=True)
         rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True)
         for result in self._tally.front()[:FRONT_ROWS]:
             rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)
@@ -169,9 +171,13 @@ class _Tally:
         self.resting: set[int] = set()
         self.began = time.monotonic()
         self._before = 0
+        self._run: RunFolder | None = None
+        self.names: Mapping[str, DeviceName] = {}
         self._front: list[TrialResult] = []
 
-    def start(self, finished: list[TrialResult], trials: int) -> None:
+    def start(self, finished: list[TrialResult], trials: int, run: RunFolder) -> None:
+        self._run = run
+        self.names = run_names(run, finished)
         self.results = list(finished)
         self.trials = trials
         self.began = time.monotonic()
@@ -179,9 +185,18 @@ class _Tally:
         self._front = self._sorted(front(self.results, self._objectives))
 
     def add(self, result: TrialResult) -> None:
+        if self._run is not None and not all(map(_is_named, self.names.values())):
+            self.names = run_names(self._run, [result, *self.results[:1]])
         self.results.append(result)
         self.resting.discard(result.number)
         self._front = self._sorted(front([*self._front, result], self._objectives))
+
+    def title(self, metric: str) -> str:
+        """A metric with its device as people call it: `latency_ms[Mate30-like]`."""
+        base, bracket, device = metric.partition("[")
+        device = device.removesuffix("]")
+        called = self.names[device].name if device in self.names else device
+        return f"{base}[{called}]" if bracket else base
 
     def front(self) -> list[TrialResult]:
         """The best trade-offs, best quality first."""
@@ -216,12 +231,17 @@ def _say_learning(run: RunFolder, trials: int, drawn: bool) -> None:
         _line(learning.said)
 
 
-def _outcome(result: TrialResult) -> str:
+def _is_named(name: DeviceName) -> bool:
+    """Whether more can't be learned of a device: it is no phone, or has told its model."""
+    return not name.serial or bool(name.tool_sha256)
+
+
+def _outcome(result: TrialResult, tally: _Tally) -> str:
     if result.failure:
         return f"{result.state} ({result.failure.message})"
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
-        f"{name} {result.value(name):.2f}{_unless_measured(result, name)}"
+        f"{tally.title(name)} {result.value(name):.2f}{_unless_measured(result, name)}"
         for name in shown
         if name != "psnr_db_input"
     )

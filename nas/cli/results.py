@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ def pareto(
     json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
+    from nas.devices.names import run_names
     from nas.report.baselines import verdict
     from nas.report.certainty import certainty
     from nas.report.noise import noise_of, with_intervals
@@ -37,7 +38,10 @@ def pareto(
     results = with_intervals(results, noise_of(folder, results))
     members = front(results, folder.objectives())
     if json_:
-        emit_json([model_json(folder, member) for member in members])
+        names = run_names(folder, results)
+        called = {device: name.full for device, name in names.items()}
+        rows = [model_json(folder, member) for member in members]
+        emit_json([{**row, "device_names": called} for row in rows])
         return
     if not members:
         done = len(results)
@@ -47,10 +51,13 @@ def pareto(
         )
         return
     devices = folder.description()["study"]["devices"]
+    names = run_names(folder, results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
-    console.print(_table(members, devices, console.width), soft_wrap=False)
+    console.print(
+        _table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
+    )
     complete = sum(result.state == "complete" for result in results)
-    answer = verdict(results, folder.description(), devices)
+    answer = verdict(results, folder.description(), devices, names)
     if answer:
         err.print(answer, highlight=False, soft_wrap=True)
     sure = certainty(folder, results, members)
@@ -60,6 +67,9 @@ def pareto(
     busy = _disturbed(members)
     if busy:
         err.print(busy, highlight=False, soft_wrap=True)
+    phones = [name.full for name in names.values() if name.serial]
+    if phones:
+        err.print("; ".join(phones), style="dim", highlight=False, soft_wrap=True)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
@@ -198,7 +208,7 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
     return list(metric.interval) if metric is not None and metric.interval else None
 
 
-def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -> Table:
+def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
     """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
 
     def figure(result: TrialResult, name: str, form: str) -> str:
@@ -212,9 +222,9 @@ def _table(members: Sequence[TrialResult], devices: Sequence[str], width: int) -
     widths = [_interval(m, "psnr_db") for m in members]
     if any(widths):
         columns["±"] = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
-    for device in devices:
-        name = f"latency_ms[{device}]"
-        columns[f"ms {device}"] = [brief(m, name) + _mark(m, name) for m in members]
+    for device, name in devices.items():
+        metric = f"latency_ms[{device}]"
+        columns[f"ms {name}"] = [brief(m, metric) + _mark(m, metric) for m in members]
     further = {
         "GMAC": [brief(m, "gmacs_conv") for m in members],
         "SSIM": [figure(m, "ssim", ".3f") for m in members],

@@ -103,6 +103,7 @@ def search(
         chosen, **{name: value for name, value in given.items() if value is not None}
     )
     chosen = _with_baselines(chosen, baseline or [])
+    chosen.check()
     folder = out_ or Path("runs") / chosen.name
     run_search = searching(supernet, supernet_from)
     processes = workers

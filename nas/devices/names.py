@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -44,18 +44,19 @@ class DeviceName:
         return {key: value for key, value in values.items() if value}
 
 
-def device_names(
-    run: RunFolder, results: Sequence[TrialResult], devices: Iterable[str], processor: str = ""
-) -> dict[str, DeviceName]:
-    """Each device's name, from what its measurements in the run tell; `processor` is the host's.
+def run_names(run: RunFolder, results: Sequence[TrialResult]) -> dict[str, DeviceName]:
+    """What people call each device of a run, the optional ones among them.
 
-    A phone that never measured anything keeps its serial for a name. Raises no error for files that
-    are gone or damaged.
+    It is what the first of `results` tells that was measured there; a phone that never measured
+    anything keeps its serial for a name, as does one whose measurement is gone or damaged.
     """
+    description = run.description()
+    study = description["study"]
+    processor = str(description.get("conditions", {}).get("processor", ""))
     named = []
-    for device in devices:
-        notes = _measurements(run, results, device)
-        named.append(device_name(device, next(notes, {}), processor))
+    for device in (*study["devices"], *study.get("optional_devices", ())):
+        told = next(_conditions(run, results, device), {})
+        named.append(device_name(device, told, processor))
     return {name.device: name for name in _told_apart(named)}
 
 
@@ -82,11 +83,6 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     )
 
 
-def short_names(names: Mapping[str, DeviceName]) -> dict[str, str]:
-    """The short name of each device."""
-    return {device: name.name for device, name in names.items()}
-
-
 def _told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
     """The names with a phone's options added where they tell two apart, or else its serial."""
     for part in ("options", "serial"):
@@ -100,7 +96,7 @@ def _told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
     return list(names)
 
 
-def _measurements(
+def _conditions(
     run: RunFolder, results: Sequence[TrialResult], device: str
 ) -> Iterator[Mapping[str, Any]]:
     """The conditions of the device's measurements, as far as they name the phone."""

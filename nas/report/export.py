@@ -12,11 +12,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.devices.names import DeviceName, run_names
 from nas.errors import ConversionError, RunError
 from nas.report.model_card import model_card, numerics, performance
 from nas.report.noise import noise_of, with_intervals
@@ -94,7 +95,8 @@ def export(
     for index, result in enumerate(chosen):
         if progress is not None:
             progress(index, len(chosen), result)
-        exported.append(_export_one(run, description, result, out, rescore))
+        names = run_names(run, [result, *results])  # by its own measurement, if kept
+        exported.append(_export_one(run, description, result, out, rescore, names))
     _write_csv(out / "pareto.csv", exported, members)
     write_json(out / "export.json", _manifest(run, identity, exported))
     return exported
@@ -127,7 +129,12 @@ def _claim(out: Path, run: RunFolder, identity: str) -> None:
 
 
 def _export_one(
-    run: RunFolder, description: dict[str, Any], result: TrialResult, out: Path, rescore: Rescore
+    run: RunFolder,
+    description: dict[str, Any],
+    result: TrialResult,
+    out: Path,
+    rescore: Rescore,
+    names: Mapping[str, DeviceName],
 ) -> Exported:
     """Fill a hidden folder beside the final one, check it, then put it in place."""
     target = out / folder_name(result)
@@ -141,7 +148,7 @@ def _export_one(
         _copy(run, result.weights, hidden / "model.weights.h5", result)
         rescored = rescore(hidden / "model.tflite")
         _check(result, rescored)
-        _write_texts(hidden, description, result, rescored)
+        _write_texts(hidden, description, result, rescored, names)
         _replace(hidden, target)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -171,16 +178,20 @@ def _check(result: TrialResult, rescored: float) -> None:
 
 
 def _write_texts(
-    folder: Path, description: dict[str, Any], result: TrialResult, rescored: float
+    folder: Path,
+    description: dict[str, Any],
+    result: TrialResult,
+    rescored: float,
+    names: Mapping[str, DeviceName],
 ) -> None:
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card(description, result, rescored, files))
+    write_json(folder / "card.json", card(description, result, rescored, files, names))
     texts = {
-        "README.md": model_card(description, result),
-        "perf.yaml": performance(description, result),
+        "README.md": model_card(description, result, names),
+        "perf.yaml": performance(description, result, names),
         "numerics.yaml": numerics(description, result, rescored),
     }
     for name, text in texts.items():
@@ -188,7 +199,11 @@ def _write_texts(
 
 
 def card(
-    description: dict[str, Any], result: TrialResult, rescored: float, files: dict[str, Any]
+    description: dict[str, Any],
+    result: TrialResult,
+    rescored: float,
+    files: dict[str, Any],
+    names: Mapping[str, DeviceName] | None = None,
 ) -> dict[str, Any]:
     """What card.json holds: everything that a model's figures need to be believed."""
     study = description["study"]
@@ -200,6 +215,7 @@ def card(
         "candidate": result.candidate,
         "metrics": {name: metric.to_dict() for name, metric in result.metrics.items()},
         "rescored": {"psnr_db": rescored, "tolerance_db": TOLERANCE_DB},
+        "devices": {device: name.to_dict() for device, name in (names or {}).items()},
         "constraints": dict(result.violations),
         "size": study["size"],
         "data": {**study["data"], "spec": study["data"]["spec"].partition(":")[0]},  # no paths

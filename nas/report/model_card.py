@@ -5,51 +5,83 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas.devices.names import DeviceName
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
 
-_LOAD = """\
+USAGE = """\
+import sys
+
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image, ImageOps
 
-model = Interpreter("model.tflite", num_threads=4)
+MARGIN = 32  # pixels at a tile's inner edge that are thrown away: a seam can't be seen then
+
+model = Interpreter(sys.argv[1], num_threads=4)
 model.allocate_tensors()
-taken, given = model.get_input_details()[0], model.get_output_details()[0]
-height, width = map(int, taken["shape"][1:3])
-photo = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), (width, height))
-x = np.asarray(photo, np.float32)[None] / 255
+source, target = model.get_input_details()[0], model.get_output_details()[0]
+tall, wide = map(int, source["shape"][1:3])
+
+
+def restored(tile):
+    scale, zero = source["quantization"]
+    if scale:
+        limits = np.iinfo(source["dtype"])
+        tile = np.clip(np.rint(tile / np.float32(scale)) + zero, limits.min, limits.max)
+    model.set_tensor(source["index"], tile[None].astype(source["dtype"]))
+    model.invoke()
+    result = model.get_tensor(target["index"])[0].astype(np.float32)
+    scale, zero = target["quantization"]
+    return (result - zero) * scale if scale else result
+
+
+def spans(length, tile):  # where tiles start, and the part (from, to) that each gives
+    if length <= tile:
+        return [(0, 0, length)]
+    margin = min(MARGIN, tile // 4)
+    count = -(-(length - 2 * margin) // (tile - 2 * margin))
+    starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
+    cuts = [0, *((a + tile + b) // 2 for a, b in zip(starts, starts[1:])), length]
+    return list(zip(starts, cuts, cuts[1:]))
+
+
+photo = ImageOps.exif_transpose(Image.open(sys.argv[2]))
+if photo.mode[0] in "IF":
+    sys.exit(f"{sys.argv[2]} has more than 8 bits a channel: make it an 8-bit picture first")
+picture = np.asarray(photo.convert("RGB"), np.float32) / np.float32(255)
+height, width = picture.shape[:2]
+below, right = max(0, tall - height), max(0, wide - width)  # a small photo's edges are mirrored
+picture = np.pad(picture, ((0, below), (0, right), (0, 0)), "symmetric")
+result = np.empty_like(picture)
+for top, first, last in spans(picture.shape[0], tall):
+    for left, begin, end in spans(picture.shape[1], wide):
+        tile = restored(picture[top : top + tall, left : left + wide])
+        part = tile[first - top : last - top, begin - left : end - left]
+        result[first:last, begin:end] = part
+eight_bit = np.uint8(np.rint(np.clip(result[:height, :width], 0, 1) * 255))
+Image.fromarray(eight_bit).save("restored.png")
 """
-_SAVE = """\
-Image.fromarray(np.rint(np.clip(y, 0, 1) * 255).astype(np.uint8)).save("restored.png")
-"""
-_FLOAT = """\
-model.set_tensor(taken["index"], x)
-model.invoke()
-y = model.get_tensor(given["index"])[0]
-"""
-_INTEGER = """\
-scale, zero = taken["quantization"]
-model.set_tensor(taken["index"], np.rint(x / scale + zero).astype(taken["dtype"]))
-model.invoke()
-scale, zero = given["quantization"]
-y = (model.get_tensor(given["index"])[0].astype(np.float32) - zero) * scale
+"""A program that restores a photo of any size, with LiteRT, NumPy and Pillow alone.
+
+The README and every model card have this very text. It cuts a photo as `nas.tflite.tiling` does.
 """
 
 
-def usage(precision: str) -> str:
-    """A program that restores `photo.jpg` with `model.tflite`, with LiteRT, NumPy and Pillow."""
-    return _LOAD + (_INTEGER if precision.startswith("int") else _FLOAT) + _SAVE
-
-
-def model_card(description: Mapping[str, Any], result: TrialResult) -> str:
+def model_card(
+    description: Mapping[str, Any],
+    result: TrialResult,
+    names: Mapping[str, DeviceName] | None = None,
+) -> str:
     """The text of a model's README.md: front matter and sections of the Hugging Face Hub's card.
+
+    `names` are people's names for the study's devices.
 
     The licence is left to whoever publishes the model: the front matter says "other".
     """
     from huggingface_hub import ModelCardData
 
-    study = description["study"]
+    study, names = description["study"], names or {}
     front_matter = ModelCardData(
         license="other",
         license_name="to-be-chosen",
@@ -64,7 +96,7 @@ def model_card(description: Mapping[str, Any], result: TrialResult) -> str:
         f"# {result.label}",
         f"A {_kind(result)} that restores blurred photographs of {width}x{height} pixels on phones "
         f"and other small machines, found by an architecture search. It reaches "
-        f"{_headline(result)}.",
+        f"{_headline(result, names)}.",
         "## Model details",
         _details(description, result),
         "## Uses",
@@ -73,14 +105,14 @@ def model_card(description: Mapping[str, Any], result: TrialResult) -> str:
         "noise or compression is restored badly or not at all. Restored detail is a guess: do not "
         "use it as evidence, nor for medical or forensic pictures.",
         "## How to get started with the model",
-        "It needs `pip install ai-edge-litert numpy pillow` and nothing else. The model has a "
-        f"fixed size of {width}x{height}: this program scales and crops `photo.jpg` to it; for "
-        "full resolution, restore overlapping tiles.\n\n```python\n"
-        f"{usage(_precision(result))}```",
+        "It needs `pip install ai-edge-litert numpy pillow` and nothing else. "
+        "`python restore.py model.tflite photo.jpg` writes `restored.png`, of the photo's own size "
+        f"and the right way up: the model takes {width}x{height}, so the photo goes through it in "
+        f"tiles that overlap.\n\n```python\n{USAGE}```",
         "## Training details",
         _training(study),
         "## Evaluation",
-        _evaluation(study, result),
+        _evaluation(study, result, names),
         "## Files",
         "- `model.tflite`: the artifact that every figure belongs to\n"
         "- `model.weights.h5`: its float weights (tf_keras), before any quantization\n"
@@ -90,10 +122,16 @@ def model_card(description: Mapping[str, Any], result: TrialResult) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def performance(description: Mapping[str, Any], result: TrialResult) -> str:
-    """The text of perf.yaml: what the model needs on each device."""
+def performance(
+    description: Mapping[str, Any],
+    result: TrialResult,
+    names: Mapping[str, DeviceName] | None = None,
+) -> str:
+    """The text of perf.yaml: what the model needs on each device, with people's names for it."""
+    called = {device: _called(name) for device, name in (names or {}).items()}
     devices = {
         device: {
+            **called.get(device, {}),
             "tflite": {
                 "inference_time_milliseconds": latency.value,
                 "inference_time_interval_milliseconds": _interval(latency),
@@ -102,7 +140,7 @@ def performance(description: Mapping[str, Any], result: TrialResult) -> str:
                 "conditions": latency.conditions,
                 **({"taken_on_busy_processor": latency.disturbed} if latency.disturbed else {}),
                 **_further(result, device),
-            }
+            },
         }
         for device in description["study"]["devices"]
         if (latency := result.metrics.get(f"latency_ms[{device}]")) is not None
@@ -116,6 +154,13 @@ def performance(description: Mapping[str, Any], result: TrialResult) -> str:
             "tool_versions": dict(description.get("conditions", {}).get("versions", {})),
         }
     )
+
+
+def _called(name: DeviceName) -> dict[str, str]:
+    known = name.to_dict()
+    said = {"name": "full_name", "chip": "processor", "android": "android"}
+    said["benchmark_tool_sha256"] = "tool_sha256"
+    return {key: known[field] for key, field in said.items() if field in known}
 
 
 def numerics(description: Mapping[str, Any], result: TrialResult, rescored: float) -> str:
@@ -179,19 +224,25 @@ def _kind(result: TrialResult) -> str:
     return f"{words.get(_precision(result), _precision(result))} {name}"
 
 
-def _headline(result: TrialResult) -> str:
+def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
     """The quality, the gain and the latencies in half a sentence."""
     text = f"{result.value('psnr_db'):.2f} dB"
     if "psnr_db_input" in result.metrics:
         gain = result.value("psnr_db") - result.value("psnr_db_input")
         text += f" ({gain:+.2f} dB over the blurred pictures)"
     timed = [
-        f"{metric.value:.3g} ms on {name.partition('[')[2].rstrip(']')} ({metric.source}"
+        f"{metric.value:.3g} ms on {_name(name, names)} ({metric.source}"
         + (", taken on a busy processor)" if metric.disturbed else ")")
         for name, metric in result.metrics.items()
         if name.startswith("latency_ms[")
     ]
     return text + (f" at {', '.join(timed)}" if timed else "")
+
+
+def _name(metric: str, names: Mapping[str, DeviceName]) -> str:
+    """The short name of the device that a metric names."""
+    device = metric.partition("[")[2].removesuffix("]")
+    return names[device].name if device in names else device
 
 
 def _details(description: Mapping[str, Any], result: TrialResult) -> str:
@@ -226,18 +277,31 @@ def _training(study: Mapping[str, Any]) -> str:
     )
 
 
-def _evaluation(study: Mapping[str, Any], result: TrialResult) -> str:
-    """Every figure with its definition, source and conditions."""
+def _evaluation(
+    study: Mapping[str, Any], result: TrialResult, names: Mapping[str, DeviceName]
+) -> str:
+    """Every figure with its definition, source and conditions, and what the devices are."""
     lines = ["| figure | value | interval | source | definition | conditions |", "|-|-|-|-|-|-|"]
     for name, metric in result.metrics.items():
         interval = (
             f"{metric.interval[0]:.6g} to {metric.interval[1]:.6g}" if metric.interval else ""
         )
-        cells = (f"`{name}`", f"{metric.value:.6g}", interval, metric.source)
+        phone = _name(name, names) if "[adb:" in name or "[paper:" in name else ""
+        figure = f"`{name}`, {phone}" if phone else f"`{name}`"
+        cells = (figure, f"{metric.value:.6g}", interval, metric.source)
         busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
         more = (metric.definition or "", ", ".join(filter(None, (metric.conditions, busy))))
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in (*cells, *more)) + " |")
+    devices = "".join(f"\n- {_described(name)}" for name in names.values())
     return (
         f"On the held-out split `{study['data']['split']}`; the file itself was scored, by the "
-        "LiteRT interpreter, and again when it was exported.\n\n" + "\n".join(lines)
+        "LiteRT interpreter, and again when it was exported."
+        + (f" Timed on:\n{devices}" if devices else "")
+        + "\n\n"
+        + "\n".join(lines)
     )
+
+
+def _described(name: DeviceName) -> str:
+    tool = f"; benchmark tool of SHA-256 `{name.tool_sha256}`" if name.tool_sha256 else ""
+    return f"{name.full}{tool}"

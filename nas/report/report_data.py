@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.devices.names import DeviceName, device_names
+from nas.devices.names import DeviceName, run_names
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
@@ -195,9 +195,7 @@ def gather(run: RunFolder) -> ReportData:
     members = tuple(front(results, objectives))
     reference = reference_point(results, objectives, description)
     study = description["study"]
-    devices = (*study["devices"], *study.get("optional_devices", ()))
-    processor = str(description.get("conditions", {}).get("processor", ""))
-    names = device_names(run, results, devices, processor)
+    names = run_names(run, results)
     ranking = supernet_ranking(run, results)
     return ReportData(
         name=run.path.resolve().name,

@@ -78,6 +78,7 @@ def search(
     trials = study.trials if trials is None else trials
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
+    study.check()
     _check(study, watcher, here=ray in (None, "local"))
     dataset = open_dataset(study.data)
     with held(run.path), ExitStack() as database:

@@ -100,6 +100,7 @@ def search_by_supernet(
     does, and ConfigError for a study that no supernet can be made for, RunError where a supernet of
     another space, data or seed is in the way.
     """
+    study.check()
     plan, watcher = plan or SupernetPlan(), watcher or NobodyWatches()
     dataset = open_dataset(study.data)
     spec = supernet_spec(study, dataset.identity(), plan.steps)

@@ -32,7 +32,8 @@ class Study:
     (`nas.study.halving`). At most `replicates` of those that were trained whole are trained once
     more, with another seed, to know the noise (`nas.study.seed_noise`).
 
-    Raises ConfigError where the parts don't fit together.
+    Raises ConfigError where a part is wrong by itself. Whether the parts fit together tells
+    `check`, which a search asks first: until then an option may replace devices, constraints, ...
     """
 
     name: str
@@ -59,6 +60,21 @@ class Study:
     def __post_init__(self) -> None:
         if self.sampler not in get_args(Sampler):
             raise unknown("sampler", self.sampler, get_args(Sampler))
+        named = [objective.metric for objective in self.expanded_objectives]
+        bounded = [constraint.metric for constraint in self.parsed_constraints]
+        devices = dict.fromkeys(filter(None, (*self.devices, *map(_device_in, named + bounded))))
+        known = self._metrics(tuple(devices))
+        for what, metrics in (("objective", named), ("metric in a constraint", bounded)):
+            for metric in metrics:
+                if metric not in known:
+                    raise unknown(what, metric, known)
+        for baseline in self.baselines:
+            self.to_parameters(baseline)
+        if self.replicates < 0:
+            raise ConfigError(f"replicates={self.replicates}: expected 0 or more")
+
+    def check(self) -> None:
+        """Raise ConfigError where the parts don't fit together."""
         if not self.devices or len(set(self.devices)) != len(self.devices):
             raise ConfigError(f"devices={self.devices}: none, or one twice")
         everything = self.devices + self.optional_devices
@@ -71,19 +87,21 @@ class Study:
                 f"{WORST_RATIO} needs a network to refer to: give the study a `reference` or a "
                 "baseline"
             )
-        known = [m for evaluator in self.evaluators for m in evaluator.metrics(self.devices)]
-        for objective in self.expanded_objectives:
-            if objective.metric not in known:
-                raise unknown("objective", objective.metric, known)
-        for constraint in self.parsed_constraints:
-            if constraint.metric not in known:
-                raise unknown("metric in a constraint", constraint.metric, known)
-        for baseline in self.baselines:
-            self.to_parameters(baseline)
-        if self.replicates < 0:
-            raise ConfigError(f"replicates={self.replicates}: expected 0 or more")
+        known = self._metrics(self.devices)
+        named = {o.metric: f"objective {o.metric!r}" for o in self.expanded_objectives}
+        named |= {c.metric: f"constraint '{c}'" for c in self.parsed_constraints}
+        for metric, what in named.items():
+            if metric not in known:
+                raise ConfigError(
+                    f"{what}: {_device_in(metric)} is none of the study's required devices "
+                    f"({', '.join(self.devices)}); name it with --device, or in `devices`"
+                )
         if self.halving:
             check_halving(self)
+
+    def _metrics(self, devices: tuple[str, ...]) -> list[str]:
+        """The figures that the evaluators give on these devices."""
+        return [metric for evaluator in self.evaluators for metric in evaluator.metrics(devices)]
 
     @property
     def expanded_objectives(self) -> tuple[Objective, ...]:
@@ -153,6 +171,11 @@ class Study:
             "baselines": [baseline.to_dict() for baseline in self.baselines],
             "seed": self.seed,
         }
+
+
+def _device_in(metric: str) -> str:
+    """The device that a metric names, as `latency_ms[DEVICE]` does; empty where it names none."""
+    return metric.partition("[")[2].removesuffix("]")
 
 
 def check_halving(study: Study) -> None:

@@ -394,9 +394,9 @@ def test_the_worst_ratio_by_hand() -> None:
 
 def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(ConfigError, match="worst_latency_ratio needs a network to refer to"):
-        _study("host", baselines=())
+        _study("host", baselines=()).check()
     with pytest.raises(ConfigError, match="one twice, or required, too"):
-        _study("host", optional_devices=("host",))
+        _study("host", optional_devices=("host",)).check()
     data = {"identity": 1}
     plain_print = small_study().fingerprint(data)
     assert "optional_devices" not in plain_print  # runs of before can be resumed

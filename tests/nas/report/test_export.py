@@ -17,7 +17,7 @@ from PIL import Image
 
 from nas.errors import ConversionError, RunError
 from nas.report.export import card, earlier, export, folder_name
-from nas.report.model_card import model_card, usage
+from nas.report.model_card import USAGE, model_card
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import distinct, front
 from nas.system.hashing import file_sha256
@@ -230,27 +230,61 @@ def test_nothing_to_export(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float", "int8-ptq"])
-def test_the_cards_program_runs_and_does_what_the_scorer_does(
-    precision: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("height", "width", "turned"), [(0, 0, False), (37, 91, True), (-20, -9, True)]
+)
+def test_the_program_restores_a_photo_at_its_size_as_our_tiles_do(
+    precision: str, height: int, width: int, turned: bool, tmp_path: Path
 ) -> None:
-    """With LiteRT, NumPy and Pillow alone, as the card promises."""
+    """With LiteRT, NumPy and Pillow alone, as the card promises; sizes are more than the model's.
+
+    A photo that a camera stored on its side (EXIF orientation 6) is restored the right way up.
+    """
     from nas.tflite.interpreter import Artifact
+    from nas.tflite.tiling import restore_any_size
     from tests.helpers.artifacts import SIDE, artifact, network
 
     content = artifact(network("resize-bilinear", "relu"), precision)  # type: ignore[arg-type]
     (tmp_path / "model.tflite").write_bytes(content)
-    photo = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    Image.fromarray(photo).save(tmp_path / "photo.jpg", quality=95)
+    shape = (SIDE + height, SIDE + width, 3)
+    upright = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    stored = np.rot90(upright) if turned else upright
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "photo.png", exif=exif)
+    run_usage(tmp_path, "photo.png")
+    restored = np.asarray(Image.open(tmp_path / "restored.png"))
+    expected, _ = restore_any_size(Artifact(tmp_path / "model.tflite"), upright)
+    assert restored.shape == upright.shape
+    assert np.abs(restored.astype(int) - expected.astype(int)).max() <= 1
+
+
+def run_usage(folder: Path, photo: str) -> None:
+    """Run the card's program on `model.tflite` and a photo in the folder, without our packages."""
     blocked = (
         "import sys\nfor name in ('tensorflow', 'tf_keras', 'nas'): sys.modules[name] = None\n"
     )
-    environment = {**os.environ, "PYTHONPATH": ""}
+    (folder / "restore.py").write_text(blocked + USAGE)
     subprocess.run(
-        [sys.executable, "-c", blocked + usage(precision)],
-        cwd=tmp_path, env=environment, check=True, timeout=600,
+        [sys.executable, "restore.py", "model.tflite", photo],
+        cwd=folder, env={**os.environ, "PYTHONPATH": ""}, check=True, timeout=600,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    given = np.asarray(Image.open(tmp_path / "photo.jpg").convert("RGB"))
-    restored = np.asarray(Image.open(tmp_path / "restored.png"))
-    expected = Artifact(tmp_path / "model.tflite").restore(given)
-    assert np.abs(restored.astype(int) - expected.astype(int)).max() <= 1
-    assert len(usage(precision).splitlines()) <= 16
+
+
+def test_the_program_refuses_what_it_would_cut_to_8_bits(tmp_path: Path) -> None:
+    from tests.helpers.artifacts import artifact, network
+
+    (tmp_path / "model.tflite").write_bytes(artifact(network("resize-bilinear", "relu"), "float"))
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run_usage(tmp_path, "deep.png")
+    assert "deep.png has more than 8 bits a channel" in failed.value.stderr
+
+
+def test_the_card_has_the_readme_s_program(run: RunFolder, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    one = export(run, tmp_path / "out", as_reported(run))[0]
+    block = f"```python\n{USAGE}```"
+    assert block in readme
+    assert block in (one.folder / "README.md").read_text()

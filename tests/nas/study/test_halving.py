@@ -7,7 +7,6 @@ import pytest
 from nas.errors import ConfigError
 from nas.study.halving import Forecast, Standing, best_addition, expected, promotion, rung_steps
 from nas.study.objectives import Objective
-from nas.study.study import check_halving
 from nas.training.schedule import Schedule, short_schedule
 from tests.helpers.small_study import small_study
 from tests.helpers.trained_study import trained_study
@@ -125,11 +124,11 @@ def test_readings_are_after_a_sixteenth_and_a_quarter() -> None:
 
 def test_a_study_that_halving_is_not_for_is_refused_with_why() -> None:
     with pytest.raises(ConfigError, match="study 'small' trains nothing"):
-        small_study(halving=True)
+        small_study(halving=True).check()
     with pytest.raises(ConfigError, match=r"needs an objective .*, psnr_db or ssim; study .* has"):
-        trained_study(halving=True, objectives=("latency_ms",))
+        trained_study(halving=True, objectives=("latency_ms",)).check()
     with pytest.raises(ConfigError, match="can't tell bytes before the end of a training"):
-        trained_study(halving=True, objectives=("psnr_db", "bytes"))
+        trained_study(halving=True, objectives=("psnr_db", "bytes")).check()
     with pytest.raises(ConfigError, match=r"15 steps is too short .* expected 16 at least"):
-        trained_study(halving=True, schedule=Schedule(steps=15, patch=16))
-    check_halving(trained_study())
+        trained_study(halving=True, schedule=Schedule(steps=15, patch=16)).check()
+    trained_study(halving=True).check()
