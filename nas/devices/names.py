@@ -36,7 +36,7 @@ class DeviceName:
         """ "Mate30-like, kirin990-like, Android 10 (adb:SERIAL)"."""
         android = f"Android {self.android}" if self.android else ""
         known = ", ".join(part for part in (self.name, self.processor, android) if part)
-        return known if known == self.device else f"{known} ({self.device})"
+        return known if self.name == self.device else f"{known} ({self.device})"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, without what is empty."""

@@ -1,9 +1,9 @@
 """What every page of ours has in common: one file, no network, nothing to send.
 
-Plotly can upload a chart, and which of its buttons do is another list in each of its releases
-(`sendDataToCloud`, `editInChartStudio`, since 7 `sendChartToCloud`, shown unless it is refused). So
-buttons are allowed by name, for all charts of all pages, and the browser is told to refuse every
-request that a page might make.
+Plotly can upload a chart, and which of its buttons do changes from release to release: 6.0 has
+`sendDataToCloud` and `editInChartStudio`, 6.9 and 7 `sendChartToCloud`, which is shown unless it is
+refused. So buttons are allowed by name, for all charts of all pages, and the browser is told to
+refuse every request that a page might make.
 """
 
 from __future__ import annotations

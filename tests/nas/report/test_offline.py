@@ -33,7 +33,6 @@ KNOWN = {
     "hoverClosestGl2d", "resetViewSankey", "toggleHover", "resetViews", "toggleSpikelines",
     "resetViewMapbox", "resetViewMap", "zoomInMapbox", "zoomInMap", "zoomOutMapbox", "zoomOutMap",
     "drawline", "drawopenpath", "drawclosedpath", "drawcircle", "drawrect", "eraseshape",
-    "toggleSpikeLines", "tooltip",
 }  # fmt: skip
 """The other buttons of Plotly 6 and 7."""
 
