@@ -129,6 +129,7 @@ def measure(
     """Time a model on a device: the median over launches, with its interval and conditions."""
     from nas.cli.devices import measured, phone_spec
     from nas.devices import TimingProtocol
+    from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
@@ -139,15 +140,16 @@ def measure(
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
         measurement = measured(device, path, timing, json_)
+    name = device_name(device, measurement.conditions)
     if json_:
-        emit_json(measurement.to_dict())
+        emit_json({**measurement.to_dict(), "device_name": name.full})
         return
     if not measurement.measured:
         _show_told(measurement)
         return
     low, high = measurement.interval_ms
     out.print(
-        f"[bold]{measurement.latency_ms:.2f} ms[/] on {device}{at} ({measurement.source}; "
+        f"[bold]{measurement.latency_ms:.2f} ms[/] on {name.full}{at} ({measurement.source}; "
         f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
         f"{measurement.count} inferences)",
         highlight=False,

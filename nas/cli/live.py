@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import err
-from nas.devices.names import DeviceName, run_names
+from nas.devices.names import DeviceName
 from nas.execution.trial.task import TrialProgress
 from nas.search.learning import learning_of
 from nas.search.watcher import Watcher
+from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.study import Study

@@ -65,6 +65,8 @@ def sweep(
         for row in rows
     ]
     out.print(table("", columns, cells), soft_wrap=False)
+    for name in dict.fromkeys(row.name for row in rows if row.device.startswith("adb:")):
+        err.print(name, highlight=False, markup=False)
     for text in dict.fromkeys(row.failure for row in rows if row.run_size is None):
         err.print(f"{model.name}: {text}", highlight=False, markup=False)
     err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)

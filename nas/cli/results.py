@@ -27,10 +27,10 @@ def pareto(
     json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
-    from nas.devices.names import run_names
     from nas.report.baselines import verdict
     from nas.report.certainty import certainty
     from nas.report.noise import noise_of, with_intervals
+    from nas.storage.run_devices import run_names
     from nas.study.pareto import front
 
     folder = _opened(run)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
-
-from nas.errors import RunError
-from nas.storage.run_folder import RunFolder
-from nas.study.trial_result import TrialResult
-from nas.system.files import read_json
 
 
 @dataclass(frozen=True)
@@ -44,22 +39,6 @@ class DeviceName:
         return {key: value for key, value in values.items() if value}
 
 
-def run_names(run: RunFolder, results: Sequence[TrialResult]) -> dict[str, DeviceName]:
-    """What people call each device of a run, the optional ones among them.
-
-    It is what the first of `results` tells that was measured there; a phone that never measured
-    anything keeps its serial for a name, as does one whose measurement is gone or damaged.
-    """
-    description = run.description()
-    study = description["study"]
-    processor = str(description.get("conditions", {}).get("processor", ""))
-    named = []
-    for device in (*study["devices"], *study.get("optional_devices", ())):
-        told = next(_conditions(run, results, device), {})
-        named.append(device_name(device, told, processor))
-    return {name.device: name for name in _told_apart(named)}
-
-
 def device_name(device: str, conditions: Mapping[str, Any], processor: str = "") -> DeviceName:
     """A device's name, from a measurement's `conditions`."""
     if device.startswith("paper:"):
@@ -83,7 +62,7 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     )
 
 
-def _told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
+def told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
     """The names with a phone's options added where they tell two apart, or else its serial."""
     for part in ("options", "serial"):
         count = Counter(name.name for name in names)
@@ -94,20 +73,3 @@ def _told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
             for one in names
         ]
     return list(names)
-
-
-def _conditions(
-    run: RunFolder, results: Sequence[TrialResult], device: str
-) -> Iterator[Mapping[str, Any]]:
-    """The conditions of the device's measurements, as far as they name the phone."""
-    for result in results:
-        note = result.conditions.get("devices", {}).get(device)
-        key = note and note.get("measurement")
-        if not key:
-            continue
-        try:
-            conditions = read_json(run.path / "measurements" / f"{key}.json").get("conditions", {})
-        except (RunError, AttributeError):
-            continue
-        if conditions.get("phone"):
-            yield conditions

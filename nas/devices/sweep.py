@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.devices import TimingProtocol
 from nas.devices.fleet import Outcome, measure_everywhere
+from nas.devices.names import device_name
 from nas.errors import ConfigError, ConversionError
 from nas.system.files import write_atomically, write_json
 from nas.system.hashing import content_key
@@ -31,7 +32,8 @@ class SweepRow:
     network's poolings divide; None where the file has no such form, which `failure` explains and
     no device is to blame for. `latency_ms` is None where `failure` tells why; `ratio` is the
     latency over the first device's at the first size, None where either is missing.
-    `accelerated_mac_share` is None where nothing tells.
+    `accelerated_mac_share` is None where nothing tells. `name` is what people call the device,
+    where that is known.
     """
 
     device: str
@@ -44,6 +46,7 @@ class SweepRow:
     failure: str | None
     source: str | None
     disturbed: str | None = None
+    name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The row as JSON types."""
@@ -92,7 +95,9 @@ def sweep(
         outcomes = measure_everywhere(path, devices, protocol, out / "measurements")
         found += [(asked, outcome) for outcome in outcomes]
     unit = found[0][1].measurement
+    names = _names([outcome for _, outcome in found])
     rows = [_row(*one, unit.latency_ms if unit else None) for one in found]
+    rows = [replace(row, name=names[row.device]) for row in rows]
     write_json(out / "sweep.json", [row.to_dict() for row in rows])
     picture = plot(rows)
     write_atomically(out / "sweep.png", lambda file: file.write(picture))
@@ -123,6 +128,16 @@ def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> lis
     elif first is not None and own is not None and own not in sizes:
         forms.append(_Asked(own, own, content))
     return forms
+
+
+def _names(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """What people call each device, from its first measurement."""
+    told: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        conditions = outcome.measurement.conditions if outcome.measurement else {}
+        if outcome.device not in told or not told[outcome.device]:
+            told[outcome.device] = conditions
+    return {device: device_name(device, conditions).full for device, conditions in told.items()}
 
 
 def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
@@ -190,14 +205,14 @@ def plot(rows: Sequence[SweepRow]) -> bytes:
         ]
         source = next((row.source for row in own if row.source), "no figure")
         line = axes.plot(*zip(*points, strict=True), "o-") if points else axes.plot([], [])
-        line[0].set_label(f"{device} ({source})")
+        line[0].set_label(f"{own[0].name or device}, {source}")
         failed = [sizes.index(row.size) for row in own if row.latency_ms is None]
         axes.plot(failed, [0.02] * len(failed), "x", color=line[0].get_color(),
                   transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
     axes.set_yscale("log")
     axes.set_xticks(range(len(sizes)), [f"{width}x{height}" for width, height in sizes])
     first = rows[0]
-    named = f"{first.device} at {first.size[0]}x{first.size[1]}"
+    named = f"{(first.name or first.device).partition(',')[0]} at {first.size[0]}x{first.size[1]}"
     axes.set_ylabel(f"latency / {named}" if relative else "latency, ms")
     axes.set_title("x: no figure at this size", fontsize="small", loc="left")
     axes.legend(fontsize="small")

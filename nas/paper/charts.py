@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.devices.paper_phones.latency_model import leave_one_out
@@ -33,8 +33,8 @@ def published_trade_off() -> Chart:
     return _trade_off(points, "latency on OPPO Reno3 5G, ms, published")
 
 
-def own_trade_off(comparison: Comparison) -> Chart:
-    """Figure 1 here: PSNR by latency on the run's first device."""
+def own_trade_off(comparison: Comparison, called: Mapping[str, str]) -> Chart:
+    """Figure 1 here: PSNR by latency on the run's first device; `called` has people's names."""
     device = comparison.devices[0]
     points: dict[int, list[Point]] = {step: [] for step in STEPS}
     seen: set[int] = set()
@@ -50,7 +50,7 @@ def own_trade_off(comparison: Comparison) -> Chart:
                 point = (latency.value, trial.value("psnr_db"), f"{label}<br>{trial.label}")
                 points[line.row.step].append(point)
     width, height = comparison.description["study"]["size"]
-    return _trade_off(points, f"latency on {device} at {width}x{height}, ms")
+    return _trade_off(points, f"latency on {called.get(device, device)} at {width}x{height}, ms")
 
 
 def _trade_off(points: dict[int, list[Point]], axis: str) -> Chart:
@@ -153,7 +153,9 @@ def model_chart() -> Chart:
     return {"data": [diagonal, *traces], "layout": layout}
 
 
-def size_chart(cells: Sequence[SizeCell], axis: str) -> Chart:
+def size_chart(
+    cells: Sequence[SizeCell], axis: str, called: Mapping[str, str] | None = None
+) -> Chart:
     """Latency by picture size over that of the first device at the first; x: does not run."""
     sizes = list(dict.fromkeys(cell.size for cell in cells))
     devices = list(dict.fromkeys(cell.device for cell in cells))
@@ -161,7 +163,7 @@ def size_chart(cells: Sequence[SizeCell], axis: str) -> Chart:
     low = min(ratios, default=1.0) / 1.6
     traces: list[Chart] = []
     for index, device in enumerate(devices):
-        name = phone_name(device) if device in PHONES else device
+        name = phone_name(device) if device in PHONES else (called or {}).get(device, device)
         colour = COLOURS[index % len(COLOURS)]
         own = [(sizes.index(cell.size), cell) for cell in cells if cell.device == device]
         traces.append(_ran(name, colour, own))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from nas.devices.names import DeviceName
 from nas.devices.paper_phones.latency_model import leave_one_out
 from nas.devices.paper_phones.published import PHONES, footnotes, phones
 from nas.networks.candidate import Architecture
@@ -19,6 +20,7 @@ from nas.paper.steps import Scale
 from nas.paper.table5 import OutputRow, Read, output_rows
 from nas.report.offline import chart_scripts, policy
 from nas.report.page import number, webp
+from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
 
@@ -64,7 +66,8 @@ def write_comparison(
     }
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)
-    page = render(comparison, outputs, sizes, shown, tuple(files))
+    names = run_names(run, run.results())
+    page = render(comparison, outputs, sizes, shown, tuple(files), names)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return Pages(folder / "index.html", tuple(folder / name for name in files))
 
@@ -75,8 +78,9 @@ def render(
     sizes: Sequence[SizeCell],
     shown: Pictures,
     files: Sequence[str] = (),
+    names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The whole page as one HTML text that needs no network."""
+    """The whole page as one HTML text that needs no network; `names` are people's for devices."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -87,6 +91,8 @@ def render(
     environment.filters["number"] = number
     environment.filters["figure"] = figure
     environment.filters["signed"] = signed
+    called = {device: name.name for device, name in (names or {}).items()}
+    environment.filters["called"] = lambda device: called.get(device, device)
     css = (REPORT / "report.css").read_text() + (HERE / "paper.css").read_text()
     return environment.get_template("paper.html.j2").render(
         comparison=comparison,
@@ -99,7 +105,7 @@ def render(
         css=Markup(css),
         policy=policy(),
         scripts=chart_scripts(
-            {"charts": _charts(comparison, sizes)}, (HERE / "paper.js").read_text()
+            {"charts": _charts(comparison, sizes, called)}, (HERE / "paper.js").read_text()
         ),
         phones=phones(),
         phone_names={phone: phone_name(phone) for phone in PHONES},
@@ -134,18 +140,21 @@ def signed(cell: Cell) -> str:
     return text.replace("-", "\u2212")
 
 
-def _charts(comparison: Comparison, sizes: Sequence[SizeCell]) -> dict[str, Any]:
+def _charts(
+    comparison: Comparison, sizes: Sequence[SizeCell], called: Mapping[str, str]
+) -> dict[str, Any]:
     modelled = [cell for cell in sizes if cell.device in PHONES]
     measured = [cell for cell in sizes if cell.device not in PHONES]
     unit = "latency / Mate30 at 640x360"
-    own = f"latency / {comparison.devices[0]} at 640x360"
+    first = comparison.devices[0]
+    own = f"latency / {called.get(first, first)} at 640x360"
     drawn = {
         "figure1": charts.published_trade_off(),
-        "figure1-here": charts.own_trade_off(comparison),
+        "figure1-here": charts.own_trade_off(comparison, called),
         "order": charts.order_chart(comparison),
         "models": charts.model_chart(),
         "figure4": charts.size_chart(modelled, unit),
-        "figure4-here": charts.size_chart(measured, own),
+        "figure4-here": charts.size_chart(measured, own, called),
     }
     return {name: chart for name, chart in drawn.items() if chart["data"]}
 

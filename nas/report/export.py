@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.devices.names import DeviceName, run_names
+from nas.devices.names import DeviceName
 from nas.errors import ConversionError, RunError
 from nas.report.model_card import model_card, numerics, performance
 from nas.report.noise import noise_of, with_intervals
 from nas.storage.object_store import fetched
+from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import distinct, front
 from nas.study.trial_result import TrialResult

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.devices.names import DeviceName, run_names
+from nas.devices.names import DeviceName
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
@@ -19,6 +19,7 @@ from nas.report.noise import noise_of, with_intervals
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.search.learning import Learning, learning_of
+from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective

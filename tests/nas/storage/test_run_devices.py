@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.cli.live import watch
-from nas.devices.names import DeviceName, device_name, run_names
+from nas.devices.names import DeviceName, device_name
 from nas.report import gather, write_report
 from nas.report.charts import front_chart
 from nas.report.export import export
+from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
 from tests.helpers.fake_run import make_run
