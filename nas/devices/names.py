@@ -29,9 +29,17 @@ class DeviceName:
     @property
     def full(self) -> str:
         """ "Mate30-like, kirin990-like, Android 10 (adb:SERIAL)"."""
+        if not self.about:
+            return self.name
+        return f"{self.name}{' ' if self.about.startswith('(') else ', '}{self.about}"
+
+    @property
+    def about(self) -> str:
+        """What `full` adds to the name."""
         android = f"Android {self.android}" if self.android else ""
-        known = ", ".join(part for part in (self.name, self.processor, android) if part)
-        return known if self.name == self.device else f"{known} ({self.device})"
+        known = ", ".join(part for part in (self.processor, android) if part)
+        place = "" if self.name == self.device else f"({self.device})"
+        return f"{known} {place}".strip()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, without what is empty."""
