@@ -67,6 +67,6 @@ def ordinal(number: int) -> str:
 
 
 def _too_many(study: Mapping[str, Any]) -> bool:
-    from nas.sampling.sampler import MOST_OBJECTIVES
+    from nas.sampling.options import MOST_OBJECTIVES
 
     return len(study.get("objectives", ())) > MOST_OBJECTIVES
