@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def import_ray() -> Any:
         os.environ.setdefault(name, value)
     if TOKEN.expanduser().exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+    imported_before = "ray" in sys.modules
     try:
         import ray
         import ray._private.worker as internal
@@ -49,15 +51,31 @@ def import_ray() -> Any:
     # A dead worker is told by us, in one line; Ray tells it in ten, past every setting of its own.
     if hasattr(internal, "print_to_stdstream"):
         internal.print_to_stdstream = lambda *_, **__: None
+    if imported_before and not ray.is_initialized():
+        _read_authentication_again(ray)
     return ray
+
+
+def _read_authentication_again(ray: Any) -> None:
+    """Have Ray see the mode and the token of now: by itself it looks once, at its import.
+
+    The caller's program may have imported Ray before there was a token.
+    """
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def connect(address: str, resources: set[str]) -> Any:
     """Join a cluster, or start one here with these resources; returns the module `ray`.
 
-    Raises ConfigError where the address does not answer or the cluster has other versions.
+    Raises ConfigError where this process is in a cluster already, the address does not answer, or
+    the cluster has other versions.
     """
     ray = import_ray()
+    if ray.is_initialized():
+        raise ConfigError(
+            "this process has joined a Ray cluster already; call ray.shutdown() before the search"
+        )
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.CRITICAL,

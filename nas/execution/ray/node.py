@@ -14,9 +14,19 @@ import tempfile
 import time
 
 from nas.errors import ConfigError
-from nas.execution.ray.cluster import PHONE, answers, check_service, connect, import_ray, why_not
+from nas.execution.ray.cluster import (
+    PHONE,
+    TOKEN,
+    answers,
+    check_service,
+    connect,
+    import_ray,
+    why_not,
+)
 from nas.execution.ray.node_check import CLOCK_SECONDS, COMPARED
 from nas.system.environment import versions
+
+RAY = (sys.executable, "-m", "ray.scripts.scripts")
 
 
 def start_node(
@@ -27,11 +37,9 @@ def start_node(
     `phones` are serials. Returns the node's process, which ends the node when it is terminated or
     killed, and the cluster's address. Raises ConfigError where Ray does not start, with why.
     """
+    if address is None and os.environ.get("RAY_AUTH_MODE", "token").lower() == "token":
+        _make_token()  # first: Ray decides at its import whether it shows one
     import_ray()
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    if address is None and "RAY_AUTH_MODE" not in os.environ:
-        subprocess.run([*ray, "get-auth-token", "--generate"], capture_output=True, check=True)
-        os.environ["RAY_AUTH_MODE"] = "token"
     resources = json.dumps({PHONE + serial: 1 for serial in phones})
     options = ["--block", "--disable-usage-stats", "--resources", resources]
     options += ["--object-store-memory", "200000000"]
@@ -44,7 +52,7 @@ def start_node(
         options += ["--address", address]
     said = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
-        [*ray, "start", *options],
+        [*RAY, "start", *options],
         stdout=said,
         stderr=said,
         start_new_session=True,
@@ -59,6 +67,21 @@ def start_node(
         if process.poll() is not None:
             raise ConfigError(_why_not_started(address, text))
         time.sleep(0.1)
+
+
+def _make_token() -> None:
+    """Have a token where Ray looks for one; ConfigError where none can be written."""
+    environment = {**os.environ, "RAY_AUTH_MODE": "token"}
+    made = subprocess.run(
+        [*RAY, "get-auth-token", "--generate"], capture_output=True, text=True, env=environment
+    )
+    if made.returncode:
+        import_ray()  # where that is why, it says so
+        lines = made.stderr.strip().splitlines() or [f"exit code {made.returncode}"]
+        raise ConfigError(
+            f"Ray can't keep the new cluster's token in {TOKEN} ({lines[-1][:300]}); HOME must be "
+            "a folder that can be written"
+        )
 
 
 def _end_with_parent() -> None:

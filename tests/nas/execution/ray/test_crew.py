@@ -12,7 +12,7 @@ import pytest
 from nas.data import open_dataset
 from nas.errors import ConfigError, RunError
 from nas.execution.measurement_jobs import MeasureJob
-from nas.execution.ray.cluster import answers
+from nas.execution.ray.cluster import LOCAL, answers, connect
 from nas.execution.ray.crew import phone_resource, progress_seconds, ray_executor
 from nas.execution.ray.node import start_node
 from nas.execution.ray.node_check import NodeCheck
@@ -109,6 +109,17 @@ def test_what_the_cluster_lacks_is_told_at_once(cluster: str, tmp_path: Path) ->
             search(small_study(), tmp_path / "a", ray=f"127.0.0.1:{free}")
     with pytest.raises(ConfigError, match="'there': expected HOST:PORT"):
         answers("there")
+
+
+def test_a_process_that_is_in_a_cluster_already_is_told(cluster: str, tmp_path: Path) -> None:
+    ray = connect(cluster, set())
+    try:
+        for address in (cluster, LOCAL):
+            with pytest.raises(ConfigError, match=r"already; call ray\.shutdown\(\) before"):
+                search(small_study(), tmp_path / "run", workers=1, ray=address)
+        assert ray.is_initialized()
+    finally:
+        ray.shutdown()
 
 
 def test_what_answers_and_is_no_ray_is_told_at_once() -> None:
