@@ -1,5 +1,5 @@
 # make quickstart   a search on this machine, its report, the exported models
-# make test         lint, types, tests
+# make test         lint, types, tests; a test that lacks a program of the system is named
 # make slow         the tests that take minutes each
 # make install      only what all of them need, in .venv
 #
@@ -30,7 +30,7 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -rs
 
 slow: install
 	$(BIN)/pytest -m slow
