@@ -20,6 +20,7 @@ ALLOWED = {
 OWNERS = {
     "ray": {"nas/execution/ray/cluster.py"},
     "adbutils": {"nas/devices/adb/server.py"},
+    "tf_keras": {"nas/training/keras.py"},
 }
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import tf_keras as keras
 
 from nas.data import Pack
 from nas.errors import DataError
 from nas.tflite.interpreter import Float32
+from nas.training.keras import keras
 
 CALIBRATION_PIXELS = 2**17  # pixels of training patches that set the ranges of int8 activations
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
 from nas.compression.calibration import CALIBRATION_PIXELS, _checked, _spanning, fill_biases, mosaic
 from nas.compression.quantization import fake_quantized, int16_form, with_trained_ranges
@@ -29,6 +28,7 @@ from nas.system.host_lock import working
 from nas.system.native_logs import quiet_native_logs
 from nas.tflite.editing import with_headroom
 from nas.tflite.interpreter import Float32
+from nas.training.keras import keras
 from nas.training.schedule import Schedule
 
 # Half a bit of 16. What the calibration has not seen is clipped, which costs more than wider steps:

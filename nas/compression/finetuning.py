@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
 from nas.compression.channels import (
     Bools,
@@ -45,6 +44,7 @@ from nas.networks.keras_model import build_model, with_weights
 from nas.system.files import held, write_atomically, write_json
 from nas.system.hashing import content_key
 from nas.system.host_lock import working
+from nas.training.keras import keras
 from nas.training.schedule import Schedule
 from nas.training.train import step_function, train_model, trained
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
-import tf_keras as keras
 
 from nas.networks.keras_model import (
     DepthToSpaceLayer,
@@ -24,6 +23,7 @@ from nas.networks.keras_model import (
 )
 from nas.system.native_logs import quiet_native_logs
 from nas.tflite.interpreter import Float32
+from nas.training.keras import keras
 
 _qat = tfmot.quantization.keras
 

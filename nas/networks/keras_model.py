@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-import tf_keras as keras
 
 from nas.networks.folding import folded, folded_weights
 from nas.networks.graph import (
@@ -31,6 +30,7 @@ from nas.networks.graph import (
     Weights,
     ZeroPad,
 )
+from nas.training.keras import keras
 
 NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-3  # 0.99 would not have settled after a short training
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tf_keras as keras
-
 from nas.networks.graph import Add, Concat, Conv, Graph, PReLU, ReLU
+from nas.training.keras import keras
 
 OUTPUT_GAIN = 0.1
 

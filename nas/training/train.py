@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
 from nas.data import Pack
 from nas.errors import TrainingError, one_line
@@ -27,6 +26,7 @@ from nas.system.files import cannot_write, held, read_json, write_atomically, wr
 from nas.system.hashing import content_key
 from nas.system.host_lock import working
 from nas.training.identity_start import start_near_identity
+from nas.training.keras import keras
 from nas.training.schedule import Schedule
 from nas.training.weight_average import Average, averaging
 

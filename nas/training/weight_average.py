@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tf_keras as keras
 
+from nas.training.keras import keras
 from nas.training.schedule import Schedule
 
 AVERAGED_SHARE = (1 / 2, 1 / 8)  # of the steps up to a rung, in the warm-up and after it
