@@ -1,4 +1,4 @@
-"""What every test needs: locks and caches of its own, and quiet logs."""
+"""What every test needs: locks and caches of its own, quiet logs, a terminal like any other."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+    os.environ.pop(_name, None)  # how wide and colourful the caller would have it
 
 
 @pytest.fixture(scope="session", autouse=True)

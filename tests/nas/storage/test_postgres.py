@@ -51,7 +51,8 @@ def database() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-    with tempfile.TemporaryDirectory(prefix="nas-postgres-") as name:
+    reached = "/tmp" if as_user else None  # the other user may not enter root's TMPDIR
+    with tempfile.TemporaryDirectory(prefix="nas-postgres-", dir=reached) as name:
         folder = Path(name)
         if as_user:
             shutil.chown(folder, "postgres")
