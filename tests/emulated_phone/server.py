@@ -1,9 +1,10 @@
-"""The real adb server out of adbutils' wheel, on a port of its own, with keys of its own."""
+"""The real adb server on a port of its own, with keys of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,8 +15,18 @@ import adbutils
 
 
 def adb_binary() -> Path:
-    """The adb that ships inside adbutils' wheel."""
-    return Path(adbutils.__file__).parent / "binaries" / "adb"
+    """The adb that ships inside adbutils' wheel, where it has one for this machine, or another.
+
+    Raises FileNotFoundError where there is none.
+    """
+    shipped = Path(adbutils.__file__).parent / "binaries" / "adb"
+    found = str(shipped) if shipped.exists() else shutil.which("adb")
+    if found is None:
+        raise FileNotFoundError(
+            "emulated phones need adb, and adbutils has none for this machine: install Android's "
+            "platform-tools (Debian: apt install adb)"
+        )
+    return Path(found)
 
 
 def free_port() -> int:
@@ -29,7 +40,7 @@ class PrivateAdbServer:
     """`adb nodaemon server` on a private port; stopped with `stop`, or as a context manager."""
 
     def __init__(self, port: int | None = None) -> None:
-        self.port = port or free_port()
+        program, self.port = adb_binary(), port or free_port()
         self._home = tempfile.TemporaryDirectory(prefix="adb-home-")
         environment = {
             **os.environ,
@@ -40,7 +51,7 @@ class PrivateAdbServer:
             "ADB_LOCAL_TRANSPORT_MAX_PORT": "5554",
         }
         self._process = subprocess.Popen(
-            [adb_binary(), "-P", str(self.port), "nodaemon", "server"],
+            [program, "-P", str(self.port), "nodaemon", "server"],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

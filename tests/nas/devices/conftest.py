@@ -15,6 +15,7 @@ from nas.devices.adb.server import AdbServer
 from nas.devices.phone.conditions import Limits
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.spec import open_phone
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
@@ -36,6 +37,7 @@ def _own_folders(
 ) -> None:
     if "adb_server" not in request.fixturenames:
         return
+    open_phone.cache_clear()  # a port may be another phone's by now
     server = request.getfixturevalue("adb_server")
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
@@ -102,7 +104,7 @@ def clean(phone: EmulatedPhone) -> bool:
         name for name in phone.files() if name.endswith(".part")
     ]
     vlog = phone.folder / "props/debug.nn.vlog"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while phone.running() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not extra and not phone.running() and (not vlog.exists() or not vlog.read_text().strip())

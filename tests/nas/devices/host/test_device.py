@@ -293,11 +293,14 @@ def test_a_worker_that_hangs_is_killed_with_all_that_it_started(model, worker, t
         f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         "time.sleep(600)"
     )
-    protocol = TimingProtocol(launches=1, timeout_seconds=3)
-    started = time.monotonic()
-    with pytest.raises(DeviceTransientError, match=r"not measured within 3 s a launch; allow"):
-        HostDevice().measure(model, protocol)
-    assert time.monotonic() - started < 120
+    for seconds in (3, 12, 48):  # a slow machine may need some only to start Python twice
+        protocol = TimingProtocol(launches=1, timeout_seconds=seconds)
+        started, what = time.monotonic(), rf"not measured within {seconds} s a launch; allow"
+        with pytest.raises(DeviceTransientError, match=what):
+            HostDevice().measure(model, protocol)
+        assert time.monotonic() - started < 300
+        if note.exists():
+            break
     for pid in note.read_text().split():
         assert gone(int(pid))
 
@@ -316,7 +319,7 @@ def test_a_worker_that_answers_and_does_not_end_is_not_waited_for(model, worker,
     )
     started = time.monotonic()
     found = HostDevice().measure(model, QUICK)
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 300
     assert (found.latency_ms, found.peak_memory_mb) == (3.0, None)
     assert {row.accelerator for row in found.placement} == {None}
 

@@ -232,7 +232,7 @@ def test_an_unknown_serial_fails_at_once(adb_server: AdbServer, plain: Path) -> 
     started, patient = time.monotonic(), PhoneOptions(reconnect_seconds=600)
     with pytest.raises(PhoneTransientError, match=r"phone \$\(reboot\); is not connected"):
         AdbDevice("$(reboot);", patient, adb_server).measure(plain, PROTOCOL)
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 300
 
 
 FAULTS: list[tuple[str, str, float]] = [

@@ -63,7 +63,7 @@ def set_vlog(phone: EmulatedPhone, value: str) -> None:
 
 
 def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -163,7 +163,7 @@ def test_whoever_holds_the_phone_ends_the_tool_that_was_noted_and_no_other(
     phone = start_phone()
     adb, note = adb_of(phone, adb_server), phone.path(f"{CACHE_FOLDER}/{TOOL_NOTE}")
     note.parent.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
         for text in ("", "nonsense", f"{process.pid}", f"{process.pid} 1 somebody"):
             note.write_text(f"{text}\n")
             with phone_lock(adb, CACHE_FOLDER, 5.0):
@@ -172,7 +172,7 @@ def test_whoever_holds_the_phone_ends_the_tool_that_was_noted_and_no_other(
             until(lambda: not phone.running())  # it clears up once more as it lets go
         note.write_text(f"{process.pid} {start_of(process.pid)} somebody\n")
         with phone_lock(adb, CACHE_FOLDER, 5.0):
-            assert process.wait(timeout=30) == -9
+            assert process.wait(timeout=300) == -9
 
 
 def test_a_phone_without_locks_keeps_another_hosts_tool(
@@ -184,7 +184,7 @@ def test_a_phone_without_locks_keeps_another_hosts_tool(
     stream = adb.stream
     lost = "command() { [ $2 != flock ]; }"
     monkeypatch.setattr(adb, "stream", lambda text, until: stream(f"{lost}; {text}", until))
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
         note.write_text(f"{process.pid} {start_of(process.pid)} somebody\n")
         with phone_lock(adb, CACHE_FOLDER, 5.0) as held:
             assert held.by == "host"

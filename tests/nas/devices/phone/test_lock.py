@@ -143,7 +143,7 @@ def test_a_killed_process_leaves_no_lock(
         f"adb = Adb(AdbServer('127.0.0.1', {adb_server.port}), {phone.address!r})\n"
         f"with phone_lock(adb, {CACHE_FOLDER!r}, 5):\n"
         "    print('held', flush=True)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert process.stdout is not None
