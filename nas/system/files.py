@@ -44,6 +44,21 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 os.unlink(temporary)
 
 
+def open_lock(path: Path, variable: str) -> int:
+    """A descriptor of a lock's file, made where it is missing; nothing is locked yet.
+
+    Raises WriteError where it can't be written; `variable` names the folder in the environment.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        why = cannot_write(path, error)
+        raise WriteError(
+            f"{why}. {variable} may name another folder: the same one for all that measures here"
+        ) from error
+
+
 class WriteError(RunError):
     """A file can't be written; on a cluster that may be the fault of one machine."""
 

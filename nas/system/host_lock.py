@@ -20,6 +20,7 @@ from pathlib import Path
 
 import platformdirs
 
+from nas.system.files import open_lock
 from nas.system.lock_holders import Holder, holders, recorded
 
 FOLDER_VARIABLE = "NAS_LOCK_DIR"
@@ -119,6 +120,4 @@ def _folder() -> Path:
 
 
 def _open(name: str) -> int:
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    return open_lock(_folder() / name, FOLDER_VARIABLE)

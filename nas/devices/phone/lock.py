@@ -27,6 +27,7 @@ from nas.devices.adb.server import translated
 from nas.devices.adb.wire import ShellStream
 from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
 from nas.devices.phone.leftovers import clear_up
+from nas.system.files import open_lock
 from nas.system.hashing import content_key
 from nas.system.host_lock import FOLDER_VARIABLE
 from nas.system.lock_holders import holders, own_command
@@ -108,9 +109,8 @@ def phone_lock(
 @contextmanager
 def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
     folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"phone-{content_key(serial)}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = open_lock(path, FOLDER_VARIABLE)
     try:
         while True:
             try:

@@ -18,7 +18,7 @@ from nas.devices import Measurement, Placement, TimingProtocol, open_device
 from nas.devices.host import device as host
 from nas.devices.host import worker as host_worker
 from nas.devices.host.device import AHEAD, HostDevice
-from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
+from nas.errors import ConfigError, DeviceStableError, DeviceTransientError, RunError
 from nas.system import host_lock
 from tests.helpers.artifacts import SIX, artifact, network
 
@@ -178,6 +178,14 @@ def test_memory_is_the_workers_own(tmp_path, model):
     large.write_bytes(artifact(CONV, "float", side=512))
     found = HostDevice().measure(large, QUICK)
     assert found.peak_memory_mb > small.peak_memory_mb + 512 * 512 * 4 * 4 / 1e6  # one tensor
+
+
+def test_a_home_that_can_not_be_written_is_told(model, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("NAS_LOCK_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    with pytest.raises(RunError, match=r"can't write .*host-gate\.lock: Not.*NAS_LOCK_DIR may"):
+        HostDevice().measure(model, QUICK)
 
 
 def test_nothing_of_ours_works_meanwhile(model):

@@ -17,6 +17,7 @@ from nas.devices.failures import (
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.lock import phone_lock
+from nas.errors import RunError
 from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
@@ -178,3 +179,16 @@ def test_four_phones_measure_side_by_side(
     for thread in threads:
         thread.join()
     assert len(found) == 4
+
+
+def test_a_folder_for_locks_that_can_not_be_written_is_told(
+    start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "file"))
+    adb = adb_of(start_phone(), adb_server)
+    with (
+        pytest.raises(RunError, match=r"can't write .*phone-\w+\.lock: .*NAS_LOCK_DIR may name"),
+        phone_lock(adb, CACHE_FOLDER, 5.0),
+    ):
+        pass
