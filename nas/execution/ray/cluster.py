@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +39,6 @@ def import_ray() -> Any:
         os.environ.setdefault(name, value)
     if TOKEN.expanduser().exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    imported_before = "ray" in sys.modules
     try:
         import ray
         import ray._private.worker as internal
@@ -51,18 +49,20 @@ def import_ray() -> Any:
     # A dead worker is told by us, in one line; Ray tells it in ten, past every setting of its own.
     if hasattr(internal, "print_to_stdstream"):
         internal.print_to_stdstream = lambda *_, **__: None
-    if imported_before and not ray.is_initialized():
-        _read_authentication_again(ray)
+    _show_token(ray)
     return ray
 
 
-def _read_authentication_again(ray: Any) -> None:
-    """Have Ray see the mode and the token of now: by itself it looks once, at its import.
+def _show_token(ray: Any) -> None:
+    """Have Ray show its token if it should: by itself it looks once, at its import.
 
     The caller's program may have imported Ray before there was a token.
     """
-    ray._raylet.Config.initialize("")
-    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+    inner = ray._raylet
+    wanted = os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and not ray.is_initialized()
+    if wanted and inner.get_authentication_mode() != inner.AuthenticationMode.TOKEN:
+        inner.Config.initialize("")
+        inner.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def connect(address: str, resources: set[str]) -> Any:
