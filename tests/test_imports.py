@@ -20,7 +20,7 @@ ALLOWED = {
 OWNERS = {
     "ray": {"nas/execution/ray/cluster.py"},
     "adbutils": {"nas/devices/adb/server.py"},
-    "tf_keras": {"nas/training/keras.py"},
+    "tf_keras": {"nas/networks/keras.py"},
 }
 
 

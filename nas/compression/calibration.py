@@ -8,8 +8,8 @@ import numpy as np
 
 from nas.data import Pack
 from nas.errors import DataError
+from nas.networks.keras import keras
 from nas.tflite.interpreter import Float32
-from nas.training.keras import keras
 
 CALIBRATION_PIXELS = 2**17  # pixels of training patches that set the ranges of int8 activations
 

@@ -23,12 +23,12 @@ from nas.errors import ConversionError, one_line, unknown
 from nas.networks.candidate import PRECISIONS, Precision
 from nas.networks.folding import folded
 from nas.networks.graph import Graph
+from nas.networks.keras import keras
 from nas.networks.keras_model import build_model, folded_model
 from nas.system.host_lock import working
 from nas.system.native_logs import quiet_native_logs
 from nas.tflite.editing import with_headroom
 from nas.tflite.interpreter import Float32
-from nas.training.keras import keras
 from nas.training.schedule import Schedule
 
 # Half a bit of 16. What the calibration has not seen is clipped, which costs more than wider steps:

@@ -40,11 +40,11 @@ from nas.data import Pack
 from nas.errors import TrainingError
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Weights
+from nas.networks.keras import keras
 from nas.networks.keras_model import build_model, with_weights
 from nas.system.files import held, write_atomically, write_json
 from nas.system.hashing import content_key
 from nas.system.host_lock import working
-from nas.training.keras import keras
 from nas.training.schedule import Schedule
 from nas.training.train import step_function, train_model, trained
 

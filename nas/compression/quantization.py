@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
+from nas.networks.keras import keras
 from nas.networks.keras_model import (
     DepthToSpaceLayer,
     ResizeBilinearLayer,
@@ -23,7 +24,6 @@ from nas.networks.keras_model import (
 )
 from nas.system.native_logs import quiet_native_logs
 from nas.tflite.interpreter import Float32
-from nas.training.keras import keras
 
 _qat = tfmot.quantization.keras
 

@@ -36,10 +36,10 @@ from nas.networks.graph import (
     TransposeConv,
     ZeroPad,
 )
+from nas.networks.keras import keras
 from nas.tflite.file import Operation, TfliteFile, parse_tflite
 from nas.tflite.interpreter import Artifact, Float32
 from nas.tflite.resizing import at_size
-from nas.training.keras import keras
 
 # How near to its Keras model an artifact's output has to be, as PSNR with 1 as the peak. In float32
 # two kernels differ in the last bits only: 120 dB and more. In int8 healthy trained networks reach

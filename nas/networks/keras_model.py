@@ -30,7 +30,7 @@ from nas.networks.graph import (
     Weights,
     ZeroPad,
 )
-from nas.training.keras import keras
+from nas.networks.keras import keras
 
 NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-3  # 0.99 would not have settled after a short training
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.networks.graph import Add, Concat, Conv, Graph, PReLU, ReLU
-from nas.training.keras import keras
+from nas.networks.keras import keras
 
 OUTPUT_GAIN = 0.1
 

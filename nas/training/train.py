@@ -21,12 +21,12 @@ from nas.data import Pack
 from nas.errors import TrainingError, one_line
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Graph, check_size
+from nas.networks.keras import keras
 from nas.networks.keras_model import build_model
 from nas.system.files import cannot_write, held, read_json, write_atomically, write_json
 from nas.system.hashing import content_key
 from nas.system.host_lock import working
 from nas.training.identity_start import start_near_identity
-from nas.training.keras import keras
 from nas.training.schedule import Schedule
 from nas.training.weight_average import Average, averaging
 

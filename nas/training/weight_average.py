@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.training.keras import keras
+from nas.networks.keras import keras
 from nas.training.schedule import Schedule
 
 AVERAGED_SHARE = (1 / 2, 1 / 8)  # of the steps up to a rung, in the warm-up and after it

@@ -19,10 +19,10 @@ import tensorflow as tf
 from nas.data import Pack
 from nas.errors import TrainingError
 from nas.networks.graph import check_size
+from nas.networks.keras import keras
 from nas.system.environment import processor, versions
 from nas.system.files import held, write_atomically, write_json
 from nas.system.host_lock import working
-from nas.training.keras import keras
 from nas.training.supernet.elastic import HEAD, Choice, Elastic
 from nas.training.supernet.network import ElasticUNet, first_weights
 from nas.training.supernet.spec import CHECKPOINT, DESCRIPTION, WEIGHTS, SupernetSpec

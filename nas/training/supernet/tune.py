@@ -7,8 +7,8 @@ from pathlib import Path
 from nas.data import Pack
 from nas.errors import RunError
 from nas.networks.candidate import Architecture
+from nas.networks.keras import keras
 from nas.networks.keras_model import with_weights
-from nas.training.keras import keras
 from nas.training.schedule import Schedule
 from nas.training.supernet.elastic import Elastic
 from nas.training.supernet.spec import FOLDER, WEIGHTS, start_of, supernet_of
