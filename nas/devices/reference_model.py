@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import platformdirs
+from nas.system.cache import cache_folder
 
 SIZE = 128
 WIDTHS = (16, 16, 3)
 _RELU = 1
 """As the format numbers an operation's fused function."""
-
-
-def cache_folder() -> Path:
-    """Where what is learnt about phones is kept: `$NAS_CACHE_DIR`, or the user's cache."""
-    given = os.environ.get("NAS_CACHE_DIR")
-    return Path(given) if given else platformdirs.user_cache_path("portable-nas")
 
 
 def reference_model() -> Path:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from nas.predictor.fitting import Networks, Progress, Space, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
 from nas.study.study import Study
+from nas.system.statistics import kendall_tau
 
 LEAST_CALM = 2
 SEED = 1
@@ -81,18 +81,10 @@ class Score:
             len(m),
             float(np.abs(error).mean()),
             float(error.mean()),
-            kendall_tau(p, m),
+            kendall_tau(predicted_ms, measured_ms) or 0.0,
             float((np.abs(error) <= 0.1).mean()),
             covered,
         )
-
-
-def kendall_tau(a: Any, b: Any) -> float:
-    """Kendall's tau-b of two sequences; 0 where one of them is constant."""
-    from scipy.stats import kendalltau
-
-    found = float(kendalltau(a, b).statistic)
-    return found if math.isfinite(found) else 0.0
 
 
 def check(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.devices import TimingProtocol, open_device
-from nas.devices.reference_model import cache_folder
 from nas.errors import ConfigError, RunError
 from nas.predictor.predictor import Predictor
 from nas.study.study import Study
+from nas.system.cache import cache_folder
 from nas.system.environment import processor, versions
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key

@@ -10,6 +10,7 @@ from nas.storage.run_folder import RunFolder
 from nas.study.halving import RUNGS, readings_of
 from nas.study.seed_noise import Noise
 from nas.study.trial_result import TrialResult
+from nas.system.statistics import kendall_tau
 
 FEW = 5  # fully trained ones below which a tau says nothing
 
@@ -51,8 +52,6 @@ def certainty(
 
 def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[RungRow, ...]:
     """A row for each rung that a trial was read at; none for a search without halving."""
-    from scipy.stats import kendalltau
-
     read = [(readings_of(result), result) for result in results]
     rows = []
     for rung, name in enumerate(RUNGS):
@@ -65,6 +64,7 @@ def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[
         ]
         if not here:
             break
-        tau = float(kendalltau(*zip(*pairs, strict=True)).statistic) if len(pairs) >= FEW else None
+        gains, ends = ([pair[place] for pair in pairs] for place in (0, 1))
+        tau = kendall_tau(gains, ends) if len(pairs) >= FEW else None
         rows.append(RungRow(name, len(here), len(on), len(pairs), tau))
     return tuple(rows)

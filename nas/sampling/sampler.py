@@ -24,7 +24,7 @@ from nas.sampling.space import Encoding, unseen
 from nas.sampling.startup import FEW, spread_out
 from nas.sampling.surrogates import Beliefs, Data, Predicted, Predictor, Scale, settled
 from nas.sampling.threads import one_thread
-from nas.study.objectives import LOGARITHMIC
+from nas.study.objectives import is_logarithmic
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -251,7 +251,7 @@ class EhviSampler(BaseSampler):
         if self._logarithmic is not None:
             chosen = [index in self._logarithmic for index in range(values.shape[1])]
         else:
-            chosen = [name.split("[")[0] in LOGARITHMIC for name in names or [""] * values.shape[1]]
+            chosen = [is_logarithmic(name) for name in names or [""] * values.shape[1]]
         positive = np.where(known, values, 1.0).min(axis=0) > 0
         if (~positive & chosen).any():
             at = np.flatnonzero(~positive & chosen).tolist()

@@ -14,7 +14,7 @@ from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
 from nas.sampling.history import STAND_IN
 from nas.sampling.options import MOST_OBJECTIVES
-from nas.study.objectives import LOGARITHMIC, MARGIN, Objective
+from nas.study.objectives import MARGIN, Objective
 from nas.study.pareto import FIRST_TRIALS
 from nas.study.study import Study
 
@@ -115,8 +115,7 @@ def corner_of(
 
 def _fixed(study: Study, objective: Objective, untouched: Mapping[str, float]) -> float | None:
     for constraint in study.parsed_constraints:
-        bounds = (constraint.comparison == "<=") == (objective.direction == "minimize")
-        if bounds and constraint.metric == objective.metric:
+        if constraint.bounds(objective):
             return constraint.bound
     return untouched.get(objective.metric)
 
@@ -132,4 +131,4 @@ def _counts(trial: FrozenTrial) -> bool:
 def _worst(objective: Objective, values: Sequence[float]) -> float:
     if objective.direction == "maximize":
         return min(values)
-    return max(values) * (MARGIN if objective.metric.split("[")[0] in LOGARITHMIC else 1.0)
+    return max(values) * (MARGIN if objective.is_logarithmic else 1.0)

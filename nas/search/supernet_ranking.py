@@ -29,7 +29,7 @@ from nas.search.watcher import NobodyWatches, Watcher
 from nas.storage.run_folder import RunFolder
 from nas.study.evaluator import Evaluator
 from nas.study.halving import best_addition
-from nas.study.objectives import LOGARITHMIC, MARGIN, Objective
+from nas.study.objectives import MARGIN, Objective
 from nas.study.pareto import distinct
 from nas.study.study import Study
 from nas.study.trial_result import TrialResult
@@ -219,7 +219,7 @@ def in_order(results: Sequence[TrialResult], objectives: Sequence[Objective]) ->
 
 
 def _greedy(results: list[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
-    losses = np.array([[_loss(r.value(o.metric), o) for o in objectives] for r in results])
+    losses = np.array([[o.loss(r.value(o.metric)) for o in objectives] for r in results])
     spread = np.ptp(losses, axis=0)
     corner = losses.max(axis=0) + np.where(spread > 0, spread * (MARGIN - 1), 1.0)
     left, order = list(range(len(results))), list[int]()
@@ -229,12 +229,6 @@ def _greedy(results: list[TrialResult], objectives: Sequence[Objective]) -> list
             return [results[index] for index in (*order, *left)]
         order.append(left.pop(place))
     return [results[index] for index in order]
-
-
-def _loss(value: float, objective: Objective) -> float:
-    if objective.metric.split("[")[0] in LOGARITHMIC:
-        value = float(np.log10(value))
-    return -value if objective.direction == "maximize" else value
 
 
 def _provide(

@@ -15,17 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.study.objectives import LOGARITHMIC, MARGIN, Objective
+from nas.study.objectives import MARGIN, Objective
 from nas.study.trial_result import TrialResult
 from nas.training.schedule import Schedule
-
-if TYPE_CHECKING:
-    pass
 
 ETA = 4
 SHARES = (1 / 16, 1 / 4)
@@ -263,13 +259,7 @@ def _gains(points: Floats, chosen: Floats, corner: Floats) -> Floats:
 
 
 def _losses(values: Sequence[float], objectives: Sequence[Objective]) -> list[float]:
-    return [_loss(value, objective) for value, objective in zip(values, objectives, strict=True)]
-
-
-def _loss(value: float, objective: Objective) -> float:
-    if objective.metric.split("[")[0] in LOGARITHMIC:
-        value = math.log10(value)
-    return -value if objective.direction == "maximize" else value
+    return [objective.loss(value) for value, objective in zip(values, objectives, strict=True)]
 
 
 def _corner(
@@ -282,11 +272,11 @@ def _corner(
     corner = []
     for objective, column in zip(objectives, zip(*losses, strict=True), strict=True):
         if objective.metric in untouched:
-            corner.append(_loss(untouched[objective.metric], objective))
+            corner.append(objective.loss(untouched[objective.metric]))
         elif objective.metric in bounds:
-            corner.append(_loss(bounds[objective.metric], objective))
+            corner.append(objective.loss(bounds[objective.metric]))
         else:
-            logarithmic = objective.metric.split("[")[0] in LOGARITHMIC
-            spread = max(column) - min(column)
-            corner.append(max(column) + (math.log10(MARGIN) if logarithmic else spread or 1.0))
+            spread = (max(column) - min(column)) or 1.0
+            beyond = math.log10(MARGIN) if objective.is_logarithmic else spread
+            corner.append(max(column) + beyond)
     return np.array(corner)

@@ -9,25 +9,18 @@ from typing import Literal
 
 from nas.errors import ConfigError
 
+# Figures that span orders of magnitude: halving one counts the same at 10 ms and at 1000 ms.
 LOGARITHMIC = frozenset(
     {"latency_ms", "init_ms", "gmacs_conv", "gmacs_profiler", "parameters", "bytes"}
     | {"peak_memory_mb", "worst_latency_ratio"}
 )
-MARGIN = 2.0  # the reference's cost over the worst of those, so that they count themselves
+MARGIN = 2.0  # how far the reference point lies beyond the worst cost, so that this one counts
 WORST_RATIO = "worst_latency_ratio"  # see `evaluators.Latency`
 
 
-def _loss(value: float, objective: Objective) -> float:
-    """A value as something to make small: log10 of costs, the negative of what goes up."""
-    if _logarithmic(objective):
-        if value <= 0:
-            raise ValueError(f"{objective.metric} must be more than 0, but {value} came")
-        value = math.log10(value)
-    return -value if objective.direction == "maximize" else value
-
-
-def _logarithmic(objective: Objective) -> bool:
-    return objective.metric.split("[")[0] in LOGARITHMIC
+def is_logarithmic(metric: str) -> bool:
+    """Return whether a figure is taken as its logarithm; `metric` may name a device in brackets."""
+    return metric.split("[")[0] in LOGARITHMIC
 
 
 @dataclass(frozen=True)
@@ -39,10 +32,26 @@ class Objective:
 
     @classmethod
     def of(cls, metric: str) -> Objective:
-        """The objective for a metric's name: quality goes up, everything else goes down."""
+        """Return the objective for a metric: quality goes up, everything else goes down."""
         base = metric.split("[")[0]
         up = base in ("psnr_db", "ssim", "supernet_psnr_db", "accelerated_mac_share")
         return cls(metric, "maximize" if up else "minimize")
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether its values are compared by their logarithms."""
+        return is_logarithmic(self.metric)
+
+    def loss(self, value: float) -> float:
+        """Return the value as something to make small: log10 of costs, the negative of gains.
+
+        Raises ValueError for a cost that is not positive: it has no logarithm.
+        """
+        if self.is_logarithmic:
+            if value <= 0:
+                raise ValueError(f"{self.metric} must be more than 0, but {value} came")
+            value = math.log10(value)
+        return -value if self.direction == "maximize" else value
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,12 @@ class Constraint:
     def __str__(self) -> str:
         return f"{self.metric}{self.comparison}{self.bound:g}"
 
+    def bounds(self, objective: Objective) -> bool:
+        """Return whether it limits an objective from its bad side: a cost above, a gain below."""
+        at_most = self.comparison == "<="
+        return self.metric == objective.metric and at_most == (objective.direction == "minimize")
+
     def violation(self, value: float) -> float:
-        """How far `value` is on the wrong side, as a share of the bound; feasible where <= 0."""
+        """Return how far `value` is on the wrong side, as a share of the bound; fine where <= 0."""
         excess = value - self.bound if self.comparison == "<=" else self.bound - value
         return excess / (abs(self.bound) or 1.0)

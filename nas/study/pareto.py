@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas.study.objectives import MARGIN, Objective, _logarithmic, _loss
+from nas.study.objectives import MARGIN, Constraint, Objective
 from nas.study.trial_result import TrialResult
 
 FIRST_TRIALS = 16  # what fixes the reference point where neither the study nor the data does
@@ -93,11 +93,9 @@ def reference_point(
 def _reference(
     objective: Objective, first: Sequence[TrialResult], description: Mapping[str, Any]
 ) -> tuple[float, str] | None:
-    from nas.study.objectives import Constraint
-
     for text in description.get("study", {}).get("constraints", []):
         constraint = Constraint.parse(text)
-        if constraint.metric == objective.metric and _bounds(constraint.comparison, objective):
+        if constraint.bounds(objective):
             return constraint.bound, f"the constraint {text}"
     untouched = _input_quality(objective.metric, first, description)
     if untouched is not None:
@@ -107,13 +105,9 @@ def _reference(
     values = [result.value(objective.metric) for result in first]
     if objective.direction == "maximize":
         return min(values), f"the worst of the first {len(first)} complete trials"
-    margin = MARGIN if _logarithmic(objective) else 1.0
+    margin = MARGIN if objective.is_logarithmic else 1.0
     times = f"{margin:g} times " if margin != 1 else ""
     return max(values) * margin, f"{times}the worst of the first {len(first)} complete trials"
-
-
-def _bounds(comparison: str, objective: Objective) -> bool:
-    return (comparison == "<=") == (objective.direction == "minimize")
 
 
 def _input_quality(
@@ -142,7 +136,7 @@ class Front:
         self._corner: Points | None = None
         if reference is not None:
             pairs = zip(reference.values, objectives, strict=True)
-            self._corner = np.array([[_loss(value, objective)] for value, objective in pairs])
+            self._corner = np.array([[objective.loss(value)] for value, objective in pairs])
         self.hypervolume = 0.0
 
     @property
@@ -224,4 +218,4 @@ def knee(members: Sequence[TrialResult], objectives: Sequence[Objective]) -> Tri
 
 
 def _losses(result: TrialResult, objectives: Sequence[Objective]) -> list[float]:
-    return [_loss(result.value(objective.metric), objective) for objective in objectives]
+    return [objective.loss(result.value(objective.metric)) for objective in objectives]

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from nas.devices.paper_phones.networks import network
 from nas.devices.paper_phones.published import rows
 from nas.devices.paper_phones.rules import RULES, PhoneRules, plan
+from nas.system.statistics import kendall_tau
 from nas.tflite.operations import Operations, Step
 
 Floats = npt.NDArray[np.float64]
@@ -281,12 +282,10 @@ class LeaveOneOut:
         return tuple(row for row in self.rows if getattr(row, name))
 
     @property
-    def kendall_tau(self) -> float:
-        """Rank correlation of modelled and published latencies over all rows."""
-        from scipy.stats import kendalltau
-
-        pairs = [(row.published_ms, row.modelled_ms) for row in self.rows]
-        return float(kendalltau(*zip(*pairs, strict=True)).statistic)
+    def rank_correlation(self) -> float:
+        """Kendall's tau of modelled and published latencies over all rows."""
+        published = [row.published_ms for row in self.rows]
+        return kendall_tau(published, [row.modelled_ms for row in self.rows]) or 0.0
 
     def quantile(self, share: float) -> float:
         """Deviations that `share` of the rows' errors stay within: split-conformal, n + 1."""
@@ -338,7 +337,7 @@ def as_document(phone: str) -> dict[str, Any]:
             for which in ("accelerated", "convolutions", "all")
         },
         "count": {w: len(found.of(w)) for w in ("accelerated", "convolutions", "all")},
-        "kendall_tau": found.kendall_tau,
+        "kendall_tau": found.rank_correlation,
         "widening": found.quantile(COVERAGE),
         "coefficients": fitted(phone).coefficients(),
         "rows": [{**vars(row), "error": row.error} for row in found.rows],

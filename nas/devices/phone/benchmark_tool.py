@@ -13,8 +13,8 @@ from typing import Any, Literal
 from nas.devices.adb.connection import Adb
 from nas.devices.delegate import DELEGATES, Delegate
 from nas.devices.measurement import TimingProtocol
-from nas.devices.reference_model import cache_folder
 from nas.errors import ConfigError, RunError, unknown
+from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
 

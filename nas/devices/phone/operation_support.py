@@ -15,8 +15,8 @@ from nas.devices.failures import PhoneStableError
 from nas.devices.phone.device import AdbDevice
 from nas.devices.placement import is_cpu
 from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, Asked, write_probe
-from nas.devices.reference_model import cache_folder
 from nas.errors import RunError
+from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
