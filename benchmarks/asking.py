@@ -23,7 +23,7 @@ import optuna
 
 import nas.search.ask_tell
 from benchmarks.verdict import undisturbed
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.storage.run_folder import RunFolder
 from nas.study.study import Study
 from nas.system.environment import processor, versions
@@ -82,7 +82,7 @@ def study(sampler: str) -> Study:
 def fill(folder: Path, trials: int) -> None:
     """A journal with that many trials, told."""
     folder.mkdir()
-    memory = Memory(study("random"), RunFolder(folder).journal)
+    memory = OptunaStudy(study("random"), RunFolder(folder).journal)
     while memory.candidates() < trials:
         asked = memory.ask()
         if asked is None:
@@ -93,7 +93,7 @@ def fill(folder: Path, trials: int) -> None:
 def draw(folder: Path, sampler: str) -> tuple[float, float, float]:
     """Median milliseconds of a trial: the sampler's, the result's file, and the rest."""
     run = RunFolder(folder)
-    memory = Memory(study(sampler), run.journal)
+    memory = OptunaStudy(study(sampler), run.journal)
     rows = []
     for _ in range(DRAWN):
         Timed.spent = 0.0
@@ -114,7 +114,7 @@ def draw(folder: Path, sampler: str) -> tuple[float, float, float]:
 
 def main(stored: list[int], samplers: list[str]) -> None:
     for name in ("sampler_of", "learning_sampler"):
-        setattr(nas.memory, name, _timed(getattr(nas.memory, name)))
+        setattr(nas.search.ask_tell, name, _timed(getattr(nas.search.ask_tell, name)))
     print(processor(), versions(), f"load {os.getloadavg()[0]:.1f}")
     for trials in stored:
         with tempfile.TemporaryDirectory() as folder:

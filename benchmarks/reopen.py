@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.verdict import undisturbed
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.storage.run_folder import RunFolder
 from nas.system.environment import processor, versions
 from search_spaces import CompressionSpace, UNetSpace
@@ -30,7 +30,7 @@ def main(trials: int = 10_000) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
-        memory = Memory(study, run.journal)
+        memory = OptunaStudy(study, run.journal)
         spent = []
         for _ in range(trials):
             started = time.perf_counter()
@@ -48,7 +48,7 @@ def main(trials: int = 10_000) -> None:
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            memory = Memory(study, run.journal)
+            memory = OptunaStudy(study, run.journal)
             on_disk = run.finished_numbers()
             lost = memory.told() - on_disk
             times.append(time.perf_counter() - started)

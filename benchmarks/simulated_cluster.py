@@ -37,8 +37,8 @@ from nas.execution.trial.run import Paused, TrialPart
 from nas.execution.trial.task import Findings, TrialProgress
 from nas.execution.workers import LIGHT, TRAIN, Gone, Job, Message, Ready
 from nas.networks.candidate import Candidate
-from nas.search.ask_tell import Memory
-from nas.search.loop import Loop
+from nas.search.ask_tell import OptunaStudy
+from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
 from nas.study.study import Study
@@ -127,7 +127,7 @@ class SimulatedCrew:
             if int(part.task.candidate.key, 16) % 4 == 0:
                 self._later(0.1, worker, _result(part, "infeasible"))
             else:
-                self._later(0.1, worker, Paused(part.number, Findings(step=3)))
+                self._later(0.1, worker, Paused(part.number, Findings(next_step="training")))
             return
         first = part.number % self.phones
         devices = {f"adb:{(first + k * 67) % self.phones}" for k in range(3)}
@@ -135,7 +135,7 @@ class SimulatedCrew:
             MeasureJob(part.number, Path("file"), device, TimingProtocol(), Path("cache"))
             for device in sorted(devices)
         )
-        self._later(SCREEN_S, worker, Paused(part.number, Findings(step=2), jobs))
+        self._later(SCREEN_S, worker, Paused(part.number, Findings(next_step="screening"), jobs))
 
     def _measure(self, worker: str, job: MeasureJob) -> None:
         seconds = MEASURE_S * self.drawn.uniform(0.7, 1.3)
@@ -201,10 +201,12 @@ def simulate(study: Study, workers: int, phones: int, trials: int, trial_s: floa
         log = _TableOnly(run.path, trials, clock)
         limits = {TRAIN: workers, LIGHT: max(1, workers // 50)}
         executor = PoolExecutor(crew, limits, watcher.progress, log, Leases(clock))
-        memory = Memory(study, run.journal)
+        memory = OptunaStudy(study, run.journal)
         description = {"study": {"data": {"identity": {}}}}
         dataset = open_dataset("photos")
-        loop = Loop(study, dataset, description, run, memory, executor, watcher, {"psnr_db": 20.0})
+        quality = {"psnr_db": 20.0}
+        search = OpenSearch(study, dataset, description, run, memory, executor, watcher, quality)
+        loop = OrderedLoop(search)
         spent = time.process_time()
         loop.drive(trials, ahead=2 * workers + phones)
         spent = time.process_time() - spent

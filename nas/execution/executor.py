@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from nas.execution.trial.task import TrialTask
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.study.trial_result import Failure, TrialResult
 
 
@@ -16,7 +16,7 @@ class Executor(Protocol):
         """Take a task; it starts as soon as there is room."""
         ...
 
-    def next(self) -> TrialResult | Rested | None:
+    def next(self) -> TrialResult | WaitingTrial | None:
         """Wait for the next trial to end or to rest; None where workers have long been waiting.
 
         Raises RunError where the run's folder can't be written, or no worker can be had.

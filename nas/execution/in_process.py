@@ -15,7 +15,7 @@ from nas.execution.leases import Leases
 from nas.execution.run_log import LOG, RunLog, log_end
 from nas.execution.trial.run import run_trial
 from nas.execution.trial.task import Report, TrialProgress, TrialTask
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.execution.workers import TRAIN
 from nas.study.trial_result import TrialResult
 
@@ -35,7 +35,7 @@ class InProcessExecutor:
         """See `nas.execution.executor.Executor`."""
         self._tasks.append(task)
 
-    def next(self) -> TrialResult | Rested | None:
+    def next(self) -> TrialResult | WaitingTrial | None:
         """See `nas.execution.executor.Executor`."""
         task = self._tasks.popleft()
         folder = task.run.trial(task.number)

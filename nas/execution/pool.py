@@ -21,7 +21,7 @@ from nas.execution.measurement_jobs import MeasureJob, Reply, unreachable
 from nas.execution.run_log import RunLog, log_end
 from nas.execution.trial.run import Paused, TrialPart
 from nas.execution.trial.task import Report, TrialProgress, TrialTask
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.execution.workers import LIGHT, TRAIN, Crew, Gone, Job, Message, Ready
 from nas.study.trial_result import TrialResult
 
@@ -80,7 +80,7 @@ class PoolExecutor:
         self._count: Counter[str] = Counter()
         self._starting: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
-        self._ended: deque[TrialResult | Rested] = deque()
+        self._ended: deque[TrialResult | WaitingTrial] = deque()
         self._start_failures = 0
         self._no_room: dict[str, float] = {}
         self._retried: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class PoolExecutor:
         self._open[task.number] = _Open(part)
         self._enqueue(part)
 
-    def next(self) -> TrialResult | Rested | None:
+    def next(self) -> TrialResult | WaitingTrial | None:
         """See `Executor`."""
         while not self._ended:
             self._assign()
@@ -194,7 +194,7 @@ class PoolExecutor:
             case TrialResult():
                 self._free(worker, builds="convert" in message.timings_s)
                 self._end(message)
-            case Rested():
+            case WaitingTrial():
                 self._free(worker, builds=True)
                 self._end(message)
             case Paused():
@@ -261,7 +261,7 @@ class PoolExecutor:
         trial.replies = []
         self._enqueue(trial.part)
 
-    def _end(self, result: TrialResult | Rested) -> None:
+    def _end(self, result: TrialResult | WaitingTrial) -> None:
         self._open.pop(result.number, None)
         self._leases.forget(result.number)
         log_end(self._log, result)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.study.halving import RUNGS
 from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write
@@ -97,9 +97,9 @@ class RunLog:
         self._next = now + max(EVERY_SECONDS, spent / _SHARE)
 
 
-def log_end(log: RunLog, result: TrialResult | Rested) -> None:
+def log_end(log: RunLog, result: TrialResult | WaitingTrial) -> None:
     """Note in a trial's log how it ended, or at which rung it waits."""
-    if isinstance(result, Rested):
+    if isinstance(result, WaitingTrial):
         log.event(result.number, "rests", rung=RUNGS[result.rung])
     else:
         log.event(result.number, "ended", state=result.state)

@@ -12,7 +12,7 @@ from typing import Protocol
 from nas.execution.measurement_jobs import MeasureJob, Reply
 from nas.execution.trial.run import Paused, TrialPart
 from nas.execution.trial.task import TrialProgress
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.study.trial_result import TrialResult
 
 TRAIN, LIGHT = "train", "light"
@@ -34,7 +34,7 @@ class Gone:
     cause: str
 
 
-Message = Ready | Gone | TrialProgress | TrialResult | Rested | Paused | Reply | BaseException
+Message = Ready | Gone | TrialProgress | TrialResult | WaitingTrial | Paused | Reply | BaseException
 
 
 class Crew(Protocol):

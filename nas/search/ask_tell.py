@@ -1,4 +1,4 @@
-"""A search's memory: the one module that touches Optuna's study and its storage.
+"""A run's Optuna study: what a search asks of it and tells it.
 
 One driver owns both. Trials are asked for, and told, in the order of their numbers, so that what
 the sampler knows when it draws a candidate does not depend on which trial happened to end first.
@@ -40,7 +40,7 @@ _DRAWS = 50  # duplicates in a row before a candidate is looked for at random in
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedTrial:
     """A candidate that the search wants evaluated."""
 
     number: int
@@ -49,10 +49,10 @@ class Asked:
     baseline: bool = False
 
 
-class Memory:
+class OptunaStudy:
     """Optuna's study of one run, in a journal file, or `shared`, in a database.
 
-    `untouched` is the quality of doing nothing, which readings at rungs are put in relation to.
+    `input_quality` is the blurred pictures' own quality, which readings at rungs are compared with.
 
     Raises RunError where the journal can't be read or written, or the disk is full.
     """
@@ -62,7 +62,7 @@ class Memory:
         study: Study,
         journal: Path,
         shared: SharedStudy | None = None,
-        untouched: Mapping[str, float] | None = None,
+        input_quality: Mapping[str, float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
@@ -89,7 +89,7 @@ class Memory:
             self._drawn: optuna.Study = self._study
             if study.halving:
                 self._drawn = ForeseenStudy(self._study.study_name, self._storage)
-        self._untouched = untouched or {}
+        self._input_quality = input_quality or {}
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -103,7 +103,7 @@ class Memory:
         trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if trial.state != waiting]
 
-    def asked(self, number: int) -> Asked | None:
+    def asked(self, number: int) -> AskedTrial | None:
         """A trial as it was asked for; None where it was a duplicate."""
         with self._written():
             self._seed(number)
@@ -113,13 +113,13 @@ class Memory:
         """How many different candidates were asked for."""
         return len(self._seen)
 
-    def open_trials(self) -> list[Asked]:
+    def open_trials(self) -> list[AskedTrial]:
         """Trials that were asked for and not told, in order: another driver was stopped there."""
         opened = [trial.number for trial in self.trials() if trial.state == TrialState.RUNNING]
         asked = (self.asked(number) for number in opened)
         return [trial for trial in asked if trial is not None]
 
-    def ask(self) -> Asked | None:
+    def ask(self) -> AskedTrial | None:
         """A candidate that this run has not seen; None where the space has no more of them."""
         if self._baselines_due:
             self.enqueue(self._study_value.baselines)
@@ -154,13 +154,13 @@ class Memory:
                     self._study.enqueue_trial(parameters, user_attrs=attributes)
         return len(known)
 
-    def tell(self, result: TrialResult, stand_in: Mapping[str, float]) -> None:
+    def tell(self, result: TrialResult, input_quality: Mapping[str, float]) -> None:
         """Tell a finished trial.
 
         Optuna wants a value for every objective of a completed trial. One that broke a bound
-        before it was trained has no quality: `stand_in` gives what doing nothing is worth (the
-        blurred pictures' own PSNR); where a latency is missing, too, the worst one told so far
-        stands in. The trial's attributes name what was stood in for.
+        before it was trained has no quality: `input_quality`, that of the blurred pictures, is
+        substituted; where a latency is missing, too, the worst one told so far is. The trial's
+        attributes name what was substituted.
         """
         with self._written():
             trial = self._reopen(result.number)
@@ -174,7 +174,7 @@ class Memory:
             if result.state == STOPPED:
                 self._study.tell(result.number, state=TrialState.PRUNED)
                 return
-            values, missing = self._values(result, stand_in)
+            values, missing = self._values(result, input_quality)
             if missing:
                 trial.set_user_attr(STAND_IN, missing)
             self._study.tell(result.number, values)
@@ -201,7 +201,7 @@ class Memory:
         return {o.metric: value for o, value in pairs if o.metric in READ}
 
     def _expected(self) -> dict[int, list[float]]:
-        return expected(self.standings(), self._objectives, self._untouched)
+        return expected(self.standings(), self._objectives, self._input_quality)
 
     def told(self) -> set[int]:
         """The numbers of the trials that were told a result; duplicates have none of their own."""
@@ -211,24 +211,24 @@ class Memory:
             if trial.state.is_finished() and CANDIDATE in trial.user_attrs
         }
 
-    def adopt(self, results: Iterable[TrialResult], stand_in: Mapping[str, float]) -> None:
+    def adopt(self, results: Iterable[TrialResult], input_quality: Mapping[str, float]) -> None:
         """Fill an empty journal from a run's results: the journal was lost, the results were not.
 
         Raises RunError where a result is not of this study's space.
         """
         with self._written():
             for result in results:
-                trial = self._frozen(result, stand_in)
+                trial = self._frozen(result, input_quality)
                 while len(self._study.get_trials(deepcopy=False)) < result.number:
                     self._study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
                 self._study.add_trial(trial)
                 self._seen[result.key] = result.number
 
-    def _frozen(self, result: TrialResult, stand_in: Mapping[str, float]) -> FrozenTrial:
+    def _frozen(self, result: TrialResult, input_quality: Mapping[str, float]) -> FrozenTrial:
         fixed = optuna.trial.FixedTrial(dict(result.parameters))
         if self._study_value.sample(fixed).key != result.key:
             raise RunError(f"trial {result.number}'s parameters don't give its candidate")
-        values, missing = self._values(result, stand_in)
+        values, missing = self._values(result, input_quality)
         states = {"failed": TrialState.FAIL, STOPPED: TrialState.PRUNED}
         state = states.get(result.state, TrialState.COMPLETE)
         complete = state == TrialState.COMPLETE
@@ -249,26 +249,26 @@ class Memory:
         return trial
 
     def _values(
-        self, result: TrialResult, stand_in: Mapping[str, float]
+        self, result: TrialResult, input_quality: Mapping[str, float]
     ) -> tuple[list[float], list[str]]:
-        """An objective's value each, and the names of those that were stood in for."""
+        """An objective's value each, and the names of those that were substituted."""
         missing = [o.metric for o in self._objectives if o.metric not in result.metrics]
         values = [
-            self._stand_in(index, o.metric, stand_in)
+            self._substitute(index, o.metric, input_quality)
             if o.metric in missing
             else result.value(o.metric)
             for index, o in enumerate(self._objectives)
         ]
         return values, missing
 
-    def _stand_in(self, index: int, metric: str, stand_in: Mapping[str, float]) -> float:
-        if metric in stand_in:
-            return stand_in[metric]
+    def _substitute(self, index: int, metric: str, input_quality: Mapping[str, float]) -> float:
+        if metric in input_quality:
+            return input_quality[metric]
         told = (trial.values[index] for trial in self.trials() if trial.values)
         worst = max if self._objectives[index].direction == "minimize" else min
         return worst(told, default=0.0)
 
-    def _accept(self, trial: optuna.Trial) -> Asked | None:
+    def _accept(self, trial: optuna.Trial) -> AskedTrial | None:
         """Sample the trial's candidate; tell it at once, and None, where it was seen before."""
         candidate = self._study_value.sample(trial)
         key = candidate.key
@@ -281,7 +281,7 @@ class Memory:
             trial.set_user_attr(CANDIDATE, f"{key} {candidate.label}")
             self._seen[key] = trial.number
         baseline = bool(trial.user_attrs.get(BASELINE))
-        return Asked(trial.number, candidate, dict(trial.params), baseline)
+        return AskedTrial(trial.number, candidate, dict(trial.params), baseline)
 
     def _repeat(self, trial: optuna.Trial, first: int) -> None:
         """Tell a duplicate what the first one came to, or nothing while that is not known."""
@@ -296,7 +296,7 @@ class Memory:
     def _reopen(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._drawn, self._study.get_trials(deepcopy=False)[number]._trial_id)
 
-    def _ask_unseen(self) -> Asked | None:
+    def _ask_unseen(self) -> AskedTrial | None:
         """Draw at random, without the storage, until something new comes."""
         draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(self.candidates()))
         for _ in range(_DRAWS * 20):
@@ -310,7 +310,7 @@ class Memory:
 
     @cached_property
     def _learning(self) -> optuna.samplers.BaseSampler | None:
-        return learning_sampler(self._study_value, self._untouched)
+        return learning_sampler(self._study_value, self._input_quality)
 
     def _seed(self, number: int) -> None:
         """A sampler that depends on the trial's number alone: a resumed run draws the same."""

@@ -22,9 +22,9 @@ from nas.execution.run_log import RunLog
 from nas.execution.trial.task import OnLostPhone
 from nas.networks.candidate import Candidate
 from nas.networks.graph import check_size
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.search.halving_loop import HalvingLoop
-from nas.search.loop import Loop
+from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.replicate import replicate
 from nas.search.uploads import restored, sending
 from nas.search.watcher import NobodyWatches, Watcher
@@ -85,11 +85,12 @@ def search(
         store = restored(run, artifacts, watcher.note)
         description = _open_run(run, study, dataset)
         watcher = database.enter_context(sending(run, store, watcher))
-        stand_in = description["input"]
-        memory = Memory(study, run.journal, _storage(run, storage, description, database), stand_in)
-        _reconcile(run, memory, stand_in)
+        input_quality = description["input"]
+        shared = _storage(run, storage, description, database)
+        optuna_study = OptunaStudy(study, run.journal, shared, input_quality)
+        _reconcile(run, optuna_study, input_quality)
         if candidates is not None:
-            trials = memory.enqueue(candidates(run) if callable(candidates) else candidates)
+            trials = optuna_study.enqueue(candidates(run) if callable(candidates) else candidates)
         log = RunLog(run.path, trials)
         executor, workers = _executor(study, workers, ray, run, dataset, watcher, log)
         try:
@@ -100,18 +101,23 @@ def search(
                 )
             watcher.started(run, run.results(), trials)
             run.readmit_devices()
-            loop = _loop(study)(
-                study, dataset, description, run, memory, executor, watcher, stand_in, on_lost_phone
+            opened = OpenSearch(
+                study,
+                dataset,
+                description,
+                run,
+                optuna_study,
+                executor,
+                watcher,
+                input_quality,
+                on_lost_phone,
             )
+            loop = HalvingLoop(opened) if study.halving else OrderedLoop(opened)
             loop.drive(trials, _ahead(study, workers))
-            replicate(loop)
+            replicate(opened)
         finally:
             executor.close()
     return run
-
-
-def _loop(study: Study) -> type[Loop]:
-    return HalvingLoop if study.halving else Loop
 
 
 def _storage(
@@ -137,10 +143,11 @@ def _storage(
 
 
 def _ahead(study: Study, workers: int) -> int:
-    """How many trials are out at a time: one is drawn from all results before it, with one worker.
+    """How many trials may be out at a time.
 
-    With more, each has a next one waiting, and so has each device; with halving none has, as who
-    is next should be chosen from as many readings as there are.
+    One worker: 1, so that each trial is sampled from all results before it. Several: two for each
+    worker, and one more for each device where there are several, so that none waits for its next
+    trial. With halving: one for each worker, so that promotion sees as many readings as possible.
     """
     devices = len(study.devices + study.optional_devices)
     if study.halving and workers > 1:
@@ -242,7 +249,9 @@ def _input_quality(dataset: Dataset) -> dict[str, float]:
     return {"psnr_db": float(means[0]), "ssim": float(means[1])}
 
 
-def _reconcile(run: RunFolder, memory: Memory, stand_in: Mapping[str, float]) -> None:
+def _reconcile(
+    run: RunFolder, optuna_study: OptunaStudy, input_quality: Mapping[str, float]
+) -> None:
     """Where the journal was lost and the results were not, fill it from them."""
-    if not memory.trials():
-        memory.adopt(run.results(), stand_in)
+    if not optuna_study.trials():
+        optuna_study.adopt(run.results(), input_quality)

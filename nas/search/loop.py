@@ -4,91 +4,42 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, final
 
 from nas.data import Dataset
 from nas.execution.executor import Executor
 from nas.execution.trial.task import OnLostPhone, TrialTask
-from nas.execution.trial.waiting import Rested
-from nas.search.ask_tell import Asked, Memory
+from nas.execution.trial.waiting import WaitingTrial
+from nas.search.ask_tell import AskedTrial, OptunaStudy
 from nas.search.watcher import Watcher
 from nas.storage.run_folder import RunFolder
 from nas.study.study import Study
 from nas.study.trial_result import TrialResult
 
 
-@dataclass
-class Loop:
-    """The driver's state: what is out, and what came back too early to be told."""
+@final
+@dataclass(frozen=True)
+class OpenSearch:
+    """Everything that a search has open while its loop runs.
+
+    `description` is what run.json holds, `optuna_study` what was asked and told, `executor` who
+    runs trials, `watcher` who looks on. `input_quality` is the blurred pictures' own quality, by
+    metric. `on_lost_phone` is that of `TrialTask`.
+    """
 
     study: Study
     dataset: Dataset
     description: Mapping[str, Any]
     run: RunFolder
-    memory: Memory
+    optuna_study: OptunaStudy
     executor: Executor
     watcher: Watcher
-    stand_in: Mapping[str, float]
+    input_quality: Mapping[str, float]
     on_lost_phone: OnLostPhone = "stop"
 
-    def drive(self, trials: int, ahead: int) -> None:
-        """Keep `ahead` trials out until `trials` candidates are told.
-
-        Trials are told in the order of their numbers, and one is asked for after each: so the
-        candidates depend on the results alone, never on which worker was faster.
-        """
-        known = self.memory.told()
-        lost = sorted(
-            known - self.run.finished_numbers()
-        )  # told, but their folders are gone: made again
-        again = (self.memory.asked(number) for number in lost)
-        out = deque(asked for asked in again if asked is not None)
-        out.extend(self.memory.open_trials())
-        early: dict[int, TrialResult] = {}
-        for asked in out:
-            self._submit(asked, early)
-        while True:
-            while len(out) < ahead and self.memory.candidates() < trials:
-                new = self.memory.ask()
-                if new is None:
-                    break
-                out.append(new)
-                self._submit(new, early)
-            if not out:
-                return
-            while out[0].number not in early:
-                result = self.executor.next()
-                if isinstance(result, Rested):
-                    raise TypeError(f"trial {result.number} rests in a search without halving")
-                if result is None:  # workers are idle: better another trial than none
-                    self._ask_beyond(out, early, trials)
-                    continue
-                early[result.number] = result
-                self.watcher.finished(result)
-            number = out.popleft().number
-            if number not in known:
-                self.memory.tell(early.pop(number), self.stand_in)
-
-    def _ask_beyond(self, out: deque[Asked], early: dict[int, TrialResult], trials: int) -> None:
-        """Ask for one more than agreed, so that one slow trial does not stop all workers.
-
-        Only here does it matter how fast the workers are.
-        """
-        new = self.memory.ask() if self.memory.candidates() < trials else None
-        if new is not None:
-            out.append(new)
-            self._submit(new, early)
-
-    def _submit(self, asked: Asked, early: dict[int, TrialResult]) -> None:
-        result = self.run.read_result(asked.number)
-        if result is not None and result.key == asked.candidate.key:
-            early[asked.number] = result  # finished, but the driver was stopped before it told
-            return
-        self.executor.submit(self.task(asked))
-
-    def task(self, asked: Asked) -> TrialTask:
-        """The task of evaluating a candidate whole."""
+    def task(self, asked: AskedTrial) -> TrialTask:
+        """Return the task of evaluating a candidate whole."""
         return TrialTask(
             asked.number,
             asked.candidate,
@@ -100,3 +51,85 @@ class Loop:
             asked.baseline,
             self.on_lost_phone,
         )
+
+    def finished(self, asked: AskedTrial) -> TrialResult | None:
+        """Return the result of a trial whose driver was stopped before it could tell it."""
+        result = self.run.read_result(asked.number)
+        return result if result is not None and result.key == asked.candidate.key else None
+
+    def tell(self, result: TrialResult) -> None:
+        """Tell Optuna's study what a trial came to."""
+        self.optuna_study.tell(result, self.input_quality)
+
+    def ask(self, trials: int) -> AskedTrial | None:
+        """Return a new candidate; None once the run has `trials`, or the space has no more."""
+        study = self.optuna_study
+        return study.ask() if study.candidates() < trials else None
+
+
+@final
+@dataclass
+class OrderedLoop:
+    """The loop of a search without halving: trials are told in the order of their numbers.
+
+    One trial is asked for after each, so the candidates depend on the results alone, never on which
+    worker was faster. `out` are the trials that are asked for and not told, `early` the results
+    that came back before their turn.
+    """
+
+    search: OpenSearch
+    out: deque[AskedTrial] = field(default_factory=deque)
+    early: dict[int, TrialResult] = field(default_factory=dict)
+
+    def drive(self, trials: int, ahead: int) -> None:
+        """Keep `ahead` trials out until `trials` candidates are told."""
+        told_before = self.search.optuna_study.told()
+        self._resume(told_before)
+        while True:
+            while len(self.out) < ahead and self._ask(trials):
+                pass
+            if not self.out:
+                return
+            self._wait_for(self.out[0].number, trials)
+            number = self.out.popleft().number
+            if number not in told_before:
+                self.search.tell(self.early.pop(number))
+
+    def _resume(self, told_before: set[int]) -> None:
+        """Send out what was told and has lost its folder, then what another driver left open."""
+        study = self.search.optuna_study
+        lost = sorted(told_before - self.search.run.finished_numbers())
+        again = [asked for asked in map(study.asked, lost) if asked is not None]
+        for asked in (*again, *study.open_trials()):
+            self._send(asked)
+
+    def _ask(self, trials: int) -> bool:
+        """Send out one more; False where there is no candidate for it."""
+        asked = self.search.ask(trials)
+        if asked is not None:
+            self._send(asked)
+        return asked is not None
+
+    def _send(self, asked: AskedTrial) -> None:
+        self.out.append(asked)
+        result = self.search.finished(asked)
+        if result is not None:
+            self.early[asked.number] = result
+        else:
+            self.search.executor.submit(self.search.task(asked))
+
+    def _wait_for(self, number: int, trials: int) -> None:
+        """Take results until that trial's is there."""
+        while number not in self.early:
+            result = self.search.executor.next()
+            if isinstance(result, WaitingTrial):
+                raise TypeError(
+                    f"trial {result.number} waits at a rung in a search without halving"
+                )
+            if result is None:
+                # Workers are idle: one more than agreed keeps one slow trial from stopping them.
+                # Only here does it matter how fast workers are.
+                self._ask(trials)
+                continue
+            self.early[result.number] = result
+            self.search.watcher.finished(result)

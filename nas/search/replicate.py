@@ -15,40 +15,40 @@ from nas.study.trial_result import TrialResult
 from nas.system.hashing import content_key
 
 if TYPE_CHECKING:
-    from nas.search.loop import Loop
+    from nas.search.loop import OpenSearch
 
 
 CANDIDATES_EACH = 5  # of a search, for one that is trained again
 WHOLE_EACH = 4  # of those that were trained whole
 
 
-def replicate(loop: Loop) -> None:
+def replicate(search: OpenSearch) -> None:
     """Train again, with the executor of a search that has come to its end, what is still missing.
 
     Raises RunError as the search does.
     """
-    study = loop.study
+    study = search.study
     if not study.trains or not study.replicates:
         return
-    home = RunFolder(loop.run.path / FOLDER)
+    home = RunFolder(search.run.path / FOLDER)
     done = home.finished_numbers()
-    numbers = chosen(loop.run.results(), study.replicates, loop.memory.candidates(), done)
-    asked = [one for one in map(loop.memory.asked, numbers) if one is not None]
+    numbers = chosen(search.run.results(), study.replicates, search.optuna_study.candidates(), done)
+    asked = [one for one in map(search.optuna_study.asked, numbers) if one is not None]
     if not asked:
         return
     names = ", ".join(str(one.number) for one in asked)
-    loop.watcher.note(f"how much of it is noise: trials {names} again, with another seed")
+    search.watcher.note(f"how much of it is noise: trials {names} again, with another seed")
     other = _other_seed(study)
     for one in asked:
-        loop.executor.submit(replace(loop.task(one), study=other, run=home))
+        search.executor.submit(replace(search.task(one), study=other, run=home))
     ended = 0
     while ended < len(asked):
-        result = loop.executor.next()
+        result = search.executor.next()
         if isinstance(result, TrialResult):
             ended += 1
             now = f"{result.value('psnr_db'):.2f} dB" if _scored(result) else result.state
             note = f"with another seed: {now}"
-            loop.watcher.progress(TrialProgress(result.number, "replicated", note=note))
+            search.watcher.progress(TrialProgress(result.number, "replicated", note=note))
 
 
 def _other_seed(study: Study) -> Study:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from nas.data import open_dataset
 from nas.execution.trial.task import TrialTask
-from nas.execution.trial.waiting import Rested
-from nas.search.ask_tell import Memory
+from nas.execution.trial.waiting import WaitingTrial
+from nas.search.ask_tell import OptunaStudy
 from nas.search.halving_loop import HalvingLoop
-from nas.search.loop import Loop
+from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
 from nas.study.evaluator import Needs, Subject
@@ -81,7 +81,7 @@ class MadeUp:
     def submit(self, task: TrialTask) -> None:
         self.tasks.append(task)
 
-    def next(self) -> TrialResult | Rested | None:
+    def next(self) -> TrialResult | WaitingTrial | None:
         if not self.count:
             raise KeyboardInterrupt
         self.count -= 1
@@ -100,7 +100,7 @@ class MadeUp:
             weights=f"weights/{task.candidate.key}/final.weights.h5",
         )
         if task.rung is not None:
-            rested = Rested(task.rung, result, None, {})
+            rested = WaitingTrial(task.rung, result, None, {})
             rested.write(task.run)
             return rested
         result = replace(result, state="complete")
@@ -125,13 +125,17 @@ def _figures(task: TrialTask) -> dict[str, Metric]:
     return figures
 
 
-def loop_of(study: Study, folder: Path, executor: Any, watcher: Any = None) -> Loop:
+def loop_of(
+    study: Study, folder: Path, executor: Any, watcher: Any = None
+) -> OrderedLoop | HalvingLoop:
     """A search's loop, past what `nas.search.driver.search` prepares."""
     folder.mkdir(parents=True, exist_ok=True)
     run = RunFolder(folder)
-    memory = Memory(study, run.journal, untouched=UNTOUCHED)
+    optuna_study = OptunaStudy(study, run.journal, input_quality=UNTOUCHED)
     description = {"study": {"data": {"identity": {}}}}
-    kind = HalvingLoop if study.halving else Loop
     dataset = open_dataset("photos")
     watcher = watcher or NobodyWatches()
-    return kind(study, dataset, description, run, memory, executor, watcher, UNTOUCHED)
+    search = OpenSearch(
+        study, dataset, description, run, optuna_study, executor, watcher, UNTOUCHED
+    )
+    return HalvingLoop(search) if study.halving else OrderedLoop(search)

@@ -52,12 +52,12 @@ def test_the_space_as_a_value() -> None:
 
 
 def test_networks_from_outside_are_tried_first(tmp_path) -> None:
-    from nas.search.ask_tell import Memory
+    from nas.search.ask_tell import OptunaStudy
     from tests.helpers.small_study import small_study
 
     baselines = tuple(Candidate(value) for value in SPACE.networks.values())
     study = small_study(space=SPACE, baselines=baselines)
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     asked = [memory.ask() for _ in range(6)]
     assert [one.candidate for one in asked[:3]] == list(baselines)
     assert [one.baseline for one in asked[:3]] == [True] * 3

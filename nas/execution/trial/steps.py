@@ -44,7 +44,7 @@ def reference_file(task: TrialTask) -> Path:
     return path
 
 
-def convert_draft(task: TrialTask, findings: Findings, network: Architecture) -> None:
+def write_untrained(task: TrialTask, findings: Findings, network: Architecture) -> None:
     """The candidate's structure as a file: its latency and placement don't depend on weights."""
     from nas.compression.convert import convert_untrained
     from nas.tflite.file import structure_key
@@ -53,17 +53,17 @@ def convert_draft(task: TrialTask, findings: Findings, network: Architecture) ->
     precision = task.candidate.compression.precision
     with findings.timed("convert"):
         content = convert_untrained(network.graph(), height, width, precision, task.study.schedule)
-        path = draft_file(task)
+        path = untrained_file(task)
         write_atomically(path, lambda file: file.write(content))
         findings.structure = structure_key(path)
 
 
-def draft_file(task: TrialTask) -> Path:
+def untrained_file(task: TrialTask) -> Path:
     """Where the candidate's untrained structure lies while it is not trained."""
     return task.run.trial(task.number) / "untrained.tflite"
 
 
-def made_file(task: TrialTask) -> Path:
+def artifact_file(task: TrialTask) -> Path:
     """Where the artifact of the trained network lies."""
     return task.run.trial(task.number) / "model.tflite"
 
@@ -111,12 +111,12 @@ def train_fully(task: TrialTask, findings: Findings, report: Report) -> Trained:
     return made
 
 
-def convert_made(task: TrialTask, findings: Findings, made: Trained) -> None:
+def write_artifact(task: TrialTask, findings: Findings, made: Trained) -> None:
     """The trained network as the file that will be scored, and that would ship."""
     from nas.compression.convert import convert_trained
 
     width, height = task.study.size
-    path = made_file(task)
+    path = artifact_file(task)
     with findings.timed("convert"):
         content = convert_trained(
             made.architecture.graph(),
@@ -127,5 +127,5 @@ def convert_made(task: TrialTask, findings: Findings, made: Trained) -> None:
             task.dataset.prepare(task.study.schedule.patch),
         )
         write_atomically(path, lambda file: file.write(content))
-        draft_file(task).unlink(missing_ok=True)
+        untrained_file(task).unlink(missing_ok=True)
     findings.artifact = str(path.relative_to(task.run.path))

@@ -1,4 +1,4 @@
-"""What a trial is given, says on its way, and has come to so far."""
+"""What a trial is given, what it reports on its way, and what it has come to so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from nas.data import Dataset
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.networks.candidate import Candidate
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from nas.compression.finetuning import Trained
 
 OnLostPhone = Literal["continue", "stop"]
+StepName = Literal[
+    "cost",
+    "untrained file",
+    "screening",
+    "training",
+    "conversion",
+    "second timing",
+    "scoring",
+]
+"""The steps of a trial, in their order; `nas.execution.trial.run` takes them."""
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A candidate to evaluate, and everything that it needs for it.
+    """A candidate to evaluate, and everything that its evaluation needs.
 
-    `on_lost_phone`: whether a required device that is set aside ends the search, or is an optional
-    one from then on. `rung`: train and read it up to there, and let it wait; None for the end.
-    `rested`: where it waited.
+    `on_lost_phone` tells whether a required device that is set aside ends the search, or is an
+    optional one from then on. With a `rung` the candidate is trained up to this rung, read there,
+    and waits; without one it is trained to the end. `waited` is where the trial waited before.
     """
 
     number: int
@@ -40,7 +50,7 @@ class TrialTask:
     baseline: bool = False
     on_lost_phone: OnLostPhone = "stop"
     rung: int | None = None
-    rested: Rested | None = None
+    waited: WaitingTrial | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,14 @@ Report = Callable[[TrialProgress], None]
 
 @dataclass
 class Findings:
-    """What a trial has come to so far; `step` is the next of its steps."""
+    """What a trial has come to so far.
+
+    `metrics`, `violations` and `timings_s` are those of `TrialResult`, and so are the paths
+    `artifact` and `weights`, below the run's folder. `structure` is the key of the untrained file,
+    `network` the JSON of the network that was trained and pruned, `trained` that network with its
+    weights. `notes` are what evaluators add to the result's conditions. `next_step` is where the
+    trial goes on.
+    """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     violations: dict[str, float] = field(default_factory=dict)
@@ -69,8 +86,24 @@ class Findings:
     structure: str | None = None
     network: dict[str, Any] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
-    made: Trained | None = None
-    step: int = 0
+    trained: Trained | None = None
+    next_step: StepName = "cost"
+
+    @classmethod
+    def of(cls, task: TrialTask) -> Findings:
+        """Return what a task starts with: nothing, or what its trial came to before it waited."""
+        waited = task.waited
+        if waited is None:
+            return cls()
+        result = waited.result
+        return cls(
+            dict(result.metrics),
+            dict(result.violations),
+            dict(result.timings_s),
+            structure=waited.structure,
+            notes=dict(waited.notes),
+            next_step="training",
+        )
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -14,10 +14,10 @@ FILE = "rung.json"
 
 
 @dataclass(frozen=True)
-class Rested:
+class WaitingTrial:
     """A trial that waits at a rung: its result if it goes no further, and what it needs to go on.
 
-    `structure` and `notes` are those of `nas.execution.trial.task.Findings`.
+    `rung` counts from 0. `structure` and `notes` are those of `nas.execution.trial.task.Findings`.
     """
 
     rung: int
@@ -27,7 +27,7 @@ class Rested:
 
     @property
     def number(self) -> int:
-        """The trial's."""
+        """The trial's number."""
         return self.result.number
 
     def write(self, run: RunFolder) -> None:
@@ -36,20 +36,20 @@ class Rested:
         write_json(run.trial(self.number) / FILE, document)
 
     @classmethod
-    def read(cls, run: RunFolder, number: int, key: str) -> Rested | None:
-        """What a trial of that candidate left at its last rung, None where it came to none.
+    def read(cls, run: RunFolder, number: int, key: str) -> WaitingTrial | None:
+        """Return what the trial of a candidate left at its last rung; None where it left nothing.
 
-        Raises RunError where the file is damaged.
+        `key` is the candidate's. Raises RunError where the file is damaged.
         """
         path = run.trial(number) / FILE
         if not path.exists():
             return None
         try:
             values = read_json(path)
-            rested = cls(**{**values, "result": TrialResult.from_dict(values["result"])})
+            waiting = cls(**{**values, "result": TrialResult.from_dict(values["result"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path} does not say where a trial waits ({error!r}); remove its folder and start "
                 "the search again to have the trial redone"
             ) from error
-        return rested if rested.result.key == key else None
+        return waiting if waiting.result.key == key else None

@@ -140,9 +140,11 @@ def test_measurements_are_given_to_the_device_and_trainings_to_trainers(tmp_path
             if isinstance(job_, MeasureJob):
                 return Reply(job_.number, job_.artifact, job_.device, 2.5, "key", {})
             if not job_.replies:
-                return Paused(job_.number, Findings(step=2), (job(job_.number),))
+                return Paused(job_.number, Findings(next_step="screening"), (job(job_.number),))
             if job_.stop_early:
-                return Paused(job_.number, Findings(step=3, timings_s=job_.findings.timings_s))
+                return Paused(
+                    job_.number, Findings(next_step="training", timings_s=job_.findings.timings_s)
+                )
             return replace(result(job_), timings_s=job_.findings.timings_s)
 
     hands = Lab()
@@ -160,7 +162,7 @@ def test_a_device_that_is_gone_for_good_is_a_lost_one(tmp_path: Path) -> None:
             if isinstance(job_, MeasureJob):
                 return Gone("its node lab is gone")
             if not job_.replies:
-                return Paused(job_.number, Findings(step=2), (job(job_.number),))
+                return Paused(job_.number, Findings(next_step="screening"), (job(job_.number),))
             (outcome,) = (reply.outcome() for reply in job_.replies)
             assert outcome.lost
             return replace(result(job_), label=str(outcome.error))

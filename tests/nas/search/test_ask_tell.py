@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate, Compression
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.study.objectives import Constraint
 from nas.study.trial_result import Failure
 from search_spaces import CompressionSpace, UNet, UNetSpace
@@ -20,7 +20,7 @@ def _key(trial: optuna.trial.FrozenTrial) -> str:
     return trial.user_attrs["candidate"].split()[0]
 
 
-def _candidates(memory: Memory, count: int, ahead: int = 1) -> list[str]:
+def _candidates(memory: OptunaStudy, count: int, ahead: int = 1) -> list[str]:
     keys, out = [], []
     for _ in range(count):
         asked = memory.ask()
@@ -41,7 +41,7 @@ def test_no_candidate_comes_twice_until_the_space_has_no_more(tmp_path: Path) ->
         convolutions=(1,),
         first_kernel=(3,),
     )
-    memory = Memory(small_study(space=space), tmp_path / "journal")
+    memory = OptunaStudy(small_study(space=space), tmp_path / "journal")
     keys = _candidates(memory, 16)  # 2 x 2 widths, residual on or off, two precisions
     assert len(set(keys)) == 16
     assert memory.ask() is None
@@ -53,21 +53,21 @@ def test_duplicates_are_no_results_that_could_be_missing(tmp_path: Path) -> None
         convolutions=(1, 2), first_kernel=(3,),
     )  # fmt: skip
     study = small_study(space=space, sampler="random")
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     numbers = set()
     for _ in range(6):
         asked = memory.ask()
         assert asked is not None
         numbers.add(asked.number)
         memory.tell(result_of(asked), STAND_IN)
-    reopened = Memory(study, tmp_path / "journal")
+    reopened = OptunaStudy(study, tmp_path / "journal")
     assert any("duplicate_of" in trial.user_attrs for trial in reopened.trials())
     assert reopened.told() == numbers
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
 def test_a_reopened_memory_draws_what_an_undisturbed_one_would(tmp_path: Path, ahead: int) -> None:
-    undisturbed = _candidates(Memory(small_study(), tmp_path / "a"), 14, ahead)
+    undisturbed = _candidates(OptunaStudy(small_study(), tmp_path / "a"), 14, ahead)
     for _ in range(7):  # the process is killed after every second trial
         _candidates_from(tmp_path / "b", 2, ahead)
     trials = optuna.load_study(
@@ -81,7 +81,7 @@ def test_a_reopened_memory_draws_what_an_undisturbed_one_would(tmp_path: Path, a
 
 
 def _candidates_from(journal: Path, count: int, ahead: int) -> None:
-    memory = Memory(small_study(), journal)
+    memory = OptunaStudy(small_study(), journal)
     out = memory.open_trials()
     for _ in range(count):
         if len(out) == ahead:
@@ -92,26 +92,26 @@ def _candidates_from(journal: Path, count: int, ahead: int) -> None:
 
 
 def test_open_trials_come_back_with_their_candidates(tmp_path: Path) -> None:
-    memory = Memory(small_study(), tmp_path / "journal")
+    memory = OptunaStudy(small_study(), tmp_path / "journal")
     first, second = memory.ask(), memory.ask()
     assert first is not None
     memory.tell(result_of(first), STAND_IN)
-    assert Memory(small_study(), tmp_path / "journal").open_trials() == [second]
+    assert OptunaStudy(small_study(), tmp_path / "journal").open_trials() == [second]
 
 
 def test_a_trial_killed_before_it_was_sampled_is_sampled_when_reopened(tmp_path: Path) -> None:
-    memory = Memory(small_study(), tmp_path / "journal")
+    memory = OptunaStudy(small_study(), tmp_path / "journal")
     memory._seed(0)
     memory._study.ask()
     memory._journal.sync()
-    (asked,) = Memory(small_study(), tmp_path / "journal").open_trials()
-    expected = Memory(small_study(), tmp_path / "other").ask()
+    (asked,) = OptunaStudy(small_study(), tmp_path / "journal").open_trials()
+    expected = OptunaStudy(small_study(), tmp_path / "other").ask()
     assert asked == expected
 
 
 def test_baselines_come_first(tmp_path: Path) -> None:
     baseline = Candidate(UNet(widths=(8, 8), convolutions=2, first_kernel=3), Compression())
-    memory = Memory(small_study(baselines=(baseline,)), tmp_path / "journal")
+    memory = OptunaStudy(small_study(baselines=(baseline,)), tmp_path / "journal")
     first, second = memory.ask(), memory.ask()
     assert first is not None
     assert first.candidate == baseline
@@ -124,7 +124,7 @@ def test_baselines_come_first(tmp_path: Path) -> None:
 
 def test_infeasible_trials_are_complete_with_their_violation(tmp_path: Path) -> None:
     study = small_study(constraints=("latency_ms[host]<=1",))
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     asked = memory.ask()
     assert asked is not None
     result = result_of(asked)
@@ -147,7 +147,7 @@ def test_infeasible_trials_are_complete_with_their_violation(tmp_path: Path) -> 
 
 
 def test_failures_keep_their_cause(tmp_path: Path) -> None:
-    memory = Memory(small_study(), tmp_path / "journal")
+    memory = OptunaStudy(small_study(), tmp_path / "journal")
     asked = memory.ask()
     assert asked is not None
     failure = Failure("TrainingError", "the training diverged")
@@ -158,7 +158,7 @@ def test_failures_keep_their_cause(tmp_path: Path) -> None:
 
 
 def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:
-    memory = Memory(small_study(), tmp_path / "a")
+    memory = OptunaStudy(small_study(), tmp_path / "a")
     results = []
     for index in range(12):
         asked = memory.ask()
@@ -166,7 +166,7 @@ def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:
         state = "failed" if index == 3 else "complete"
         results.append(result_of(asked, state=state))
         memory.tell(results[-1], STAND_IN)
-    other = Memory(small_study(), tmp_path / "b")
+    other = OptunaStudy(small_study(), tmp_path / "b")
     other.adopt(results, STAND_IN)
     assert other.told() >= {result.number for result in results}
     keys = {t.number: _key(t) for t in other.trials() if "candidate" in t.user_attrs}
@@ -178,17 +178,17 @@ def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:
 
 def test_half_a_line_at_the_journals_end_is_cut_off(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    asked = Memory(small_study(), journal).ask()
+    asked = OptunaStudy(small_study(), journal).ask()
     with journal.open("ab") as file:
         file.write(b'{"op_code": 5, "worker')
-    assert Memory(small_study(), journal).open_trials() == [asked]
+    assert OptunaStudy(small_study(), journal).open_trials() == [asked]
 
 
 def test_all_samplers_start(tmp_path: Path) -> None:
     torch = importlib.util.find_spec("torch") is not None
     for sampler in ("tpe", "ehvi", *(["gp"] if torch else []), "nsga2", "random"):
         study = small_study(sampler=sampler, compression=CompressionSpace())
-        assert len(set(_candidates(Memory(study, tmp_path / sampler), 4))) == 4
+        assert len(set(_candidates(OptunaStudy(study, tmp_path / sampler), 4))) == 4
 
 
 def _unet(width: int) -> Candidate:
@@ -197,12 +197,12 @@ def _unet(width: int) -> Candidate:
 
 def test_queued_candidates_come_next_each_once(tmp_path: Path) -> None:
     study = small_study(baselines=(_unet(8),))
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     assert memory.enqueue([_unet(8), _unet(4)]) == 2
     first = memory.ask()
     assert first is not None
     assert (first.candidate, first.baseline) == (_unet(8), True)
-    reopened = Memory(study, tmp_path / "journal")  # killed with one asked for and one queued
+    reopened = OptunaStudy(study, tmp_path / "journal")  # killed with one asked for and one queued
     assert reopened.enqueue([_unet(4), _unet(8)]) == 2
     assert [asked.candidate for asked in reopened.open_trials()] == [_unet(8)]
     second = reopened.ask()
@@ -218,4 +218,4 @@ def test_the_sampler_that_needs_torch_says_so(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs PyTorch: pip install torch, or choose 'ehvi'"):
-        Memory(small_study(sampler="gp"), tmp_path / "journal").ask()
+        OptunaStudy(small_study(sampler="gp"), tmp_path / "journal").ask()

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 
 from nas.devices.adb.server import AdbServer
 from nas.errors import RunError
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -82,7 +82,7 @@ def _check(out: Path, whole: Path, trials: int, most_again: int, phones: Sequenc
     assert [r.key for r in front(results, objectives)] == [
         r.key for r in front(expected, objectives)
     ]
-    states = Counter(t.state for t in Memory(chaos.study(out, phones), run.journal).trials())
+    states = Counter(t.state for t in OptunaStudy(chaos.study(out, phones), run.journal).trials())
     assert states[TrialState.COMPLETE] >= trials
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
     evaluated = Counter(out.with_suffix(".evaluated").read_text().split())

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from nas.networks.candidate import Candidate
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.search.expected_study import ForeseenStudy
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -23,7 +23,7 @@ def _ends(folder: Path) -> list[tuple[int, str, str, dict[str, float]]]:
 
 
 def _states(folder: Path) -> list[tuple[str, str]]:
-    memory = Memory(trained_study(halving=True), folder / "study.journal")
+    memory = OptunaStudy(trained_study(halving=True), folder / "study.journal")
     return [
         (trial.state.name, trial.user_attrs["candidate"])
         for trial in memory.trials()
@@ -66,7 +66,7 @@ def test_killed_before_the_driver_heard_of_a_reading_or_told_the_pruned(
     _race(tmp_path / "whole", 16)
     for method, calls in (("rest", 5), ("rest", 9), ("tell", 3)):
         left = [calls]
-        true = getattr(Memory, method)
+        true = getattr(OptunaStudy, method)
 
         def dies(self, *arguments, left=left, true=true):
             left[0] -= 1
@@ -75,7 +75,7 @@ def test_killed_before_the_driver_heard_of_a_reading_or_told_the_pruned(
             return true(self, *arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Memory, method, dies)
+            patch.setattr(OptunaStudy, method, dies)
             with pytest.raises(KeyboardInterrupt):
                 _race(tmp_path / "cut", 16)
     _race(tmp_path / "cut", 16)
@@ -116,7 +116,7 @@ def test_lost_results_and_a_lost_journal_are_made_again(tmp_path: Path) -> None:
     assert _ends(tmp_path) == ends
     states = _states(tmp_path)
     (tmp_path / "study.journal").unlink()
-    memory = Memory(trained_study(halving=True), tmp_path / "study.journal")
+    memory = OptunaStudy(trained_study(halving=True), tmp_path / "study.journal")
     before = memory.standings()
     memory.adopt(run.results(), UNTOUCHED)
     assert not before
@@ -128,7 +128,7 @@ def test_samplers_see_what_was_read_as_it_is_expected_to_become(tmp_path: Path) 
     study = trained_study(halving=True)
     with pytest.raises(KeyboardInterrupt):
         _race(tmp_path, 12, MadeUp(6))
-    memory = Memory(study, tmp_path / "study.journal", untouched=UNTOUCHED)
+    memory = OptunaStudy(study, tmp_path / "study.journal", input_quality=UNTOUCHED)
     plain = memory._study.get_trials(deepcopy=False)
     assert {t.state for t in plain} <= {STATE.RUNNING, STATE.FAIL}  # what failed came twice
     drawn = memory._drawn

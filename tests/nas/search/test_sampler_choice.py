@@ -8,7 +8,7 @@ import pytest
 
 from nas.errors import ConfigError
 from nas.predictor import for_sampler
-from nas.search.ask_tell import Memory
+from nas.search.ask_tell import OptunaStudy
 from nas.search.sampler_choice import corner_of, learning_sampler
 from nas.study.pareto import reference_point
 from search_spaces import UNetSpace
@@ -20,11 +20,11 @@ SPACE = UNetSpace(levels=(2, 3), widths=(4, 8, 12), convolutions=(1, 2), first_k
 
 def _drawn(folder: Path, reopened: bool, trials: int = 14) -> list[Mapping[str, Any]]:
     study = small_study(sampler="ehvi", space=SPACE, startup_trials=5)
-    memory = Memory(study, folder / "journal", untouched=UNTOUCHED)
+    memory = OptunaStudy(study, folder / "journal", input_quality=UNTOUCHED)
     found = []
     for _ in range(trials):
         if reopened:
-            memory = Memory(study, folder / "journal", untouched=UNTOUCHED)
+            memory = OptunaStudy(study, folder / "journal", input_quality=UNTOUCHED)
         asked = memory.ask()
         assert asked is not None
         found.append(asked.parameters)
@@ -44,7 +44,7 @@ def test_the_corner_is_that_of_the_report(
     tmp_path: Path, untouched: dict[str, float], constraints: tuple[str, ...]
 ) -> None:
     study = small_study(sampler="random", space=SPACE, constraints=constraints)
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     results = []
     for _ in range(20):
         asked = memory.ask()
@@ -87,7 +87,7 @@ def test_without_a_predictor_a_search_goes_on(
 def test_five_objectives_are_drawn_for_by_a_sampler_that_is_named(tmp_path: Path) -> None:
     devices = tuple(f"modelled:{number}" for number in range(4))
     study = small_study(sampler="ehvi", space=SPACE, devices=devices)
-    memory = Memory(study, tmp_path / "journal")
+    memory = OptunaStudy(study, tmp_path / "journal")
     with pytest.warns(UserWarning, match="1 to 4 objectives, this study has 5: NSGA-II"):
         assert memory.ask() is not None
 

@@ -166,8 +166,8 @@ def test_replicates_are_no_trials_and_outlive_a_kill(tmp_path: Path) -> None:
     study, notes = trained_study(), _Notes()
     loop = loop_of(study, tmp_path, MadeUp(18), notes)
     loop.drive(16, 1)
-    trials = loop.memory.trials()
-    assert noise_of(loop.run, loop.run.results()) is None
+    trials = loop.search.optuna_study.trials()
+    assert noise_of(loop.search.run, loop.search.run.results()) is None
     with pytest.raises(KeyboardInterrupt):
         replicate(loop)
     executor = MadeUp()
@@ -175,12 +175,12 @@ def test_replicates_are_no_trials_and_outlive_a_kill(tmp_path: Path) -> None:
     replicate(loop)
     replicate(loop)
     assert len(executor.legs) == 1  # two were done before the kill
-    assert [t.number for t in loop.memory.trials()] == [t.number for t in trials]
-    assert len(notes.ended) == len(loop.run.results()) == 16
+    assert [t.number for t in loop.search.optuna_study.trials()] == [t.number for t in trials]
+    assert len(notes.ended) == len(loop.search.run.results()) == 16
     assert notes.notes[0].startswith("how much of it is noise: trials ")
     again = RunFolder(tmp_path / "replicates").results()
-    first = {r.number: r for r in loop.run.results()}
-    noise = noise_of(loop.run, loop.run.results())
+    first = {r.number: r for r in loop.search.run.results()}
+    noise = noise_of(loop.search.run, loop.search.run.results())
     assert noise is not None
     assert noise.freedom == 3
     squares = [(first[r.number].value("psnr_db") - r.value("psnr_db")) ** 2 / 2 for r in again]
@@ -204,6 +204,6 @@ def test_halving_replicates_few_and_whole_ones_only(tmp_path: Path) -> None:
     replicate(loop)
     (leg,) = executor.legs[done:]
     assert leg[1] is None
-    first = loop.run.read_result(leg[0])
+    first = loop.search.run.read_result(leg[0])
     assert first is not None
     assert first.state == "complete"

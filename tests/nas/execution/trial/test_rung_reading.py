@@ -9,7 +9,7 @@ from nas.data import Pair, open_dataset
 from nas.data.image_quality import psnr_db, ssim
 from nas.errors import RunError, TrainingError
 from nas.execution.trial.rung_reading import PICTURES, Reader, middle
-from nas.execution.trial.waiting import Rested
+from nas.execution.trial.waiting import WaitingTrial
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
 
@@ -75,11 +75,11 @@ def test_the_photographs_have_five_middles() -> None:
 def test_where_a_trial_waits_is_kept_whole(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     result = TrialResult(4, "key", "label", {"compression": {}}, "stopped")
-    rested = Rested(1, result, "structure", {"placement": ["CONV_2D"]})
-    assert Rested.read(run, 4, "key") is None
+    rested = WaitingTrial(1, result, "structure", {"placement": ["CONV_2D"]})
+    assert WaitingTrial.read(run, 4, "key") is None
     rested.write(run)
-    assert Rested.read(run, 4, "key") == rested
-    assert Rested.read(run, 4, "another") is None
+    assert WaitingTrial.read(run, 4, "key") == rested
+    assert WaitingTrial.read(run, 4, "another") is None
     (run.trial(4) / "rung.json").write_text('{"rung": 1}')
     with pytest.raises(RunError, match=r"00004/rung\.json does not say where a trial waits"):
-        Rested.read(run, 4, "key")
+        WaitingTrial.read(run, 4, "key")
