@@ -1,6 +1,8 @@
 """`nas compress` on a data set of a few small pictures; the app is the command alone."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,10 +135,12 @@ def test_wrong_options_are_told_before_any_work(tmp_path, arguments, message):
 
 
 def test_pictures_that_are_not_blurred_are_told_before_any_work(tmp_path, data):
-    sharp = data.partition(",")[2]
+    sharp = Path(data.partition(",")[2])
+    copied = tmp_path / "copied"
+    shutil.copytree(sharp, copied)
     out = tmp_path / "out"
-    ran = run(architecture(tmp_path), "--data", f"pairs:{sharp},{sharp}", "--out", out)
-    with pytest.raises(DataError, match="every blurred held-out picture is equal to its sharp one"):
+    ran = run(architecture(tmp_path), "--data", f"pairs:{copied},{sharp}", "--out", out)
+    with pytest.raises(DataError, match="two equal pictures"):
         raise ran.exception
     assert not out.exists()
 

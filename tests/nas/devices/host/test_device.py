@@ -361,7 +361,7 @@ def measuring_process(model: Path) -> tuple[subprocess.Popen, psutil.Process]:
     while time.monotonic() < end:
         for child in psutil.Process(driver.pid).children():
             threads = child.num_threads()
-            if "host_worker" in " ".join(child.cmdline()) and threads >= 2:  # it watches its parent
+            if "host/worker" in " ".join(child.cmdline()) and threads >= 2:  # it watches its parent
                 return driver, child
         time.sleep(0.02)
     driver.kill()
@@ -494,7 +494,7 @@ def test_nothing_is_started_ahead_of_a_single_measurement(model):
 
 
 def worker_of(child):
-    return any("host_worker" in part for part in child.cmdline())
+    return any("host/worker" in part for part in child.cmdline())
 
 
 def children():
