@@ -27,7 +27,7 @@ def _run(folder: Path, trials: int, **changes: object) -> RunFolder:
     loop = loop_of(trained_study(**changes), folder, MadeUp())
     write_json(folder / "run.json", describe(bound_ms=None) | {"input": {"psnr_db": 20.0}})
     loop.drive(trials, 1)
-    replicate(loop)
+    replicate(loop.search)
     return RunFolder(folder)
 
 

@@ -169,11 +169,11 @@ def test_replicates_are_no_trials_and_outlive_a_kill(tmp_path: Path) -> None:
     trials = loop.search.optuna_study.trials()
     assert noise_of(loop.search.run, loop.search.run.results()) is None
     with pytest.raises(KeyboardInterrupt):
-        replicate(loop)
+        replicate(loop.search)
     executor = MadeUp()
     loop = loop_of(study, tmp_path, executor, notes)
-    replicate(loop)
-    replicate(loop)
+    replicate(loop.search)
+    replicate(loop.search)
     assert len(executor.legs) == 1  # two were done before the kill
     assert [t.number for t in loop.search.optuna_study.trials()] == [t.number for t in trials]
     assert len(notes.ended) == len(loop.search.run.results()) == 16
@@ -192,7 +192,7 @@ def test_no_replicates_where_none_are_wanted_or_nothing_is_trained(tmp_path: Pat
         folder = tmp_path / str(number)
         loop = loop_of(trained_study(**changes), folder, MadeUp())
         loop.drive(4, 1)  # too few for one replicate
-        replicate(loop)
+        replicate(loop.search)
         assert not (folder / "replicates").exists()
 
 
@@ -201,7 +201,7 @@ def test_halving_replicates_few_and_whole_ones_only(tmp_path: Path) -> None:
     loop = loop_of(trained_study(halving=True), tmp_path, executor)
     loop.drive(32, 1)
     done = len(executor.legs)
-    replicate(loop)
+    replicate(loop.search)
     (leg,) = executor.legs[done:]
     assert leg[1] is None
     first = loop.search.run.read_result(leg[0])
