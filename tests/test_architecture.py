@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
@@ -169,3 +170,21 @@ def test_names_and_paths_are_seen_in_text_and_programs() -> None:
         "nas.cli",
     }
     assert _paths(text) == {"nas/a/b.py"}
+
+
+def _commands(command: Any, path: str) -> Iterator[str]:
+    """The command's name as a user types it, or those of its subcommands."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield path
+    for name, subcommand in below.items():
+        yield from _commands(subcommand, f"{path} {name}")
+
+
+def test_every_command_is_in_a_document() -> None:
+    from nas.cli.app import app
+
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    commands = list(_commands(typer.main.get_command(app), "nas"))
+    assert len(commands) >= 20
+    assert not [command for command in commands if not re.search(rf"{command}\b", text)]
