@@ -1,12 +1,13 @@
 """How the house is built: the rooms, floors, arrows and circles of a checkout, by its imports.
 
-    python benchmarks/house.py [CHECKOUT] [--json]
+    python benchmarks/house.py [CHECKOUT ...] [--json]
 
 CHECKOUT is a folder that has `nas/` in it; without it, the checkout that this file stands in. The
-program reads source text only and needs nothing but Python, so it also measures an older commit:
+program reads source text only and needs nothing but Python, so it also measures an older commit.
+Of several checkouts it prints a Markdown table, which is that of docs/architecture.md:
 
     git worktree add /tmp/before 796f9a7
-    python benchmarks/house.py /tmp/before
+    python benchmarks/house.py /tmp/before .
     git worktree remove /tmp/before
 
 - A room is a folder or a flat module directly below `nas/`; each of the packages beside `nas/` is
@@ -24,7 +25,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -193,13 +194,55 @@ def in_words(house: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {path}" for path in missing)
 
 
+def table(houses: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table with a column for each house, by its heading."""
+    yield f"| | {' | '.join(houses)} |"
+    yield f"|---|{'---:|' * len(houses)}"
+    for label, cell in ROWS.items():
+        yield f"| {label} | {' | '.join(cell(house) for house in houses.values())} |"
+
+
+def _circles(groups: Sequence[Sequence[str]]) -> str:
+    sizes = ", ".join(str(len(group)) for group in groups)
+    return f"{len(groups)} (of {sizes})" if groups else "0"
+
+
+ROWS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "files": lambda house: f"{house['files']}",
+    "rooms, with the packages beside `nas`": lambda house: f"{len(house['rooms'])}",
+    "floors": lambda house: f"{house['floors']}",
+    "arrows between rooms": lambda house: f"{house['arrows']}",
+    "circles of rooms": lambda house: _circles(house["circles_of_rooms"]),
+    "circles of files": lambda house: _circles(house["circles_of_files"]),
+    "flat modules in `nas/`": lambda house: f"{len(house['flat_modules'])}",
+    f"files over {LONG_FILE} lines": lambda house: f"{len(house['long_files'])}",
+    "lines of the largest file": lambda house: f"{max(house['largest_files'].values())}",
+    f"functions over {LONG_FUNCTION} code lines": (
+        lambda house: f"{len(house['long_functions'])} of {house['functions']:,}"
+    ),
+    "code lines of the longest function": (
+        lambda house: f"{max(house['long_functions'].values(), default=0)}"
+    ),
+    "modules without a mirrored test": (
+        lambda house: f"{len(house['without_mirrored_test'])} of {house['modules']}"
+    ),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("checkout", nargs="?", type=Path, default=Path(__file__).parent.parent)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("checkout", nargs="*", type=Path, default=[Path(__file__).parent.parent])
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: of several checkouts an object"
+    )
     arguments = parser.parse_args()
-    house = structure(arguments.checkout.resolve())
-    print(json.dumps(house, indent=2) if arguments.json else "\n".join(in_words(house)))
+    houses = {str(path): structure(path.resolve()) for path in arguments.checkout}
+    if arguments.json:
+        print(json.dumps(houses if len(houses) > 1 else [*houses.values()][0], indent=2))
+    elif len(houses) > 1:
+        print(*table(houses), sep="\n")
+    else:
+        print(*in_words(*houses.values()), sep="\n")
 
 
 if __name__ == "__main__":

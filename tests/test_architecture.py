@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import typer
 
+from benchmarks.house import structure
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -139,6 +141,13 @@ def test_the_owners_of_libraries_are_named() -> None:
     text = PAGE.read_text()
     for owners in _rule("OWNERS").values():
         assert all(f"`{owner}`" in text for owner in owners)
+
+
+def test_the_counted_structure_has_no_circle_of_rooms() -> None:
+    now = structure(ROOT)
+    counted = dict(re.findall(r"^\| ([^|]+) \| .* \| ([^|]+) \|$", PAGE.read_text(), re.MULTILINE))
+    assert counted["rooms, with the packages beside `nas`"] == f"{len(now['rooms'])}"
+    assert counted["circles of rooms"] == f"{len(now['circles_of_rooms'])}" == "0"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.house import structure
+from benchmarks.house import structure, table
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,3 +60,11 @@ def test_this_house_in_words_and_as_json(small: Path) -> None:
     assert "circles of rooms 0\n" in words
     out = subprocess.run([*program, "--json", str(small)], capture_output=True, check=True).stdout
     assert json.loads(out) == structure(small)
+
+
+def test_several_houses_are_a_table(small: Path) -> None:
+    lines = list(table({"before": structure(small), "now": structure(small)}))
+    assert lines[:2] == ["| | before | now |", "|---|---:|---:|"]
+    assert "| circles of rooms | 1 (of 2) | 1 (of 2) |" in lines
+    assert "| functions over 40 code lines | 1 of 2 | 1 of 2 |" in lines
+    assert "| lines of the largest file | 401 | 401 |" in lines
