@@ -237,12 +237,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     houses = {str(path): structure(path.resolve()) for path in arguments.checkout}
+    first, *others = houses.values()
     if arguments.json:
-        print(json.dumps(houses if len(houses) > 1 else [*houses.values()][0], indent=2))
-    elif len(houses) > 1:
-        print(*table(houses), sep="\n")
+        print(json.dumps(houses if others else first, indent=2))
     else:
-        print(*in_words(*houses.values()), sep="\n")
+        print(*(table(houses) if others else in_words(first)), sep="\n")
 
 
 if __name__ == "__main__":
