@@ -20,6 +20,14 @@ PACKAGES = "nas|search_spaces|evaluators|studies|benchmarks|tests"
 DOTTED = re.compile(rf"(?<![\w./@-])(?:{PACKAGES})(?:\.[A-Za-z_]\w*)+")
 PATH = re.compile(rf"(?<![\w./:~-])(?:{PACKAGES})/[\w./-]*")
 IMPORT = re.compile(rf"from ((?:{PACKAGES})[\w.]*) import ([\w, ]+)")
+CLASS = re.compile(r"\b([A-Z][a-z]+(?:[A-Z]\w+|(?=\()|(?=\.[a-z]+\b(?!\.))))(?:\.([a-z_]\w*))?")
+FOREIGN = {  # names that look like classes of ours
+    "DispatchDelegate",
+    "HyperbandPruner",
+    "PartialFixedSampler",
+    "PaxHeaders",
+    "Thumbs",
+}
 ROW = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)
 
 
@@ -179,6 +187,27 @@ def test_names_and_paths_are_seen_in_text_and_programs() -> None:
         "nas.cli",
     }
     assert _paths(text) == {"nas/a/b.py"}
+
+
+@cache
+def _classes() -> dict[str, set[str]]:
+    """Every class of the project with its members, those of classes of one name together."""
+    classes: dict[str, set[str]] = {}
+    for package in PACKAGES.split("|"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(_tree(path)):
+                if isinstance(node, ast.ClassDef):
+                    classes.setdefault(node.name, set()).update(_members(node.body))
+    return classes
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_class_in_a_document_is_one(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    named = {match for code in re.findall(r"`([^`]+)`", text) for match in CLASS.findall(code)}
+    ours = {(name, member) for name, member in named if name not in FOREIGN}
+    assert {name for name, _ in ours} <= _classes().keys()
+    assert not [f"{n}.{m}" for n, m in ours if m and m not in _classes()[n]]
 
 
 def _commands(command: Any, path: str) -> Iterator[str]:
