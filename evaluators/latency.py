@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import Outcome
+from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 from nas.errors import DeviceStableError, RunError
 from nas.study.evaluator import DeviceAwayError, DeviceLostError, DeviceRefusedError, Needs, Subject
 from nas.study.metric import Metric, least_trusted
@@ -18,7 +19,8 @@ from nas.system.files import held
 @dataclass(frozen=True)
 class Latency:
     """`latency_ms[DEVICE]`, `init_ms[DEVICE]` and, where known, `peak_memory_mb[DEVICE]` and
-    `accelerated_mac_share[DEVICE]`, from all devices side by side.
+    `accelerated_mac_share[DEVICE]`, from all devices side by side. NPUs add their memory traffic:
+    `ddr_read_mb[DEVICE]` and what else `NPU_FIGURES` names.
 
     Latency belongs to the structure, not to the weights: each structure is measured once a device
     and run, and kept, with where its operations ran.
@@ -32,13 +34,14 @@ class Latency:
     needs: ClassVar[Needs] = "structure"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names: loading where something runs, accelerated MACs for phones."""
+        """The figures' names: loading where something runs, accelerated MACs but for the host."""
         names = []
         for device in devices:
             kind = device.partition(":")[0]
             names.append(f"latency_ms[{device}]")
-            names += [f"init_ms[{device}]"] if kind != "paper" else []
-            names += [f"accelerated_mac_share[{device}]"] if kind in ("adb", "paper") else []
+            names += [f"init_ms[{device}]"] if kind not in ("paper", "npu") else []
+            names += [f"accelerated_mac_share[{device}]"] if kind in ("adb", "paper", "npu") else []
+            names += [f"{name}[{device}]" for name in NPU_FIGURES] if kind == "npu" else []
         return (*names, WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
@@ -161,6 +164,8 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
     if measurement.accelerated_mac_share is not None:
         name = f"accelerated_mac_share[{device}]"
         figures[name] = Metric(measurement.accelerated_mac_share, source, conditions=at)
+    for name, value in measurement.figures.items():
+        figures[f"{name}[{device}]"] = Metric(value, "simulated", conditions=at)
     return figures
 
 

@@ -48,6 +48,8 @@ OWNERS = {
     "ray": {"nas/execution/ray/cluster.py"},
     "adbutils": {"nas/devices/adb/server.py"},
     "tf_keras": {"nas/networks/keras.py"},
+    "onnx": {"nas/devices/npu/onnx_graph.py"},
+    "onnxruntime": {"nas/devices/npu/compile_worker.py"},
 }
 
 

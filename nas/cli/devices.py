@@ -79,10 +79,13 @@ def devices(
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the phones that adb sees, with their state, heat, battery and accelerators."""
+    """List the phones that adb sees, with their state, and the NPUs that are simulated here."""
     if modelled:
         _list_modelled(json_)
         return
+    from nas.cli.npus import npu_rows, show_npus
+
+    npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
     from concurrent.futures import ThreadPoolExecutor
 
     from nas.devices.adb.server import AdbServer
@@ -96,10 +99,17 @@ def devices(
     with ThreadPoolExecutor(max_workers=8) as pool:
         rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
     if json_:
-        emit_json(rows)
+        emit_json([*rows, *npus])
         return
+    _show_phones(rows, bool(connect))
+    if npus:
+        show_npus(npus)
+
+
+def _show_phones(rows: list[dict[str, Any]], connected: bool) -> None:
+    """The phones as a table, or how to have one; then what is wrong with each."""
     if not rows:
-        other = "" if connect else ", or give --connect HOST:PORT"
+        other = "" if connected else ", or give --connect HOST:PORT"
         err.print(
             f"no phone is connected: plug one in with USB debugging on{other} "
             "(docs/phones.md tells how to try an emulated one)"

@@ -136,7 +136,8 @@ def measure(
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     at = f" at {size}" if size else ""
     if not json_:
-        doing = "looking up" if device.startswith("paper:") else "measuring"
+        doings = {"paper": "looking up", "npu": "simulating"}
+        doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
         measurement = measured(device, path, timing, json_)
@@ -172,7 +173,9 @@ def _show_told(measurement: Measurement) -> None:
     interval = ""
     if measurement.stated_interval_ms is not None:
         low, high = measurement.stated_interval_ms
-        interval = f"; {low:.4g} to {high:.4g} with {measurement.interval_coverage:.0%}"
+        known = measurement.stated_coverage is not None
+        probability = f" with {measurement.interval_coverage:.0%}" if known else ""
+        interval = f"; {low:.4g} to {high:.4g}{probability}"
     out.print(
         f"[bold]{measurement.source}[/], not measured: [bold]{measurement.latency_ms:.4g} ms[/] on "
         f"{measurement.device} ({about['about']}{interval})",
@@ -180,6 +183,9 @@ def _show_told(measurement: Measurement) -> None:
     )
     if about["caution"]:
         out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    if measurement.figures:
+        pairs = measurement.figures.items()
+        out.print(", ".join(f"{name} {value:.4g}" for name, value in pairs), highlight=False)
     _show_placement(measurement)
 
 

@@ -251,7 +251,7 @@ def _outcome(result: TrialResult, tally: _Tally) -> str:
 
 def _unless_measured(result: TrialResult, name: str) -> str:
     source = result.metrics[name].source
-    return f" ({source})" if source in ("modelled", "published") else ""
+    return f" ({source})" if source in ("simulated", "modelled", "published") else ""
 
 
 def _bar(share: float, width: int = 16) -> str:

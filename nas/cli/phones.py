@@ -16,7 +16,8 @@ def sweep(
     model: Annotated[Path, typer.Argument(help="A .tflite file, at whatever size.")],
     out_: Annotated[Path, typer.Option("--out", help="Folder for figures, files and the plot.")],
     device: Annotated[
-        list[str] | None, typer.Option(help="host, adb:SERIAL or paper:PHONE; repeatable. [host]")
+        list[str] | None,
+        typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE; repeatable. [host]"),
     ] = None,
     size: Annotated[
         list[str] | None,

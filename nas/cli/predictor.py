@@ -28,7 +28,7 @@ app = typer.Typer(
 _LINE_SECONDS = 15.0
 _WARNINGS = 5
 
-DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL or paper:PHONE.")]
+DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE.")]
 StudyOption = Annotated[
     str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
 ]

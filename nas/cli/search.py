@@ -31,7 +31,7 @@ def search(
     trials: Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="host, adb:SERIAL or paper:PHONE, required; repeatable."),
+        typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE, required; repeatable."),
     ] = None,
     baseline: Annotated[
         list[str] | None,

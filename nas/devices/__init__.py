@@ -1,6 +1,7 @@
 """Devices: what runs an artifact, or stands in for what did.
 
-A spec names one: `host`, `adb:SERIAL` for a phone, or `paper:PHONE` for one of the paper's.
+A spec names one: `host`, `adb:SERIAL` for a phone, `npu:CHIP` for a Snapdragon's NPU by its
+compiler and simulator, or `paper:PHONE` for one of the paper's phones.
 """
 
 from __future__ import annotations
@@ -47,10 +48,16 @@ def open_device(spec: str) -> Device:
         from nas.devices.paper_phones.device import open_modelled
 
         return open_modelled(spec)
+    if spec.startswith("npu:"):
+        from nas.devices.npu.device import open_npu
+
+        return open_npu(spec)
     from nas.devices.host.device import HostDevice
 
     if spec == "host":
         return HostDevice()
+    from nas.devices.npu.chips import CHIPS
     from nas.devices.paper_phones.device import SPECS
 
-    raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])
+    npus = [chip.spec for chip in CHIPS.values()]
+    raise unknown("device", spec, ["host", "adb:SERIAL", *npus, *SPECS])

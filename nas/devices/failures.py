@@ -32,6 +32,9 @@ FailureClass = Literal[
     "model_unreadable",
     "bad_input",
     "unparsable",
+    "compiler_refused",
+    "compiler_timeout",
+    "not_simulated",
 ]
 FAILURE_CLASSES: tuple[str, ...] = get_args(FailureClass)
 TRANSIENT: frozenset[str] = frozenset(

@@ -24,14 +24,16 @@ class Measurement:
     the launches' medians, `interval_ms` its order-statistic interval (the extremes of the
     launches' medians), which covers the true median with probability `interval_coverage`
     (1 - 2^(1 - launches), were the launches independent). `init_ms` (loading and preparing) and
-    the first inference are kept apart from the samples. `source` is "measured", "modelled",
-    "published" or "synthetic". A tool that prints statistics only gives one sample a launch (its
-    median or mean); `counts` then tells how many inferences each stands for.
-    A figure that nobody measured here ("modelled", "published") is the one sample, has no counts,
-    no init_ms and no first_ms; `stated_interval_ms` then holds the true latency with probability
-    `stated_coverage`, both None where nothing is known of its spread.
+    the first inference are kept apart from the samples. `source` is "measured", "simulated" (by a
+    vendor's simulator), "modelled", "published" or "synthetic". A tool that prints statistics only
+    gives one sample a launch (its median or mean); `counts` then tells how many inferences each
+    stands for.
+    A figure that nobody measured here ("simulated", "modelled", "published") is the one sample, has
+    no counts, no init_ms and no first_ms; `stated_interval_ms` then holds the true latency with
+    probability `stated_coverage`. Both are None where nothing is known of its spread, the
+    probability alone where a simulator gives bounds of its own.
     `accelerated_mac_share` is the share of the MACs that ran on an accelerator, None where nothing
-    tells.
+    tells. `figures` are what else the device tells of an inference, by names with units.
     """
 
     device: str
@@ -46,6 +48,7 @@ class Measurement:
     accelerated_mac_share: float | None = None
     stated_interval_ms: tuple[float, float] | None = None
     stated_coverage: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def measured(self) -> bool:
@@ -118,6 +121,7 @@ class Measurement:
             if self.stated_interval_ms
             else None,
             "stated_coverage": self.stated_coverage,
+            "figures": self.figures,
             "conditions": self.conditions,
         }
 
@@ -139,6 +143,7 @@ class Measurement:
             if (stated := values.get("stated_interval_ms"))
             else None,
             stated_coverage=values.get("stated_coverage"),
+            figures=values.get("figures", {}),
         )
 
 

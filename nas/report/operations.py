@@ -101,11 +101,11 @@ def _by_device(looks: Iterator[_Look]) -> dict[str, list[_Look]]:
 
 
 def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
-    """Every trial on every phone that it was sent to, but for phones' own CPUs, as asked."""
+    """Every trial on every phone and NPU that it was sent to, but for phones' CPUs, as asked."""
     for result in results:
         notes: Mapping[str, Any] = result.conditions.get("devices", {})
         for device, note in notes.items():
-            if not device.startswith("adb:") or "delegate=cpu" in device:
+            if not device.startswith(("adb:", "npu:")) or "delegate=cpu" in device:
                 continue
             placement = _placement(run, note["measurement"])
             kept = note["measurement"] is not None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas.devices.names import DeviceName
+from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
@@ -35,6 +36,7 @@ UNITS = {
     "gmacs_conv": "GMAC",
     "gmacs_profiler": "GMAC",
     "bytes": "B",
+    **dict.fromkeys(NPU_FIGURES, "MB"),
 }
 TITLES = {
     "psnr_db": "PSNR",
@@ -52,6 +54,11 @@ TITLES = {
     "accelerated_mac_share": "Accelerated share of the MACs",
     "parameters": "Parameters",
     "bytes": "Size",
+    "ddr_read_mb": "Read from DDR",
+    "ddr_write_mb": "Written to DDR",
+    "spill_mb": "Spilled to DDR",
+    "fill_mb": "Filled from DDR",
+    "context_mb": "Compiled size",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_TRUST = ("measured", "computed", "published", "modelled", "synthetic")
+_TRUST = ("measured", "simulated", "computed", "published", "modelled", "synthetic")
 NTIRE_REFERENCE_FPS, NTIRE_MOST_FPS = 8.23, 45.0
 
 
@@ -15,10 +15,10 @@ NTIRE_REFERENCE_FPS, NTIRE_MOST_FPS = 8.23, 45.0
 class Metric:
     """One figure with what it needs to be believed.
 
-    `source` is "measured" (on the artifact or device itself), "computed" (a closed formula),
-    "modelled", "published" or "synthetic" (an emulated device). `definition` names the convention,
-    `interval` is (low, high), `conditions` says on what and how the figure was taken, `disturbed`
-    who else had the processor meanwhile.
+    `source` is "measured" (on the artifact or device itself), "simulated" (by a vendor's own
+    simulator), "computed" (a closed formula), "published", "modelled" or "synthetic" (an emulated
+    device). `definition` names the convention, `interval` is (low, high), `conditions` says on what
+    and how the figure was taken, `disturbed` who else had the processor meanwhile.
     """
 
     value: float

@@ -12,7 +12,7 @@ from nas.errors import ConfigError
 # Figures that span orders of magnitude: halving one counts the same at 10 ms and at 1000 ms.
 LOGARITHMIC = frozenset(
     {"latency_ms", "init_ms", "gmacs_conv", "gmacs_profiler", "parameters", "bytes"}
-    | {"peak_memory_mb", "worst_latency_ratio"}
+    | {"peak_memory_mb", "worst_latency_ratio", "ddr_read_mb", "ddr_write_mb", "context_mb"}
 )
 MARGIN = 2.0  # how far the reference point lies beyond the worst cost, so that this one counts
 WORST_RATIO = "worst_latency_ratio"  # see `evaluators.Latency`

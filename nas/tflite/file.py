@@ -250,15 +250,18 @@ def read_tflite(path: Path) -> TfliteFile:
     return parse_tflite(content, str(path))
 
 
-def parse_tflite(content: bytes, name: str) -> TfliteFile:
-    """As `read`, of a file's content; `name` is what an error calls it."""
+def parse_tflite(content: bytes, name: str, subgraph: int = 0) -> TfliteFile:
+    """As `read`, of a file's content; `name` is what an error calls it.
+
+    `subgraph` picks another graph than the main one: compilers put their parts into some.
+    """
     if len(content) < 8 or content[4:8] != b"TFL3":
         found = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
         raise ConfigError(
             f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {found}"
         )
     try:
-        return _parse(schema.ModelT.InitFromPackedBuf(content, 0), content)
+        return _parse(schema.ModelT.InitFromPackedBuf(content, 0), content, subgraph)
     except (
         struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
         MemoryError, RecursionError,
@@ -269,10 +272,25 @@ def parse_tflite(content: bytes, name: str) -> TfliteFile:
         ) from error
 
 
-def _parse(model: Any, content: bytes) -> TfliteFile:
+def constants(content: bytes, subgraph: int = 0) -> dict[int, npt.NDArray[Any]]:
+    """The values of a graph's constant tensors, as stored, by the tensors' indices.
+
+    For a content that `parse` took. Types that NumPy has not (int4, bfloat16) are left out.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    values: dict[int, npt.NDArray[Any]] = {}
+    for index, tensor in enumerate(model.subgraphs[subgraph].tensors):
+        data, dtype = model.buffers[tensor.buffer].data, _TYPES[tensor.type]
+        if data is not None and len(data) and dtype not in ("int4", "bfloat16"):
+            shape = () if tensor.shape is None else tuple(int(side) for side in tensor.shape)
+            values[index] = np.frombuffer(bytes(data), dtype).reshape(shape)
+    return values
+
+
+def _parse(model: Any, content: bytes, subgraph: int = 0) -> TfliteFile:
     if not model.subgraphs:
         raise ValueError("it holds no graph")
-    main = model.subgraphs[0]
+    main = model.subgraphs[_checked(subgraph, len(model.subgraphs))]
     tensors = [_tensor(model, index, tensor) for index, tensor in enumerate(main.tensors)]
     inputs = [_checked(index, len(tensors)) for index in listed(main.inputs)]
     alone = len(inputs) == 1
@@ -280,9 +298,8 @@ def _parse(model: Any, content: bytes) -> TfliteFile:
         tensors[index] = replace(tensors[index], shape=given_shape(main.tensors[index], alone))
     used = {i for row in main.operators or () for i in (*listed(row.inputs), *listed(row.outputs))}
     unknown = [tensors[i] for i in used if 0 <= i < len(tensors) and not tensors[i].constant]
-    if not any(min(tensors[index].shape, default=1) < 1 for index in inputs) and any(
-        min(tensor.shape, default=0) < 1 for tensor in unknown
-    ):
+    sized = subgraph == 0 and all(min(tensors[index].shape, default=1) >= 1 for index in inputs)
+    if sized and any(min(tensor.shape, default=0) < 1 for tensor in unknown):
         tensors = _settled(tensors, content, {i: tensors[i].shape for i in inputs})
     operations = tuple(
         _operation(model, tensors, index, operation)

@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 
 from nas.cli import devices, inspect
 from nas.devices.adb.server import AdbServer
+from nas.devices.npu.chips import CHIPS
+from nas.devices.npu.requirements import Machine
 from nas.errors import ConfigError, DeviceStableError
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer, free_port
+from tests.nas.devices.npu.graphs import needs_extra, write_operation, write_transposed
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
 
@@ -76,10 +79,56 @@ def test_devices_that_are_away_are_listed_with_advice(lab: list[EmulatedPhone]) 
     server = AdbServer.from_environment()
     server.client().disconnect(one.address)
     server.connect(one.address)
-    (row,) = json.loads(run("devices", "--json").stdout)
+    (row,) = (row for row in json.loads(run("devices", "--json").stdout) if row["serial"])
     assert row["state"] == "unauthorized"
     assert "accept this computer's key" in row["advice"]
     assert row["model"] is None
+
+
+def test_npus_are_listed_with_what_is_missing(
+    lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Machine("Linux", "x86_64", (2, 36), {})
+    monkeypatch.setattr(Machine, "here", classmethod(lambda cls: bare))
+    phone, *rows = json.loads(run("devices", "--json").stdout)
+    assert phone["serial"] == lab[0].address
+    found = {row["device"]: row for row in rows}
+    assert found.keys() == {chip.spec for chip in CHIPS.values()}
+    row = found["npu:sm8650"]
+    assert row.keys() == phone.keys()
+    assert (row["state"], row["fit"], row["source"]) == ("missing", False, "modelled")
+    assert row["advice"].endswith("pip install 'portable-nas[npu]'")
+    assert found["npu:sa8255"]["source"] == "simulated"
+    result = run("devices")
+    assert "Galaxy S24" in result.stdout
+    assert "pip install 'portable-nas[npu]'" in " ".join(result.stderr.split())
+
+
+@needs_extra
+def test_measure_on_an_npu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    model = str(write_operation(tmp_path / "m.tflite", "RELU", "int8", (1, 32, 32, 16)))
+    found = json.loads(run("measure", model, "--device", "npu:sm8650", "--json").stdout)
+    assert (found["device"], found["source"], found["count"]) == ("npu:sm8650", "modelled", 0)
+    assert found["figures"]["ddr_read_mb"] > 0
+    result = run("measure", model, "--device", "npu:sa8255")
+    assert "simulated, not measured: " in result.stdout
+    assert "ddr_read_mb" in result.stdout
+    assert "with 0%" not in result.stdout
+    assert "simulating m.tflite on npu:sa8255" in result.stderr
+
+
+@needs_extra
+def test_a_refusal_of_an_npu_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    model = str(write_transposed(tmp_path / "odd.tflite", "int8", 5))
+    result = CliRunner().invoke(app, ["measure", model, "--device", "npu:sm8650", "--json"])
+    assert isinstance(result.exception, DeviceStableError)
+    found = json.loads(result.stdout)
+    assert (found["latency_ms"], found["source"]) == (None, "simulated")
+    assert found["failure"]["class"] == "partially_delegated"
+    assert [row["accelerator"] for row in found["placement"]] == ["npu", "cpu"]
 
 
 def test_no_devices() -> None:

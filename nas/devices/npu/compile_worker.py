@@ -1,0 +1,79 @@
+"""One compilation for one chip: ONNX_FILE CHIP_NUMBER FOLDER. Runs nothing.
+
+Started by `nas.devices.npu.compilation` as a script, so that it imports no more than it needs. It
+leaves in FOLDER: `profile.csv` with the simulator's estimate, `context.bin` in whatever name the
+provider gives it, and `answer.json`. What the compiler logs goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+PROFILE = "profile.csv"
+ANSWER = "answer.json"
+CONTEXT = "context.onnx"
+_SESSION = {
+    # Without it a QUANTIZE behind a resizing vanishes, and the resizing is done in float.
+    "session.disable_double_qdq_remover": "1",
+    # Without it a missing library or a refused operation makes a session of the CPU, silently.
+    "session.disable_cpu_ep_fallback": "1",
+    "ep.context_enable": "1",
+    "ep.context_embed_mode": "0",
+}
+
+
+def main() -> None:
+    """Compile, and tell what became of it."""
+    onnx_file, chip, folder = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    try:
+        _compile(onnx_file, chip, folder)
+        answer: dict[str, Any] = {"error": None, "context_bytes": _context_bytes(folder)}
+    except Exception as error:  # whatever the provider raises is an answer, not a crash
+        answer = {"error": f"{type(error).__name__}: {error}", "context_bytes": None}
+    answer["peak_memory_mb"] = _peak_memory_mb()
+    (folder / ANSWER).write_text(json.dumps(answer))
+
+
+def _compile(onnx_file: Path, chip: str, folder: Path) -> None:
+    import onnxruntime
+    import onnxruntime_qnn
+
+    # The log has the traffic of chips without a simulator. Set before the provider is there, and
+    # for the session, too: either alone does not reach the compiler.
+    onnxruntime.set_default_logger_severity(0)
+    name = onnxruntime_qnn.get_ep_name()
+    onnxruntime.register_execution_provider_library(name, onnxruntime_qnn.get_library_path())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 0
+    for key, value in {**_SESSION, "ep.context_file_path": str(folder / CONTEXT)}.items():
+        options.add_session_config_entry(key, value)
+    devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == name]
+    provider = {
+        "backend_path": onnxruntime_qnn.get_qnn_htp_path(),
+        "soc_model": chip,
+        "htp_graph_finalization_optimization_mode": "3",  # as LiteRT
+        "offload_graph_io_quantization": "0",  # the pictures' conversion belongs to the latency
+        "profiling_level": "detailed",
+        "profiling_file_path": str(folder / PROFILE),
+    }
+    options.add_provider_for_devices(devices[:1], provider)
+    onnxruntime.InferenceSession(str(onnx_file), options)
+
+
+def _context_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.bin"))
+
+
+def _peak_memory_mb() -> float | None:
+    """The most memory of this process; `getrusage` would give its parent's where that is larger."""
+    status = Path("/proc/self/status").read_text()
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return None if peak is None else int(peak[1]) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    main()

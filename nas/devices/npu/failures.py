@@ -1,0 +1,78 @@
+"""Failures of the compiler and its simulator, as errors of a device."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+from nas.devices.failures import (
+    Evidence,
+    Failure,
+    FailureClass,
+    PhoneStableError,
+    PhoneTransientError,
+)
+from nas.devices.npu.process import Ended, Limits
+
+Stage = Literal["placement", "compilation"]
+ADVICE = {
+    "compiler_timeout": "raise --timeout, or take a smaller network or picture",
+    "timeout": "this machine is very busy: try again, or raise --timeout",
+    "oom": "take a smaller network or picture, or a machine with more memory",
+    "crash": "the compiler itself died: take another picture size or network",
+    "compiler_refused": "take other operations or a smaller picture (`nas probe` tells which work)",
+    "not_simulated": "its placement is known, its latency is not: take other operations",
+    "partially_delegated": "take other operations, or sides that all levels divide evenly",
+    "not_delegated": "take other operations or another precision",
+    "unparsable": "the compiler's answer has another form than that of the calibrated versions",
+}
+"""What a person can do, by class."""
+
+
+@final
+class NpuError(PhoneStableError):
+    """A network can't run on an NPU as asked, or its latency can't be told: so on every try."""
+
+    source = "simulated"
+
+
+@final
+class NpuTransientError(PhoneTransientError):
+    """The compiler was not done in time on a machine that was too busy."""
+
+    source = "simulated"
+
+
+def npu_error(
+    device: str, failure_class: FailureClass, detail: str, evidence: Evidence | None = None
+) -> NpuError | NpuTransientError:
+    """The error of a failure, in one line: the device, what happened, what to do."""
+    failure = Failure(failure_class, " ".join(detail.split()))
+    kind = NpuTransientError if failure.transient else NpuError
+    message = f"{device}: {failure}; {ADVICE[failure_class]}"
+    return kind(message, failure, evidence or Evidence(device))
+
+
+def ended_error(
+    device: str, stage: Stage, ended: Ended, limits: Limits
+) -> NpuError | NpuTransientError:
+    """The error of a program that ended without an answer."""
+    evidence = Evidence(device, stage, ended.code, stdout=ended.text[-20_000:])
+    if ended.code is None:
+        detail = f"{stage} was not done within {limits.wall_seconds:.0f} s"
+        return npu_error(device, "timeout", detail, evidence)
+    if ended.out_of_time:
+        detail = f"{stage} took more than {limits.cpu_seconds:.0f} s of processor time"
+        return npu_error(device, "compiler_timeout", detail, evidence)
+    if ended.out_of_memory:
+        return memory_error(device, stage, limits, evidence)
+    how = f"in {ended.signal_name}" if ended.signal_name else f"with exit code {ended.code}"
+    last = next((line for line in reversed(ended.text.splitlines()) if line.strip()), "")
+    return npu_error(device, "crash", f"{stage} ended {how}: {last[:200]}", evidence)
+
+
+def memory_error(
+    device: str, stage: Stage, limits: Limits, evidence: Evidence
+) -> NpuError | NpuTransientError:
+    """The error of a program that wanted more memory than its limit."""
+    detail = f"{stage} needs more than the {limits.memory_mb:,.0f} MB that it may have"
+    return npu_error(device, "oom", detail, evidence)

@@ -1,0 +1,122 @@
+"""Programs of the vendor's, each in a process of its own with a limit of time and of memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from nas.devices.npu import limit_worker
+from nas.system.host_lock import working
+
+MEMORY_MB = 12_000
+"""Address space, which is several times the memory: the largest compilation that was seen took
+1,500 MB of that."""
+OUT_OF_MEMORY = (
+    "bad_alloc", "MemoryError", "Cannot allocate memory", "failed to map segment",
+    "QNN_COMMON_ERROR_MEM_ALLOC",
+)  # fmt: skip
+"""What programs say when they can't have more."""
+WAIT_FACTOR = 4.0
+"""How much longer than its processor time a program may take on a machine that is busy."""
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use: seconds of processor time, and MB of 10^6 bytes.
+
+    On a busy machine it may take `wait_factor` times as long.
+    """
+
+    cpu_seconds: float
+    memory_mb: float = MEMORY_MB
+    wait_factor: float = WAIT_FACTOR
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long it may take at most, however busy the machine is."""
+        return self.wait_factor * self.cpu_seconds
+
+
+@final
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: `code` as in `subprocess`, None where it was stopped after its time.
+
+    `output` and `errors` are what it wrote. They are apart, as two writers of one program cut into
+    each other's lines.
+    """
+
+    code: int | None
+    output: str
+    errors: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """All that it wrote: standard output, then standard error."""
+        return f"{self.output}\n{self.errors}"
+
+    @property
+    def signal_name(self) -> str | None:
+        """The signal that ended it, None where none did."""
+        if self.code is None or self.code >= 0:
+            return None
+        with suppress(ValueError):
+            return signal.Signals(-self.code).name
+        return f"signal {-self.code}"
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it ended because it could not have more memory."""
+        return self.signal_name == "SIGKILL" or (
+            self.code != 0 and any(word in self.text for word in OUT_OF_MEMORY)
+        )
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it used up its processor time."""
+        return self.signal_name == "SIGXCPU"
+
+
+def run(
+    command: Sequence[str | Path], folder: Path, limits: Limits, environment: Mapping[str, str]
+) -> Ended:
+    """Run a program in `folder` and wait for it; nothing that it started stays behind.
+
+    It counts as work of ours: it runs beside trainings, and waits while this machine's own
+    latency is measured. Raises OSError where it can't be started.
+    """
+    launcher = [sys.executable, "-I", "-S", limit_worker.__file__]
+    numbers = [str(max(1, round(limits.cpu_seconds))), str(round(limits.memory_mb * 1e6))]
+    logs = [folder / "output.txt", folder / "errors.txt"]
+    with working(), logs[0].open("wb") as output, logs[1].open("wb") as errors:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [*launcher, str(os.getpid()), *numbers, *map(str, command)],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder,
+            env={**os.environ, **environment}, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code: int | None = process.wait(limits.wall_seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end(process)
+        seconds = time.monotonic() - started
+    written = [log.read_text(errors="replace") for log in logs]
+    return Ended(code, written[0], written[1], seconds)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
