@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,34 +13,14 @@ from nas.errors import ConfigError, RunError
 from nas.execution.measurement_jobs import MeasureJob
 from nas.execution.ray.cluster import LOCAL, answers, connect
 from nas.execution.ray.crew import phone_resource, progress_seconds, ray_executor
-from nas.execution.ray.node import start_node
 from nas.execution.ray.node_check import NodeCheck
-from nas.execution.trial.task import TrialProgress, TrialTask
-from nas.networks.candidate import Candidate
+from nas.execution.trial.task import TrialProgress
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
-from search_spaces import UNet
 from tests.helpers.small_study import small_study
-from tests.nas.execution.test_processes import STOP, FullDisk, Kills
+from tests.helpers.trials import STOP, FullDisk, Kills, small_task
 from tests.nas.search.test_driver import _keys
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process, address = start_node(None, port, 2, ["ABC:1"])
-    yield address
-    process.terminate()
-    process.wait()
-
-
-def _task(run: Path, number: int, **changes: Any) -> TrialTask:
-    study = small_study(constraints=STOP, **changes)
-    candidate = Candidate(UNet(widths=(4 + 4 * number, 8), convolutions=1, first_kernel=3))
-    return TrialTask(number, candidate, {}, study, open_dataset("photos"), {}, RunFolder(run))
 
 
 def _executor(cluster: str, run: Path, workers: int, heard: list[TrialProgress], **changes: Any):
@@ -72,9 +51,9 @@ def test_a_killed_worker_is_replaced_and_a_candidate_that_always_kills_it_fails(
     heard: list[TrialProgress] = []
     executor, _ = _executor(cluster, tmp_path / "run", 2, heard)
     tasks = [
-        _task(tmp_path / "run", 0, evaluators=(Kills(str(once), 1),)),
-        _task(tmp_path / "run", 1, evaluators=(Kills(str(always), 99),)),
-        _task(tmp_path / "run", 2),
+        small_task(tmp_path / "run", 0, evaluators=(Kills(str(once), 1),)),
+        small_task(tmp_path / "run", 1, evaluators=(Kills(str(always), 99),)),
+        small_task(tmp_path / "run", 2),
     ]
     results: dict[int, TrialResult] = {}
     try:
@@ -141,7 +120,7 @@ def test_what_answers_and_is_no_ray_is_told_at_once() -> None:
 def test_a_node_that_does_not_see_the_run_is_not_used(cluster: str, tmp_path: Path) -> None:
     executor, told = _executor(cluster, tmp_path / "run", 1, [])
     (tmp_path / "run" / ".cluster-token").write_text("another folder of the same name")
-    executor.submit(_task(tmp_path / "run", 0))
+    executor.submit(small_task(tmp_path / "run", 0))
     try:
         with pytest.raises(RunError, match="does not see the run's folder"):
             executor.next()
