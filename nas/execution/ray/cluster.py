@@ -226,6 +226,10 @@ class Cluster:
         """Whether the head does not answer now: most calls of Ray's would wait for it."""
         return self.head is not None and self.head.silent
 
+    def look_again(self) -> None:
+        """Let the next call of `nodes` ask Ray, however short ago it was asked."""
+        self._asked = 0.0
+
     def nodes(self) -> list[Node]:
         """The living ones, or those that were while the head does not answer."""
         if self.head_silent:

@@ -308,7 +308,7 @@ class RayCrew:
         return said
 
     def _cause(self, member: _Member, error: Exception) -> str:
-        self.cluster._asked = 0.0
+        self.cluster.look_again()
         if all(node.id != member.node.id for node in self.cluster.nodes()):
             return f"its node {member.node.host} is gone"
         if isinstance(error, self.cluster.ray.exceptions.RayActorError):
