@@ -23,7 +23,7 @@ _ENDS = ("ended", "rests", "stopped")
 
 @dataclass
 class Attempts:
-    """Those of one trial that ended with their process, since the last that made progress.
+    """The attempts of one trial that ended with their process, since the last that made progress.
 
     `reached` holds, by stage, the share of it that was done when an attempt came to it: a training
     goes on from its checkpoint. So a search that is killed every hour gets on, and a candidate
@@ -36,11 +36,11 @@ class Attempts:
 
     @property
     def used_up(self) -> bool:
-        """Whether there is to be no other one."""
+        """Whether the trial has had all the attempts that it gets."""
         return self.count >= ATTEMPTS
 
     def why(self, folder: Path) -> str:
-        """Why there is no other one; `folder` is the trial's."""
+        """Say why there is no other attempt; `folder` is the trial's."""
         return (
             f"the search's process ended in the middle of it in each of {ATTEMPTS} attempts, the "
             f"last one in {self.stage or 'its beginning'}, and none got further than the first. If "
@@ -48,7 +48,7 @@ class Attempts:
         )
 
     def note(self, row: Mapping[str, Any]) -> None:
-        """An event of the trial's log."""
+        """Count an event of the trial's log."""
         event = row["event"]
         if event == "given" and row["worker"] == DRIVER:
             self.count += 1
@@ -63,7 +63,7 @@ class Attempts:
 
 
 def attempts(log: Path) -> Attempts:
-    """What a trial's log tells of them; none where there is no log."""
+    """Read a trial's attempts from its log; there are none where there is no log."""
     found = Attempts()
     for row in _rows(log):
         with suppress(KeyError, TypeError):

@@ -10,14 +10,14 @@ from nas.study.trial_result import Failure, TrialResult
 
 
 class Executor(Protocol):
-    """Runs trials."""
+    """Somebody who runs trials: here, in other processes, or on a cluster."""
 
     def submit(self, task: TrialTask) -> None:
-        """Take a task; it starts as soon as there is room."""
+        """Take a task; its trial starts as soon as there is room."""
         ...
 
     def next(self) -> TrialResult | WaitingTrial | None:
-        """Wait for the next trial to end or to rest; None where workers have long been waiting.
+        """Wait until a trial ends or waits at a rung; None where workers have been idle for long.
 
         Raises RunError where the run's folder can't be written, or no worker can be had.
         """
@@ -29,7 +29,7 @@ class Executor(Protocol):
 
 
 def failed_trial(task: TrialTask, kind: str, message: str) -> TrialResult:
-    """The result of a trial that could not even say why it failed, written to the run's folder."""
+    """Write and return the result of a trial that could not say itself why it failed."""
     result = TrialResult(
         number=task.number,
         key=task.candidate.key,

@@ -21,7 +21,7 @@ from nas.study.trial_result import TrialResult
 
 
 class InProcessExecutor:
-    """One trial after the other, here."""
+    """An executor that runs one trial after the other, in the driver's own process."""
 
     def __init__(self, report: Report, threads: int, log: RunLog | None = None) -> None:
         self._tasks: deque[TrialTask] = deque()
@@ -32,11 +32,11 @@ class InProcessExecutor:
         self._ready = False
 
     def submit(self, task: TrialTask) -> None:
-        """See `nas.execution.executor.Executor`."""
+        """Keep the task for a later call of `next`."""
         self._tasks.append(task)
 
     def next(self) -> TrialResult | WaitingTrial | None:
-        """See `nas.execution.executor.Executor`."""
+        """Run the trial that was submitted first, and return what it came to; raises RunError."""
         task = self._tasks.popleft()
         folder = task.run.trial(task.number)
         before = attempts(folder / LOG)
@@ -58,7 +58,7 @@ class InProcessExecutor:
         return result
 
     def close(self) -> None:
-        """See `nas.execution.executor.Executor`."""
+        """End the host's processes that were started ahead, and publish the table of work."""
         AHEAD.end()
         self._log.publish(self._table, force=True)
 

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 1800.0  # without a sign of life; trainings report every half
 
 @dataclass(frozen=True)
 class Lease:
-    """Work that is out: trial `number` at `place` ("trial", or a device), done by `worker`.
+    """A piece of work that is out: trial `number` at `place` ("trial", or a device), at `worker`.
 
     Times are seconds of the table's clock; `deadline` None where the work has time limits of its
     own, as measurements have.
@@ -34,7 +34,7 @@ class Lease:
     total: int = 0
 
     def to_dict(self, now: float) -> dict[str, Any]:
-        """The lease as JSON types; times relative to `now`, in seconds."""
+        """Return the lease as JSON types, with its times in seconds before `now`."""
         return {
             "trial": self.number,
             "place": self.place,
@@ -50,7 +50,7 @@ class Lease:
 
 @dataclass
 class Leases:
-    """What is running, by worker: each has one thing to do at a time.
+    """The driver's table of what each worker does; a worker does one thing at a time.
 
     `causes` holds, by trial and place, why its earlier attempts ended.
     """
@@ -68,7 +68,7 @@ class Leases:
         return len(self._running)
 
     def of(self, worker: str) -> Lease | None:
-        """What a worker has to do; None where it is idle or unknown."""
+        """Return a worker's lease; None where the worker is idle or unknown."""
         return self._running.get(worker)
 
     def take(self, number: int, place: str, worker: str, limited: bool = True) -> Lease:
@@ -82,7 +82,7 @@ class Leases:
         return lease
 
     def heard(self, worker: str, stage: str, done: int, total: int) -> None:
-        """A sign of life: the deadline moves."""
+        """Note a sign of life of a worker, which moves its deadline."""
         lease = self._running.get(worker)
         if lease is None:
             return
@@ -92,11 +92,11 @@ class Leases:
         )
 
     def done(self, worker: str) -> Lease | None:
-        """The work is done; its causes stay, they are its history."""
+        """Note that a worker's work is done; why earlier attempts ended is remembered."""
         return self._running.pop(worker, None)
 
     def lost(self, worker: str, cause: str) -> tuple[Lease, bool] | None:
-        """The worker is gone: its lease, and whether the work may be tried again."""
+        """Note that a worker is gone; return its lease, and whether its work may be tried again."""
         lease = self._running.pop(worker, None)
         if lease is None:
             return None
@@ -105,18 +105,18 @@ class Leases:
         return lease, len(self.causes[key]) < self.attempts
 
     def forget(self, number: int) -> None:
-        """The trial has ended: nobody asks for its causes any more."""
+        """Forget why attempts of a trial ended, as the trial has ended."""
         for key in [key for key in self.causes if key[0] == number]:
             del self.causes[key]
 
     def overdue(self) -> list[Lease]:
-        """Leases whose worker has not been heard of for too long."""
+        """Return the leases whose worker has been silent for too long."""
         now = self.clock()
         return [lease for lease in self if lease.deadline is not None and lease.deadline < now]
 
 
 def in_words(causes: tuple[str, ...]) -> str:
-    """Why attempts ended, equal ones together."""
+    """Say why attempts ended, equal reasons together."""
     counted = {cause: causes.count(cause) for cause in causes}
     if len(counted) == 1:
         return f"{causes[0]} in each of {len(causes)} attempts"

@@ -34,11 +34,11 @@ class MeasureJob:
 
     @property
     def place(self) -> str:
-        """The device without its options: where this can be done, one at a time."""
+        """The device without its options: one job at a time is done there."""
         return physical(self.device)
 
     def run(self) -> Reply:
-        """Measure here; raises RunError where the cache can't be written."""
+        """Measure on this machine; raises RunError where the cache can't be written."""
         started = time.perf_counter()
         try:
             (outcome,) = measure_everywhere(
@@ -60,7 +60,7 @@ class MeasureJob:
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a `MeasureJob`, in plain values: it crosses processes and machines.
+    """The answer to a `MeasureJob`, in plain values, as it crosses processes and machines.
 
     `document` is what the run keeps of it, under `key`; `error` the kind and text of an error that
     is not kept.
@@ -76,7 +76,7 @@ class Reply:
     lost: bool = False
 
     def outcome(self) -> Outcome:
-        """The outcome, as `measure_everywhere` gives it; raises ConfigError as that does."""
+        """Return the outcome as `measure_everywhere` gives it; raises ConfigError as that does."""
         if self.key is not None and self.document is not None:
             return of_document(self.document, self.device, self.key)
         kind, text = self.error
@@ -87,13 +87,13 @@ class Reply:
 
 
 def unreachable(job: MeasureJob, why: str) -> Reply:
-    """The reply of a device that nobody could ask."""
+    """Return the reply for a device that nobody could ask."""
     error = (DeviceTransientError.__name__, why)
     return Reply(job.number, job.artifact, job.device, 0.0, error=error, lost=True)
 
 
 class Wanted(Exception):  # noqa: N818
-    """A trial can't go on without these measurements."""
+    """Raised where a trial can't go on without these measurements."""
 
     def __init__(self, jobs: tuple[MeasureJob, ...]) -> None:
         super().__init__(f"{len(jobs)} measurements")
@@ -101,7 +101,7 @@ class Wanted(Exception):  # noqa: N818
 
 
 class InHand:
-    """Answers from the replies that have come, in place of `measure_everywhere`; else `Wanted`."""
+    """Answers a trial from the replies that have come; raises `Wanted` for what is missing."""
 
     def __init__(self, number: int, replies: Iterable[Reply]) -> None:
         self._number = number
@@ -110,7 +110,7 @@ class InHand:
     def __call__(
         self, artifact: Path, devices: Sequence[str], protocol: TimingProtocol, cache: Path
     ) -> list[Outcome]:
-        """See `nas.devices.fleet.MeasureAll`; raises Wanted where an answer is not in hand."""
+        """Return an outcome for each device; raises Wanted where one has not come yet."""
         missing = [device for device in devices if (artifact, device) not in self._replies]
         if missing:
             raise Wanted(

@@ -50,7 +50,7 @@ class _Open:
 
 
 class PoolExecutor:
-    """Trials on the workers of a crew: `limits` says how many of a kind, a device has one.
+    """An executor over the workers of a crew; `limits` tells how many there may be of a kind.
 
     Work whose worker dies, or is silent for too long, is tried again, `ATTEMPTS` times in all,
     going on from its checkpoint; then it is a failed trial that says so. Where LIGHT workers are
@@ -89,13 +89,16 @@ class PoolExecutor:
         self._look_at: set[str] = set()
 
     def submit(self, task: TrialTask) -> None:
-        """See `Executor`."""
+        """Queue a task's trial; a free worker takes it when `next` is called."""
         part = TrialPart.of(task)
         self._open[task.number] = _Open(part)
         self._enqueue(part)
 
     def next(self) -> TrialResult | WaitingTrial | None:
-        """See `Executor`."""
+        """Give work out until a trial ends or waits; None where trainers have been idle for long.
+
+        Raises RunError where the run's folder can't be written, or no worker can be had.
+        """
         while not self._ended:
             self._assign()
             if self._is_hungry():
@@ -107,7 +110,7 @@ class PoolExecutor:
         return self._ended.popleft()
 
     def close(self) -> None:
-        """See `Executor`."""
+        """Stop all workers, and publish the table of work."""
         self._crew.close()
         self._workers.clear()
         self._log.publish(self._table, force=True)

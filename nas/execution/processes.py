@@ -40,7 +40,7 @@ def process_executor(
     light: int = 0,
     networks: bool = True,
 ) -> PoolExecutor:
-    """Trials in `workers` processes of this machine, and `light` ones that don't train.
+    """Return an executor over `workers` processes of this machine, and `light` that don't train.
 
     `networks`: the trials build some, so that TensorFlow is loaded before the first one starts.
     """
@@ -49,7 +49,7 @@ def process_executor(
 
 
 class ProcessCrew:
-    """See `nas.execution.workers.Crew`; `threads` of TensorFlow a process.
+    """A crew of processes of this machine; TensorFlow has `threads` in each.
 
     Each worker has its own pipe, so that the death of one is known exactly.
     """
@@ -66,7 +66,7 @@ class ProcessCrew:
         self._started = 0
 
     def start(self, kind: str) -> str | None:
-        """See `Crew`."""
+        """Start a worker of that kind and return its name; None where there is no room."""
         self._started += 1
         ours, theirs = self._context.Pipe()
         process = None
@@ -85,7 +85,7 @@ class ProcessCrew:
         return name
 
     def give(self, worker: str, job: Job) -> None:
-        """See `Crew`; raises ConfigError for a study that can't be pickled."""
+        """Give a worker something to do; raises ConfigError for a study that can't be pickled."""
         try:
             self._members[worker].connection.send(job)
         except OSError:  # it has died, which is noticed when it is heard
@@ -97,7 +97,7 @@ class ProcessCrew:
             ) from error
 
     def wait(self, seconds: float) -> list[tuple[str, Message]]:
-        """See `Crew`."""
+        """Return what workers have said, by name; nothing after `seconds`."""
         heard: list[tuple[str, Message]] = []
         for connection in multiprocessing.connection.wait(list(self._names), seconds):
             name = self._names[connection]  # type: ignore[index]
@@ -105,7 +105,7 @@ class ProcessCrew:
         return heard
 
     def stop(self, worker: str) -> None:
-        """See `Crew`."""
+        """End a worker, whatever it does."""
         member = self._members.pop(worker)
         del self._names[member.connection]
         member.connection.close()
@@ -114,11 +114,11 @@ class ProcessCrew:
             member.process.join()
 
     def lacks(self, kind: str) -> str:
-        """See `Crew`."""
+        """Say why there is no room for a worker of that kind."""
         return f"this machine has no place for {kind}"
 
     def close(self) -> None:
-        """See `Crew`."""
+        """End all workers."""
         for member in self._members.values():
             if member.process is not None:
                 member.process.kill()
@@ -145,7 +145,7 @@ class _Member:
 
 
 def _start_fork_server() -> None:
-    """Start it deaf to Ctrl-C, which is the driver's to handle; its children inherit that.
+    """Start the fork server deaf to Ctrl-C, which the driver handles; its children inherit that.
 
     The terminal sends Ctrl-C to all of them, also while they still load TensorFlow.
     """
@@ -166,7 +166,7 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def _serve(connection: Connection, threads: int) -> None:
-    """What a worker does; it ends when the other end of its pipe is closed, however that happens.
+    """Work until the other end of the worker's pipe is closed, however that happens.
 
     Progress is sent at least once a slice of training, so an orphan lives for a second or two.
     """
@@ -186,7 +186,7 @@ def _serve(connection: Connection, threads: int) -> None:
 
 
 def _serve_device(connection: Connection) -> None:
-    """What the thread of a device does, until the other end of its pipe is closed."""
+    """Measure on a device, until the other end of the thread's pipe is closed."""
     with contextlib.suppress(EOFError, OSError):
         connection.send(Ready("this process"))
         while True:
@@ -194,7 +194,9 @@ def _serve_device(connection: Connection) -> None:
 
 
 def attempt(job: Job, report: Report, prepare: Callable[[], object] = lambda: None) -> Message:
-    """What becomes of a job, as a message; an error stands for itself. `prepare`: `run_part`'s."""
+    """Do a job and return what became of it; an error stands for itself.
+
+    `prepare` is that of `run_part`."""
     teller[:] = [lambda text: report(TrialProgress(job.number, "warning", note=text))]
     try:
         if isinstance(job, MeasureJob):

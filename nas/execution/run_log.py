@@ -33,7 +33,9 @@ _LAST = ("ended", "rests", "stopped")  # events after which a log is closed
 
 
 class RunLog:
-    """The logs of one run; `folder` None for none. `goal` is how many trials it is to have."""
+    """The logs of one run; with `folder` None nothing is written.
+
+    `goal` is how many trials the run is to have."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ SILENT_SECONDS = 30.0  # a driver writes its table every second, or after a long
 
 @dataclass(frozen=True)
 class Status:
-    """A run at a moment.
+    """A run as it stands at one moment.
 
     `states` counts finished trials; `driver` says who drives it, None where nobody does.
     `workers` are rows of the driver's table (see `nas.execution.pool`), with times in seconds.
@@ -48,11 +48,11 @@ class Status:
 
     @property
     def finished(self) -> int:
-        """Trials that have a result."""
+        """How many trials have a result."""
         return sum(self.states.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """The status as JSON types."""
+        """Return the status as JSON types."""
         return {**vars(self), "finished": self.finished}
 
 
@@ -65,7 +65,7 @@ class Look:
     _ended: dict[int, float] = field(default_factory=dict)
 
     def status(self) -> Status:
-        """How the run stands now; RunError where the folder is no run's."""
+        """Return how the run stands now; RunError where the folder is no run's."""
         description = self.run.description()
         self._read()
         results = [self._results[number] for number in sorted(self._results)]
@@ -115,7 +115,7 @@ class Look:
         return len(growing.members), growing.hypervolume if reference else None
 
     def _rate(self) -> float | None:
-        """Of the time between ends, not since the start: a run may have rested for days."""
+        """Return trials an hour, from the times between ends: a run may have rested for days."""
         ended = sorted(self._ended.values())[-RECENT:]
         if len(ended) < 2:
             return None
@@ -134,7 +134,7 @@ def _table(folder: Path) -> dict[str, Any]:
 
 
 def _driver(folder: Path, table: Mapping[str, Any]) -> str | None:
-    """Who holds the folder: the owner's file, unless that process is known to be gone."""
+    """Return who holds the folder, unless that process is known to be gone."""
     path = folder / ".owner.json"
     if not path.exists():
         return None
@@ -149,7 +149,7 @@ def _driver(folder: Path, table: Mapping[str, Any]) -> str | None:
 
 
 def _lives(pid: int) -> bool:
-    """Whether the process is there; one that was killed and is not reaped yet is not."""
+    """Return whether a process lives; one that was killed and not reaped yet does not."""
     import psutil
 
     try:
@@ -161,7 +161,7 @@ def _lives(pid: int) -> bool:
 
 
 def _aged(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The table's rows, with the time that has passed since it was written."""
+    """Return the table's rows, with the time added that has passed since it was written."""
     passed = max(0.0, time.time() - float(table.get("at", time.time())))
     return [
         {**row, "for_s": round(row["for_s"] + passed, 1)} if "for_s" in row else dict(row)
@@ -170,7 +170,7 @@ def _aged(table: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _failures(results: list[TrialResult]) -> dict[str, int]:
-    """Failures by cause: the error's kind, and the words that all messages of a kind begin with."""
+    """Return failures by cause: the error's kind, and the words that its messages begin with."""
     kinds: dict[str, list[str]] = {}
     for result in results:
         if result.failure is not None:

@@ -29,7 +29,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Gone:
-    """What a crew says of a worker that is no more, and why ("its process was killed by …")."""
+    """What a crew says of a worker that ended, and why ("its process was killed by …")."""
 
     cause: str
 
@@ -38,7 +38,7 @@ Message = Ready | Gone | TrialProgress | TrialResult | WaitingTrial | Paused | R
 
 
 class Crew(Protocol):
-    """Workers, each with one thing to do at a time. Only `wait` takes time.
+    """Workers that each do one thing at a time. Only `wait` takes time.
 
     A worker's kind says what it is for: TRAIN, LIGHT (anything but training), or a device.
     """
@@ -55,7 +55,7 @@ class Crew(Protocol):
         ...
 
     def wait(self, seconds: float) -> list[tuple[str, Message]]:
-        """What workers have said, by name; nothing after `seconds`."""
+        """Return what workers have said, by name; nothing after `seconds`."""
         ...
 
     def stop(self, worker: str) -> None:
@@ -63,9 +63,9 @@ class Crew(Protocol):
         ...
 
     def lacks(self, kind: str) -> str:
-        """Why there is no room for a worker, in words."""
+        """Say why there is no room for a worker of that kind."""
         ...
 
     def close(self) -> None:
-        """End them all."""
+        """End all workers."""
         ...

@@ -98,29 +98,29 @@ class OptunaStudy:
         self._baselines_due = True
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial that was asked for, duplicates among them; not to be changed."""
+        """Return every trial that was asked for, duplicates too; callers must not change them."""
         waiting = TrialState.WAITING
         trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if trial.state != waiting]
 
     def asked(self, number: int) -> AskedTrial | None:
-        """A trial as it was asked for; None where it was a duplicate."""
+        """Return a trial as it was asked for; None where it was a duplicate."""
         with self._written():
             self._seed(number)
             return self._accept(self._reopen(number))
 
     def candidates(self) -> int:
-        """How many different candidates were asked for."""
+        """Return how many different candidates were asked for."""
         return len(self._seen)
 
     def open_trials(self) -> list[AskedTrial]:
-        """Trials that were asked for and not told, in order: another driver was stopped there."""
+        """Return trials that an earlier driver asked for and did not tell, by number."""
         opened = [trial.number for trial in self.trials() if trial.state == TrialState.RUNNING]
         asked = (self.asked(number) for number in opened)
         return [trial for trial in asked if trial is not None]
 
     def ask(self) -> AskedTrial | None:
-        """A candidate that this run has not seen; None where the space has no more of them."""
+        """Return a candidate that this run has not seen; None where the space has no more."""
         if self._baselines_due:
             self.enqueue(self._study_value.baselines)
         for _ in range(_DRAWS):
@@ -135,7 +135,7 @@ class OptunaStudy:
         return self._ask_unseen()
 
     def enqueue(self, candidates: Iterable[Candidate]) -> int:
-        """Have these asked for next, in order, but for those that were seen or are queued.
+        """Queue candidates to be asked for next, in order; known ones are left out.
 
         Without it, the study's baselines are, before the first is asked for. Returns how many
         different candidates the run has then. Raises ConfigError where the study's space has no
@@ -155,7 +155,7 @@ class OptunaStudy:
         return len(known)
 
     def tell(self, result: TrialResult, input_quality: Mapping[str, float]) -> None:
-        """Tell a finished trial.
+        """Tell Optuna what a finished trial came to.
 
         Optuna wants a value for every objective of a completed trial. One that broke a bound
         before it was trained has no quality: `input_quality`, that of the blurred pictures, is
@@ -181,7 +181,7 @@ class OptunaStudy:
         self._journal.tidy(self._storage, result.number)
 
     def rest(self, result: TrialResult) -> None:
-        """Keep a trial's readings: it waits at a rung, and samplers may learn from it."""
+        """Keep the readings of a trial that waits at a rung, so that samplers learn from them."""
         trial = self._study.get_trials(deepcopy=False)[result.number]
         kept = rungs_of(Standing.of(result, self._objectives))
         if trial.user_attrs.get(RUNGS) != kept:
@@ -189,12 +189,12 @@ class OptunaStudy:
                 self._storage.set_trial_user_attr(trial._trial_id, RUNGS, kept)
 
     def standings(self) -> list[Standing]:
-        """Where each trial stands that was read at a rung, in the order of their numbers."""
+        """Return where each trial stands that was read at a rung, by number."""
         found = (standing_of(trial, self._final(trial)) for trial in self.trials())
         return [standing for standing in found if standing is not None]
 
     def _final(self, trial: FrozenTrial) -> dict[str, float] | None:
-        """The quality that a trial ended with, None where it has none."""
+        """Return the quality that a trial ended with, None where it has none."""
         if trial.state != TrialState.COMPLETE or STAND_IN in trial.user_attrs:
             return None
         pairs = zip(self._objectives, trial.values, strict=True)
@@ -204,7 +204,7 @@ class OptunaStudy:
         return expected(self.standings(), self._objectives, self._input_quality)
 
     def told(self) -> set[int]:
-        """The numbers of the trials that were told a result; duplicates have none of their own."""
+        """Return the numbers of the trials that were told a result; duplicates have none."""
         return {
             trial.number
             for trial in self.trials()
@@ -251,7 +251,7 @@ class OptunaStudy:
     def _values(
         self, result: TrialResult, input_quality: Mapping[str, float]
     ) -> tuple[list[float], list[str]]:
-        """An objective's value each, and the names of those that were substituted."""
+        """Return a value for each objective, and the names of those that were substituted."""
         missing = [o.metric for o in self._objectives if o.metric not in result.metrics]
         values = [
             self._substitute(index, o.metric, input_quality)
@@ -297,7 +297,7 @@ class OptunaStudy:
         return optuna.Trial(self._drawn, self._study.get_trials(deepcopy=False)[number]._trial_id)
 
     def _ask_unseen(self) -> AskedTrial | None:
-        """Draw at random, without the storage, until something new comes."""
+        """Draw at random, without the storage, until a new candidate comes."""
         draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(self.candidates()))
         for _ in range(_DRAWS * 20):
             draw = draws.ask()
@@ -313,13 +313,15 @@ class OptunaStudy:
         return learning_sampler(self._study_value, self._input_quality)
 
     def _seed(self, number: int) -> None:
-        """A sampler that depends on the trial's number alone: a resumed run draws the same."""
+        """Set a sampler that depends on the trial's number alone: a resumed run draws the same."""
         chosen = self._learning or sampler_of(self._study_value, number)
         self._study.sampler = self._drawn.sampler = chosen
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """What is done inside survives this process at once, and a crash of the machine soon.
+        """Flush the journal on exit, so that changes survive this process.
+
+        Every `SYNC_SECONDS` they are also fsynced, so that they survive a power cut.
 
         What such a crash loses of the journal is asked for again, the same by its number, and its
         results, which are on the disk before they are told, are recognised.

@@ -123,7 +123,7 @@ def search(
 def _storage(
     run: RunFolder, url: str | None, description: Mapping[str, Any], held_with: ExitStack
 ) -> SharedStudy | None:
-    """The database of the run's study, held; None where it is a file in the run's folder.
+    """Open and hold the database of the run's study; None where a file of the run keeps it.
 
     Raises RunError where the study is elsewhere than where it is looked for.
     """
@@ -164,7 +164,7 @@ def _executor(
     watcher: Watcher,
     log: RunLog,
 ) -> tuple[Executor, int]:
-    """Where the trials run, and how many at a time."""
+    """Return who runs the trials, and how many at a time."""
     threads, report = study.schedule.threads, watcher.progress
     if ray is not None:
         from nas.execution.ray.crew import ray_executor
@@ -232,7 +232,7 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
 
 
 def _differences(run: Any, asked: Any, path: str = "") -> Iterator[str]:
-    """Where two JSON values differ, in words."""
+    """Say where two JSON values differ."""
     if isinstance(run, dict) and isinstance(asked, dict):
         for name in sorted(run.keys() | asked.keys()):
             yield from _differences(
@@ -243,7 +243,7 @@ def _differences(run: Any, asked: Any, path: str = "") -> Iterator[str]:
 
 
 def _input_quality(dataset: Dataset) -> dict[str, float]:
-    """The quality of doing nothing: the blurred held-out pictures against the sharp ones."""
+    """Return the blurred held-out pictures' own quality against the sharp ones."""
     pairs = [(psnr_db(p.blurred, p.sharp), ssim(p.blurred, p.sharp)) for p in dataset.heldout()]
     means = np.mean(pairs, axis=0)
     return {"psnr_db": float(means[0]), "ssim": float(means[1])}
@@ -252,6 +252,6 @@ def _input_quality(dataset: Dataset) -> dict[str, float]:
 def _reconcile(
     run: RunFolder, optuna_study: OptunaStudy, input_quality: Mapping[str, float]
 ) -> None:
-    """Where the journal was lost and the results were not, fill it from them."""
+    """Fill an empty journal from the run's results, where the journal was lost."""
     if not optuna_study.trials():
         optuna_study.adopt(run.results(), input_quality)

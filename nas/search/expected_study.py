@@ -22,7 +22,7 @@ _OPEN = (TrialState.RUNNING, TrialState.PRUNED)
 
 
 class ForeseenStudy(optuna.Study):
-    """`expected` holds the objectives' expected values of trials that were read, by number."""
+    """Optuna's study as samplers see it: `expected` has the expected values of read trials."""
 
     def __init__(self, study_name: str, storage: Any) -> None:
         super().__init__(study_name, storage)

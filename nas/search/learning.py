@@ -21,7 +21,7 @@ class Learning:
 
 
 def learning_of(study: Mapping[str, Any], trials: int) -> Learning | None:
-    """Of a run of so many trials; `study` is its fingerprint.
+    """Return where a run of so many trials began to learn; `study` is its fingerprint.
 
     None where no candidate was drawn, because all were listed, and where nothing tells.
     """

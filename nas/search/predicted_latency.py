@@ -37,11 +37,11 @@ class PredictedLatency:
     needs: ClassVar[Needs] = "architecture"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
+        """Return the names of the figures."""
         return (*(f"latency_ms[{device}]" for device in devices), WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """By the network's structure; ConfigError where it can't take the size."""
+        """Predict from the network's structure; ConfigError where the size does not fit it."""
         predictors = _read(self.file)
         found = self._predicted(predictors, subject.candidate, subject)
         figures = {
@@ -61,7 +61,7 @@ class PredictedLatency:
         return figures
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "predicted-latency", "key": self.key}
 
     @staticmethod
@@ -76,7 +76,7 @@ class PredictedLatency:
 
 
 def predicted_latency(study: Study, home: Path) -> PredictedLatency | str:
-    """The evaluator for a ranking in folder `home`, or why latencies have to be measured there.
+    """Return the evaluator for a ranking in `home`, or why latencies must be measured there.
 
     The predictors that a ranking started with are kept beside it: those that are fitted later are
     not its own.

@@ -52,7 +52,7 @@ def replicate(search: OpenSearch) -> None:
 
 
 def _other_seed(study: Study) -> Study:
-    """The same trainings with another seed, and nothing but their quality looked at."""
+    """Return the study with another seed, and with quality as its only figure."""
     scoring = tuple(
         e
         for e in study.evaluators
@@ -69,7 +69,7 @@ def _other_seed(study: Study) -> Study:
 
 
 def chosen(results: Sequence[TrialResult], most: int, candidates: int, done: set[int]) -> list[int]:
-    """The numbers of the trials to train again: of cheap networks, middling and dear ones alike.
+    """Return the numbers of the trials to train again: cheap, middling and expensive networks.
 
     At most one for every `CANDIDATES_EACH` candidates and every `WHOLE_EACH` trained ones that were
     begun; `done` ones count.

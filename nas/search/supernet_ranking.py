@@ -128,7 +128,7 @@ def search_by_supernet(
 
 
 def searching(supernet: bool = False, source: Path | None = None) -> Callable[..., RunFolder]:
-    """`driver.search`, or with `supernet`, or a `source` of one, its like by a supernet."""
+    """Return `driver.search`, or with `supernet` or a `source` of one the search by a supernet."""
     from nas.search.driver import search as plain
 
     return (
@@ -139,7 +139,7 @@ def searching(supernet: bool = False, source: Path | None = None) -> Callable[..
 
 
 def tuning_schedule(schedule: Schedule, spec: SupernetSpec) -> Schedule:
-    """What follows on the supernet's training for a candidate alone, from its slice.
+    """Return the schedule of a candidate that is trained on from its slice.
 
     The whole schedule: a slice is a start that can't be bad, not a training saved. After half of
     it networks of `quickstart` were 0.5 to 1.2 dB behind, after a quarter at half of the rate 1.2
@@ -149,7 +149,7 @@ def tuning_schedule(schedule: Schedule, spec: SupernetSpec) -> Schedule:
 
 
 def _latency(study: Study, home: Path, watcher: Watcher) -> PredictedLatency | None:
-    """What stands in for measured latencies, where it can."""
+    """Return the evaluator that predicts latencies, where there is a predictor."""
     if all(evaluator.needs != "structure" for evaluator in study.evaluators):
         return None
     found = predicted_latency(study, home)
@@ -166,7 +166,7 @@ def ranking_study(
     plan: SupernetPlan | None = None,
     latency: PredictedLatency | None = None,
 ) -> Study:
-    """The study with the supernet's score for quality, and nothing that wants weights.
+    """Return the study with the supernet's score as its quality, and no evaluator of weights.
 
     With `latency` nothing that wants a structure, either.
 
@@ -203,7 +203,7 @@ def ranking_study(
 
 
 def in_order(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
-    """The eligible trials, those first that add most to the hypervolume, groups in turn.
+    """Return the eligible trials, those first that add most hypervolume, groups in turn.
 
     Each compression has an order of its own, since the score says nothing of what it costs, and so
     has each activation: slices share kernels over activations, which evens out what sets these
@@ -261,7 +261,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _noted(watcher: Watcher) -> Any:
-    """A line for every tenth of the training."""
+    """Return a callback that notes a line for every tenth of the training."""
     told = [-1]
 
     def progress(step: int, steps: int, loss: float) -> None:
@@ -296,7 +296,7 @@ def _keep(
 
 
 def _known(home: Path, spec: SupernetSpec) -> list[dict[str, Any]]:
-    """The candidates that were chosen, best first, without baselines."""
+    """Return the candidates that were chosen, best first, without baselines."""
     if not (home / CHOSEN).exists():
         return []
     told = read_json(home / CHOSEN)
@@ -309,14 +309,14 @@ def _known(home: Path, spec: SupernetSpec) -> list[dict[str, Any]]:
 
 
 def _candidates(study: Study, rows: Sequence[dict[str, Any]]) -> list[Candidate]:
-    """The values again, by way of the study's parameters."""
+    """Return the candidates of rows, made again from the study's parameters."""
     import optuna
 
     return [study.sample(optuna.trial.FixedTrial(row["parameters"])) for row in rows]
 
 
 def _share_measurements(ranking: RunFolder, run: RunFolder) -> None:
-    """Latencies that were measured for the ranking are not measured again."""
+    """Copy the ranking's measured latencies to the run, so that none is measured twice."""
     for path in (ranking.path / "measurements").glob("*.json"):
         target = run.path / "measurements" / path.name
         if not target.exists():

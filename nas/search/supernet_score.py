@@ -36,7 +36,7 @@ class SupernetScore:
     needs: ClassVar[Needs] = "architecture"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figure's name."""
+        """Return the figure's name."""
         return (SCORE,)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
@@ -51,7 +51,7 @@ class SupernetScore:
         return {SCORE: Metric(value, "modelled", PSNR_ID, conditions=on)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "supernet", "key": self.key}
 
     def _scorer(self, dataset: Dataset) -> tuple[Elastic, Scorer, int]:

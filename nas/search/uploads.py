@@ -23,7 +23,7 @@ LAST_SECONDS = 60.0  # at the end of a search, without anything getting through
 
 
 def restored(run: RunFolder, url: str | None, tell: Callable[[str], None]) -> ObjectStore | None:
-    """The run's store, after what the run's folder lacks was fetched: the run, and its results.
+    """Fetch what the run's folder lacks, and return the run's object store.
 
     Without a `url` the store is the one that the folder names; None where it names none.
 
@@ -49,7 +49,7 @@ def restored(run: RunFolder, url: str | None, tell: Callable[[str], None]) -> Ob
 
 @contextlib.contextmanager
 def sending(run: RunFolder, store: ObjectStore | None, watcher: Watcher) -> Iterator[Watcher]:
-    """A watcher that has every finished trial sent in the background, too.
+    """Wrap a watcher so that every finished trial is sent in the background.
 
     What another start left unsent is sent, too. A store that refuses is asked again and again, and
     stops nothing; what is left at the end is told. The run's own folder has everything all the
@@ -90,7 +90,7 @@ class Sender:
         self._thread.start()
 
     def add(self, number: int) -> None:
-        """Have a finished trial sent."""
+        """Queue a finished trial to be sent."""
         with self._lock:
             self._waiting.add(number)
         self._queue.put(number)
@@ -123,7 +123,7 @@ class Sender:
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     def _sent(self, number: int) -> bool:
-        """Whether the next one is due: this one was sent, or will never be."""
+        """Send one trial; return whether the next is due: this one was sent, or never will be."""
         try:
             self._store.send(self._run, number)
         except StoreError as error:
@@ -147,7 +147,7 @@ class Sender:
 
 @final
 class _Sends:
-    """See `nas.search.driver.Watcher`: another one, and the sender."""
+    """A watcher that hands on to another one, and queues finished trials."""
 
     def __init__(self, watcher: Watcher, sender: Sender) -> None:
         self._watcher, self._sender = watcher, sender

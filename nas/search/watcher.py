@@ -10,26 +10,26 @@ from nas.study.trial_result import TrialResult
 
 
 class Watcher(Protocol):
-    """Somebody who looks on; see `nas.cli.live`."""
+    """Somebody who watches a search, such as the live view of `nas.cli.live`."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """The data is being packed."""
+        """Note that data is being packed: `done` of `total`."""
         ...
 
     def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
-        """The search starts, or goes on, with these trials finished before."""
+        """Note that the search starts, or goes on, with these results of earlier trials."""
         ...
 
     def progress(self, progress: TrialProgress) -> None:
-        """A running trial got on."""
+        """Note how far a running trial is."""
         ...
 
     def finished(self, result: TrialResult) -> None:
-        """A trial ended."""
+        """Note that a trial ended."""
         ...
 
     def note(self, text: str) -> None:
-        """Something worth a line that is about no trial."""
+        """Note a line that is about no trial."""
         ...
 
 
@@ -37,16 +37,16 @@ class NobodyWatches:
     """A watcher that shows nothing."""
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """See `Watcher`."""
+        """Show nothing."""
 
     def started(self, run: RunFolder, finished: list[TrialResult], trials: int) -> None:
-        """See `Watcher`."""
+        """Show nothing."""
 
     def progress(self, progress: TrialProgress) -> None:
-        """See `Watcher`."""
+        """Show nothing."""
 
     def finished(self, result: TrialResult) -> None:
-        """See `Watcher`."""
+        """Show nothing."""
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """Show nothing."""

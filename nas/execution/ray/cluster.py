@@ -34,7 +34,7 @@ TOKEN = Path("~/.ray/auth_token")
 
 
 def import_ray() -> Any:
-    """Ray, told to be quiet; ConfigError where it is not installed."""
+    """Import Ray, told to be quiet; ConfigError where Ray is not installed."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if TOKEN.expanduser().exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
@@ -103,7 +103,7 @@ def connect(address: str, resources: set[str]) -> Any:
 
 
 def answers(address: str) -> tuple[str, int]:
-    """Host and port of an address that answers; ConfigError otherwise, within seconds."""
+    """Return host and port of an address that answers; ConfigError otherwise, within seconds."""
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if address.startswith(CLIENT):
         raise ConfigError(
@@ -152,7 +152,7 @@ def _no_ray(address: str) -> ConfigError:
 
 
 def _unknown_host(host: str) -> str:
-    """What to add where nobody knows the host either; empty where it is known or none is given."""
+    """Say what to add to a message where nobody knows the host; empty where somebody does."""
     name = host or "it"
     try:
         socket.getaddrinfo(host, None) if host else None
@@ -162,7 +162,7 @@ def _unknown_host(host: str) -> str:
 
 
 def _speaks_grpc(connection: socket.socket) -> bool:
-    """Whether the other end begins as HTTP/2 does (RFC 9113, 3.4); Ray itself waits minutes."""
+    """Return whether the other end begins as HTTP/2 does (RFC 9113, 3.4)."""
     said = b""
     with contextlib.suppress(OSError):
         connection.sendall(_PREFACE)
@@ -175,7 +175,7 @@ def _speaks_grpc(connection: socket.socket) -> bool:
 
 
 def why_not(address: str, error: Exception) -> str:
-    """Why a cluster could not be joined, in one line, from what Ray raised."""
+    """Say in one line why a cluster could not be joined, from what Ray raised."""
     text = _without_traceback(f"{error} {error.__cause__ or ''}")
     if "AuthToken" in text or "authentication token" in text:
         return (
@@ -191,7 +191,7 @@ def why_not(address: str, error: Exception) -> str:
 
 
 def _without_traceback(text: str) -> str:
-    """A text in one line; of a traceback within it only what was raised."""
+    """Return a text as one line; of a traceback in it only what was raised stays."""
     lines = [line for line in text.splitlines() if line.strip()]
     if any(line.startswith("Traceback") for line in lines):
         lines = [line for line in lines if not line.startswith((" ", "Traceback"))]
@@ -208,7 +208,7 @@ class Node:
 
 
 class Cluster:
-    """What there is, and what a worker takes of it; asked at most once a second."""
+    """The nodes of a cluster, and what a worker takes of them; asked once a second at most."""
 
     def __init__(self, ray: Any, threads: int, head: HeadWatch | None = None) -> None:
         self.ray = ray
@@ -223,7 +223,7 @@ class Cluster:
 
     @property
     def head_silent(self) -> bool:
-        """Whether the head does not answer now: most calls of Ray's would wait for it."""
+        """Whether the cluster's head is silent now: most calls of Ray's would wait for it."""
         return self.head is not None and self.head.silent
 
     def look_again(self) -> None:
@@ -231,7 +231,7 @@ class Cluster:
         self._asked = 0.0
 
     def nodes(self) -> list[Node]:
-        """The living ones, or those that were while the head does not answer."""
+        """Return the living nodes; while the head does not answer, those that lived before."""
         if self.head_silent:
             return self._nodes
         if time.monotonic() - self._asked > 1.0:
@@ -244,15 +244,15 @@ class Cluster:
         return self._nodes
 
     def room(self, node: Node) -> int:
-        """How many workers a node has room for, when it is empty."""
+        """Return how many workers an empty node has room for."""
         return int(min(node.resources.get(n, 0.0) // x for n, x in self.per_worker.items()))
 
     def phones(self) -> list[str]:
-        """The resources of phones that nodes have announced."""
+        """Return the resources of phones that nodes have announced."""
         return sorted(n for node in self.nodes() for n in node.resources if n.startswith(PHONE))
 
     def check(self, workers: int | None, phones: list[str]) -> int:
-        """The number of workers; ConfigError where that many, or a phone, is not to be had."""
+        """Return the number of workers; ConfigError where so many, or a phone, can't be had."""
         there = self.phones()
         missing = [phone for phone in phones if phone not in there]
         if missing:

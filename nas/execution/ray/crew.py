@@ -51,7 +51,7 @@ def ray_executor(
     tell: Callable[[str], None],
     log: RunLog | None = None,
 ) -> tuple[PoolExecutor, int]:
-    """Trials on the cluster at `address` (HOST:PORT), or on a new one of this machine (LOCAL).
+    """Return an executor on the cluster at `address` (HOST:PORT), or on a new one here (LOCAL).
 
     Returns the executor and its number of workers: `workers`, or as many as the cluster has room
     for. Raises ConfigError, within seconds, where the cluster does not answer, has another
@@ -77,17 +77,17 @@ def ray_executor(
 
 
 def progress_seconds(workers: int) -> float:
-    """How often each of so many workers tells how far it is."""
+    """Return the seconds between two reports of progress, for so many workers."""
     return max(PROGRESS_SECONDS, workers / MESSAGES_PER_SECOND)
 
 
 def is_phone(kind: str) -> bool:
-    """Whether a kind of worker, or a device, hangs on some node; others are with the driver."""
+    """Return whether a kind of worker, or a device, hangs on some node; others are the driver's."""
     return kind.startswith("adb:")
 
 
 def phone_resource(device: str) -> str:
-    """The resource that stands for a phone: `adb:SERIAL@HOST?options` is `phone:SERIAL`."""
+    """Return the resource that stands for a phone: `adb:SERIAL@HOST?options` is `phone:SERIAL`."""
     from nas.devices.phone.spec import parse_spec
 
     return PHONE + parse_spec(device)[0]
@@ -101,7 +101,7 @@ class _Refused:
 
 
 class _Worker:
-    """What an actor does. Its process is the worker's; it never trains on Ray's own threads."""
+    """A worker as an actor of Ray's. It never trains on Ray's own threads."""
 
     def __init__(
         self, kind: str, threads: int, check: NodeCheck, every_s: float, limits: str
@@ -114,7 +114,7 @@ class _Worker:
         self._prepared = False
 
     def hello(self) -> Ready | _Refused:
-        """Whether this node can be used, and get ready."""
+        """Get ready, and say whether this node can be used."""
         for entry in self._check.path:
             if entry not in sys.path:
                 sys.path.append(entry)
@@ -126,7 +126,7 @@ class _Worker:
         return Ready(f"{socket.gethostname()} pid {os.getpid()}")
 
     def _prepare(self) -> None:
-        """Load TensorFlow, once, and late: what ends by its cost alone needs none."""
+        """Load TensorFlow, once and late: what ends by its cost alone needs none."""
         if not self._prepared:
             from nas.training.tensorflow import prepare_tensorflow
 
@@ -134,11 +134,11 @@ class _Worker:
             self._prepared = True
 
     def now(self) -> float:
-        """The time on this node, seconds since 1970."""
+        """Return the time on this node, in seconds since 1970."""
         return time.time()
 
     def work(self, job: Job) -> Iterator[Message]:
-        """Do it: progress, then what became of it."""
+        """Do a job: yield its progress, then what became of it."""
         said: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
         def do() -> None:
@@ -174,7 +174,7 @@ class _Member:
 
 @dataclass
 class RayCrew:
-    """See `nas.execution.workers.Crew`: actors, pinned to nodes that this driver chose."""
+    """A crew of Ray actors, pinned to nodes that this driver chose."""
 
     cluster: Cluster
     check: NodeCheck
@@ -186,7 +186,7 @@ class RayCrew:
     _started: int = 0
 
     def start(self, kind: str) -> str | None:
-        """See `Crew`."""
+        """Start a worker of that kind and return its name; None where there is no room."""
         if self.cluster.head_silent:
             return None
         node = self._place(kind)
@@ -218,12 +218,14 @@ class RayCrew:
         return name
 
     def give(self, worker: str, job: Job) -> None:
-        """See `Crew`."""
+        """Give a worker something to do."""
         member = self._members[worker]
         member.hears = member.actor.work.options(num_returns="streaming").remote(job)
 
     def wait(self, seconds: float) -> list[tuple[str, Message]]:
-        """See `Crew`. Raises ClusterError where the cluster's head is gone."""
+        """Return what workers have said, by name; nothing after `seconds`.
+
+        Raises ClusterError where the cluster's head is gone."""
         if self.cluster.head is not None:
             self.cluster.head.check()
         names = {m.hears: name for name, m in self._members.items() if m.hears is not None}
@@ -240,7 +242,7 @@ class RayCrew:
         return [(n, m) for n, m in heard if m is not None] + self._late()
 
     def stop(self, worker: str) -> None:
-        """See `Crew`."""
+        """End a worker, whatever it does."""
         member = self._members.pop(worker)
         if self.cluster.head_silent:  # its node ends it, as soon as it sees that the head is gone
             return
@@ -248,7 +250,7 @@ class RayCrew:
             self.cluster.ray.kill(member.actor)
 
     def lacks(self, kind: str) -> str:
-        """See `Crew`."""
+        """Say why there is no room for a worker of that kind."""
         if is_phone(kind):
             there = ", ".join(self.cluster.phones()) or "no phone"
             return f"no node has {phone_resource(kind)}; the cluster has {there}"
@@ -256,7 +258,7 @@ class RayCrew:
         return "; ".join(refused) or "the cluster has no node"
 
     def close(self) -> None:
-        """See `Crew`. Where the head is gone, Ray is left alone: it would wait for it."""
+        """End all workers. Where the head is gone, Ray is left alone: it would wait for it."""
         for worker in list(self._members):
             self.stop(worker)
         if self.cluster.head is not None:
@@ -265,7 +267,7 @@ class RayCrew:
             self.cluster.ray.shutdown()
 
     def _place(self, kind: str) -> Node | None:
-        """The node with most room for a worker of that kind."""
+        """Return the node with most room for a worker of that kind."""
         nodes = [node for node in self.cluster.nodes() if node.id not in self._refused]
         if is_phone(kind):
             resource = phone_resource(kind)
@@ -322,7 +324,7 @@ class RayCrew:
             self.tell(f"node {node.host} is not used: {why}")
 
     def _late(self) -> list[tuple[str, Message]]:
-        """Workers that don't get their place: somebody else has it."""
+        """End the workers that don't get their place, as somebody else has it."""
         late = []
         for name, member in list(self._members.items()):
             if not member.ready and time.monotonic() - member.since > START_SECONDS:

@@ -46,12 +46,12 @@ class HeadWatch:
 
     @property
     def silent(self) -> bool:
-        """Whether it gave no answer when it was asked last: calls of Ray's would wait for it."""
+        """Whether the head gave no answer when it was asked last: calls of Ray's would wait."""
         return self._silent_since is not None
 
     @property
     def lost(self) -> bool:
-        """Whether it was silent for too long."""
+        """Whether the head has been silent for too long."""
         since = self._silent_since
         return since is not None and time.monotonic() - since > PATIENCE_SECONDS
 
@@ -61,7 +61,7 @@ class HeadWatch:
             raise self._error()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         self._closed.set()
 
     def _watch(self) -> None:
@@ -84,7 +84,7 @@ class HeadWatch:
 
 
 def how_to_go_on(arguments: Sequence[str]) -> str:
-    """The commands that go on with the run of a command line, on a new cluster and without one."""
+    """Return the commands that go on with a run, on a new cluster and without one."""
     if Path(arguments[0]).name != "nas":
         return "search in the same folder again, once a head runs there, or without `ray`"
     own = [argument for argument in arguments[1:] if not argument.startswith("--ray=")]
@@ -100,6 +100,6 @@ def how_to_go_on(arguments: Sequence[str]) -> str:
 
 
 def end_process(error: ClusterError) -> None:
-    """Say why, and end at once: a call of Ray's that never returns holds the main thread."""
+    """Say why and end this process: a call of Ray's that never returns holds the main thread."""
     print(f"error: {error}", file=sys.stderr, flush=True)
     os._exit(error.exit_code)

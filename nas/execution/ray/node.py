@@ -70,7 +70,7 @@ def start_node(
 
 
 def _make_token() -> None:
-    """Have a token where Ray looks for one; ConfigError where none can be written."""
+    """Write a token where Ray looks for one; ConfigError where none can be written."""
     environment = {**os.environ, "RAY_AUTH_MODE": "token"}
     made = subprocess.run(
         [*RAY, "get-auth-token", "--generate"], capture_output=True, text=True, env=environment
@@ -99,7 +99,7 @@ def _why_not_started(address: str | None, text: str) -> str:
 
 
 def compare_with_head(address: str) -> list[str]:
-    """What of this machine does not fit the cluster's first node; empty where all does.
+    """Say what of this machine does not fit the cluster's first node; empty where all does.
 
     Raises ConfigError where the cluster can't be joined.
     """

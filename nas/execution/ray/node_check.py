@@ -24,7 +24,7 @@ CLOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class NodeCheck:
-    """What a node must see as the driver does, or nothing that it makes would be found again."""
+    """What a node must see as the driver does, so that what it makes is found again."""
 
     run: Path
     token: str
@@ -36,14 +36,14 @@ class NodeCheck:
 
     @classmethod
     def of(cls, run: RunFolder, dataset: Dataset) -> NodeCheck:
-        """The check for this driver; leaves a token in the run's folder."""
+        """Return the check for this driver, and leave a token in the run's folder."""
         token = f"{socket.gethostname()} {os.getpid()} {time.time_ns()}"
         write_atomically(run.path / ".cluster-token", lambda file: file.write(token.encode()))
         path = tuple(entry or os.getcwd() for entry in sys.path)
         return cls(run.path, token, dataset, dataset.identity(), versions(), os.getcwd(), path)
 
     def complaint(self) -> str:
-        """Why this machine can't work for that driver; "" where it can."""
+        """Say why this machine can't work for that driver; "" where it can."""
         with contextlib.suppress(OSError):
             os.chdir(self.folder)  # paths may be relative
         mine = versions()

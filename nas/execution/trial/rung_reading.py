@@ -37,7 +37,7 @@ class Reader:
     reduction: int
 
     def __call__(self, model: Any) -> dict[str, float]:
-        """The mean gain in each metric; TrainingError where the output is not finite."""
+        """Return the mean gain in each metric; TrainingError where the output is not finite."""
         gains: dict[str, list[float]] = {metric: [] for metric in self.metrics}
         for pair in self._middles():
             output = model(pair.blurred[None].astype(np.float32) / np.float32(255), training=False)
@@ -51,7 +51,7 @@ class Reader:
         return {metric: float(np.mean(values)) for metric, values in gains.items()}
 
     def _middles(self) -> list[Pair]:
-        """Of evenly spread pictures; kept, as every trial of a process asks for them."""
+        """Return the middles, which are kept, as every trial of a process asks for them."""
         place = (self.key, self.reduction)
         if place not in _kept:
             _kept[place] = [middle(pair, self.reduction) for pair in _sample(self.dataset)]
@@ -59,7 +59,7 @@ class Reader:
 
 
 def middle(pair: Pair, reduction: int, side: int = SIDE) -> Pair:
-    """A pair's middle, `side` pixels or less, a multiple of `reduction`."""
+    """Return a pair's middle: at most `side` pixels a side, a multiple of `reduction`."""
     height, width = (min(side, n) // reduction * reduction for n in pair.sharp.shape[:2])
     top = (pair.sharp.shape[0] - height) // 2
     left = (pair.sharp.shape[1] - width) // 2
@@ -68,7 +68,7 @@ def middle(pair: Pair, reduction: int, side: int = SIDE) -> Pair:
 
 
 def _sample(dataset: Dataset) -> Sequence[Pair]:
-    """At most `PICTURES` held-out pairs, evenly spread; of folders the others are not read."""
+    """Return at most `PICTURES` held-out pairs, evenly spread; no others are read."""
     if isinstance(dataset, Folders):
         return [read_pair(files) for files in _spread(dataset.listing.heldout)]
     return _spread(list(dataset.heldout()))

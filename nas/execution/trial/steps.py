@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def reference_file(task: TrialTask) -> Path:
-    """The artifact that latencies are put in relation to, made once a run; untrained."""
+    """Return the untrained file that latencies are divided by; it is made once a run."""
     from nas.compression.convert import convert_untrained
 
     study = task.study
@@ -45,7 +45,7 @@ def reference_file(task: TrialTask) -> Path:
 
 
 def write_untrained(task: TrialTask, findings: Findings, network: Architecture) -> None:
-    """The candidate's structure as a file: its latency and placement don't depend on weights."""
+    """Write the untrained network as a file: latency and placement don't depend on weights."""
     from nas.compression.convert import convert_untrained
     from nas.tflite.file import structure_key
 
@@ -59,12 +59,12 @@ def write_untrained(task: TrialTask, findings: Findings, network: Architecture) 
 
 
 def untrained_file(task: TrialTask) -> Path:
-    """Where the candidate's untrained structure lies while it is not trained."""
+    """Return the path of a candidate's untrained file, which goes once it is trained."""
     return task.run.trial(task.number) / "untrained.tflite"
 
 
 def artifact_file(task: TrialTask) -> Path:
-    """Where the artifact of the trained network lies."""
+    """Return the path of the trained network's artifact."""
     return task.run.trial(task.number) / "model.tflite"
 
 
@@ -112,7 +112,7 @@ def train_fully(task: TrialTask, findings: Findings, report: Report) -> Trained:
 
 
 def write_artifact(task: TrialTask, findings: Findings, made: Trained) -> None:
-    """The trained network as the file that will be scored, and that would ship."""
+    """Write the trained network as the file that is scored, and that would ship."""
     from nas.compression.convert import convert_trained
 
     width, height = task.study.size
