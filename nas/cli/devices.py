@@ -170,8 +170,9 @@ def print_table(value: Table) -> None:
 
 def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
     from nas.devices.adb.connection import Adb
-    from nas.devices.phone.conditions import Limits, read_conditions, strongest_mask
+    from nas.devices.phone.conditions import read_conditions, strongest_mask
     from nas.devices.phone.device import AdbDevice
+    from nas.devices.phone.fitness import Limits
     from nas.devices.phone.info import read_info
     from nas.devices.phone.usual import Habits
 

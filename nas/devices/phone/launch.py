@@ -15,7 +15,8 @@ from nas.devices.logs import LogReport, parse_output
 from nas.devices.logs.classify import driver_death
 from nas.devices.logs.lines import Line, read_lines, unfold
 from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
-from nas.devices.phone.conditions import Conditions, Limits
+from nas.devices.phone.conditions import Conditions
+from nas.devices.phone.fitness import Limits
 from nas.devices.phone.usual import Usual
 
 

@@ -21,13 +21,8 @@ from nas.devices.failures import (
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
-from nas.devices.phone.conditions import (
-    Conditions,
-    Limits,
-    read_conditions,
-    strongest_mask,
-    wait_until_fit,
-)
+from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask
+from nas.devices.phone.fitness import Limits, wait_until_fit
 from nas.devices.phone.info import PhoneInfo
 from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
@@ -176,7 +171,7 @@ class PhoneSession:
         return Block(tuple(launches), tuple(references), before, after, self.habits.usual)
 
     def wait_until_fit(self) -> Conditions:
-        """The phone's conditions once it is fit; raises as `conditions.wait_until_fit`."""
+        """The phone's conditions once it is fit; raises as `fitness.wait_until_fit`."""
         return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
     def _mask(self, found: Conditions, threads: int) -> str | None:

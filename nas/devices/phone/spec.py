@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, quote, urlencode
 from nas.devices.adb.server import AdbServer
 from nas.devices.delegate import Delegate
 from nas.devices.phone.benchmark_tool import parse_binaries
-from nas.devices.phone.conditions import LIMITS_VARIABLE, Limits
 from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.fitness import LIMITS_VARIABLE, Limits
 from nas.devices.phone.launch import PhoneOptions
 from nas.errors import ConfigError, unknown
 
@@ -75,10 +75,15 @@ def with_options(
 def open_phone(spec: str) -> AdbDevice:
     """The phone that a spec names, the same object every time; raises as `parse_spec`.
 
-    Its limits are those of the environment (`nas.devices.phone.conditions.LIMITS_VARIABLE`): when a
+    Its limits are those of the environment (`nas.devices.phone.fitness.LIMITS_VARIABLE`): when a
     phone is measured is no part of its name.
     """
     return _opened(spec, os.environ.get(LIMITS_VARIABLE, ""))
+
+
+def forget_phones() -> None:
+    """Let `open_phone` open every phone anew: an address may belong to another phone by now."""
+    _opened.cache_clear()
 
 
 @cache

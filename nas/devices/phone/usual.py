@@ -14,18 +14,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
+from nas.devices.phone.conditions import COLDEST_CELSIUS, Conditions
 from nas.errors import RunError
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-if TYPE_CHECKING:
-    from nas.devices.phone.conditions import Conditions
-
-COLDEST_CELSIUS = -40.0
-"""Sensors that are not there report values such as -274."""
 IDLE_SHARE = 0.25
 """A processor that is busy for less of its time does nothing of note."""
 LEAST_CAP = 0.25

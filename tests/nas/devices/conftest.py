@@ -12,10 +12,10 @@ import pytest
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
-from nas.devices.phone.conditions import Limits
 from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
-from nas.devices.phone.spec import open_phone
+from nas.devices.phone.spec import forget_phones
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
@@ -37,7 +37,7 @@ def _own_folders(
 ) -> None:
     if "adb_server" not in request.fixturenames:
         return
-    open_phone.cache_clear()  # a port may be another phone's by now
+    forget_phones()
     server = request.getfixturevalue("adb_server")
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))

@@ -17,7 +17,7 @@ from nas.devices import Measurement, TimingProtocol, open_device
 from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneSetAsideError, PhoneStableError, PhoneTransientError
 from nas.devices.fleet import check_answers, measure_everywhere
-from nas.devices.phone.conditions import Limits
+from nas.devices.phone.fitness import Limits
 from nas.errors import ConfigError, RunError
 from nas.execution.trial.run import RUNS
 from nas.execution.trial.task import TrialProgress

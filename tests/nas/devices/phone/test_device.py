@@ -16,8 +16,8 @@ from nas.devices.failures import (
     PhoneStableError,
 )
 from nas.devices.measurement import Measurement, TimingProtocol
-from nas.devices.phone.conditions import Limits
 from nas.devices.phone.device import failed
+from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.session import PhoneSession
 from nas.devices.placement import is_cpu
