@@ -126,7 +126,7 @@ def _why(outcome: Outcome) -> str:
     """A failure in words, with the operations that no accelerator took."""
     from nas.devices.placement import fallbacks
 
-    placement = getattr(outcome.error, "placement", ())
+    placement = outcome.placement
     fallen = fallbacks(placement)
     if fallen:
         return f"{outcome.error}; no accelerator takes {', '.join(fallen)} there"

@@ -53,15 +53,13 @@ def phone_specs(
 def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
     """A measurement; one that failed on a phone is printed as JSON before its error is raised."""
     from nas.devices import open_device
+    from nas.devices.failures import PhoneError
 
     try:
         return open_device(device).measure(model, timing)
     except DeviceError as error:
-        if as_json and hasattr(error, "failure"):
-            from nas.devices.phone.device import failed
-
-            source = getattr(error, "source", None)  # only phones that are not there tell one
-            emit_json(failed(device, error) | ({"source": source} if source else {}))
+        if as_json and isinstance(error, PhoneError):
+            emit_json(error.to_dict(device))
         raise
 
 

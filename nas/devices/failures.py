@@ -6,7 +6,7 @@ worth another try). Both end as results of a trial, never as a crash of the sear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from nas.devices.measurement import Placement
@@ -68,7 +68,7 @@ ADVICE: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Failure:
+class DeviceFailure:
     """One failure: its class, NNAPI's result code and the phase it came in, and the line to show.
 
     `code` is a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing ("completing NNAPI
@@ -95,7 +95,7 @@ class Failure:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Failure:
+    def from_dict(cls, values: dict[str, Any]) -> DeviceFailure:
         """The failure that `to_dict` wrote."""
         return cls(values["class"], values["detail"], values["code"], values["phase"])
 
@@ -122,14 +122,31 @@ class Evidence:
 class PhoneError(DeviceError):
     """A phone did not do what was asked; `failure` tells why, `evidence` what was seen.
 
-    `placement` tells where NNAPI had planned the operations, where it came that far.
+    `placement` holds NNAPI's plan for the operations; it is empty where NNAPI made none. `source`
+    is the source of a refusal that nothing ran for ("published", "modelled"); None where a phone
+    ran.
     """
 
-    def __init__(self, message: str, failure: Failure, evidence: Evidence) -> None:
+    source: str | None = None
+
+    def __init__(self, message: str, failure: DeviceFailure, evidence: Evidence) -> None:
         super().__init__(message)
         self.failure = failure
         self.evidence = evidence
         self.placement: tuple[Placement, ...] = ()
+
+    def to_dict(self, device: str) -> dict[str, Any]:
+        """Return the failed measurement on `device` as JSON types, with a measurement's keys."""
+        document = {
+            "device": device,
+            "latency_ms": None,
+            "count": 0,
+            "placement": [asdict(row) for row in self.placement],
+            "accelerated_mac_share": None,
+            "failure": self.failure.to_dict(),
+            "message": str(self),
+        }
+        return document | ({"source": self.source} if self.source else {})
 
 
 class PhoneTransientError(PhoneError, DeviceTransientError):
@@ -141,10 +158,10 @@ class PhoneStableError(PhoneError, DeviceStableError):
 
 
 class PhoneSetAsideError(PhoneTransientError):
-    """The phone fails even with its reference model: nothing more is asked of it."""
+    """The phone fails even with its control model: nothing more is asked of it."""
 
 
-def phone_error(failure: Failure, evidence: Evidence, advice: str = "") -> PhoneError:
+def phone_error(failure: DeviceFailure, evidence: Evidence, advice: str = "") -> PhoneError:
     """The typed error of a failure, in one line: the phone, the failure, what to do."""
     tail = f"; {advice}" if advice else ""
     message = " ".join(f"phone {evidence.serial}: {failure}{tail}".split())

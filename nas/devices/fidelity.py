@@ -22,9 +22,9 @@ from nas.data import Pair
 from nas.data.image_quality import PSNR_ID, UInt8Image, psnr_db, to_uint8
 from nas.devices import TimingProtocol, open_device
 from nas.errors import ConfigError, DeviceStableError
+from nas.tflite.expected_output import ExpectedOutput, picture_size
 from nas.tflite.file import Tensor, TfliteFile, read_tflite
 from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
-from nas.tflite.reference import Reference, picture_size
 from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
@@ -129,7 +129,7 @@ def measure_fidelity(
     artifact: Path,
     device: str,
     pairs: Iterable[Pair],
-    reference: Reference,
+    reference: ExpectedOutput,
     threads: int = 4,
     timeout_seconds: float = 300.0,
     progress: Callable[[int], None] | None = None,

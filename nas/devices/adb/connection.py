@@ -27,7 +27,7 @@ from nas.devices.adb.wire import (
     seconds_left,
     short,
 )
-from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import ADVICE, DeviceFailure, Evidence, PhoneError, phone_error
 from nas.errors import ConfigError
 from nas.system.files import write_atomically
 from nas.system.hashing import file_sha256
@@ -114,7 +114,7 @@ class Adb:
         seconds = time.monotonic() - started
         result = stream.result(exit_code, seconds, tells_pid)
         if exit_code in (124, 137) and seconds >= timeout - 0.1:
-            failure = Failure("timeout", f"{short(command)} took more than {timeout:g} s")
+            failure = DeviceFailure("timeout", f"{short(command)} took more than {timeout:g} s")
             evidence = Evidence(self.serial, command, exit_code, result.stdout, result.stderr)
             raise phone_error(failure, evidence, ADVICE["timeout"])
         return result
@@ -203,11 +203,11 @@ class Adb:
         free = self.free_bytes(folder)
         evidence = Evidence(self.serial, stderr=words)
         if free is not None and free < size + 1_000_000:
-            failure = Failure("storage_full", f"{size} bytes to send, {free} bytes free")
+            failure = DeviceFailure("storage_full", f"{size} bytes to send, {free} bytes free")
         elif re.search("no space|quota", words, re.IGNORECASE):
-            failure = Failure("storage_full", words)
+            failure = DeviceFailure("storage_full", words)
         else:
-            failure = Failure("device_offline", f"it refuses to write {remote}: {words}")
+            failure = DeviceFailure("device_offline", f"it refuses to write {remote}: {words}")
             return phone_error(failure, evidence, f"see who may write there: `ls -ld {folder}`")
         return phone_error(failure, evidence, ADVICE["storage_full"])
 
@@ -225,7 +225,7 @@ class Adb:
         """
         size = self.size_of(remote)
         if size is None:
-            failure = Failure("unparsable", f"there is no file {remote} on it")
+            failure = DeviceFailure("unparsable", f"there is no file {remote} on it")
             raise phone_error(failure, Evidence(self.serial))
 
         def fetch(file: IO[bytes]) -> None:
@@ -255,7 +255,7 @@ class Adb:
 
     def offline(self, detail: str) -> PhoneError:
         """A transient error of this phone."""
-        failure = Failure("device_offline", detail)
+        failure = DeviceFailure("device_offline", detail)
         return phone_error(failure, Evidence(self.serial), ADVICE["device_offline"])
 
     def _expect(self, result: ShellResult) -> None:
@@ -274,4 +274,6 @@ def _moving(serial: str, what: str, done: int, size: int) -> Iterator[None]:
             raise
         detail = f"too slow, or at a stand, trying to {what}: {done} of {size} bytes are through"
         advice = "look at the cable, and at the way to the adb server"
-        raise phone_error(Failure("device_offline", detail), error.evidence, advice) from error
+        raise phone_error(
+            DeviceFailure("device_offline", detail), error.evidence, advice
+        ) from error

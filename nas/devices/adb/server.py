@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nas.devices.adb.wire import AdbEntry
-from nas.devices.failures import ADVICE, Evidence, Failure, FailureClass, PhoneError, phone_error
+from nas.devices.failures import (
+    ADVICE,
+    DeviceFailure,
+    Evidence,
+    FailureClass,
+    PhoneError,
+    phone_error,
+)
 from nas.errors import ConfigError
 
 try:
@@ -147,7 +154,7 @@ class AdbServer:
                 connection.check_okay()
                 text = connection.read_string_block()
         except (AdbError, AssertionError, EOFError, OSError, ValueError) as error:
-            failure = Failure("device_offline", f"{where} does not list its devices")
+            failure = DeviceFailure("device_offline", f"{where} does not list its devices")
             advice = "restart it with `adb kill-server`; is it an adb server at all?"
             raise phone_error(failure, Evidence("(any)", stderr=repr(error)), advice) from error
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
@@ -209,5 +216,7 @@ def translated(serial: str, what: str) -> Iterator[None]:
 
 def _fail(serial: str, failure: FailureClass, detail: str, error: BaseException) -> NoReturn:
     raise phone_error(
-        Failure(failure, detail), Evidence(serial, stderr=repr(error)), ADVICE.get(failure, "")
+        DeviceFailure(failure, detail),
+        Evidence(serial, stderr=repr(error)),
+        ADVICE.get(failure, ""),
     ) from error

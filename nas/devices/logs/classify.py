@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nas.devices.failures import Failure, FailureClass
+from nas.devices.failures import DeviceFailure, FailureClass
 from nas.devices.logs.benchmarklog import BenchmarkLog
 from nas.devices.logs.delegation import is_plain
 from nas.devices.logs.endings import (
@@ -51,7 +51,7 @@ def classify(
     exit_code: int | None = None,
     pid: int | None = None,
     on_cpu: bool = False,
-) -> Failure | None:
+) -> DeviceFailure | None:
     """The failure that the messages and the exit code tell; None where they tell none.
 
     In a logcat of several processes, a crash or a kill counts only where it is that of `pid`; of
@@ -66,7 +66,7 @@ def classify(
         if number is not None or ending.failure_class == by_exit:
             code, phase = _nnapi_result(lines)
             detail = f"exit code {exit_code}" if number is None else _detail(lines, number, ending)
-            return Failure(ending.failure_class, detail, code, phase)
+            return DeviceFailure(ending.failure_class, detail, code, phase)
     return None
 
 
@@ -141,17 +141,17 @@ def _code(text: str) -> str:
     return match[1] if match else text
 
 
-def unparsable(lines: list[Line], exit_code: int | None) -> Failure:
+def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
     """The failure of a run that printed nothing one can use; the last words are kept."""
     words = [line.text.strip() for line in lines if line.text.strip()]
     last = " / ".join(words[-3:])[-300:] if words else "no output at all"
     code = "" if exit_code is None else f"exit code {exit_code}, "
-    return Failure("unparsable", f"{code}last lines: {last}")
+    return DeviceFailure("unparsable", f"{code}last lines: {last}")
 
 
 def failure_of(
     found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
-) -> Failure | None:
+) -> DeviceFailure | None:
     """The failure of one run of the tool, but for what delegates took; None where there is none.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With

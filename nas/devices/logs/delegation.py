@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from nas.devices.failures import Failure
+from nas.devices.failures import DeviceFailure
 from nas.devices.logs.benchmarklog import (
     DISPATCH_OP,
     BenchmarkLog,
@@ -204,7 +204,7 @@ def is_plain(found: BenchmarkLog) -> bool:
     return {*found.asked, *map(family, names)} <= {CPU}
 
 
-def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> Failure | None:
+def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
     """Set `found.delegation`, and tell whether the delegate that was asked for took the graph.
 
     None where it took all of it, where a plain CPU run was asked for, or where the log does not
@@ -230,7 +230,7 @@ def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> Failure | None:
     asked = " and ".join(wanted)
     state = "took nothing" if came_up else "never came up"
     detail = f"{asked} was asked for and {state}: "
-    return Failure("not_delegated", detail + (reason or _elsewhere(found)))
+    return DeviceFailure("not_delegated", detail + (reason or _elsewhere(found)))
 
 
 def _stands_for(seen: str, kind: str) -> bool:
@@ -241,10 +241,10 @@ def _stands_for(seen: str, kind: str) -> bool:
     return seen == kind or (kind == "external" and seen != CPU)
 
 
-def _failure(delegation: Delegation, line: str) -> Failure | None:
+def _failure(delegation: Delegation, line: str) -> DeviceFailure | None:
     if delegation.coverage == "complete":
         return None
-    return Failure(
+    return DeviceFailure(
         "not_delegated" if delegation.coverage == "none" else "partially_delegated", line
     )
 

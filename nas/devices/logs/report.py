@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.devices.failures import WITH_LATENCY, Failure
+from nas.devices.failures import WITH_LATENCY, DeviceFailure
 from nas.devices.logs.benchmark import read_benchmark
 from nas.devices.logs.benchmarklog import BenchmarkLog
 from nas.devices.logs.classify import failure_of
@@ -24,7 +24,7 @@ class LogReport:
     layouts: tuple[str, ...]
     benchmark: BenchmarkLog
     nnapi: NnapiLog
-    failure: Failure | None
+    failure: DeviceFailure | None
     pid: int | None
     lost_lines: int
     warnings: tuple[str, ...]
@@ -152,7 +152,7 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
     if len(reports) == 1:
         return reports[0]
     models = ", ".join(dict.fromkeys(str(r.benchmark.model) for r in reports))
-    failure = Failure(
+    failure = DeviceFailure(
         "unparsable", f"{len(reports)} runs in one log, where one was expected: {models}"
     )
     return replace(reports[0], benchmark=BenchmarkLog(), nnapi=NnapiLog(), failure=failure)
@@ -217,12 +217,12 @@ def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
     )
 
 
-def _mixed(run: Run) -> Failure | None:
+def _mixed(run: Run) -> DeviceFailure | None:
     """The refusal of statistics of several runs without what tells the runs apart."""
     if not run.mixed:
         return None
     count = len(run.statistics)
-    return Failure(
+    return DeviceFailure(
         "unparsable",
         f"{count} lines of statistics, where one run has two, and nothing that tells the runs "
         "apart; give the log as the tool printed it",

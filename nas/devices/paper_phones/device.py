@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, final
 
-from nas.devices.failures import Evidence, Failure, PhoneStableError
+from nas.devices.failures import DeviceFailure, Evidence, PhoneStableError
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.paper_phones import latency_model
 from nas.devices.paper_phones.latency_model import features, fitted
@@ -48,7 +48,7 @@ class Told:
     latency_ms: float | None
     interval_ms: tuple[float, float] | None
     coverage: float | None
-    failure: Failure | None
+    failure: DeviceFailure | None
     plan: Plan
     about: str
     caution: str | None = None
@@ -77,7 +77,7 @@ def _published(row: Row, cell: Cell, planned: Plan) -> Told:
     if row.network == "fpn":
         note = "; ".join(filter(None, (note, "the paper's file multiplies by constants apart")))
     if cell.outcome == "failed":
-        failure = Failure("nnapi_error", f"published: {about}", OP_FAILED)
+        failure = DeviceFailure("nnapi_error", f"published: {about}", OP_FAILED)
         return Told("published", None, None, None, failure, planned, about)
     return Told("published", cell.latency_ms, None, None, None, planned, about, note)
 
@@ -94,7 +94,7 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
         )
     caution = "; ".join(cautions) or None
     if planned.failure is not None:
-        failure = Failure("nnapi_error", f"modelled: {planned.failure}", planned.code)
+        failure = DeviceFailure("nnapi_error", f"modelled: {planned.failure}", planned.code)
         return Told("modelled", None, None, None, failure, planned, about, caution)
     wanted = features(RULES[phone], operations)
     estimate = fitted(phone).estimate(wanted)
@@ -108,7 +108,7 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
 class PaperPhoneError(PhoneStableError):
     """A network can't run on one of the paper's phones: as published, or by the model's rules."""
 
-    source: Source = "modelled"
+    source: str | None = "modelled"
 
 
 @final
@@ -155,7 +155,7 @@ class ModelledPhone:
         )
 
     def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PaperPhoneError:
-        failure = told.failure or Failure("nnapi_error", told.about)
+        failure = told.failure or DeviceFailure("nnapi_error", told.about)
         error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
         error.placement, error.source = placement, told.source
         return error

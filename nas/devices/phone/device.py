@@ -1,7 +1,7 @@
 """`adb:SERIAL`: a phone as a device.
 
 A measurement: the phone is locked, looked at until it is fit, the file is sent, one untimed launch
-shows the placement, and timed launches follow, interleaved with a reference model whose drift tells
+shows the placement, and timed launches follow, interleaved with a control model whose drift tells
 the phone's own. Whatever goes wrong ends as a `PhoneError` with a class.
 """
 
@@ -11,17 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
+from nas.devices.control_model import control_model
 from nas.devices.failures import (
     ADVICE,
     RETRIED,
+    DeviceFailure,
     Evidence,
-    Failure,
     PhoneError,
     PhoneSetAsideError,
     PhoneStableError,
@@ -40,7 +40,6 @@ from nas.devices.phone.outputs import run_inputs
 from nas.devices.phone.session import PhoneSession, shortened
 from nas.devices.phone.usual import Habits
 from nas.devices.placement import join
-from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError, NasError
 from nas.tflite.file import read_tflite
 from nas.tflite.size import check_fixed
@@ -128,7 +127,7 @@ class AdbDevice:
         """
         wait_seconds = self.options.lock_wait_seconds
         with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
-            make_room(self.adb, CACHE_FOLDER, held, artifact, reference_model())
+            make_room(self.adb, CACHE_FOLDER, held, artifact, control_model())
             yield PhoneSession(
                 self.adb,
                 self.options,
@@ -185,11 +184,13 @@ class AdbDevice:
             there = ", ".join(row.serial for row in entries) or "none"
             raise PhoneTransientError(
                 f"phone {self.serial} is not connected; connected: {there} (see `nas devices`)",
-                Failure("device_offline", NOT_CONNECTED),
+                DeviceFailure("device_offline", NOT_CONNECTED),
                 Evidence(self.serial),
             )
         unauthorized = state in ("unauthorized", "authorizing")
-        failure = Failure("unauthorized" if unauthorized else "device_offline", f"adb says {state}")
+        failure = DeviceFailure(
+            "unauthorized" if unauthorized else "device_offline", f"adb says {state}"
+        )
         advice = ADVICE[failure.failure_class]
         if state.startswith("no permissions"):
             advice = "this user may not use the USB device: add a udev rule for it"
@@ -205,7 +206,7 @@ class AdbDevice:
         """What keeps adb from the phone: once it was seen, as much of the moment as its cable."""
         if self._never_seen:
             return ConfigError(message)
-        failure = Failure("device_offline", message)
+        failure = DeviceFailure("device_offline", message)
         return PhoneTransientError(message, failure, Evidence(self.serial))
 
     @property
@@ -296,28 +297,28 @@ class AdbDevice:
         raise self._verdict(failures, protocol) from failures[-1]
 
     def _believed(self, refusal: PhoneStableError, protocol: TimingProtocol) -> PhoneError:
-        """The refusal, if the phone still runs the reference model: else it is the phone's."""
-        if self._reference_runs(protocol):
+        """The refusal, if the phone still runs the control model: else it is the phone's."""
+        if self._control_runs(protocol):
             self.failures_in_a_row = 0
             return refusal
         self.failures_in_a_row += 1
         if self.set_aside:
             return self._set_aside_error(refusal)
-        message = f"{refusal}; it fails with the reference model, too"
+        message = f"{refusal}; it fails with the control model, too"
         error = PhoneTransientError(message, refusal.failure, refusal.evidence)
         error.placement = refusal.placement
         return error
 
     def _verdict(self, failures: list[PhoneTransientError], protocol: TimingProtocol) -> PhoneError:
-        """Whose fault repeated failures are: the reference model's fate tells."""
+        """Whose fault repeated failures are: the control model's fate tells."""
         last = failures[-1]
         kinds = {error.failure.failure_class for error in failures}
         if "held" in kinds:
             return last  # somebody else is at work on it: says nothing against the phone
-        if self._reference_runs(protocol):
+        if self._control_runs(protocol):
             self.failures_in_a_row = 0
             if len(failures) == self.options.attempts and kinds <= {"timeout", "driver_crash"}:
-                times = f"{len(failures)} times, while the reference model ran"
+                times = f"{len(failures)} times, while the control model ran"
                 message = f"{last} ({times})"
                 return PhoneStableError(message, last.failure, last.evidence)
             return last
@@ -325,40 +326,27 @@ class AdbDevice:
         return self._set_aside_error(last) if self.set_aside else last
 
     def _set_aside_error(self, last: PhoneError | None = None) -> PhoneSetAsideError:
-        failure = last.failure if last else Failure("device_offline", "set aside")
+        failure = last.failure if last else DeviceFailure("device_offline", "set aside")
         evidence = last.evidence if last else Evidence(self.serial)
         return PhoneSetAsideError(
             f"phone {self.serial} is set aside: {self.failures_in_a_row} measurements in a row "
-            f"failed with the reference model, too ({failure})",
+            f"failed with the control model, too ({failure})",
             failure,
             evidence,
         )
 
-    def _reference_runs(self, protocol: TimingProtocol) -> bool:
+    def _control_runs(self, protocol: TimingProtocol) -> bool:
         try:
             self.check()
             with self.session() as session:
-                remote = session.send(reference_model())
+                remote = session.send(control_model())
                 session.launch(remote, shortened(protocol), tolerant=True)
         except PhoneStableError as error:
-            # A delegate may refuse the reference's type: the phone itself is well then.
+            # A delegate may refuse the control model's type: the phone itself is well then.
             return error.failure.failure_class == "delegate_refused"
         except (PhoneError, ConfigError):
             return False
         return True
-
-
-def failed(device: str, error: Any) -> dict[str, Any]:
-    """A failed measurement (a PhoneError) as the JSON that `nas measure --json` prints."""
-    return {
-        "device": device,
-        "latency_ms": None,
-        "count": 0,
-        "placement": [asdict(row) for row in error.placement],
-        "accelerated_mac_share": None,
-        "failure": error.failure.to_dict(),
-        "message": str(error),
-    }
 
 
 def _to_stderr(text: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from nas.devices.adb.connection import Adb
-from nas.devices.failures import Evidence, Failure, phone_error
+from nas.devices.failures import DeviceFailure, Evidence, phone_error
 from nas.devices.phone.conditions import Conditions, read_busy_share, read_conditions
 from nas.devices.phone.usual import IDLE_SHARE, Habits, Usual
 from nas.errors import ConfigError, unknown
@@ -180,7 +180,7 @@ def wait_until_fit(
             tell(f"phone {adb.serial} is {text}: waiting, {limits.wait_seconds:g} s at most")
             told = kinds
         if time.monotonic() + limits.poll_seconds > started + limits.wait_seconds:
-            failure = Failure("throttled", f"still {text} after {limits.wait_seconds:g} s")
+            failure = DeviceFailure("throttled", f"still {text} after {limits.wait_seconds:g} s")
             raise phone_error(failure, Evidence(adb.serial), _advice(kinds))
         sleep(limits.poll_seconds)
 

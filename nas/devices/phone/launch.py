@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.devices.adb.wire import ShellResult
 from nas.devices.delegate import Delegate
-from nas.devices.failures import Failure
+from nas.devices.failures import DeviceFailure
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.logs.classify import driver_death
 from nas.devices.logs.lines import Line, read_lines, unfold
@@ -24,11 +24,11 @@ from nas.devices.phone.usual import Usual
 class PhoneOptions:
     """How a phone is used.
 
-    `drift` bounds how far the reference's launches may be from their median (a share of it), and
-    `spread` the candidate's launches; a block of launches beyond either, or one that ended hot, is
-    taken again, up to `blocks` times. `attempts` is how often a transient failure is met again,
-    waiting `backoff_seconds`, then twice that. After `set_aside_after` measurements in a row in
-    which the reference failed, too, the phone is set aside.
+    `drift` bounds how far the control model's launches may be from their median, `spread` the range
+    of the candidate's launches, both as a share of the median. A block of launches beyond either,
+    or one that ended hot, is taken again, up to `blocks` times. A transient failure is tried again
+    up to `attempts` times, after `backoff_seconds`, then after twice that. After `set_aside_after`
+    measurements in a row in which the control model failed, too, the phone is set aside.
     """
 
     delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
@@ -63,10 +63,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Block:
-    """Launches of the candidate and, between them, of the reference; and the phone afterwards."""
+    """Launches of the candidate and of the control model, in turn, and the phone around them.
+
+    `control_ms` holds the control model's latencies, `before` and `after` the phone's conditions,
+    `usual` what is usual for the phone.
+    """
 
     launches: tuple[Launch, ...]
-    references: tuple[float, ...]
+    control_ms: tuple[float, ...]
     before: Conditions
     after: Conditions
     usual: Usual = field(default_factory=Usual)
@@ -78,11 +82,11 @@ class Block:
 
     @property
     def drift(self) -> float:
-        """The reference's farthest launch from the median of its launches, as a share of it."""
-        if len(self.references) < 2:
+        """The control model's farthest launch from the median of its launches, as a share of it."""
+        if len(self.control_ms) < 2:
             return 0.0
-        middle = statistics.median(self.references)
-        return max(abs(value / middle - 1) for value in self.references)
+        middle = statistics.median(self.control_ms)
+        return max(abs(value / middle - 1) for value in self.control_ms)
 
     @property
     def spread(self) -> float:
@@ -94,7 +98,7 @@ class Block:
         """Why the block should be taken again; empty where it is good."""
         found = []
         if self.drift > options.drift:
-            found.append(f"the reference drifted by {self.drift:.0%}")
+            found.append(f"the control model drifted by {self.drift:.0%}")
         if self.spread > options.spread:
             found.append(f"launches differ by {self.spread:.0%}")
         calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
@@ -103,7 +107,7 @@ class Block:
         ]
 
 
-def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:
+def doubt(report: LogReport, passing: frozenset[str]) -> DeviceFailure | None:
     """Why a launch's numbers may not be used; None where they may. `passing` failures don't matter.
 
     A tool that was cut short may say of delegation what it likes: without numbers it has failed.
@@ -112,9 +116,9 @@ def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:
     if failure is not None and failure.failure_class not in passing:
         return failure
     if latency is None or not math.isfinite(latency) or latency <= 0:
-        return Failure("unparsable", f"it ended well, but with a latency of {latency}")
+        return DeviceFailure("unparsable", f"it ended well, but with a latency of {latency}")
     if report.benchmark.init_ms is None or first_ms(report) is None:
-        return Failure("unparsable", "it tells no time of initialisation")
+        return DeviceFailure("unparsable", "it tells no time of initialisation")
     return None
 
 
@@ -153,7 +157,7 @@ def _only_in(log: LogReport, report: LogReport) -> bool:
     return missing and bool(log.nnapi.compilations)
 
 
-def _refined(failure: Failure | None, lines: list[Line], pid: int) -> Failure | None:
+def _refined(failure: DeviceFailure | None, lines: list[Line], pid: int) -> DeviceFailure | None:
     """NNAPI's refusal is the driver's crash where the phone's log says so; nothing else it says."""
     if failure is None or failure.failure_class != "nnapi_error":
         return failure

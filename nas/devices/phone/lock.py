@@ -25,7 +25,7 @@ import platformdirs
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import translated
 from nas.devices.adb.wire import ShellStream
-from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import ADVICE, DeviceFailure, Evidence, PhoneError, phone_error
 from nas.devices.phone.leftovers import clear_up
 from nas.system.files import open_lock
 from nas.system.hashing import content_key
@@ -75,7 +75,7 @@ class _Wait:
         """Wait on, and tell once for whom; raises the transient PhoneError once it was too long."""
         left = self.started + self.seconds - time.monotonic()
         if left <= 0:
-            failure = Failure("held", f"it is held by another trial ({holder})")
+            failure = DeviceFailure("held", f"it is held by another trial ({holder})")
             raise phone_error(failure, Evidence(self.serial), "wait for it, or stop it")
         if not self.told and self.tell is not None and self.seconds - left >= TELL_AFTER_SECONDS:
             self.tell(
@@ -180,8 +180,10 @@ def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
     """The error of a lock that can't be had, though nobody holds it."""
     words = " ".join(answer.split())[:200]
     if not words:
-        failure = Failure("device_offline", f"its shell ended before it had locked {folder}")
+        failure = DeviceFailure("device_offline", f"its shell ended before it had locked {folder}")
         return phone_error(failure, Evidence(serial), ADVICE["device_offline"])
-    failure = Failure("storage_full", f"the lock in its folder {folder} can't be had: {words}")
+    failure = DeviceFailure(
+        "storage_full", f"the lock in its folder {folder} can't be had: {words}"
+    )
     advice = "`adb shell` has to be able to write there: free some space, or remove that folder"
     return phone_error(failure, Evidence(serial, stdout=answer), advice)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.devices.failures import Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import DeviceFailure, Evidence, PhoneError, phone_error
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, output_arguments
 from nas.devices.phone.lock import PICTURES
@@ -79,7 +79,7 @@ def _fetched(session: PhoneSession, number: int, local: Path, size: int) -> byte
     found = session.adb.size_of(remote)
     if found != size:
         seen = "no output" if found is None else f"an output of {found} bytes"
-        failure = Failure("unparsable", f"the tool left {seen}, {size} bytes were expected")
+        failure = DeviceFailure("unparsable", f"the tool left {seen}, {size} bytes were expected")
         raise phone_error(failure, Evidence(session.adb.serial))
     session.adb.pull(remote, local)
     return local.read_bytes()

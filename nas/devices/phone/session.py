@@ -9,11 +9,12 @@ from pathlib import Path
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.wire import ShellResult
+from nas.devices.control_model import control_model
 from nas.devices.failures import (
     ADVICE,
     WITH_LATENCY,
+    DeviceFailure,
     Evidence,
-    Failure,
     PhoneError,
     PhoneStableError,
     phone_error,
@@ -30,7 +31,6 @@ from nas.devices.phone.lock import Held
 from nas.devices.phone.model_cache import model_name
 from nas.devices.phone.usual import Habits
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
-from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
 from nas.tflite.size import size_conditions
@@ -42,10 +42,10 @@ PROBE_TIMEOUT_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class _Files:
-    """Paths on the phone; `reference` None where none runs beside the candidate."""
+    """Paths on the phone; `control` None where none runs beside the candidate."""
 
     candidate: str
-    reference: str | None
+    control: str | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PhoneSession:
         file = read_tflite(artifact)
         interleaved = self.options.method == "robust" and self.options.interleave
         remote = self.send(artifact)
-        files = _Files(remote, self.send(reference_model()) if interleaved else None)
+        files = _Files(remote, self.send(control_model()) if interleaved else None)
         report = self.probe(remote)
         placement = join(file.operations, report, self.options.delegate)
         try:
@@ -121,7 +121,9 @@ class PhoneSession:
         script = f"{vlog_back(CACHE_FOLDER)}; getprop {VLOG_PROPERTY}; logcat -d -v threadtime"
         left, _, text = self.adb.shell(script, 60.0).stdout.partition("\n")
         if left.strip() == VLOG:
-            failure = Failure("device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back")
+            failure = DeviceFailure(
+                "device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back"
+            )
             raise phone_error(failure, Evidence(self.adb.serial), "restart it")
         return text
 
@@ -140,7 +142,7 @@ class PhoneSession:
         applied = report.benchmark.delegation is not None or report.nnapi.compilations
         if delegate.kind != "cpu" and not applied and not report.benchmark.dispatched:
             words = next(iter(report.warnings), "the tool says nothing of it")
-            failure = Failure("not_delegated", f"{delegate} was not applied: {words}")
+            failure = DeviceFailure("not_delegated", f"{delegate} was not applied: {words}")
             raise phone_error(failure, evidence)
 
     def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
@@ -160,15 +162,15 @@ class PhoneSession:
     def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
         before = self.wait_until_fit()
         mask = self._mask(before, protocol.threads)
-        launches, references = [], []
+        launches, control_ms = [], []
         for _ in range(protocol.launches if self.options.method == "robust" else 1):
-            if files.reference is not None:
-                references += self._reference(files.reference, protocol, mask)
+            if files.control is not None:
+                control_ms += self._control(files.control, protocol, mask)
             launches.append(self.launch(files.candidate, protocol, mask))
         after = read_conditions(self.adb)
         if before.boot_id != after.boot_id:
             raise self.adb.offline("it was restarted in the middle of a measurement")
-        return Block(tuple(launches), tuple(references), before, after, self.habits.usual)
+        return Block(tuple(launches), tuple(control_ms), before, after, self.habits.usual)
 
     def wait_until_fit(self) -> Conditions:
         """The phone's conditions once it is fit; raises as `fitness.wait_until_fit`."""
@@ -181,12 +183,12 @@ class PhoneSession:
             return PAPER_MASK
         return strongest_mask(found.cores, threads)
 
-    def _reference(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
-        """One launch of the reference; none where the delegate refuses it, which says nothing."""
+    def _control(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
+        """Latencies of one launch of the control model: none where the delegate refuses it."""
         try:
             return [self.launch(remote, shortened(protocol), mask, tolerant=True).latency_ms]
         except PhoneStableError as error:
-            self.tell(f"no reference beside it: {error}")
+            self.tell(f"no control model beside it: {error}")
             return []
 
     def launch(
@@ -212,14 +214,14 @@ class PhoneSession:
         latency = report.latency_ms
         if failure is None and latency is not None:
             return Launch(latency, report.count or 0, report)
-        failure = failure or Failure("unparsable", "no latency")
+        failure = failure or DeviceFailure("unparsable", "no latency")
         evidence = Evidence(
             self.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
         )
         failure = self._refined(failure, result)
         raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
 
-    def _refined(self, failure: Failure, result: ShellResult) -> Failure:
+    def _refined(self, failure: DeviceFailure, result: ShellResult) -> DeviceFailure:
         """The failure, or the one that the drivers' own words in the phone's log make of it."""
         if failure.failure_class != "nnapi_error":
             return failure
@@ -255,7 +257,7 @@ class PhoneSession:
                 "threads": 4 if self.options.method == "paper" else protocol.threads,
                 "statistic": block.launches[0].report.latency_statistic,
                 "launches": [launch.to_dict() for launch in block.launches],
-                "reference_ms": list(block.references),
+                "reference_ms": list(block.control_ms),
                 "drift": block.drift,
                 "steady": not block.troubles(self.options),
                 "blocks": blocks,
@@ -288,5 +290,5 @@ def _disturbed(block: Block) -> str | None:
 
 
 def shortened(protocol: TimingProtocol) -> TimingProtocol:
-    """The reference's launches: as many runs, but no minimum of seconds."""
+    """The control model's launches: as many runs, but no minimum of seconds."""
     return replace(protocol, min_seconds=0.0, runs=min(protocol.runs, 10))

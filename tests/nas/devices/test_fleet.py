@@ -13,7 +13,7 @@ import pytest
 
 from evaluators import Latency
 from evaluators.latency import worst_ratio
-from nas.devices import Measurement, TimingProtocol, open_device
+from nas.devices import Measurement, Phone, TimingProtocol, open_device
 from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneSetAsideError, PhoneStableError, PhoneTransientError
 from nas.devices.fleet import check_answers, measure_everywhere
@@ -317,7 +317,9 @@ def test_a_phone_that_refuses_everything_leaves_nothing_in_the_cache(
     assert not list((tmp_path / "cache").glob("*.json"))
     for fault in phone.faults.glob("*.json"):
         fault.unlink()
-    open_device(spec).readmit()  # type: ignore[attr-defined]
+    device = open_device(spec)
+    assert isinstance(device, Phone)
+    device.readmit()
     (again,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
     assert again.measurement is not None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nas.devices.adb.wire import ShellResult
-from nas.devices.failures import FAILURE_CLASSES, Failure
+from nas.devices.failures import FAILURE_CLASSES, DeviceFailure
 from nas.devices.logs import LogReport, decode_log, parse_log
 from nas.devices.phone.launch import merged
 
@@ -436,6 +436,6 @@ def test_patterns_of_statistics_agree_with_an_independent_reading() -> None:
 
 
 def test_failure_round_trip() -> None:
-    failure = Failure("nnapi_error", "line", "ANEURALNETWORKS_BAD_DATA", "adding operation")
-    assert Failure.from_dict(failure.to_dict()) == failure
+    failure = DeviceFailure("nnapi_error", "line", "ANEURALNETWORKS_BAD_DATA", "adding operation")
+    assert DeviceFailure.from_dict(failure.to_dict()) == failure
     assert failure.failure_class in FAILURE_CLASSES

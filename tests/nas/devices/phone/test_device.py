@@ -16,7 +16,6 @@ from nas.devices.failures import (
     PhoneStableError,
 )
 from nas.devices.measurement import Measurement, TimingProtocol
-from nas.devices.phone.device import failed
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.session import PhoneSession
@@ -121,7 +120,7 @@ def test_phones_like_the_papers(
     with pytest.raises(DeviceStableError, match="ANEURALNETWORKS_OP_FAILED") as caught:
         device.measure(refused, PROTOCOL)
     assert isinstance(caught.value, PhoneStableError)
-    document = failed(device.spec, caught.value)
+    document = caught.value.to_dict(device.spec)
     assert document["failure"]["class"] == "nnapi_error"
     assert document["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
     assert document["failure"]["phase"] == "completing NNAPI compilation"
@@ -133,7 +132,7 @@ def test_phones_like_the_papers(
 def test_too_many_pixels_fail_while_running(
     start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
 ) -> None:
-    phone = start_phone("mate30-like", max_pixels=128 * 128)  # the reference's: it runs
+    phone = start_phone("mate30-like", max_pixels=128 * 128)  # the control model's: it runs
     large = models.plain(tmp_path / "large.tflite", 1, 4, 160)
     with pytest.raises(PhoneStableError, match="running computation") as caught:
         device_of(phone, adb_server).measure(large, PROTOCOL)
@@ -170,7 +169,7 @@ def test_delegates_that_the_phone_refuses(
     assert caught.value.failure.failure_class == failure
 
 
-def test_a_delegate_that_does_not_take_the_references_type(
+def test_a_delegate_that_does_not_take_the_type_of_the_control_model(
     start_phone: StartPhone, adb_server: AdbServer, tmp_path: Path
 ) -> None:
     write_probe(tmp_path / "int8.tflite", "int8", "CONV_2D", ("CONV_2D",))

@@ -136,7 +136,7 @@ def test_a_driver_that_always_dies_makes_the_candidate_infeasible(
 ) -> None:
     phone = start_phone()
     phone.inject("driver-crash", times=3)
-    with pytest.raises(PhoneStableError, match="3 times, while the reference model ran") as caught:
+    with pytest.raises(PhoneStableError, match="3 times, while the control model ran") as caught:
         device_of(phone, adb_server).measure(plain, PROTOCOL)
     assert caught.value.failure.failure_class == "driver_crash"
 
@@ -178,11 +178,11 @@ def test_a_phone_that_keeps_failing_is_set_aside(
 def test_a_phone_that_refuses_everything_is_set_aside(
     start_phone: StartPhone, adb_server: AdbServer, plain: Path
 ) -> None:
-    """The candidate is not blamed once, as the reference model tells whose fault it is."""
+    """The candidate is not blamed once, as the control model tells whose fault it is."""
     phone = start_phone()
     phone.inject("crash", times=1000)
     device = device_of(phone, adb_server, set_aside_after=2)
-    with pytest.raises(PhoneTransientError, match="fails with the reference model, too") as caught:
+    with pytest.raises(PhoneTransientError, match="fails with the control model, too") as caught:
         device.measure(plain, PROTOCOL)
     assert caught.value.failure.failure_class == "crash"
     with pytest.raises(PhoneSetAsideError, match="2 measurements in a row"):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nas.devices.adb.server import AdbServer
+from nas.devices.control_model import control_model
 from nas.devices.phone.operation_support import Support, SupportMatrix, probe_support
 from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, write_probe
-from nas.devices.reference_model import reference_model
 from nas.tflite.file import read_tflite
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
 from tests.nas.devices.conftest import StartPhone, device_of
@@ -35,17 +35,17 @@ def test_every_probe_is_a_model_that_runs(dtype: str, tmp_path: Path) -> None:
         interpreter.invoke()
 
 
-def test_the_reference_model_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_control_model_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path))
-    path = reference_model()
+    path = control_model()
     assert read_tflite(path).conv_macs == 9 * 128 * 128 * (3 * 16 + 16 * 16 + 16 * 3)
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
     interpreter.invoke()
     assert interpreter.get_output_details()[0]["shape"].tolist() == [1, 128, 128, 3]
-    assert reference_model().stat().st_mtime_ns == path.stat().st_mtime_ns
+    assert control_model().stat().st_mtime_ns == path.stat().st_mtime_ns
 
 
 def test_the_matrix_of_a_phone_like_the_papers(

@@ -12,12 +12,12 @@ _RELU = 1
 """As the format numbers an operation's fused function."""
 
 
-def reference_model() -> Path:
-    """The reference network's file, written once into the user's cache.
+def control_model() -> Path:
+    """The control model's file, written once into the user's cache.
 
     Convolutions 3x3 with ReLU of 16, 16 and 3 channels on 128x128x3, float32, constant weights.
     """
-    path = cache_folder() / "reference-1.tflite"
+    path = cache_folder() / "control-1.tflite"
     if not path.exists():
         _write(path)
     return path
