@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from evaluators.published_quality import SEEN_FROM, estimate
 from nas.compression.compress import expected_architecture
-from nas.devices.paper_phones.device import PREFIX, Told, accelerated_mac_share, tell
+from nas.devices.paper_phones.device import PREFIX, PaperFigure, accelerated_mac_share, tell
 from nas.devices.paper_phones.published import SIZE
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate
@@ -92,7 +92,7 @@ class ModelledLatency:
         figures[WORST_RATIO] = self._worst_ratio(subject, told)
         return figures
 
-    def _worst_ratio(self, subject: Subject, told: dict[str, Told]) -> Metric:
+    def _worst_ratio(self, subject: Subject, told: dict[str, PaperFigure]) -> Metric:
         share = self.reference.compression.pruned_share
         network = expected_architecture(self.reference.architecture, share)
         operations = _operations(replace(self.reference, architecture=network), subject.size)
@@ -127,7 +127,7 @@ def _operations(candidate: Candidate, size: tuple[int, int]) -> Operations:
     return of_graph(candidate.architecture.graph(), size, candidate.compression.precision)
 
 
-def _figures(device: str, said: Told, operations: Operations) -> dict[str, Metric]:
+def _figures(device: str, said: PaperFigure, operations: Operations) -> dict[str, Metric]:
     if said.latency_ms is None:
         return {}
     at = said.about + (f"; {said.caution}" if said.caution else "")

@@ -100,7 +100,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
     fittings: set[str] = set()
     note = ""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        idle: SimpleQueue[_Runner] = SimpleQueue()
+        idle: SimpleQueue[_PictureRunner] = SimpleQueue()
 
         def of(pair: Pair) -> tuple[list[float], str]:
             runner = idle.get()
@@ -116,7 +116,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
                 content, note = runnable(path, pair.blurred)
                 _, height, width, _ = read_tflite(path).inputs[0].shape
                 for _ in range(AT_ONCE):
-                    idle.put(_Runner(content, path, (height, width), threads))
+                    idle.put(_PictureRunner(content, path, (height, width), threads))
             running.append(pool.submit(of, pair))
             if len(running) > AT_ONCE:  # not all pictures of a large set at a time
                 _gather(running, rows, fittings)
@@ -144,7 +144,7 @@ def _gather(
     fittings.add(fitting)
 
 
-def _row(runner: _Runner, pair: Pair) -> tuple[list[float], str]:
+def _row(runner: _PictureRunner, pair: Pair) -> tuple[list[float], str]:
     """A picture's PSNR, SSIM, input PSNR, change and output levels; and how it was fitted."""
     restored, fitting = runner.restore(pair.blurred)
     row = [
@@ -158,7 +158,7 @@ def _row(runner: _Runner, pair: Pair) -> tuple[list[float], str]:
 
 
 @final
-class _Runner:
+class _PictureRunner:
     """A file for pictures of every size; for one thread at a time."""
 
     def __init__(self, content: bytes, path: Path, deployed: tuple[int, int], threads: int) -> None:

@@ -171,8 +171,8 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
     from nas.devices.phone.conditions import read_conditions, strongest_mask
     from nas.devices.phone.device import AdbDevice
     from nas.devices.phone.fitness import Limits
+    from nas.devices.phone.idle_state import Habits
     from nas.devices.phone.info import read_info
-    from nas.devices.phone.usual import Habits
 
     row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
     names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")

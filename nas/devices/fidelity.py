@@ -208,7 +208,7 @@ def _finite(value: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Runner:
+class _OutputSource:
     """A device that gives outputs, and what has to be said about it."""
 
     source: str
@@ -235,20 +235,24 @@ def check_outputs_of(device: str) -> None:
     check_outputs(phone.tool())
 
 
-def _runner(device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float) -> _Runner:
+def _runner(
+    device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float
+) -> _OutputSource:
     check_outputs_of(device)
     if device == "host":
         from nas.system.environment import processor, versions
 
         here = Artifact(artifact, threads)
         about = {"processor": processor(), "versions": versions()}
-        return _Runner("measured", lambda frames: (here.run(frame) for frame in frames), about)
+        return _OutputSource(
+            "measured", lambda frames: (here.run(frame) for frame in frames), about
+        )
     return _phone_runner(device, artifact, file, TimingProtocol(1, 0, 1, 0.0, threads, seconds))
 
 
 def _phone_runner(
     device: str, artifact: Path, file: TfliteFile, protocol: TimingProtocol
-) -> _Runner:
+) -> _OutputSource:
     from nas.devices.phone.spec import open_phone
     from nas.devices.placement import accelerated_mac_share, fallbacks
 
@@ -273,7 +277,7 @@ def _phone_runner(
             stored: npt.NDArray[Any] = np.frombuffer(data, target["dtype"])
             yield real_values(stored.reshape(file.outputs[0].shape), target)[0]
 
-    return _Runner(phone.info().source, run, about)
+    return _OutputSource(phone.info().source, run, about)
 
 
 def _details(tensor: Tensor) -> dict[str, Any]:

@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """One question of a graph: is operation `index` (an `op`) accelerated after `after`?"""
 
     index: int
@@ -268,7 +268,7 @@ A chain `A>B` is B after A: the joints of a U-Net, where the paper's fallbacks a
 """
 
 
-def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tuple[Asked, ...]:
+def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tuple[Question, ...]:
     """A graph with a segment for each of `ops`, each after an `after`; which operation is which."""
     graph = Builder(dtype)
     asked, outputs = [], []
@@ -277,7 +277,7 @@ def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tup
         for step in after.split(">"):
             tensor = OPERATIONS[step](graph, tensor)
         tensor = OPERATIONS[op](graph, tensor)
-        asked.append(Asked(graph.count - 1, op, after))
+        asked.append(Question(graph.count - 1, op, after))
         outputs.append(tensor)
     graph.write(outputs, path)
     return tuple(asked)

@@ -59,7 +59,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _SizedFile:
     """A size, and what became of the file there; `error` where it has no such form."""
 
     size: tuple[int, int]
@@ -85,7 +85,7 @@ def sweep(
     """
     content = _content(model)
     folder = out / "models" / content_key(content.hex())
-    found: list[tuple[_Asked, Outcome]] = []
+    found: list[tuple[_SizedFile, Outcome]] = []
     for asked in _forms(content, sizes, model):
         if asked.run_size is None:
             found += [(asked, Outcome(device, None)) for device in devices]
@@ -109,7 +109,7 @@ def _content(model: Path) -> bytes:
     return model.read_bytes()
 
 
-def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_Asked]:
+def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_SizedFile]:
     """The file at each size, and at its own where it lacks one; ConversionError where none is."""
     file = parse_tflite(content, str(model))
     forms = []
@@ -117,16 +117,16 @@ def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> lis
         try:
             resized, run_size = resize(content, size)
         except ConversionError as error:
-            forms.append(_Asked(size, None, b"", error))
+            forms.append(_SizedFile(size, None, b"", error))
         else:
-            forms.append(_Asked(size, run_size, resized))
+            forms.append(_SizedFile(size, run_size, resized))
     first = next((form.error for form in forms if form.error is not None), None)
     own = file.size
     if first is not None and own is None:
         if all(form.error for form in forms):
             raise ConversionError(f"{model}: {first}")
     elif first is not None and own is not None and own not in sizes:
-        forms.append(_Asked(own, own, content))
+        forms.append(_SizedFile(own, own, content))
     return forms
 
 
@@ -168,7 +168,7 @@ def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[i
     return list(dict.fromkeys(steps))
 
 
-def _row(asked: _Asked, outcome: Outcome, unit_ms: float | None) -> SweepRow:
+def _row(asked: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow:
     size, run_size = asked.size, asked.run_size
     measured = outcome.measurement
     if measured is None:

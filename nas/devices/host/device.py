@@ -12,7 +12,7 @@ from typing import Any, ClassVar, final
 from nas.devices.host.ahead import AHEAD, AT_ONCE
 from nas.devices.host.conditions import conditions, disturbed, moment
 from nas.devices.host.pace import PACE
-from nas.devices.host.process import Launch, WorkerProcess
+from nas.devices.host.process import HostLaunch, WorkerProcess
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import ConfigError
 from nas.system.host_lock import measuring
@@ -75,7 +75,7 @@ class HostDevice:
         )
 
 
-def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[Launch], int]:
+def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[HostLaunch], int]:
     """The launches; those on a slow processor were done again, once, and the better one is kept."""
     launches = _launches(artifact, protocol, protocol.launches)
     PACE.learn(launches)
@@ -87,13 +87,13 @@ def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[Launch]
     return launches, len(slow)
 
 
-def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[Launch]:
+def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[HostLaunch]:
     """So many launches, one after another.
 
     Their processes start together: importing takes each of them longer than a small network takes
     to be timed. All have imported, and sleep, before the first one works.
     """
-    done: list[Launch] = []
+    done: list[HostLaunch] = []
     while len(done) < launches:
         with ExitStack() as stack:
             count = min(AT_ONCE, launches - len(done))
@@ -106,7 +106,7 @@ def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[L
     return done
 
 
-def _placement(launch: Launch, file: TfliteFile) -> tuple[Placement, ...]:
+def _placement(launch: HostLaunch, file: TfliteFile) -> tuple[Placement, ...]:
     """Where each operation ran: in XNNPACK, on LiteRT's own CPU kernels, or nobody knows."""
     operations = launch.answer["operations"]
     if operations is None:  # this LiteRT does not tell
@@ -135,7 +135,7 @@ def _check(protocol: TimingProtocol) -> None:
         )
 
 
-def _of_launches(launches: Sequence[Launch]) -> dict[str, Any]:
+def _of_launches(launches: Sequence[HostLaunch]) -> dict[str, Any]:
     """What a measurement's conditions have from its launches."""
     others = statistics.median(launch.others_busy_cores for launch in launches)
     return {

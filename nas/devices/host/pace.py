@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from nas.devices.host import worker as host_worker
-from nas.devices.host.process import Launch
+from nas.devices.host.process import HostLaunch
 
 
 @final
@@ -21,16 +21,16 @@ class Pace:
         """Take in the best pace of an earlier process on this machine."""
         self.best_ms = min(best_ms, self.best_ms or math.inf)
 
-    def learn(self, launches: Sequence[Launch]) -> None:
+    def learn(self, launches: Sequence[HostLaunch]) -> None:
         """Take in the paces beside all runs of `launches`."""
         seen = [pace for launch in launches for pace in launch.answer["paces_ms"]]
         self.best_ms = min([*seen, self.best_ms or math.inf]) if seen else self.best_ms
 
-    def slow(self, launch: Launch) -> bool:
+    def slow(self, launch: HostLaunch) -> bool:
         """Whether most of the launch's runs were on a slow processor."""
         return self.best_ms is not None and launch.pace_ms > host_worker.SLOW * self.best_ms
 
-    def summary(self, launches: Sequence[Launch], repeated: int) -> dict[str, Any]:
+    def summary(self, launches: Sequence[HostLaunch], repeated: int) -> dict[str, Any]:
         """Return the paces of a measurement as JSON types, for its conditions.
 
         If all launches were slow, the best pace is learned anew: the processor as a whole has

@@ -31,7 +31,7 @@ _STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Launch:
+class HostLaunch:
     """One launch of a network: what its process answered and logged.
 
     `others_busy_cores` is how many cores other programs used meanwhile.
@@ -80,7 +80,7 @@ class WorkerProcess:
 
     def launch(
         self, artifact: Path, protocol: TimingProtocol, best_pace_ms: float | None
-    ) -> Launch:
+    ) -> HostLaunch:
         """Have the process time the artifact; raises DeviceError where it does not.
 
         Runs are repeated while the processor is slower than `best_pace_ms`, None where no pace is
@@ -99,7 +99,7 @@ class WorkerProcess:
         text = self.log.read().decode(errors="replace")
         answer = _answer(content, code, text, artifact, protocol)
         others = (busy_seconds() - busy - answer["cpu_seconds"]) / (time.monotonic() - started)
-        return Launch(answer, text, max(0.0, others))
+        return HostLaunch(answer, text, max(0.0, others))
 
     def _content(self, deadline: float) -> bytes | None:
         """Read the whole answer; None where the process did not end within its time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from nas.devices.logs.benchmarklog import BenchmarkLog, Statistics
+from nas.devices.logs.benchmark_log import BenchmarkLog, Statistics
 from nas.devices.logs.delegation import asked_for, take_delegation
 from nas.devices.logs.figures import NUMBER, figure, milliseconds, statistics_of
 from nas.devices.logs.lines import Line

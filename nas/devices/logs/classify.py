@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nas.devices.failures import DeviceFailure, FailureClass
-from nas.devices.logs.benchmarklog import BenchmarkLog
+from nas.devices.logs.benchmark_log import BenchmarkLog
 from nas.devices.logs.delegation import is_plain
 from nas.devices.logs.endings import (
     DRIVER_DIED,

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable
 
 from nas.devices.failures import DeviceFailure
-from nas.devices.logs.benchmarklog import (
+from nas.devices.logs.benchmark_log import (
     DISPATCH_OP,
     BenchmarkLog,
     Delegation,
     DelegationFacts,
-    Replaced,
+    ReplacedNodes,
 )
 
 CPU = "cpu"
@@ -157,26 +157,26 @@ def _take_words(facts: DelegationFacts, text: str) -> bool:
 def _take_counts(facts: DelegationFacts, text: str) -> bool:
     if match := _REPLACING.search(text):
         total, parts = (int(value) if value else None for value in (match[2], match[4]))
-        row = Replaced(match[3], int(match[1]), total, parts)
+        row = ReplacedNodes(match[3], int(match[1]), total, parts)
         facts.replaced.append(row)
         facts.replacing[(match[3], match[5])] = row
     elif (match := _YIELDING.match(text)) and facts.replacing:
         key, row = list(facts.replacing.items())[-1]
-        row = Replaced(row.delegate, row.nodes, row.total, int(match[1]))
+        row = ReplacedNodes(row.delegate, row.nodes, row.total, int(match[1]))
         facts.replaced[-1] = facts.replacing[key] = row
     elif match := _NODES_DELEGATED.search(text):
         parts = int(match[4]) if match[4] else None
-        facts.replaced.append(Replaced(match[1], int(match[2]), int(match[3]), parts))
+        facts.replaced.append(ReplacedNodes(match[1], int(match[2]), int(match[3]), parts))
     elif match := _ON_GPU.search(text):
         nodes = int(match[1])
-        facts.replaced.append(Replaced("GPU", nodes, nodes + int(match[2]), None))
+        facts.replaced.append(ReplacedNodes("GPU", nodes, nodes + int(match[2]), None))
         facts.listing = None
     elif match := _NONE_ON_GPU.search(text):
-        facts.replaced.append(Replaced("GPU", 0, int(match[1]), None))
+        facts.replaced.append(ReplacedNodes("GPU", 0, int(match[1]), None))
         facts.listing = None
     elif match := _COMPILED.search(text) or _PARTITIONED.search(text):
         nodes, total, parts = int(match[2]), int(match[3]), int(match[4])
-        facts.offloaded.append(Replaced("NPU compiler", nodes, total, parts))
+        facts.offloaded.append(ReplacedNodes("NPU compiler", nodes, total, parts))
     else:
         return False
     return True
@@ -301,14 +301,14 @@ def _last_of_each(
     return list(last.values())
 
 
-def _by_family(rows: Iterable[Replaced]) -> dict[str, list[Replaced]]:
-    families: dict[str, list[Replaced]] = {}
+def _by_family(rows: Iterable[ReplacedNodes]) -> dict[str, list[ReplacedNodes]]:
+    families: dict[str, list[ReplacedNodes]] = {}
     for row in rows:
         families.setdefault(family(row.delegate), []).append(row)
     return families
 
 
-def _summed(rows: list[Replaced]) -> Delegation | None:
+def _summed(rows: list[ReplacedNodes]) -> Delegation | None:
     """The coverage of all subgraphs together; of one of two names of a delegate, the first's."""
     rows = [row for row in rows if row.delegate == rows[0].delegate]
     coverages = {row.coverage for row in rows} - {None}

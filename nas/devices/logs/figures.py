@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from nas.devices.logs.benchmarklog import Statistics
+from nas.devices.logs.benchmark_log import Statistics
 
 NUMBER = r"([-+\w.]{1,40})"
 """A word that `figure` may find to be a number; a sentence's full stop may cling to it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.devices.failures import WITH_LATENCY, DeviceFailure
 from nas.devices.logs.benchmark import read_benchmark
-from nas.devices.logs.benchmarklog import BenchmarkLog
+from nas.devices.logs.benchmark_log import BenchmarkLog
 from nas.devices.logs.classify import failure_of
 from nas.devices.logs.delegation import judge
 from nas.devices.logs.lines import Line, of_process, read_lines, unfold
@@ -60,57 +60,79 @@ class LogReport:
         return self.benchmark.timed.count if self.benchmark.timed else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
-        found, placement = self.benchmark, self.placement
-        timed, warmup = found.timed, found.warmup
+        """Return the report as JSON types."""
         return {
-            "tool": _tool(found.generation),
-            "generation": found.generation,
+            **self._settings(),
+            **self._figures(),
+            **_delegates(self.benchmark),
+            **self._operations(),
+            "failure": self.failure.to_dict() if self.failure else None,
+            "driver_errors": list(self.driver_errors),
+            "unknown_flags": self.benchmark.unknown_flags,
+            "lost_lines": self.lost_lines,
+            "warnings": list(self.warnings),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        log = self.benchmark
+        return {
+            "tool": _tool(log.generation),
+            "generation": log.generation,
             "layouts": list(self.layouts),
             "pid": self.pid,
-            "model": found.model,
-            "model_size_mb": found.model_size_mb,
-            "soc": found.soc,
-            "signature": found.signature,
-            "gpu_api": found.gpu_api,
-            "parameters": found.parameters,
-            "option": found.option,
-            "asked": found.asked,
-            "accelerators": found.accelerators,
-            "plugins": found.plugins,
+            "model": log.model,
+            "model_size_mb": log.model_size_mb,
+            "soc": log.soc,
+            "signature": log.signature,
+            "gpu_api": log.gpu_api,
+            "parameters": log.parameters,
+            "option": log.option,
+            "asked": log.asked,
+            "accelerators": log.accelerators,
+            "plugins": log.plugins,
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        log, timed, warmup = self.benchmark, self.benchmark.timed, self.benchmark.warmup
+        return {
             "latency_ms": self.latency_ms,
             "latency_statistic": self.latency_statistic,
             "p95_ms": timed.p95_ms if timed and self.latency_ms is not None else None,
             "count": self.count,
-            "init_ms": found.init_ms,
-            "first_ms": found.first_ms,
+            "init_ms": log.init_ms,
+            "first_ms": log.first_ms,
             "warmup": warmup.to_dict() if warmup else None,
             "timed": timed.to_dict() if timed else None,
-            "throughput_mb_per_s": found.throughput_mb_per_s,
-            "limits": found.limits,
-            "memory": found.memory,
-            "delegation": found.delegation.to_dict() if found.delegation else None,
-            "delegate_kernels": found.kernels,
-            "replaced": [row.to_dict() for row in found.replaced],
-            "offloaded": [row.to_dict() for row in found.facts.offloaded],
-            "refusals": found.refusals,
+            "throughput_mb_per_s": log.throughput_mb_per_s,
+            "limits": log.limits,
+            "memory": log.memory,
+        }
+
+    def _operations(self) -> dict[str, Any]:
+        log, placement = self.benchmark, self.placement
+        return {
             "placement": [
                 {"op": row.op, "index": row.index, "accelerator": row.accelerator}
                 for row in placement
             ],
             "operations_by_accelerator": dict(Counter(str(row.accelerator) for row in placement)),
             "nnapi": self.nnapi.to_dict(),
-            "profile": [row.to_dict() for row in found.profile],
-            "profile_summary": found.profile_summary,
-            "unread_profile_lines": len(found.unread_profile),
-            "nodes_executed": found.nodes_executed,
-            "profiled": found.profiled.to_dict() if found.profiled else None,
-            "failure": self.failure.to_dict() if self.failure else None,
-            "driver_errors": list(self.driver_errors),
-            "unknown_flags": found.unknown_flags,
-            "lost_lines": self.lost_lines,
-            "warnings": list(self.warnings),
+            "profile": [row.to_dict() for row in log.profile],
+            "profile_summary": log.profile_summary,
+            "unread_profile_lines": len(log.unread_profile),
+            "nodes_executed": log.nodes_executed,
+            "profiled": log.profiled.to_dict() if log.profiled else None,
         }
+
+
+def _delegates(log: BenchmarkLog) -> dict[str, Any]:
+    return {
+        "delegation": log.delegation.to_dict() if log.delegation else None,
+        "delegate_kernels": log.kernels,
+        "replaced": [row.to_dict() for row in log.replaced],
+        "offloaded": [row.to_dict() for row in log.facts.offloaded],
+        "refusals": log.refusals,
+    }
 
 
 def _tool(generation: str | None) -> str | None:

@@ -36,7 +36,7 @@ Source = Literal["published", "modelled"]
 
 @final
 @dataclass(frozen=True)
-class Told:
+class PaperFigure:
     """What is known of a network on one of the paper's phones.
 
     `latency_ms` is None where `failure` tells why. `interval_ms` holds it with probability
@@ -54,7 +54,7 @@ class Told:
     caution: str | None = None
 
 
-def tell(phone: str, operations: Operations) -> Told:
+def tell(phone: str, operations: Operations) -> PaperFigure:
     """What the paper, or else the model, says of a network on one of its phones.
 
     Needs no file and no conversion: `nas.tflite.operations.of_graph` makes the list from
@@ -71,19 +71,19 @@ def tell(phone: str, operations: Operations) -> Told:
     return _published(row, cell, planned)
 
 
-def _published(row: Row, cell: Cell, planned: Plan) -> Told:
+def _published(row: Row, cell: Cell, planned: Plan) -> PaperFigure:
     about = f"Table {row.table}, {row.row}"
     note = cell.footnote.text if cell.footnote else None
     if row.network == "fpn":
         note = "; ".join(filter(None, (note, "the paper's file multiplies by constants apart")))
     if cell.outcome == "failed":
         failure = DeviceFailure("nnapi_error", f"published: {about}", OP_FAILED)
-        return Told("published", None, None, None, failure, planned, about)
-    return Told("published", cell.latency_ms, None, None, None, planned, about, note)
+        return PaperFigure("published", None, None, None, failure, planned, about)
+    return PaperFigure("published", cell.latency_ms, None, None, None, planned, about, note)
 
 
-def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> Told:
-    cells = sum(known.cells for known in latency_model.known(phone))
+def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> PaperFigure:
+    cells = sum(known.cells for known in latency_model.published_structures(phone))
     about = f"a model fitted to {cells} published cells"
     cautions = []
     if row is not None:
@@ -95,10 +95,10 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
     caution = "; ".join(cautions) or None
     if planned.failure is not None:
         failure = DeviceFailure("nnapi_error", f"modelled: {planned.failure}", planned.code)
-        return Told("modelled", None, None, None, failure, planned, about, caution)
+        return PaperFigure("modelled", None, None, None, failure, planned, about, caution)
     wanted = features(RULES[phone], operations)
     estimate = fitted(phone).estimate(wanted)
-    return Told(
+    return PaperFigure(
         "modelled", estimate.latency_ms, estimate.interval_ms, estimate.coverage, None, planned,
         about, caution,
     )  # fmt: skip
@@ -154,7 +154,7 @@ class ModelledPhone:
             stated_coverage=told.coverage,
         )
 
-    def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PaperPhoneError:
+    def _refusal(self, told: PaperFigure, placement: tuple[Placement, ...]) -> PaperPhoneError:
         failure = told.failure or DeviceFailure("nnapi_error", told.about)
         error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
         error.placement, error.source = placement, told.source
@@ -184,7 +184,7 @@ def accelerated_mac_share(operations: Operations, planned: Plan) -> float | None
     return 1 - fallen / total if total else None
 
 
-def _conditions(rules: PhoneRules, artifact: Path, told: Told) -> dict[str, Any]:
+def _conditions(rules: PhoneRules, artifact: Path, told: PaperFigure) -> dict[str, Any]:
     named = next(phone.name for phone in phones() if phone.phone == rules.phone)
     evidence = {rule.evidence for rule in told.plan.fallen.values() if rule is not None}
     return {

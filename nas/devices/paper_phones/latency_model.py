@@ -209,7 +209,7 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
 
 @final
 @dataclass(frozen=True)
-class Known:
+class PublishedStructure:
     """What the paper says of one structure on one phone: of several figures the geometric mean."""
 
     label: str
@@ -219,7 +219,7 @@ class Known:
 
 
 @cache
-def known(phone: str) -> tuple[Known, ...]:
+def published_structures(phone: str) -> tuple[PublishedStructure, ...]:
     """The published latencies of a phone, structures apart: what its model is fitted to.
 
     Tables 3 and 4 repeat rows of the ones before, and 8-bit files of one network do the same work
@@ -237,13 +237,13 @@ def known(phone: str) -> tuple[Known, ...]:
         different = dict.fromkeys(latency for _, latency in cells)
         middle = math.exp(sum(map(math.log, different)) / len(different))
         label = " / ".join(dict.fromkeys(label for label, _ in cells))
-        result.append(Known(label, wanted, middle, len(cells)))
+        result.append(PublishedStructure(label, wanted, middle, len(cells)))
     return tuple(result)
 
 
 @final
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutStructure:
     """A structure, and what the model says of it that was fitted to all others of the phone."""
 
     label: str
@@ -265,7 +265,7 @@ class LeaveOneOut:
     """The errors of a phone's model on cells that it did not see."""
 
     phone: str
-    rows: tuple[LeftOut, ...]
+    rows: tuple[LeftOutStructure, ...]
 
     def median_error(self, of: str = "accelerated") -> float:
         """Median absolute relative error: of rows that are "accelerated" (nothing falls back),
@@ -274,7 +274,7 @@ class LeaveOneOut:
         chosen = [abs(row.error) for row in self.of(of)]
         return float(np.median(chosen))
 
-    def of(self, which: str) -> tuple[LeftOut, ...]:
+    def of(self, which: str) -> tuple[LeftOutStructure, ...]:
         """The rows that `median_error` speaks of."""
         if which == "all":
             return self.rows
@@ -298,7 +298,7 @@ class LeaveOneOut:
 @cache
 def leave_one_out(phone: str) -> LeaveOneOut:
     """Each structure of a phone predicted by the model fitted to the phone's others."""
-    cells = known(phone)
+    cells = published_structures(phone)
     left_out = []
     for number, cell in enumerate(cells):
         others = [other for n, other in enumerate(cells) if n != number]
@@ -306,7 +306,7 @@ def leave_one_out(phone: str) -> LeaveOneOut:
         wanted = cell.wanted
         convolutions = not wanted.fallen[[_B.index("cpu_mac"), _B.index("cpu_transpose")]].any()
         left_out.append(
-            LeftOut(
+            LeftOutStructure(
                 cell.label, cell.latency_ms, model.latency_ms(wanted), model.deviation(wanted),
                 wanted.accelerated_only, bool(convolutions),
             )
@@ -321,7 +321,7 @@ def fitted(phone: str) -> LatencyModel:
     An interval is the model's own deviation times the factor within which `COVERAGE` of the
     left-out cells stayed.
     """
-    cells = known(phone)
+    cells = published_structures(phone)
     model = fit([cell.wanted for cell in cells], [cell.latency_ms for cell in cells])
     return LatencyModel(model.logarithms, model.covariance, leave_one_out(phone).quantile(COVERAGE))
 

@@ -30,7 +30,7 @@ Table = Literal[2, 3, 4]
 
 @final
 @dataclass(frozen=True)
-class Phone:
+class PaperPhone:
     """A column of Table 1."""
 
     phone: str
@@ -156,10 +156,10 @@ _FILES = {
 
 
 @cache
-def phones() -> tuple[Phone, ...]:
+def phones() -> tuple[PaperPhone, ...]:
     """Table 1."""
     return tuple(
-        Phone(
+        PaperPhone(
             phone=row["phone"],
             name=row["name"],
             chipset=row["chipset"],

@@ -1,7 +1,7 @@
 """The state of a phone at one moment: heat, battery, load, frequency caps; and how adb reads it.
 
-What is usual for one phone is in `nas.devices.phone.usual`, whether a phone may be measured now in
-`nas.devices.phone.fitness`.
+`nas.devices.phone.idle_state` knows what is usual for one phone, `nas.devices.phone.fitness`
+whether a phone may be measured now.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ true
 
 @dataclass(frozen=True)
 class Core:
-    """One core: its number, its highest frequency, the one allowed now (kHz), its capacity."""
+    """One core of a phone: its number, its highest frequency and the one allowed now, in kHz.
+
+    `capacity` is the scheduler's figure of its strength; None where the phone does not tell it.
+    """
 
     number: int
     max_khz: int
@@ -48,12 +51,20 @@ class Core:
 
 @dataclass(frozen=True)
 class Conditions:
-    """A phone at one moment; None where it does not tell. Temperatures in degrees Celsius.
+    """A phone's state at one moment; fields are None where the phone does not tell.
 
-    `load` is the average of a minute, `load_before` of five; `runnable` the threads that want to
-    run; `busy_share` how much of its time the processor was busy, looked at only where the load is
-    high. `hot_sensors` are those that cause the thermal status, `cooling` what slows the processor
-    down. What is `overridden` or `frozen` was set by hand.
+    Heat: `thermal_status` is Android's, 0 to 6; `temperatures` holds degrees Celsius by sensor,
+    `hot_sensors` those of them that cause the thermal status, `cooling` the cooling devices that
+    slow the processor down now. `thermal_overridden`: the status was set by hand.
+
+    Battery: its level in percent, its temperature, whether a cable charges it, Android's
+    `battery_status`, and whether its saver is on. `battery_frozen`: the level was set by hand.
+
+    Work: `load` is the load average of one minute, `load_before` of five; `runnable` counts the
+    threads that want to run. `busy_share` is the share of a second that the processor was busy; it
+    is read only where the load is high. `wakefulness` is Android's ("Awake", "Asleep").
+
+    `fingerprint` names the build, `boot_id` the time since the last start.
     """
 
     thermal_status: int | None = None
@@ -82,7 +93,7 @@ class Conditions:
         return tuple(core.number for core in self.cores if 0 < core.allowed_khz < core.max_khz)
 
     def to_dict(self) -> dict[str, Any]:
-        """The conditions as JSON types."""
+        """Return the conditions as JSON types."""
         values = asdict(self)
         values["cores"] = len(self.cores)
         values["capped_cores"] = list(self.capped_cores)
@@ -91,12 +102,12 @@ class Conditions:
 
 
 def read_conditions(adb: Adb) -> Conditions:
-    """Everything that is kept about a phone's state, in one command."""
+    """Read a phone's state, in one command; raises PhoneError as `Adb.shell`."""
     return parse_conditions(adb.shell(_SCRIPT, 20.0).stdout)
 
 
 def read_busy_share(adb: Adb) -> float | None:
-    """How much of a second all cores together are busy, from 0 to 1; None where it is not told."""
+    """Measure the share of a second that all cores are busy; None where the phone does not tell."""
     rows = re.findall(r"^cpu +([\d ]+)$", adb.shell(_BUSY_SCRIPT, 20.0).stdout, re.MULTILINE)
     if len(rows) != 2:
         return None
@@ -107,7 +118,7 @@ def read_busy_share(adb: Adb) -> float | None:
 
 
 def parse_conditions(text: str) -> Conditions:
-    """The conditions that the command printed."""
+    """Parse the output of `read_conditions`' command; what is missing becomes None."""
     text = text.replace("\r\n", "\n")
     sections = dict(re.findall(r"^#(\w+)\n(.*?)(?=^#\w+\n|\Z)", text, re.M | re.S))
     thermal, power = sections.get("thermal", ""), sections.get("power", "")
@@ -134,8 +145,10 @@ def parse_conditions(text: str) -> Conditions:
 
 
 def _battery(text: str) -> dict[str, Any]:
-    """What is told of the battery; no level of one that is not there, or has neither a voltage nor
-    a charge, as boards report it.
+    """Read the battery's fields.
+
+    A battery that is not there, or has neither a voltage nor a charge, as boards report it, has no
+    level.
     """
     level, celsius = (_number(text, name) for name in ("level", "temperature"))
     scale, voltage = (_number(text, name) for name in ("scale", "voltage"))
@@ -165,7 +178,7 @@ def _temperatures(text: str) -> dict[str, float]:
 
 
 def _sensors(text: str) -> list[tuple[str, float, int]]:
-    """Name, degrees and status of each: current ones only, as those kept in a cache are old."""
+    """List each sensor's name, degrees and status; cached ones are old and left out."""
     _, _, current = text.partition("Current temperatures from HAL:")
     current = re.split(r"^\S", current, maxsplit=1, flags=re.MULTILINE)[0]
     rows = re.findall(
@@ -175,7 +188,7 @@ def _sensors(text: str) -> list[tuple[str, float, int]]:
 
 
 def _cooling(text: str) -> tuple[str, ...]:
-    """What slows the processor down now, because of heat."""
+    """List the cooling devices that slow the processor down now."""
     _, _, current = text.partition("Current cooling devices from HAL:")
     rows = re.findall(r"mValue=(\d+), mType=(\d+), mName=([^,}]+)", current)
     return tuple(name for value, kind, name in rows if int(value) and int(kind) == _CPU_COOLING)
@@ -191,7 +204,7 @@ def _cores(text: str) -> tuple[Core, ...]:
 
 
 def strongest_mask(cores: tuple[Core, ...], threads: int) -> str | None:
-    """The hexadecimal mask of the strongest cores, by whole clusters, that hold `threads` threads.
+    """Return the hexadecimal mask of the strongest clusters that together hold `threads` threads.
 
     Strength is the scheduler's capacity where the phone tells it, else the highest frequency; None
     where it tells neither.
@@ -201,9 +214,9 @@ def strongest_mask(cores: tuple[Core, ...], threads: int) -> str | None:
     """
     if not cores:
         return None
-    told = all(core.capacity is not None for core in cores)
+    has_capacities = all(core.capacity is not None for core in cores)
     chosen: list[Core] = []
-    strengths = {core: (core.capacity or 0) if told else core.max_khz for core in cores}
+    strengths = {core: (core.capacity or 0) if has_capacities else core.max_khz for core in cores}
     for strength in sorted(set(strengths.values()), reverse=True):
         chosen += [core for core in cores if strengths[core] == strength]
         if len(chosen) >= threads:

@@ -32,13 +32,13 @@ from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, have_tool
 from nas.devices.phone.clock import steady_clock
+from nas.devices.phone.idle_state import Habits
 from nas.devices.phone.info import PhoneInfo, read_info
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
 from nas.devices.phone.outputs import run_inputs
 from nas.devices.phone.session import PhoneSession, shortened
-from nas.devices.phone.usual import Habits
 from nas.devices.placement import join
 from nas.errors import ConfigError, NasError
 from nas.tflite.file import read_tflite

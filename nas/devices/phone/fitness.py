@@ -2,7 +2,7 @@
 
 A latency from a hot or busy phone says nothing about the network. A measurement starts only where
 every limit holds, and the phone's conditions before and after are kept beside it. What is usual for
-a phone at rest (`nas.devices.phone.usual`) is no reason to wait.
+a phone at rest (`nas.devices.phone.idle_state`) is no reason to wait.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from dataclasses import dataclass, replace
 from nas.devices.adb.connection import Adb
 from nas.devices.failures import DeviceFailure, Evidence, phone_error
 from nas.devices.phone.conditions import Conditions, read_busy_share, read_conditions
-from nas.devices.phone.usual import IDLE_SHARE, Habits, Usual
+from nas.devices.phone.idle_state import IDLE_SHARE, Habits, IdleState
 from nas.errors import ConfigError, unknown
 
 STUCK_SECONDS = 120.0
 """A phone at rest whose hot sensor has not moved for so long does not cool: the sensor is stuck."""
 LIMITS_VARIABLE = "NAS_LIMITS"
-"""The limits that differ from the default, for every process of a run: "load=2,battery=0"."""
+"""The environment variable that holds a run's limits for all its processes: "load=2,battery=0"."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a phone must be like for a number to count.
+    """The state that a phone must be in for its latencies to count.
 
-    `load_per_core` bounds the load average of the last minute over the number of cores. `frequency`
-    is the least share of its highest frequency that each core must be allowed; None: as much as is
-    usual for the phone. A phone that is not fit is looked at again every `poll_seconds`, for
-    `wait_seconds` at most.
+    `thermal_status` is the highest allowed, `battery_percent` the lowest. `load_per_core` bounds
+    the load average of the last minute, divided by the number of cores. `frequency` is the least
+    share of its highest frequency that each core must be allowed; None: as much as is usual for
+    the phone. A phone that is not fit is looked at again every `poll_seconds`, for `wait_seconds`
+    at most.
     """
 
     thermal_status: int = 0
@@ -44,7 +45,10 @@ class Limits:
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Limits:
-        """The limits that `NAME=VALUE` change, as `--limit` takes them; ConfigError on others."""
+        """Change the default limits by texts `NAME=VALUE`, as `--limit` takes them.
+
+        Raises ConfigError on an unknown name or a value out of bounds.
+        """
         changes: dict[str, float] = {}
         for text in texts:
             name, _, value = text.partition("=")
@@ -62,15 +66,15 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> Limits:
-        """The limits of this process and those that it starts: see `LIMITS_VARIABLE`."""
+        """Read the limits that `LIMITS_VARIABLE` holds; raises ConfigError as `parse`."""
         return cls.parse(filter(None, os.environ.get(LIMITS_VARIABLE, "").split(",")))
 
-    def complaints(self, found: Conditions, usual: Usual | None = None) -> list[str]:
-        """Why the phone is not fit now, each with what loosens it; empty where it is fit.
+    def complaints(self, found: Conditions, usual: IdleState | None = None) -> list[str]:
+        """List why the phone is not fit now, each reason with the option that loosens it.
 
-        Without `usual`, this is the first look at the phone.
+        The list is empty where the phone is fit. Without `usual`, this is the first look at it.
         """
-        usual = Usual().updated(found) if usual is None else usual
+        usual = IdleState().updated(found) if usual is None else usual
         reasons = (
             self._hot(found, usual), self._throttled(found, usual), self._low(found, usual),
             self._busy(found, usual),
@@ -78,13 +82,13 @@ class Limits:
         return [reason for reason in reasons if reason]
 
     def over_load(self, found: Conditions) -> bool:
-        """Whether the load alone would make the phone busy, were it not usual."""
+        """Whether the load is over the limit, be it usual for the phone or not."""
         return bool(found.load and found.cores and found.load > self._most_load(found))
 
     def _most_load(self, found: Conditions) -> float:
         return self.load_per_core * len(found.cores)
 
-    def _hot(self, found: Conditions, usual: Usual) -> str | None:
+    def _hot(self, found: Conditions, usual: IdleState) -> str | None:
         status = found.thermal_status
         if status is None or status <= max(self.thermal_status, usual.thermal_status):
             return None
@@ -94,7 +98,7 @@ class Limits:
             by = ", set by hand: `adb shell cmd thermalservice reset` ends that"
         return f"hot (thermal status {status}{by}; --limit thermal={status} allows it)"
 
-    def _throttled(self, found: Conditions, usual: Usual) -> str | None:
+    def _throttled(self, found: Conditions, usual: IdleState) -> str | None:
         numbers = usual.capped_cores(found)
         if self.frequency is not None:
             least = self.frequency
@@ -112,7 +116,7 @@ class Limits:
             f"--limit frequency={share:g} allows it)"
         )
 
-    def _low(self, found: Conditions, usual: Usual) -> str | None:
+    def _low(self, found: Conditions, usual: IdleState) -> str | None:
         level = found.battery_percent
         if level is None or level >= self.battery_percent or level == usual.battery_percent:
             return None
@@ -122,7 +126,7 @@ class Limits:
             f"{frozen if found.battery_frozen else ''}; --limit battery={level} allows it)"
         )
 
-    def _busy(self, found: Conditions, usual: Usual) -> str | None:
+    def _busy(self, found: Conditions, usual: IdleState) -> str | None:
         if found.load is None or not self.over_load(found):
             return None
         working = found.busy_share is not None and found.busy_share > IDLE_SHARE
@@ -152,9 +156,10 @@ def wait_until_fit(
     sleep: Callable[[float], None] = time.sleep,
     habits: Habits | None = None,
 ) -> Conditions:
-    """The conditions once every limit holds; a transient PhoneError where they never do.
+    """Wait until every limit holds, and return the phone's conditions then.
 
-    `habits` learns what is usual for the phone; without them this is the first look at it.
+    `habits` learns what is usual for the phone; without them this is the first look at it. Raises
+    a transient PhoneError where the limits do not hold within `limits.wait_seconds`.
     """
     habits, tell = habits or Habits(), tell or _to_nobody
     started, since, told, last = time.monotonic(), time.monotonic(), "", None

@@ -17,7 +17,7 @@ from nas.devices.logs.lines import Line, read_lines, unfold
 from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
 from nas.devices.phone.conditions import Conditions
 from nas.devices.phone.fitness import Limits
-from nas.devices.phone.usual import Usual
+from nas.devices.phone.idle_state import IdleState
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Block:
     control_ms: tuple[float, ...]
     before: Conditions
     after: Conditions
-    usual: Usual = field(default_factory=Usual)
+    usual: IdleState = field(default_factory=IdleState)
 
     @property
     def capped_afterwards(self) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ _LONGEST_PAUSE = 2.0
 
 
 @dataclass(frozen=True)
-class Held:
+class PhoneHold:
     """A held phone: by what ("host and phone", or "host" where the phone has no `flock`), and the
     files of the folder with their sizes in bytes.
     """
@@ -89,7 +89,7 @@ class _Wait:
 @contextmanager
 def phone_lock(
     adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
-) -> Iterator[Held]:
+) -> Iterator[PhoneHold]:
     """Hold the phone, and clear away what others left: files half sent in `folder`, a tool that
     still runs, NNAPI's log.
 
@@ -154,7 +154,7 @@ def _lock_script(folder: str) -> str:
     )
 
 
-def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Held]:
+def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, PhoneHold]:
     """A process on the phone that holds the lock until its connection ends."""
     script, pause = _lock_script(folder), 0.1
     while True:
@@ -168,7 +168,7 @@ def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Hel
         if "held-" in answer:
             rows = re.findall(r"^(\d+) (\S+)\s*$", answer, re.MULTILINE)
             where = "host and phone" if "held-phone" in answer else "host"
-            return stream, Held(where, {name: int(size) for size, name in rows})
+            return stream, PhoneHold(where, {name: int(size) for size, name in rows})
         stream.close()
         if not answer.startswith("busy"):
             raise _no_lock(adb.serial, folder, answer)

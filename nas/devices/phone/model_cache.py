@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nas.devices.adb.connection import Adb
-from nas.devices.phone.lock import Held
+from nas.devices.phone.lock import PhoneHold
 from nas.system.hashing import file_sha256
 
 MAX_FILES = 200
@@ -22,7 +22,7 @@ def model_name(path: Path) -> str:
     return f"{file_sha256(path)[:24]}.tflite"
 
 
-def make_room(adb: Adb, folder: str, held: Held, wanted: Path | None, always: Path) -> None:
+def make_room(adb: Adb, folder: str, held: PhoneHold, wanted: Path | None, always: Path) -> None:
     """Remove models of `folder` that were not used for the longest time, down to the bounds.
 
     Called once the phone is held, so nobody uses one. `wanted`, which will be used, and `always`

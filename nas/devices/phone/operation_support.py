@@ -14,7 +14,7 @@ from typing import Any
 from nas.devices.failures import PhoneStableError
 from nas.devices.phone.device import AdbDevice
 from nas.devices.placement import is_cpu
-from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, Asked, write_probe
+from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, Question, write_probe
 from nas.errors import RunError
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
@@ -125,7 +125,7 @@ def _ask(
 ) -> list[Support]:
     """The answers about `ops`; where the graph fails, halves of it, down to the one to blame."""
     path = folder / "probe.tflite"
-    asked: tuple[Asked, ...] = write_probe(path, dtype, after, ops)
+    asked: tuple[Question, ...] = write_probe(path, dtype, after, ops)
     try:
         placement, report = device.place(path)
         failure = report.failure

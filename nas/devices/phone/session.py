@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.wire import ShellResult
@@ -24,12 +25,12 @@ from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
 from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask
 from nas.devices.phone.fitness import Limits, wait_until_fit
+from nas.devices.phone.idle_state import Habits
 from nas.devices.phone.info import PhoneInfo
 from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
-from nas.devices.phone.lock import Held
+from nas.devices.phone.lock import PhoneHold
 from nas.devices.phone.model_cache import model_name
-from nas.devices.phone.usual import Habits
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
@@ -56,7 +57,7 @@ class PhoneSession:
     options: PhoneOptions
     info: PhoneInfo
     tool: Tool
-    held: Held
+    held: PhoneHold
     spec: str
     tell: Callable[[str], None]
     progress: Callable[[int, int], None] | None = None
@@ -240,7 +241,6 @@ class PhoneSession:
         first = block.launches[0].report.benchmark
         inits = [launch.report.benchmark.init_ms for launch in block.launches]
         firsts = [first_ms(launch.report) for launch in block.launches]
-        delegation = probe.benchmark.delegation
         return Measurement(
             device=self.spec,
             source=self.info.source,
@@ -252,33 +252,52 @@ class PhoneSession:
             counts=tuple(launch.count for launch in block.launches),
             accelerated_mac_share=share,
             conditions={
-                "method": self.options.method,
-                "delegate": str(self.options.delegate),
-                "threads": 4 if self.options.method == "paper" else protocol.threads,
-                "statistic": block.launches[0].report.latency_statistic,
-                "launches": [launch.to_dict() for launch in block.launches],
-                "reference_ms": list(block.control_ms),
-                "drift": block.drift,
-                "steady": not block.troubles(self.options),
-                "blocks": blocks,
-                "disturbed": _disturbed(block),
-                "limits": asdict(self.options.limits),
-                "usual": block.usual.to_dict(),
-                "before": block.before.to_dict(),
-                "after": block.after.to_dict(),
-                "phone": self.info.to_dict(),
-                "tool": {
-                    "path": self.tool.path,
-                    "sha256": self.tool.sha256,
-                    "generation": first.generation,
-                },
-                "delegation": delegation.to_dict() if delegation else None,
-                "lost_lines": probe.lost_lines,
-                "fallbacks": fallbacks(placement),
-                "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+                **self._conditions_of_block(protocol, block, blocks),
+                **self._conditions_of_phone(block),
+                **_conditions_of_probe(probe, placement),
                 "lock": self.held.by,
             },
         )
+
+    def _conditions_of_block(
+        self, protocol: TimingProtocol, block: Block, blocks: int
+    ) -> dict[str, Any]:
+        return {
+            "method": self.options.method,
+            "delegate": str(self.options.delegate),
+            "threads": 4 if self.options.method == "paper" else protocol.threads,
+            "statistic": block.launches[0].report.latency_statistic,
+            "launches": [launch.to_dict() for launch in block.launches],
+            "reference_ms": list(block.control_ms),  # the name in runs made before
+            "drift": block.drift,
+            "steady": not block.troubles(self.options),
+            "blocks": blocks,
+            "disturbed": _disturbed(block),
+        }
+
+    def _conditions_of_phone(self, block: Block) -> dict[str, Any]:
+        return {
+            "limits": asdict(self.options.limits),
+            "usual": block.usual.to_dict(),
+            "before": block.before.to_dict(),
+            "after": block.after.to_dict(),
+            "phone": self.info.to_dict(),
+            "tool": {
+                "path": self.tool.path,
+                "sha256": self.tool.sha256,
+                "generation": block.launches[0].report.benchmark.generation,
+            },
+        }
+
+
+def _conditions_of_probe(probe: LogReport, placement: tuple[Placement, ...]) -> dict[str, Any]:
+    delegation = probe.benchmark.delegation
+    return {
+        "delegation": delegation.to_dict() if delegation else None,
+        "lost_lines": probe.lost_lines,
+        "fallbacks": fallbacks(placement),
+        "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+    }
 
 
 def _disturbed(block: Block) -> str | None:

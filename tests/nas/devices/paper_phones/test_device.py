@@ -217,7 +217,7 @@ def test_the_document_tells_these_errors() -> None:
 
 
 def test_left_out_rows_are_really_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = model.known("reno3-5g")
+    cells = model.published_structures("reno3-5g")
     before = model.leave_one_out("reno3-5g").rows[3]
     changed = replace(cells[3], latency_ms=cells[3].latency_ms * 10)
     monkeypatch.setattr(model, "known", lambda _: (*cells[:3], changed, *cells[4:]))
@@ -230,11 +230,13 @@ def test_left_out_rows_are_really_left_out(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_rows_of_one_structure_are_one() -> None:
-    counts = {phone: [cell.cells for cell in model.known(phone)] for phone in PHONES}
+    counts = {phone: [cell.cells for cell in model.published_structures(phone)] for phone in PHONES}
     assert {phone: sum(cells) for phone, cells in counts.items()} == {
         "mate30-pro-5g": 20, "reno3-5g": 22, "pixel-4": 19,
     }  # fmt: skip
-    both = next(c for c in model.known("reno3-5g") if c.label == "8-bit PTQ / 8-bit QAT")
+    both = next(
+        c for c in model.published_structures("reno3-5g") if c.label == "8-bit PTQ / 8-bit QAT"
+    )
     assert both.latency_ms == pytest.approx(math.sqrt(504 * 488))
 
 
@@ -245,7 +247,7 @@ def test_the_fit_finds_what_made_its_data() -> None:
         + rng.normal(0, 0.3, len(model.NAMES)),
         np.eye(len(model.NAMES)),
     )
-    wanted = [cell.wanted for phone in PHONES for cell in model.known(phone)]
+    wanted = [cell.wanted for phone in PHONES for cell in model.published_structures(phone)]
     made = [truth.latency_ms(row) for row in wanted]
     found = model.fit(wanted, made)
     errors = [abs(found.latency_ms(row) / ms - 1) for row, ms in zip(wanted, made, strict=True)]
@@ -254,7 +256,7 @@ def test_the_fit_finds_what_made_its_data() -> None:
 
 def test_the_derivatives_are_those_of_the_latency() -> None:
     fitted = model.fitted("pixel-4")
-    wanted = model.known("pixel-4")[-1].wanted
+    wanted = model.published_structures("pixel-4")[-1].wanted
     slopes = model._predict(fitted.logarithms, [wanted])[1][0]
     for index in range(len(model.NAMES)):
         moved = fitted.logarithms.copy()
@@ -297,7 +299,7 @@ def test_the_pixels_cliff_comes_with_the_size() -> None:
 
 def test_intervals_are_wider_where_less_is_known() -> None:
     phone, rules = "mate30-pro-5g", RULES["mate30-pro-5g"]
-    known = model.known(phone)[0].wanted
+    known = model.published_structures(phone)[0].wanted
     int16 = model.features(rules, network("edsr", None, "int16"))  # no cell tells of its CPU
     fitted = model.fitted(phone)
     assert fitted.deviation(int16) > 3 * fitted.deviation(known)

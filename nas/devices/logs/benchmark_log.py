@@ -36,7 +36,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacedNodes:
     """Nodes of one subgraph that a delegate took: `nodes` of `total`, in `partitions` pieces."""
 
     delegate: str
@@ -94,9 +94,9 @@ class DelegationFacts:
     """
 
     said: list[tuple[Delegation, str]] = field(default_factory=list)
-    replaced: list[Replaced] = field(default_factory=list)
-    replacing: dict[tuple[str, str | None], Replaced] = field(default_factory=dict)
-    offloaded: list[Replaced] = field(default_factory=list)
+    replaced: list[ReplacedNodes] = field(default_factory=list)
+    replacing: dict[tuple[str, str | None], ReplacedNodes] = field(default_factory=dict)
+    offloaded: list[ReplacedNodes] = field(default_factory=list)
     came_up: list[str] = field(default_factory=list)
     kernels: dict[str, int] = field(default_factory=dict)
     refusals: list[dict[str, str]] = field(default_factory=list)
@@ -159,7 +159,7 @@ class BenchmarkLog:
         return self.facts.kernels
 
     @property
-    def replaced(self) -> list[Replaced]:
+    def replaced(self) -> list[ReplacedNodes]:
         """Counts of nodes that delegates took."""
         return self.facts.replaced
 

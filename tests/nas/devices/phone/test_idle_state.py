@@ -10,7 +10,7 @@ from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneTransientError
 from nas.devices.phone.conditions import Conditions
 from nas.devices.phone.fitness import Limits
-from nas.devices.phone.usual import Habits, Usual
+from nas.devices.phone.idle_state import Habits, IdleState
 from tests.helpers.phone_states import look
 from tests.nas.devices.conftest import StartPhone, device_of
 
@@ -73,7 +73,7 @@ def test_work_and_heat_are_no_idle_state(found: Conditions, said: str) -> None:
 
 def test_beyond_what_is_usual_is_told_with_what_is_usual() -> None:
     quiet = look(load="11.42 11.30 11.10 1/2890 4711", prime="3187200 1804800")
-    usual = Usual().updated(quiet)
+    usual = IdleState().updated(quiet)
     assert (usual.load, usual.allowed_khz[7]) == (11.42, 1804800)
     assert Limits().complaints(quiet, usual) == []
     busier = look(load="16.00 11.30 11.10 6/2890 4711", prime="3187200 1209600")
@@ -85,7 +85,7 @@ def test_beyond_what_is_usual_is_told_with_what_is_usual() -> None:
 
 
 def test_a_core_that_was_seen_faster_is_capped_again() -> None:
-    usual = Usual().updated(look(prime="3187200 1804800")).updated(look())
+    usual = IdleState().updated(look(prime="3187200 1804800")).updated(look())
     assert usual.capped_cores(look(prime="3187200 1804800")) == (7,)
 
 

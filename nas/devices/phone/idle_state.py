@@ -1,10 +1,9 @@
-"""What is usual for one phone when it does nothing: learned at the first look, kept until it is
-started again.
+"""The idle state of one phone: what it shows when it does nothing.
 
-Some phones never look fit: vendors' waiting threads count as load, a core is kept below its highest
-frequency for good, a sensor reads nonsense, a board has no battery. What such a phone shows at rest
-is its own idle state, and only what goes beyond that disturbs a measurement. Signs of heat or of
-work keep a state from being learned.
+It is learned at the first look and kept until the phone is started again. Some phones never look
+fit: vendors' waiting threads count as load, a core is kept below its highest frequency for good, a
+sensor reads nonsense, a board has no battery. All that is usual for such a phone, and only what
+goes beyond it disturbs a measurement. Signs of heat or of work keep a state from being learned.
 """
 
 from __future__ import annotations
@@ -36,9 +35,12 @@ _NOT_CHARGED = (1, 4, 5)
 
 @final
 @dataclass(frozen=True)
-class Usual:
-    """One phone's idle state: load average, each core's allowed frequency (kHz) by its number, the
-    thermal status that a broken sensor causes, the level of a battery that never charges.
+class IdleState:
+    """What one phone shows at rest, as far as it was learned.
+
+    `load` is its load average, `allowed_khz` each core's allowed frequency by the core's number,
+    `thermal_status` the status that a broken sensor causes, `battery_percent` the level of a
+    battery that never charges.
     """
 
     load: float | None = None
@@ -48,11 +50,11 @@ class Usual:
 
     @property
     def allowed_load(self) -> float:
-        """The load average up to which nothing is unusual; 0 where none was learned."""
+        """The load average up to which a load is usual; 0 where no load was learned."""
         return 0.0 if self.load is None else 1.25 * self.load + 1
 
-    def updated(self, found: Conditions) -> Usual:
-        """With what one look at the phone teaches; nothing that it shows in heat or at work."""
+    def updated(self, found: Conditions) -> IdleState:
+        """Return the state with what `found` teaches; signs of heat or work teach nothing."""
         return replace(
             self,
             allowed_khz=self._caps(found),
@@ -62,7 +64,7 @@ class Usual:
         )
 
     def capped_cores(self, found: Conditions) -> tuple[int, ...]:
-        """Cores that may run less fast now than is usual; than they can, where nothing is known."""
+        """List the cores whose allowed frequency is below the usual, or else their highest one."""
         return tuple(
             core.number
             for core in found.cores
@@ -70,7 +72,7 @@ class Usual:
         )
 
     def _caps(self, found: Conditions) -> dict[int, int]:
-        """A core that was ever seen to be allowed more is capped where it is allowed less."""
+        """Take in the allowed frequencies: the highest one seen of a core is its usual one."""
         known = dict(self.allowed_khz)
         policy = all(core.allowed_khz >= LEAST_CAP * core.max_khz for core in found.cores)
         for core in found.cores:
@@ -81,7 +83,7 @@ class Usual:
         return known
 
     def _calm(self, found: Conditions) -> bool:
-        """Whether nothing speaks of heat."""
+        """Whether the phone shows no sign of heat."""
         likely = [celsius for celsius in found.temperatures.values() if celsius < BROKEN_CELSIUS]
         status = max(self.thermal_status, _broken_sensor_status(found))
         return (
@@ -97,7 +99,7 @@ class Usual:
         return found.load if self.load is None or found.load > self.allowed_load else self.load
 
     def said(self, found: Conditions) -> str:
-        """What of it a healthy phone at rest would not show, in words; empty where nothing is."""
+        """Say in words what a healthy phone at rest would not show; empty for a healthy phone."""
         rows = []
         kept: dict[str, list[str]] = {}
         for core in found.cores:
@@ -118,13 +120,13 @@ class Usual:
         return ", ".join(rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """It as JSON types."""
+        """Return the state as JSON types."""
         caps = {str(number): khz for number, khz in self.allowed_khz.items()}
         return {**vars(self), "allowed_khz": caps}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Usual:
-        """What `to_dict` wrote; raises KeyError, TypeError or ValueError on anything else."""
+    def from_dict(cls, values: Mapping[str, Any]) -> IdleState:
+        """Read what `to_dict` wrote; raises KeyError, TypeError or ValueError on anything else."""
         caps = {int(number): int(khz) for number, khz in values["allowed_khz"].items()}
         return cls(**{**values, "allowed_khz": caps})
 
@@ -132,29 +134,30 @@ class Usual:
 @final
 @dataclass
 class Habits:
-    """The usual state of one phone, kept in a file; in memory alone where there is no `path`.
+    """Learns the idle state of one phone over many looks, and keeps it in a file.
 
-    A phone that was started again, or updated, is learned anew.
+    `path` is the file, None to keep `usual` in memory only. `boot` names the build and the last
+    start of the phone: one that was started again, or updated, is learned anew.
     """
 
     path: Path | None = None
-    usual: Usual = field(default_factory=Usual)
+    usual: IdleState = field(default_factory=IdleState)
     boot: str = ""
 
     @classmethod
     def of(cls, serial: str) -> Habits:
-        """Those of the phone of that serial."""
+        """Open the habits of the phone with that serial, in the user's cache."""
         return cls(cache_folder() / "phones" / f"{content_key(serial)}.json")
 
-    def look(self, found: Conditions) -> Usual:
-        """What is usual, by all looks since the phone was started, this one included; not kept."""
+    def look(self, found: Conditions) -> IdleState:
+        """Return the idle state after this look and all before it; nothing is kept yet."""
         boot = content_key([found.fingerprint, found.boot_id])
         if boot != self.boot:
             self.usual, self.boot = self._kept(boot), boot
         return self.usual.updated(found)
 
-    def learn(self, usual: Usual) -> bool:
-        """Keep it, as far as it can be written; whether that is news."""
+    def learn(self, usual: IdleState) -> bool:
+        """Keep `usual`, in the file if it can be written; returns whether it has changed."""
         news = usual != self.usual
         self.usual = usual
         if news and self.path is not None:
@@ -162,18 +165,18 @@ class Habits:
                 write_json(self.path, {"boot": self.boot, "usual": usual.to_dict()})
         return news
 
-    def _kept(self, boot: str) -> Usual:
+    def _kept(self, boot: str) -> IdleState:
         if self.path is None or not self.path.exists():
-            return Usual()
+            return IdleState()
         try:
             values = read_json(self.path)
-            return Usual.from_dict(values["usual"]) if values["boot"] == boot else Usual()
+            return IdleState.from_dict(values["usual"]) if values["boot"] == boot else IdleState()
         except (RunError, KeyError, TypeError, ValueError, AttributeError):
-            return Usual()  # damaged: learned anew
+            return IdleState()  # damaged: learned anew
 
 
 def _idle(found: Conditions) -> bool:
-    """Whether the load is not work: the processor does nothing, and it has long been so.
+    """Whether the load is no work: the processor has been idle for some minutes.
 
     Threads that wait in the kernel count as load and need no processor. Where the phone does not
     tell how busy its processor is, few of its threads want to run.
@@ -188,7 +191,7 @@ def _idle(found: Conditions) -> bool:
 
 
 def _broken_sensor_status(found: Conditions) -> int:
-    """The thermal status where only sensors that can't be right cause it, else 0."""
+    """Return the thermal status where only sensors that can't be right cause it, else 0."""
     hot = found.hot_sensors.values()
     believable = [celsius for celsius in hot if COLDEST_CELSIUS < celsius < BROKEN_CELSIUS]
     if not hot or believable or found.cooling:
