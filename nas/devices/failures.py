@@ -1,7 +1,7 @@
-"""Why a device did not run an artifact: classes that are told apart, and the errors they become.
+"""Failures of devices: their classes, and the errors that they become.
 
-A failure is about the candidate (stable: the same on every try) or about the moment (transient:
-worth another try). Both end as results of a trial, never as a crash of the search.
+A failure is stable (about the candidate, the same on every try) or transient (about the device or
+the moment, worth another try). Both end as results of a trial, never as a crash of the search.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ TRANSIENT: frozenset[str] = frozenset(
         "driver_crash",
     }
 )
-"""About the device or the moment, not (yet) about the candidate."""
+"""The classes that are about the device or the moment, not (yet) about the candidate."""
 RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full", "tool_not_started"}
-"""Another try may help without a person's hand."""
+"""The classes for which another try may help without a person's hand."""
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
-"""The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""
+"""The classes of runs that ended well, but whose latency is not that of the accelerator alone."""
 
 ADVICE: dict[str, str] = {
     "device_offline": "check the cable and `nas devices`",
@@ -64,15 +64,15 @@ ADVICE: dict[str, str] = {
     "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
     "or picture",
 }
-"""What a person can do, by class."""
+"""What a person can do about a failure, by its class."""
 
 
 @dataclass(frozen=True)
 class DeviceFailure:
-    """One failure: its class, NNAPI's result code and the phase it came in, and the line to show.
+    """One failure: its class, and `detail`, the line of a log that shows it.
 
-    `code` is a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing ("completing NNAPI
-    compilation"); both None where the log names none.
+    `code` is NNAPI's result, a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing
+    ("completing NNAPI compilation"); both are None where the log names none.
     """
 
     failure_class: FailureClass
@@ -82,11 +82,11 @@ class DeviceFailure:
 
     @property
     def transient(self) -> bool:
-        """Whether it is about the device or the moment."""
+        """Whether the failure is about the device or the moment."""
         return self.failure_class in TRANSIENT
 
     def to_dict(self) -> dict[str, Any]:
-        """The failure as JSON types."""
+        """Return the failure as JSON types."""
         return {
             "class": self.failure_class,
             "code": self.code,
@@ -96,7 +96,7 @@ class DeviceFailure:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DeviceFailure:
-        """The failure that `to_dict` wrote."""
+        """Read what `to_dict` wrote; raises KeyError on anything else."""
         return cls(values["class"], values["detail"], values["code"], values["phase"])
 
     def __str__(self) -> str:
@@ -110,7 +110,7 @@ class DeviceFailure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was run and what came: kept with an error for a bug report."""
+    """A command, its exit code and both its streams, kept with an error for a bug report."""
 
     serial: str
     command: str = ""
@@ -150,7 +150,7 @@ class PhoneError(DeviceError):
 
 
 class PhoneTransientError(PhoneError, DeviceTransientError):
-    """About the phone or the moment; says nothing about the candidate."""
+    """The failure is about the phone or the moment, and says nothing about the candidate."""
 
 
 class PhoneStableError(PhoneError, DeviceStableError):
@@ -162,7 +162,7 @@ class PhoneSetAsideError(PhoneTransientError):
 
 
 def phone_error(failure: DeviceFailure, evidence: Evidence, advice: str = "") -> PhoneError:
-    """The typed error of a failure, in one line: the phone, the failure, what to do."""
+    """Make a failure's error; its message is one line: the phone, the failure, what to do."""
     tail = f"; {advice}" if advice else ""
     message = " ".join(f"phone {evidence.serial}: {failure}{tail}".split())
     kind = PhoneTransientError if failure.transient else PhoneStableError

@@ -1,6 +1,7 @@
-"""The adb server that phones are reached through: here or elsewhere, started, listed. On adbutils.
+"""The adb server: where it is, how it is started, and which phones it lists.
 
-With `nas.devices.adb.connection` the only module that talks to adb.
+This is the only module that imports adbutils. With `nas.devices.adb.connection` it is the only one
+that talks to adb.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ class _Connection(AdbConnection):  # type: ignore[misc]
         return self._create_socket()  # type: ignore[no-any-return]
 
     def send_command(self, cmd: str) -> None:
-        """As adbutils', but whole: its `send` takes only a part where the way is slow."""
+        """Send the whole command; adbutils' `send` sends only a part where the way is slow."""
         data = cmd.encode()
         self.conn.sendall(f"{len(data):04x}".encode() + data)
 
     def close(self) -> None:
-        """As adbutils', without its pause of 10 ms."""
+        """Close the connection as adbutils does, without its pause of 10 ms."""
         if not self.closed:
             with suppress(OSError):
                 self.conn.shutdown(socket.SHUT_WR)
@@ -65,7 +66,7 @@ class _Client(AdbClient):  # type: ignore[misc]
     _version: int | None = None
 
     def server_version(self) -> int:
-        """The server's version; asked once, not once a connection."""
+        """Return the server's version, which is asked once, not once a connection."""
         if self._version is None:
             self._version = int(super().server_version())
         return self._version
@@ -78,14 +79,14 @@ class _Client(AdbClient):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class AdbServer:
-    """An adb server, here or on another host."""
+    """The address of an adb server, on this machine or another one."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
 
     @classmethod
     def from_environment(cls) -> AdbServer:
-        """The server that adb's own variables name; ConfigError where they can't be read."""
+        """Find the server that adb's own variables name; raises ConfigError on a bad one."""
         address = os.environ.get("ADB_SERVER_SOCKET", "")
         host = os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or os.environ.get(
             "ANDROID_ADB_SERVER_HOST", "127.0.0.1"
@@ -97,7 +98,7 @@ class AdbServer:
 
     @classmethod
     def parse(cls, text: str) -> AdbServer:
-        """HOST or HOST:PORT; ConfigError where it is neither."""
+        """Parse HOST or HOST:PORT; raises ConfigError on anything else."""
         host, _, port = text.partition(":")
         if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
             raise ConfigError(f"adb server {text!r}: expected HOST or HOST:PORT")
@@ -109,7 +110,7 @@ class AdbServer:
         return False
 
     def ensure(self) -> None:
-        """Have a server that answers; starts one where it belongs on this machine.
+        """Check that the server answers; start it where its address is this machine's.
 
         Raises ConfigError where there is no adb, or a server elsewhere does not answer.
         """
@@ -142,11 +143,11 @@ class AdbServer:
             )
 
     def client(self) -> AdbClient:
-        """adbutils' client of this server, every read bounded."""
+        """Return adbutils' client of this server; every read has a timeout."""
         return _Client(self.host, self.port, socket_timeout=10.0)
 
     def entries(self) -> list[AdbEntry]:
-        """What `adb devices` lists, states with spaces whole."""
+        """List what `adb devices` lists; raises PhoneError where the server does not answer."""
         where = f"the adb server at {self.host}:{self.port}"
         try:
             with self.client().make_connection() as connection:
@@ -161,12 +162,12 @@ class AdbServer:
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
 
     def connect(self, address: str) -> str:
-        """`adb connect`: its answer is only words, so the list tells whether it worked."""
+        """Run `adb connect`; returns its answer, which does not tell whether it worked."""
         with translated(address, "connect"):
             return str(self.client().connect(address, timeout=10.0))
 
     def reconnect_if_away(self, serial: str, seconds: float) -> bool:
-        """Whether the phone is there, or comes back within `seconds`, as its server may have to."""
+        """Whether the phone is there, or comes back within `seconds`, with its server."""
         with suppress(PhoneError, ConfigError):
             self.ensure()
             if AdbEntry(serial, "device") in self.entries():
@@ -174,7 +175,7 @@ class AdbServer:
         return self.reconnect(serial, seconds)
 
     def reconnect(self, serial: str, seconds: float = 10.0) -> bool:
-        """Bring a phone that went away back; whether it is there within `seconds`."""
+        """Bring back a phone that went away; returns whether it is there within `seconds`."""
         with suppress(PhoneError), translated(serial, "reconnect"):
             if re.fullmatch(r"[\w.\-]+:\d+", serial):
                 self.client().disconnect(serial)
@@ -196,7 +197,7 @@ class AdbServer:
 
 @contextmanager
 def translated(serial: str, what: str) -> Iterator[None]:
-    """adbutils' many exceptions as one: PhoneError with a class of failure."""
+    """Turn adbutils' many exceptions into PhoneError, which has a class of failure."""
     try:
         yield
     except (AdbTimeout, TimeoutError) as error:

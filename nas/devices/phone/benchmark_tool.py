@@ -19,7 +19,7 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
 
 CACHE_FOLDER = "/data/local/tmp/portable-nas"
-"""Where everything of ours lives on a phone."""
+"""The folder on a phone that holds everything of ours."""
 DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_-]*)(?:=|\s|$)", re.MULTILINE)
@@ -35,7 +35,7 @@ Method = Literal["robust", "paper"]
 
 @dataclass(frozen=True)
 class Tool:
-    """A benchmark tool that is on a phone: its path, the flags it knows, which of the two it is."""
+    """A benchmark tool on a phone: its path there, the flags that it knows, its SHA-256."""
 
     path: str
     flags: frozenset[str]
@@ -51,12 +51,12 @@ class Tool:
         return flag in self.flags
 
     def to_dict(self) -> dict[str, Any]:
-        """The tool as JSON types."""
+        """Return the tool as JSON types."""
         return {**asdict(self), "flags": sorted(self.flags)}
 
 
 def parse_binaries(values: list[str]) -> dict[str, Path]:
-    """PATH, or ABI=PATH for each of several processors; the key of a bare path is "".
+    """Parse PATH, or ABI=PATH for several processors, into paths by ABI; a bare path has key "".
 
     Raises ConfigError on an unknown ABI or a file that is not there.
     """
@@ -76,7 +76,7 @@ def parse_binaries(values: list[str]) -> dict[str, Path]:
 def have_tool(
     adb: Adb, binaries: Mapping[str, Path], abis: list[str], installed: str = DEFAULT_TOOL
 ) -> Tool:
-    """The tool for this phone, sent where the user gave a binary, its flags asked once and kept.
+    """Find the tool for this phone, and send it where the user gave a binary; its flags are cached.
 
     Raises ConfigError where there is none, it is for another processor or can't be run.
     """
@@ -97,7 +97,7 @@ def have_tool(
 
 
 def _digest_there(adb: Adb, path: str) -> str:
-    """The SHA-256 of a file on the phone: without it a cache could not tell one tool from another.
+    """Return the SHA-256 of a file on the phone, by which caches tell tools apart.
 
     Raises ConfigError where the phone does not tell it.
     """
@@ -125,7 +125,7 @@ def _for_phone(adb: Adb, binaries: Mapping[str, Path], abis: list[str]) -> Path:
 
 
 def _checked(adb: Adb, path: Path, abis: list[str]) -> Path:
-    """The binary, where it is a script or an ELF file of one of the phone's processors."""
+    """Return the binary where it is a script or an ELF file for the phone; else ConfigError."""
     with path.open("rb") as file:
         head = file.read(20)
     if head[:2] == b"#!":
@@ -172,7 +172,7 @@ def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
 def timed_arguments(
     tool: Tool, model: str, delegate: Delegate, method: Method, protocol: TimingProtocol
 ) -> list[str]:
-    """The program and its arguments for one timed launch.
+    """Return the program and its arguments for one timed launch.
 
     "paper" is exactly what the paper ran; its count of runs is whatever the tool's own limits of
     seconds leave. "robust" fixes the counts. Raises ConfigError where the tool lacks a flag.
@@ -197,7 +197,7 @@ def timed_arguments(
 
 
 def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) -> list[str]:
-    """The program and its arguments for the one untimed launch that shows the placement."""
+    """Return the program and its arguments for the untimed launch that shows the placement."""
     arguments = {
         "graph": model,
         **_delegate_flags(tool, delegate, method),
@@ -241,10 +241,11 @@ def output_arguments(
     shape: tuple[int, ...],
     files: tuple[str, str],
 ) -> list[str]:
-    """The program and its arguments for one inference on a file of raw values, its output kept.
+    """Return the program and its arguments for one inference on a file of raw values.
 
-    `shape` is the model's only input's; `files` are the phone's paths of the input and the output.
-    Raises ConfigError where the tool can't.
+    `shape` is that of the model's only input; `files` are the paths of input and output on the
+    phone.
+    Raises ConfigError where the tool can't write outputs.
     """
     check_outputs(tool)
     given, kept = files

@@ -51,7 +51,11 @@ NOT_CONNECTED = "not connected"
 
 
 class AdbDevice:
-    """A phone over adb; safe to share between threads, of which one measures at a time."""
+    """A phone over adb; threads may share it, and one of them measures at a time.
+
+    `failures_in_a_row` counts the measurements that failed since the last good one. `expected`: an
+    absent phone is a pulled cable, not a wrong serial.
+    """
 
     def __init__(
         self,
@@ -98,9 +102,10 @@ class AdbDevice:
         return self._retried(lambda: self._measure(artifact, protocol), protocol)
 
     def place(self, artifact: Path) -> tuple[tuple[Placement, ...], LogReport]:
-        """One untimed launch: where each operation ran, and what the logs said; raises as measure.
+        """Launch once, untimed; returns where each operation ran, and the report of the logs.
 
-        A failing launch is returned, not raised: its report's `failure` tells.
+        A launch that fails is returned, with the `failure` in its report, unless the failure is
+        about the moment. Raises as `measure`.
         """
         file = read_tflite(artifact)
         check_fixed(file, artifact)
@@ -123,7 +128,7 @@ class AdbDevice:
     def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
         """Hold the phone, with its tool ready; raises as `measure`, but tries once only.
 
-        `artifact` is what it is for, where that is known: it is not removed to make room.
+        `artifact` will be used in the session: its file on the phone is not removed to make room.
         """
         wait_seconds = self.options.lock_wait_seconds
         with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
@@ -143,9 +148,10 @@ class AdbDevice:
     def outputs(
         self, artifact: Path, inputs: Sequence[bytes], protocol: TimingProtocol
     ) -> list[bytes]:
-        """What the artifact makes of its only input: an output for each, as the tensors hold them.
+        """Run the artifact on each of `inputs`; returns the outputs, in their order.
 
-        Of `protocol` the threads and the seconds of a launch count. Raises as `measure`.
+        Inputs and outputs are the raw bytes of the artifact's only input and output tensor. Of
+        `protocol` only the threads and the seconds of a launch count. Raises as `measure`.
         """
         file = read_tflite(artifact)
         check_fixed(file, artifact)
@@ -157,13 +163,13 @@ class AdbDevice:
         return self._retried(run, protocol)
 
     def tool(self) -> Tool:
-        """The benchmark tool on the phone; raises as `measure`."""
+        """Return the benchmark tool on the phone; raises as `measure`."""
         if self._tool is None:
             self.identity()
         return self._known_tool()
 
     def check(self) -> None:
-        """Raise where the phone is not there, not authorised, or is one of several of that name.
+        """Raise where the phone is absent or not authorised, or several phones have its serial.
 
         Raises PhoneTransientError, or ConfigError where it was never seen and only another name, or
         an adb server, would help.
@@ -203,7 +209,7 @@ class AdbDevice:
             raise self._no_answer(str(error)) from error
 
     def _no_answer(self, message: str) -> NasError:
-        """What keeps adb from the phone: once it was seen, as much of the moment as its cable."""
+        """Return the error of an adb that can't reach the phone: transient once it was seen."""
         if self._never_seen:
             return ConfigError(message)
         failure = DeviceFailure("device_offline", message)
@@ -233,16 +239,16 @@ class AdbDevice:
                 raise ConfigError(str(again)) from again
 
     def info(self) -> PhoneInfo:
-        """The phone's lasting facts; asked once."""
+        """Return the phone's lasting facts, which are asked once."""
         if self._info is None:
             self._info = read_info(self.adb)
         return self._info
 
     def identity(self) -> dict[str, str]:
-        """What a measurement depends on beside the file and the protocol: a cache's key.
+        """Return what a measurement depends on beside the file and the protocol.
 
-        The phone's build, the tool's content, the delegate and the method; asked once, so that
-        what was measured is found while the phone is away. Raises as `measure`.
+        That is the phone's build, the tool's content, the delegate and the method. They are asked
+        once, so that kept measurements can be read while the phone is away. Raises as `measure`.
         """
         if self._info is None or self._tool is None:
             self._retried(lambda: (self.info(), self._known_tool()), TimingProtocol())
@@ -255,11 +261,11 @@ class AdbDevice:
         }
 
     def expect(self) -> None:
-        """Be patient from now on: an absent phone is a pulled cable, not a wrong serial."""
+        """Take an absent phone for a pulled cable from now on, not for a wrong serial."""
         self.expected = True
 
     def readmit(self) -> None:
-        """Forget its failures: a person may have seen to a phone that was set aside."""
+        """Forget the phone's failures: a person may have repaired one that was set aside."""
         self.failures_in_a_row = 0
 
     def _known_tool(self) -> Tool:
@@ -297,7 +303,7 @@ class AdbDevice:
         raise self._verdict(failures, protocol) from failures[-1]
 
     def _believed(self, refusal: PhoneStableError, protocol: TimingProtocol) -> PhoneError:
-        """The refusal, if the phone still runs the control model: else it is the phone's."""
+        """Return the refusal, or the phone's own error where its control model fails, too."""
         if self._control_runs(protocol):
             self.failures_in_a_row = 0
             return refusal
@@ -310,7 +316,7 @@ class AdbDevice:
         return error
 
     def _verdict(self, failures: list[PhoneTransientError], protocol: TimingProtocol) -> PhoneError:
-        """Whose fault repeated failures are: the control model's fate tells."""
+        """Return the error of repeated failures: the phone's, if its control model fails, too."""
         last = failures[-1]
         kinds = {error.failure.failure_class for error in failures}
         if "held" in kinds:

@@ -1,4 +1,4 @@
-"""The parts of a measurement on a phone: its options, one launch, a block of launches."""
+"""The parts of a measurement on a phone: options, launches, and blocks of launches."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class PhoneOptions:
 
 @dataclass(frozen=True)
 class Launch:
-    """One timed launch: the figure that stands for it, and the tool's own statistics."""
+    """One timed launch: its latency, its count of inferences, and the log of the tool."""
 
     latency_ms: float
     count: int
     report: LogReport
 
     def to_dict(self) -> dict[str, Any]:
-        """The launch as JSON types."""
+        """Return the launch as JSON types."""
         timed = self.report.benchmark.timed
         return {"init_ms": self.report.benchmark.init_ms, **(timed.to_dict() if timed else {})}
 
@@ -77,7 +77,7 @@ class Block:
 
     @property
     def capped_afterwards(self) -> tuple[int, ...]:
-        """Cores that ended slower than is usual."""
+        """Numbers of the cores that ended with a lower allowed frequency than is usual."""
         return self.usual.capped_cores(self.after)
 
     @property
@@ -90,12 +90,12 @@ class Block:
 
     @property
     def spread(self) -> float:
-        """The range of the candidate's launches over their median."""
+        """The range of the candidate's launches, as a share of their median."""
         values = [launch.latency_ms for launch in self.launches]
         return (max(values) - min(values)) / statistics.median(values)
 
     def troubles(self, options: PhoneOptions) -> list[str]:
-        """Why the block should be taken again; empty where it is good."""
+        """List why the block should be taken again; empty where the block is good."""
         found = []
         if self.drift > options.drift:
             found.append(f"the control model drifted by {self.drift:.0%}")
@@ -108,9 +108,10 @@ class Block:
 
 
 def doubt(report: LogReport, passing: frozenset[str]) -> DeviceFailure | None:
-    """Why a launch's numbers may not be used; None where they may. `passing` failures don't matter.
+    """Return why a launch's figures may not be used; None where they may.
 
-    A tool that was cut short may say of delegation what it likes: without numbers it has failed.
+    Failures of the classes `passing` are ignored. A launch without figures has failed, whatever its
+    log says about delegates.
     """
     failure, latency = report.failure, report.latency_ms
     if failure is not None and failure.failure_class not in passing:
@@ -123,7 +124,7 @@ def doubt(report: LogReport, passing: frozenset[str]) -> DeviceFailure | None:
 
 
 def first_ms(report: LogReport) -> float | None:
-    """The first inference; older tools print it only as the first of the warm-up."""
+    """Return the time of the first inference; older tools print it as the first of the warm-up."""
     found = report.benchmark
     if found.first_ms is not None:
         return found.first_ms
@@ -131,7 +132,7 @@ def first_ms(report: LogReport) -> float | None:
 
 
 def merged(result: ShellResult, logcat: str) -> LogReport:
-    """The tool's own words, with NNAPI's from the phone's log of the same process."""
+    """Join the tool's output with what NNAPI logged about the same process."""
     report = parse_output(result.output, result.exit_code, "nnapi")
     if result.pid is None:
         return report
@@ -151,14 +152,14 @@ def merged(result: ShellResult, logcat: str) -> LogReport:
 
 
 def _only_in(log: LogReport, report: LogReport) -> bool:
-    """Whether a delegate of which the tool says nothing did run, by NNAPI's own log."""
+    """Whether NNAPI's log shows a delegate at work that the tool does not mention."""
     failure, silent = report.failure, report.benchmark.delegation is None
     missing = failure is not None and failure.failure_class == "not_delegated" and silent
     return missing and bool(log.nnapi.compilations)
 
 
 def _refined(failure: DeviceFailure | None, lines: list[Line], pid: int) -> DeviceFailure | None:
-    """NNAPI's refusal is the driver's crash where the phone's log says so; nothing else it says."""
+    """Turn NNAPI's refusal into the driver's crash where the phone's log shows one."""
     if failure is None or failure.failure_class != "nnapi_error":
         return failure
     death = driver_death(unfold(lines)[0], pid)

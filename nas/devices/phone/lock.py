@@ -2,7 +2,7 @@
 
 Two locks. A file of this machine, locked by its kernel; and, for phones that several hosts reach,
 a file on the phone, locked by a process there that ends with its adb connection. Neither outlives
-its owner, however that ends.
+its owner, even a killed one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nas.system.host_lock import FOLDER_VARIABLE
 from nas.system.lock_holders import holders, own_command
 
 PICTURES = "pictures"
-"""The folder, inside the phone's own, of what is only there while the phone is held."""
+"""The folder, inside the phone's own, for files that stay only while the phone is held."""
 TELL_AFTER_SECONDS = 1.0
 """A lock that is just being let go is no news."""
 _LONGEST_PAUSE = 2.0
@@ -42,8 +42,9 @@ _LONGEST_PAUSE = 2.0
 
 @dataclass(frozen=True)
 class PhoneHold:
-    """A held phone: by what ("host and phone", or "host" where the phone has no `flock`), and the
-    files of the folder with their sizes in bytes.
+    """A phone that is held: `files` of its folder with their sizes in bytes, and the lock.
+
+    `by` is "host and phone", or "host" where the phone has no `flock`.
     """
 
     by: str
@@ -51,7 +52,7 @@ class PhoneHold:
 
 
 def owner() -> str:
-    """Who holds a lock: shown to whoever waits."""
+    """Describe this process as the owner of a lock, for those who wait for it."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -63,7 +64,7 @@ def owner() -> str:
 
 @dataclass
 class _Wait:
-    """The waiting for a phone that others hold: for how long, and who is told of it."""
+    """The waiting for a phone that others hold: at most `seconds`, announced once by `tell`."""
 
     serial: str
     seconds: float
@@ -72,7 +73,7 @@ class _Wait:
     started: float = field(default_factory=time.monotonic)
 
     def pause(self, holder: str, seconds: float) -> None:
-        """Wait on, and tell once for whom; raises the transient PhoneError once it was too long."""
+        """Wait `seconds` more, and announce it once; raises a transient PhoneError in the end."""
         left = self.started + self.seconds - time.monotonic()
         if left <= 0:
             failure = DeviceFailure("held", f"it is held by another trial ({holder})")
@@ -90,12 +91,12 @@ class _Wait:
 def phone_lock(
     adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
 ) -> Iterator[PhoneHold]:
-    """Hold the phone, and clear away what others left: files half sent in `folder`, a tool that
-    still runs, NNAPI's log.
+    """Hold the phone, and clear away what others left there.
 
-    Waits `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is told of
-    the waiting, once. `folder` is the phone's folder for the lock's file; raises a PhoneError at
-    once where it can't be used.
+    That is files half sent in `folder`, a tool that still runs, and NNAPI's log. Waits
+    `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is called once
+    with a sentence about the waiting. `folder` is the phone's folder for the lock's file; raises a
+    PhoneError at once where it can't be used.
     """
     wait = _Wait(adb.serial, wait_seconds, tell)
     with _host_lock(adb.serial, wait):
@@ -128,7 +129,7 @@ def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
 
 
 def _read_owner(path: Path) -> str:
-    """Who wrote that it holds the phone, or who the system says does; and whether it is stopped."""
+    """Describe the owner of a lock, by its own words or by the system's; say if it is stopped."""
     found = holders(path)
     stopped = "".join(f", stopped: `kill -CONT {one.pid}`" for one in found if one.stopped)
     try:
@@ -138,7 +139,7 @@ def _read_owner(path: Path) -> str:
 
 
 def _lock_script(folder: str) -> str:
-    """What locks the phone and holds it until its input ends; it says "held-…" or "busy".
+    """Write the script that locks the phone until its input ends; it prints "held-…" or "busy".
 
     Whatever else it says tells why the lock could not be had at all.
     """
@@ -155,7 +156,7 @@ def _lock_script(folder: str) -> str:
 
 
 def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, PhoneHold]:
-    """A process on the phone that holds the lock until its connection ends."""
+    """Start a process on the phone that holds the lock until its connection ends."""
     script, pause = _lock_script(folder), 0.1
     while True:
         stream = adb.stream(script, time.monotonic() + 10.0)
@@ -177,7 +178,7 @@ def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Pho
 
 
 def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
-    """The error of a lock that can't be had, though nobody holds it."""
+    """Return the error of a lock that can't be had, though nobody holds it."""
     words = " ".join(answer.split())[:200]
     if not words:
         failure = DeviceFailure("device_offline", f"its shell ended before it had locked {folder}")

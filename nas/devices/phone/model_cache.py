@@ -1,4 +1,4 @@
-"""The models that stay on a phone so as not to be sent again: bounded, the longest unused go."""
+"""Models that stay on a phone so as not to be sent again; the longest unused ones are removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES_A_COMMAND = 500
 
 
 def model_name(path: Path) -> str:
-    """A model's name on a phone: by its content."""
+    """Name a model on a phone, by its content."""
     return f"{file_sha256(path)[:24]}.tflite"
 
 

@@ -1,6 +1,7 @@
-"""Which operations a phone accelerates: operation x data type x what stands before it.
+"""Which operations a phone accelerates, by data type and by the operation before.
 
-Measured with small graphs, kept per phone, build, tool and delegate, and asked by search spaces.
+Small graphs are run to find out. The answers are kept by phone, build, tool and delegate, and
+search spaces ask for them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Support:
-    """One answer: where `op` of a type ran after `after`; `failure` where the graph was refused.
+    """One answer: where the operation `op` of type `dtype` ran when it stood after `after`.
 
-    `accelerator` None: nothing could tell, or it failed.
+    `failure` says why the graph was refused, None where it ran. `accelerator` is None where nothing
+    could tell, or the graph failed.
     """
 
     op: str
@@ -38,7 +40,7 @@ class Support:
 
     @property
     def accelerated(self) -> bool | None:
-        """Whether an accelerator ran it; None where nothing could tell."""
+        """Whether an accelerator ran the operation; None where nothing could tell."""
         if self.failure is not None:
             return False
         return None if self.accelerator is None else not is_cpu(self.accelerator)
@@ -46,7 +48,11 @@ class Support:
 
 @dataclass(frozen=True)
 class SupportMatrix:
-    """All answers of one phone."""
+    """All answers of one phone.
+
+    `source` is "measured" or "synthetic", `fingerprint` the phone's build, `delegate` what the
+    graphs ran with.
+    """
 
     device: str
     source: str
@@ -55,7 +61,7 @@ class SupportMatrix:
     rows: tuple[Support, ...]
 
     def row(self, op: str, dtype: str = "float32", after: str = "CONV_2D") -> Support | None:
-        """The answer about one operation in TFLite's name; None where it was not asked."""
+        """Find the answer about an operation, by TFLite's name; None where there is none."""
         wanted = (op, dtype, after)
         return next((r for r in self.rows if (r.op, r.dtype, r.after) == wanted), None)
 
@@ -68,7 +74,7 @@ class SupportMatrix:
         return row.accelerated if row else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The matrix as JSON types."""
+        """Return the matrix as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
@@ -79,7 +85,7 @@ class SupportMatrix:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SupportMatrix:
-        """The matrix that `to_dict` wrote."""
+        """Read what `to_dict` wrote; raises KeyError or TypeError on anything else."""
         names = ("op", "dtype", "after", "accelerator", "failure")
         rows = tuple(Support(*(row[name] for name in names)) for row in values["rows"])
         return cls(
@@ -94,10 +100,10 @@ def probe_support(
     types: tuple[str, ...] = TYPES,
     neighbours: tuple[str, ...] = NEIGHBOURS,
 ) -> SupportMatrix:
-    """The matrix of a phone: the kept one, or a new one where there is none or `again` is said.
+    """Return a phone's matrix: the kept one, or a new one where none is kept or `again` is set.
 
-    `progress` is told graphs done and graphs in all. Raises as `AdbDevice.measure`, but for graphs
-    that the phone refuses: those are answers.
+    `progress` is called with graphs done and graphs in all. A graph that the phone refuses is an
+    answer; otherwise raises as `AdbDevice.measure`.
     """
     device.check()
     asked = content_key([FORMAT, device.identity(), types, neighbours])
@@ -123,7 +129,7 @@ def probe_support(
 def _ask(
     device: AdbDevice, folder: Path, dtype: str, after: str, ops: tuple[str, ...]
 ) -> list[Support]:
-    """The answers about `ops`; where the graph fails, halves of it, down to the one to blame."""
+    """Ask about `ops`; a graph that fails is halved until the operation to blame stands alone."""
     path = folder / "probe.tflite"
     asked: tuple[Question, ...] = write_probe(path, dtype, after, ops)
     try:

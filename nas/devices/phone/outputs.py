@@ -1,4 +1,4 @@
-"""Real inputs through an artifact on a phone, by the benchmark tool, and its outputs back."""
+"""Outputs of an artifact on a phone, computed there by the benchmark tool from inputs of ours."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def run_inputs(
     inputs: Sequence[bytes],
     protocol: TimingProtocol,
 ) -> list[bytes]:
-    """An output for each input, as the tensors hold them; one fresh process of the tool each.
+    """Run an artifact on each of `inputs`, in a fresh process each; returns the outputs.
 
-    Inputs are sent together and outputs fetched together; nothing of them stays on the phone.
+    Inputs and outputs are the raw bytes of the tensors of `file`. They are sent and fetched
+    together, and removed from the phone.
     Raises PhoneError where a launch fails, or runs without the delegate, and ConfigError where the
     tool on the phone can't do it.
     """

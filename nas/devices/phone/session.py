@@ -1,4 +1,4 @@
-"""A phone that is held, ready to be measured on: files, the untimed launch, blocks of launches."""
+"""A session on a phone that is held: files, the untimed launch, blocks of timed launches."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PROBE_TIMEOUT_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class _Files:
-    """Paths on the phone; `control` None where none runs beside the candidate."""
+    """Paths on the phone; `control` is None where no control model runs beside the candidate."""
 
     candidate: str
     control: str | None
@@ -51,7 +51,12 @@ class _Files:
 
 @dataclass(frozen=True)
 class PhoneSession:
-    """What launches need while the phone is held; `spec` is the device's name in a measurement."""
+    """A phone while it is held, and what launches on it need.
+
+    `spec` is the device's name in a measurement. `tell` is called with sentences for the user,
+    `progress` with the bytes sent and the bytes in all of a file, `habits` learns the phone's idle
+    state.
+    """
 
     adb: Adb
     options: PhoneOptions
@@ -87,7 +92,7 @@ class PhoneSession:
         return measured
 
     def send(self, artifact: Path) -> str:
-        """Have a file on the phone, named by its content; its path there."""
+        """Put a file on the phone, named by its content; returns its path there."""
         name = model_name(artifact)
         remote = f"{CACHE_FOLDER}/{name}"
         if self.held.files.get(name) == artifact.stat().st_size:
@@ -96,7 +101,7 @@ class PhoneSession:
         return remote
 
     def probe(self, remote: str) -> LogReport:
-        """The untimed launch, with NNAPI's log on; the old setting is put back."""
+        """Launch once, untimed, with NNAPI's log on; the log's old setting is put back."""
         arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
         if self.options.delegate.kind != "nnapi":
             return self.read(self.run(arguments, PROBE_TIMEOUT_SECONDS))
@@ -108,17 +113,18 @@ class PhoneSession:
         return merged(result, text)
 
     def read(self, result: ShellResult) -> LogReport:
-        """What one start of the tool printed, judged by the delegate that it was started with."""
+        """Parse the output of one start of the tool, judged by the session's delegate."""
         return parse_output(result.output, result.exit_code, self.options.delegate.kind)
 
     def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
-        """One start of the tool; one that outlives its connection ends before the phone is held
-        again. As `Adb.run`.
+        """Start the tool once; arguments, result and errors are those of `Adb.run`.
+
+        A tool that outlives its connection ends before the phone is held again.
         """
         return self.adb.run(arguments, seconds, prefix, first=note_process(CACHE_FOLDER))
 
     def _logcat_and_restore(self) -> str:
-        """The phone's log; raises where NNAPI's log stays on, as every timed run would write it."""
+        """Fetch the phone's log and switch NNAPI's off; raises PhoneError where it stays on."""
         script = f"{vlog_back(CACHE_FOLDER)}; getprop {VLOG_PROPERTY}; logcat -d -v threadtime"
         left, _, text = self.adb.shell(script, 60.0).stdout.partition("\n")
         if left.strip() == VLOG:
@@ -129,7 +135,10 @@ class PhoneSession:
         return text
 
     def believe(self, report: LogReport) -> None:
-        """Raise where the launch failed, or nothing runs on the delegate that was asked for."""
+        """Raise where the launch failed, or nothing runs on the delegate that was asked for.
+
+        PhoneError tells the failure, ConfigError that the phone has no NNAPI.
+        """
         failure, delegate = report.failure, self.options.delegate
         evidence = Evidence(self.adb.serial, " ".join([self.tool.path, str(delegate)]))
         library = any("libneuralnetworks" in warning for warning in report.warnings)
@@ -147,7 +156,7 @@ class PhoneSession:
             raise phone_error(failure, evidence)
 
     def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
-        """The first block without trouble, else the calmest; and how many were taken."""
+        """Take blocks until one has no trouble; returns it, or the calmest, and their number."""
         count = self.options.blocks if self.options.method == "robust" else 1
         taken: list[Block] = []
         for _ in range(count):
@@ -174,7 +183,7 @@ class PhoneSession:
         return Block(tuple(launches), tuple(control_ms), before, after, self.habits.usual)
 
     def wait_until_fit(self) -> Conditions:
-        """The phone's conditions once it is fit; raises as `fitness.wait_until_fit`."""
+        """Wait until the phone is fit; returns and raises as `fitness.wait_until_fit`."""
         return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
     def _mask(self, found: Conditions, threads: int) -> str | None:
@@ -185,7 +194,7 @@ class PhoneSession:
         return strongest_mask(found.cores, threads)
 
     def _control(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
-        """Latencies of one launch of the control model: none where the delegate refuses it."""
+        """Launch the control model; returns its latency, nothing where the delegate refuses it."""
         try:
             return [self.launch(remote, shortened(protocol), mask, tolerant=True).latency_ms]
         except PhoneStableError as error:
@@ -199,9 +208,11 @@ class PhoneSession:
         mask: str | None = None,
         tolerant: bool = False,
     ) -> Launch:
-        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense.
+        """Time one fresh process of the tool.
 
-        `tolerant`: a run that the delegate took no part in is good enough.
+        `remote` is the artifact's path on the phone, `mask` the cores' for `taskset`. `tolerant`: a
+        run that the delegate took no part in is good enough. Raises PhoneError where the launch
+        fails or its figures make no sense.
         """
         options = self.options
         arguments = timed_arguments(self.tool, remote, options.delegate, options.method, protocol)
@@ -223,7 +234,7 @@ class PhoneSession:
         raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
 
     def _refined(self, failure: DeviceFailure, result: ShellResult) -> DeviceFailure:
-        """The failure, or the one that the drivers' own words in the phone's log make of it."""
+        """Refine NNAPI's refusal by the drivers' own words in the phone's log."""
         if failure.failure_class != "nnapi_error":
             return failure
         text = self.adb.shell("logcat -d -v threadtime -t 400", 20.0).stdout
@@ -301,7 +312,7 @@ def _conditions_of_probe(probe: LogReport, placement: tuple[Placement, ...]) -> 
 
 
 def _disturbed(block: Block) -> str | None:
-    """The work beside it that a loosened limit let pass; None where there was none."""
+    """Describe other work that a loosened limit let pass; None where there was none."""
     for reason in Limits().complaints(block.before, block.usual):
         if reason.startswith("busy"):
             return f"the phone was {reason.partition(';')[0]})"
@@ -309,5 +320,5 @@ def _disturbed(block: Block) -> str | None:
 
 
 def shortened(protocol: TimingProtocol) -> TimingProtocol:
-    """The control model's launches: as many runs, but no minimum of seconds."""
+    """Shorten a protocol for the control model: at most 10 runs, no minimum of seconds."""
     return replace(protocol, min_seconds=0.0, runs=min(protocol.runs, 10))
