@@ -1,4 +1,4 @@
-"""What the benchmark tool itself prints, in every format from 2019 to today.
+"""Reading the lines that a benchmark tool itself prints, in every format from 2019 to today.
 
 Two programs are called `benchmark_model`: the classic TFLite tool and LiteRT's CompiledModel one.
 Numbers are kept in milliseconds and megabytes as the tool means them.
@@ -64,7 +64,7 @@ _LONGEST = 4000
 
 
 def read_benchmark(run: Run, asked: str | None = None) -> BenchmarkLog:
-    """The facts in the output of one run of either tool; `asked` is its delegate, if known."""
+    """Read the output of one run of either tool; `asked` is its delegate, if known."""
     found = BenchmarkLog(option=run.option)
     lines = run.lines
     command = ""
@@ -94,7 +94,7 @@ def _take_delegation(found: BenchmarkLog, text: str) -> bool:
 
 
 def _take_option(found: BenchmarkLog, text: str) -> None:
-    """A run of which only its line in a summary is there."""
+    """Take the figures of a run that left nothing but its line in a summary."""
     statistics = statistics_of(text)
     found.failed = statistics is None
     if statistics is not None:
@@ -182,7 +182,7 @@ def _take_setting(found: BenchmarkLog, text: str) -> bool:
 
 
 def _take_command(found: BenchmarkLog, text: str) -> str:
-    """Note a command's flags; where it goes on in the next line, what there is of it so far."""
+    """Note a command's flags; returns its first part where it goes on in the next line, else ""."""
     if text.endswith("\\") and len(text) < _LONGEST:
         return text.removesuffix("\\")
     _take_arguments(found, text[: 2 * _LONGEST])
@@ -219,7 +219,7 @@ def _take_compiled(found: BenchmarkLog, text: str) -> bool:
 
 
 def _finish_compiled(found: BenchmarkLog) -> None:
-    """CompiledModel's result table (milliseconds, megabytes) as the classic tool's fields."""
+    """Turn CompiledModel's result table (ms, MB) into the classic tool's fields."""
     values = found.compiled
     if "Inference (avg)" not in values:
         return
@@ -248,7 +248,7 @@ def _tells_median(found: BenchmarkLog) -> bool:
 
 
 def _generation(found: BenchmarkLog, lines: list[Line]) -> str | None:
-    """The tool by the first year of its format; None where nothing in the log tells."""
+    """Name the tool by the first year of its format; None where nothing in the log tells it."""
     text = "\n".join(line.text for line in lines)
     if found.compiled or found.plugins or any(line.tag == "litert" for line in lines):
         return "compiled-model"

@@ -1,4 +1,4 @@
-"""The failure class of a run, from its messages and its exit code; the first match wins."""
+"""The failure of a run, classified by its messages and its exit code; the first match wins."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def classify(
     pid: int | None = None,
     on_cpu: bool = False,
 ) -> DeviceFailure | None:
-    """The failure that the messages and the exit code tell; None where they tell none.
+    """Find the failure that the messages and the exit code show; None where they show none.
 
     In a logcat of several processes, a crash or a kill counts only where it is that of `pid`; of
     all else that other processes say, only the death of NNAPI's driver counts. `on_cpu`: a plain
@@ -71,7 +71,7 @@ def classify(
 
 
 def _first(lines: list[Line], ending: Ending, pid: int | None) -> int | None:
-    """The number of the first line that tells an ending; None where none does."""
+    """Find the number of the first line that shows an ending; None where no line does."""
     for number, line in enumerate(lines):
         if ending.pattern.search(line.text[:_LONGEST]) and _counts(line, ending.failure_class, pid):
             return number
@@ -79,7 +79,7 @@ def _first(lines: list[Line], ending: Ending, pid: int | None) -> int | None:
 
 
 def _detail(lines: list[Line], number: int, ending: Ending) -> str:
-    """The line that tells the ending, with the cause that stands before it."""
+    """Return the line that shows the ending, with the cause that stands before it."""
     text = lines[number].text[:_LONGEST].strip()
     if ending.follow:
         before = next((line for line in reversed(lines[:number]) if line.text), None)
@@ -95,7 +95,7 @@ def _detail(lines: list[Line], number: int, ending: Ending) -> str:
 
 
 def _counts(line: Line, failure_class: FailureClass, pid: int | None) -> bool:
-    """Whether a line may tell this failure of the process `pid`; with None, any line may."""
+    """Whether a line may show this failure of the process `pid`; with None, any line may."""
     if pid is None or line.pid in (None, pid):
         return True
     if failure_class in _OWN:
@@ -108,7 +108,7 @@ def _of_driver(line: Line) -> bool:
 
 
 def driver_death(lines: list[Line], pid: int) -> Line | None:
-    """Where the phone's log tells that NNAPI's driver died: it runs beside the process `pid`.
+    """Find the line of the phone's log that shows the death of NNAPI's driver; None without one.
 
     The line that tells a process's own crash seldom names it, so its other lines tell what it is.
     """
@@ -123,7 +123,7 @@ def driver_death(lines: list[Line], pid: int) -> Line | None:
 
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:
-    """NNAPI's code and phase in the first line that names them."""
+    """Find NNAPI's code and phase in the first line that names them."""
     told = [line.text for line in lines if "NN API returned error" in line.text]
     for text in told:
         if match := _NNAPI.search(text):
@@ -142,7 +142,7 @@ def _code(text: str) -> str:
 
 
 def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
-    """The failure of a run that printed nothing one can use; the last words are kept."""
+    """Return the failure of a run without any figure; its detail holds the last lines."""
     words = [line.text.strip() for line in lines if line.text.strip()]
     last = " / ".join(words[-3:])[-300:] if words else "no output at all"
     code = "" if exit_code is None else f"exit code {exit_code}, "

@@ -1,4 +1,4 @@
-"""Delegates in a log: what they took of the graph, and whether the one asked for took part.
+"""Delegates in a log: which part of the graph they took, and whether the requested one did.
 
 XNNPACK is the CPU. It takes part of most runs, unasked, and says nothing of an accelerator.
 """
@@ -101,7 +101,7 @@ _ABOUT_DELEGATES = re.compile(
 
 
 def family(name: str) -> str:
-    """What a delegate's name stands for: "cpu", "nnapi", "gpu", …; "external" for a vendor's own.
+    """Map a delegate's name to "cpu", "nnapi", "gpu" and the like; "external" for a vendor's own.
 
     >>> family("TfLiteXNNPackDelegate"), family("LITERT_CL"), family("TfLiteQnnDelegate")
     ('cpu', 'gpu', 'external')
@@ -110,7 +110,7 @@ def family(name: str) -> str:
 
 
 def asked_for(parameters: dict[str, str]) -> list[str]:
-    """The delegates that a run's parameters or flags ask for."""
+    """List the delegates that a run's parameters or flags ask for."""
     asked = []
     for name, value in parameters.items():
         key = name.replace("_", " ").lower()
@@ -122,7 +122,7 @@ def asked_for(parameters: dict[str, str]) -> list[str]:
 
 
 def take_delegation(facts: DelegationFacts, text: str) -> bool:
-    """Note what a line tells of delegates; False where it tells nothing."""
+    """Note the facts about delegates in a line; returns whether there are any."""
     taken = _take_words(facts, text) or _take_counts(facts, text) or _take_refusals(facts, text)
     if DISPATCH_OP in text[:2000]:
         facts.came_up.append(DISPATCH_OP)
@@ -197,7 +197,7 @@ def _take_refusals(facts: DelegationFacts, text: str) -> bool:
 
 
 def is_plain(found: BenchmarkLog) -> bool:
-    """Whether a run is one of the CPU alone: no accelerator was asked for, and none shows."""
+    """Whether a run used the CPU alone: no accelerator was asked for, and none shows."""
     facts = found.facts
     names = [delegation.delegate for delegation, _ in facts.said] + facts.came_up
     names += [row.delegate for row in facts.replaced]
@@ -205,10 +205,10 @@ def is_plain(found: BenchmarkLog) -> bool:
 
 
 def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
-    """Set `found.delegation`, and tell whether the delegate that was asked for took the graph.
+    """Set `found.delegation`, and return the failure of a delegate that did not take the graph.
 
-    None where it took all of it, where a plain CPU run was asked for, or where the log does not
-    tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
+    None where the delegate took the whole graph, where a plain CPU run was asked for, or where the
+    log does not tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
     """
     told = _told(found)
     wanted = [kind for kind in found.asked if kind != CPU]
@@ -234,7 +234,7 @@ def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
 
 
 def _stands_for(seen: str, kind: str) -> bool:
-    """Whether a delegate of the family `seen` is what was asked for as `kind`.
+    """Whether a delegate of the family `seen` is the one that was asked for as `kind`.
 
     A library of a vendor's may register its delegate under any name.
     """
@@ -271,7 +271,7 @@ def _elsewhere(found: BenchmarkLog) -> str:
 
 
 def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
-    """What each delegate took, by family: words before counts, and counts before the profile."""
+    """List what each family took: by its words, else by its counts, else by the profile."""
     facts = found.facts
     told = [(family(row.delegate), row, line) for row, line in facts.said]
     by_words = {kind for kind, *_ in told}
@@ -293,7 +293,7 @@ def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
 def _last_of_each(
     told: Iterable[tuple[str, Delegation, str]],
 ) -> list[tuple[str, Delegation, str]]:
-    """The last word on each family: a delegate may be applied again, and refuse then."""
+    """Keep the last row of each family: a delegate may be applied again, and refuse then."""
     last: dict[str, tuple[str, Delegation, str]] = {}
     for row in told:
         last.pop(row[0], None)
@@ -309,7 +309,7 @@ def _by_family(rows: Iterable[ReplacedNodes]) -> dict[str, list[ReplacedNodes]]:
 
 
 def _summed(rows: list[ReplacedNodes]) -> Delegation | None:
-    """The coverage of all subgraphs together; of one of two names of a delegate, the first's."""
+    """Sum up the coverage of all subgraphs, under the first name of a delegate with two."""
     rows = [row for row in rows if row.delegate == rows[0].delegate]
     coverages = {row.coverage for row in rows} - {None}
     if not coverages:
@@ -319,7 +319,7 @@ def _summed(rows: list[ReplacedNodes]) -> Delegation | None:
 
 
 def _from_profile(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
-    """The coverage that the rows of a profile show: all of them a delegate's, or some."""
+    """Derive coverages from a profile: complete where all rows are the delegate's, else partial."""
     rows = [row for row in found.profile if not row.inside]
     names = list(dict.fromkeys(row.node_type for row in rows if row.is_delegate))
     told = []

@@ -1,4 +1,4 @@
-"""How a run can end badly, in the words of tools, shells and systems: one table.
+"""The ways in which a run ends badly, by the words of tools, shells and systems: one table.
 
 The first row that a log's lines match tells the class. Causes stand before what they lead to: a
 delegate's own words before "Failed to apply", and both before "Benchmarking failed".
@@ -26,13 +26,13 @@ NOT_STARTED = re.compile(
     r"|.{0,200}is not recognized as an internal or external command"
     r"|.{0,80}Activity class \{.{0,200}\} does not exist|.{0,40}could not load library \"lib)"
 )
-"""The tool was not even started: it is missing, not allowed to run, or lacks a library."""
+"""Lines of a tool that was not even started: it is missing, may not run, or lacks a library."""
 _DELEGATE = r"[^)]{0,100}(?:Delegate|DISPATCH|LITERT_)[^)]{0,100}"
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A class of failure, and the words that tell it.
+    """A class of failure, and the pattern of the lines that show it.
 
     `soft`: the tool may go on, on the CPU; then it is no failure of a plain CPU run. `follow`: the
     line says where, and the line before it why.

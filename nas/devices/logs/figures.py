@@ -1,4 +1,4 @@
-"""Numbers and lines of statistics as the benchmark tools print them."""
+"""Parsers of numbers and of lines of statistics, as the benchmark tools print them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEYS = frozenset((*_FULL, "std", *_PERCENTILES))
 
 
 def figure(word: str | None) -> float | None:
-    """The number that a word is, not negative; None where it is none ("nan", "1.2.3", "inf")."""
+    """Parse a number of 0 or more; None for any other word ("nan", "1.2.3", "inf")."""
     if word is None or not _FIGURE.match(word.rstrip(".")):
         return None
     value = float(word.rstrip("."))
@@ -25,13 +25,13 @@ def figure(word: str | None) -> float | None:
 
 
 def milliseconds(word: str | None) -> float | None:
-    """Microseconds as printed, in milliseconds; None where the word is no number."""
+    """Parse microseconds into milliseconds; None where the word is no number."""
     value = figure(word)
     return None if value is None else value / 1000
 
 
 def statistics_of(text: str) -> Statistics | None:
-    """The figures of a `count=` line, in milliseconds; None where the line is none.
+    """Parse a `count=` line into milliseconds; None for any other line.
 
     A line that was cut, or whose figures are no numbers, is `incomplete` and has no mean: `curr` is
     the last inference, not a statistic. One inference, or several that are all the same, have only
@@ -63,5 +63,5 @@ def statistics_of(text: str) -> Statistics | None:
 
 
 def _only(text: str) -> float | None:
-    """The figure of `curr=X` or `curr=X(all same)`."""
+    """Parse the figure of `curr=X` or `curr=X(all same)`."""
     return milliseconds(text.partition("curr=")[2].partition("(")[0].strip())

@@ -1,4 +1,4 @@
-"""A whole log as one value: the benchmark tool's facts, NNAPI's, and the failure, if any."""
+"""Reports of logs: the benchmark tool's facts, NNAPI's, and the failure, if there is one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from nas.devices.measurement import Placement
 
 @dataclass(frozen=True)
 class LogReport:
-    """What a log says. `pid` is the process that the placement is of (None: no pid in the log)."""
+    """The facts of one run's log.
+
+    `layouts` are the formats of its lines, `benchmark` holds the tool's facts, `nnapi` NNAPI's. The
+    placement is that of the process `pid`; None where the log has no process ids. `lost_lines`
+    counts the lines that logd threw away. `driver_errors` are lines of other processes, `empty`
+    says that nothing of the tool, of NNAPI or of a failure was found.
+    """
 
     layouts: tuple[str, ...]
     benchmark: BenchmarkLog
@@ -33,12 +39,12 @@ class LogReport:
 
     @property
     def placement(self) -> tuple[Placement, ...]:
-        """Where operations ran, in the log's own order; the CPU's only where only they are told."""
+        """Where operations ran, in the log's order: NNAPI's, else the CPU's from the profile."""
         return _placement(self.benchmark, self.nnapi)
 
     @property
     def latency_ms(self) -> float | None:
-        """The median where it is printed, else the mean; None where it may not be believed."""
+        """The median in ms where it is printed, else the mean; None where a failure forbids it."""
         if self.failure is not None and self.failure.failure_class not in WITH_LATENCY:
             return None
         timed = self.benchmark.timed
@@ -48,7 +54,7 @@ class LogReport:
 
     @property
     def latency_statistic(self) -> str | None:
-        """Which figure `latency_ms` is: "median" or "mean"."""
+        """The statistic that `latency_ms` is: "median" or "mean"; None without a latency."""
         if self.latency_ms is None:
             return None
         timed = self.benchmark.timed
@@ -56,7 +62,7 @@ class LogReport:
 
     @property
     def count(self) -> int | None:
-        """How many timed inferences there were; None where the log does not tell."""
+        """The number of timed inferences; None where the log does not tell."""
         return self.benchmark.timed.count if self.benchmark.timed else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,7 +148,7 @@ def _tool(generation: str | None) -> str | None:
 
 
 def decode_log(data: bytes) -> str:
-    """The text of a saved log: UTF-8, or UTF-16 as a Windows shell's redirection writes it."""
+    """Decode a saved log: UTF-8, or UTF-16 as a Windows shell's redirection writes it."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8-sig", errors="replace")
@@ -154,21 +160,21 @@ def parse_output(
     asked: str | None = None,
     pid: int | None = None,
 ) -> LogReport:
-    """What one start of the tool printed, or what the phone's log has of its process `pid`.
+    """Read the output of one start of the tool, or the phone's log of its process `pid`.
 
-    Standard output and standard error are taken as they came. `asked` is the delegate that the
-    tool was started with; LiteRT's does not print it.
+    `text` holds standard output and error in the order in which they came. `asked` is the delegate
+    that the tool was started with, which LiteRT's tool does not print.
     """
     lines, lost = unfold(read_lines(text))
     return _report(one_run(lines), exit_code, pid, asked, lost)
 
 
 def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -> LogReport:
-    """What an output of one run of the tool, a logcat, or a mixture of both says.
+    """Read an output of one run of the tool, a logcat, or a mixture of both.
 
-    `exit_code` is the tool's, where it is known: numbers count only with 0. `pid` chooses a process
-    of a logcat; without it the one with the most placement lines is taken. Where several runs are
-    there, the report has a failure and no figure: `parse_runs` tells them apart.
+    `exit_code` is the tool's, where it is known: figures count only with 0. `pid` chooses a process
+    of a logcat; without it the one with the most placement lines is taken. A log of several runs
+    gives a report with a failure and no figure; `parse_runs` reads such a log.
     """
     reports = parse_runs(text, exit_code, pid)
     if len(reports) == 1:
@@ -183,9 +189,9 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
 def parse_runs(
     text: str, exit_code: int | None = None, pid: int | None = None
 ) -> tuple[LogReport, ...]:
-    """What each run in a log says, one report a run; at least one. Arguments as of `parse_log`.
+    """Read the runs in a log into one report each, at least one; arguments as of `parse_log`.
 
-    The exit code is that of the last run: a shell tells no other.
+    The exit code is that of the last run, the only one that a shell tells.
     """
     lines, lost = unfold(read_lines(text))
     runs = split_runs(lines if pid is None else list(of_process(lines, pid)))
@@ -232,7 +238,7 @@ def _report(
 
 
 def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
-    """Whether nothing of the tool or of NNAPI was found; what was asked for is not the log's."""
+    """Whether the log holds nothing of the tool or of NNAPI."""
     return (
         replace(benchmark, asked=[], facts=replace(benchmark.facts, reasons=[])) == (BenchmarkLog())
         and nnapi == NnapiLog()
@@ -240,7 +246,7 @@ def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
 
 
 def _mixed(run: Run) -> DeviceFailure | None:
-    """The refusal of statistics of several runs without what tells the runs apart."""
+    """Return the failure of a log with statistics of several runs that can't be told apart."""
     if not run.mixed:
         return None
     count = len(run.statistics)
@@ -252,7 +258,7 @@ def _mixed(run: Run) -> DeviceFailure | None:
 
 
 def _unread(benchmark: BenchmarkLog) -> list[str]:
-    """What looks like figures or rows of a profile, and could not be read."""
+    """Warn of lines that look like figures or rows of a profile and could not be read."""
     told = [
         f"an incomplete or odd line, of which no figure is taken: {text}" for text in benchmark.odd
     ]
@@ -263,7 +269,7 @@ def _unread(benchmark: BenchmarkLog) -> list[str]:
 
 
 def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...]:
-    """NNAPI's placement; without one, the CPU's nodes as the operation profile shows them."""
+    """Return NNAPI's placement; without one, the CPU's nodes from the operation profile."""
     if nnapi.compilations or not any(row.is_delegate for row in benchmark.profile):
         return nnapi.placement
     return tuple(
@@ -274,7 +280,7 @@ def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...
 
 
 def _driver_errors(lines: list[Line], pid: int | None) -> tuple[str, ...]:
-    """Errors that other processes logged beside the tool's: drivers run in their own."""
+    """List the errors of other processes: NNAPI's drivers run in their own."""
     if pid is None:
         return ()
     return tuple(
@@ -285,7 +291,7 @@ def _driver_errors(lines: list[Line], pid: int | None) -> tuple[str, ...]:
 
 
 def _complaints(lines: list[Line]) -> tuple[str, ...]:
-    """The tool's own warnings and errors, each once."""
+    """List the tool's own warnings and errors, each once."""
     return tuple(
         dict.fromkeys(
             line.text.strip()
