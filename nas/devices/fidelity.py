@@ -1,4 +1,4 @@
-"""Device error: what a device makes of held-out pictures, against a reference computed elsewhere.
+"""Device error: how far a device's outputs for held-out pictures are from the expected ones.
 
 Table 5 of the paper. Both outputs are clipped to 0..1, as pictures are, but not rounded. Per-pixel
 L2 error: the mean of the squared differences, over all values of a picture, then over pictures.
@@ -34,9 +34,11 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class PictureError:
-    """One picture. `psnr_db` is None where the outputs are equal.
+    """The errors of one picture; `psnr_db` is None where the two outputs are equal.
 
-    `device_db` and `reference_db` are the PSNR of both outputs against the sharp picture.
+    `l2_error` is the mean squared difference of both outputs, `largest_error` their largest one,
+    `psnr_db` follows from the first. `device_db` and `reference_db` are the PSNR of the device's
+    and of the expected output against the sharp picture; None where that is infinite.
     """
 
     name: str
@@ -49,7 +51,11 @@ class PictureError:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How far a device's outputs are from the reference's; see the module for the figures."""
+    """How far a device's outputs are from those of `reference`, over all pictures.
+
+    `source` is "measured" or "synthetic"; `conditions` tells the size, the fitting of pictures, the
+    threads and the device. The module's docstring defines the figures.
+    """
 
     device: str
     source: str
@@ -59,28 +65,28 @@ class Fidelity:
 
     @property
     def l2_error(self) -> float:
-        """The mean squared difference of values from 0 to 1."""
+        """The mean over pictures of the mean squared difference, of values from 0 to 1."""
         return statistics.fmean(picture.l2_error for picture in self.pictures)
 
     @property
     def largest_error(self) -> float:
-        """The largest difference of one value."""
+        """The largest difference of one value, from 0 to 1."""
         return max(picture.largest_error for picture in self.pictures)
 
     @property
     def equal_pictures(self) -> int:
-        """Pictures without any difference; they have no PSNR and are left out of its mean."""
+        """The number of pictures without any difference, which have no PSNR."""
         return sum(picture.psnr_db is None for picture in self.pictures)
 
     @property
     def psnr_db(self) -> float | None:
-        """The mean over the pictures that differ; None where none does."""
+        """The mean PSNR over the pictures that differ; None where none does."""
         values = self._psnrs()
         return statistics.fmean(values) if values else None
 
     @property
     def psnr_db_std(self) -> float | None:
-        """The standard deviation over them (of the sample); None for fewer than two."""
+        """The sample's standard deviation of these PSNRs; None for fewer than two pictures."""
         values = self._psnrs()
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -91,14 +97,14 @@ class Fidelity:
 
     @property
     def reference_db(self) -> float | None:
-        """The same of the reference's outputs."""
+        """The mean PSNR of the expected outputs against the sharp pictures; None where infinite."""
         return _mean([picture.reference_db for picture in self.pictures])
 
     def _psnrs(self) -> list[float]:
         return [p.psnr_db for p in self.pictures if p.psnr_db is not None]
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON types."""
+        """Return the result as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
@@ -129,16 +135,16 @@ def measure_fidelity(
     artifact: Path,
     device: str,
     pairs: Iterable[Pair],
-    reference: ExpectedOutput,
+    expected: ExpectedOutput,
     threads: int = 4,
     timeout_seconds: float = 300.0,
     progress: Callable[[int], None] | None = None,
 ) -> Fidelity:
-    """Run the pictures through `artifact` on `device` and compare with the reference.
+    """Run the pictures through `artifact` on `device` and compare with the expected outputs.
 
     A picture of another size than the artifact's is cut at its centre, or its edges are mirrored.
-    `progress` is told how many pictures are done. Raises ConfigError where the device can't give
-    outputs or the artifact is no network from one picture to one, DeviceError as
+    `progress` is called with the number of pictures done. Raises ConfigError where the device can't
+    give outputs or the artifact is no network from one picture to one, DeviceError as
     `Device.measure`, and DeviceStableError where an output is not finite.
     """
     file = read_tflite(artifact)
@@ -153,7 +159,7 @@ def measure_fidelity(
         fittings |= {how for _, how in fitted}
         frames = [one.blurred.astype(np.float32) / np.float32(255) for one, _ in fitted]
         for (pair, _), frame, output in zip(fitted, frames, runner.run(frames), strict=True):
-            rows.append(_compared(pair, output, reference.run(frame), device))
+            rows.append(_compared(pair, output, expected.run(frame), device))
             if progress is not None:
                 progress(len(rows))
     if not rows:
@@ -165,11 +171,11 @@ def measure_fidelity(
         "threads": threads,
         **runner.conditions,
     }
-    return Fidelity(device, runner.source, reference.name, tuple(rows), conditions)
+    return Fidelity(device, runner.source, expected.name, tuple(rows), conditions)
 
 
 def _fitted(pair: Pair, height: int, width: int) -> tuple[Pair, str]:
-    """The pair in the artifact's size, and how it came to it."""
+    """Cut or pad a pair to the artifact's size; returns it, and in words how it was fitted."""
     have = pair.blurred.shape[:2]
     if have == (height, width):
         return pair, "whole frames"
@@ -209,7 +215,7 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class _OutputSource:
-    """A device that gives outputs, and what has to be said about it."""
+    """A device that gives outputs, the source of its figures, and their conditions."""
 
     source: str
     run: Callable[[Sequence[Float32]], Iterator[Float32]]

@@ -1,4 +1,4 @@
-"""One network at several picture sizes on several devices: how its latency grows, where it fails.
+"""Sweeps: the latency of one network at several picture sizes on several devices.
 
 Figure 4 of the paper does this for five sizes, every latency divided by that of the first phone at
 the smallest one.
@@ -26,14 +26,15 @@ _STEPS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One size on one device.
+    """The figures of one picture size on one device.
 
-    `size` is what was asked for (width, height), `run_size` the file's: the next one up that the
-    network's poolings divide; None where the file has no such form, which `failure` explains and
-    no device is to blame for. `latency_ms` is None where `failure` tells why; `ratio` is the
+    `size` is the requested one (width, height), `run_size` the file's: the next one up that the
+    network's poolings divide. `run_size` is None where the file has no such form; `failure` says
+    why, and no device is to blame. `latency_ms` is None where `failure` tells why; `ratio` is the
     latency over the first device's at the first size, None where either is missing.
-    `accelerated_mac_share` is None where nothing tells. `name` is what people call the device,
-    where that is known.
+    `accelerated_mac_share` is None where nothing tells it, `source` where there is no figure.
+    `disturbed` names other work that disturbed the measurement. `name` is what people call the
+    device; empty where nothing tells it.
     """
 
     device: str
@@ -49,7 +50,7 @@ class SweepRow:
     name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON types."""
+        """Return the row as JSON types."""
         return {
             **vars(self),
             "size": list(self.size),
@@ -60,7 +61,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class _SizedFile:
-    """A size, and what became of the file there; `error` where it has no such form."""
+    """The file at one picture size; `error` is set where it has no form of that size."""
 
     size: tuple[int, int]
     run_size: tuple[int, int] | None
@@ -110,7 +111,10 @@ def _content(model: Path) -> bytes:
 
 
 def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_SizedFile]:
-    """The file at each size, and at its own where it lacks one; ConversionError where none is."""
+    """Make the file's form at each size, and its own form where one is missing.
+
+    Raises ConversionError where the file has no form at all.
+    """
     file = parse_tflite(content, str(model))
     forms = []
     for size in sizes:
@@ -131,7 +135,7 @@ def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> lis
 
 
 def _names(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """What people call each device, from its first measurement."""
+    """Name each device as people do, by its first measurement."""
     told: dict[str, dict[str, Any]] = {}
     for outcome in outcomes:
         conditions = outcome.measurement.conditions if outcome.measurement else {}
@@ -141,7 +145,7 @@ def _names(outcomes: Sequence[Outcome]) -> dict[str, str]:
 
 
 def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """The file for pictures of `size` (width, height), or of the next size up that it can take.
+    """Resize a file for pictures of `size` (width, height), or of the next size up that works.
 
     Raises ConversionError, with the operation and why, where there is none.
     """
@@ -158,7 +162,7 @@ def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int
 
 
 def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """The size and the next ones up: multiples of 2, 4, ..., or as far from the file's own."""
+    """List the size and the next ones up: multiples of 2, 4, ..., or as far from the file's own."""
     steps = [(-(-size[0] // step) * step, -(-size[1] // step) * step) for step in _STEPS]
     if own is not None:
         steps += [
@@ -189,7 +193,10 @@ def _row(asked: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow
 
 
 def plot(rows: Sequence[SweepRow]) -> bytes:
-    """The sweep as a PNG: ratios (milliseconds without them) by size, logarithmic; x: no run."""
+    """Draw the sweep as a PNG: ratios by size, logarithmic; x marks a size that did not run.
+
+    Without any ratio, milliseconds are drawn.
+    """
     from matplotlib.figure import Figure
 
     sizes = list(dict.fromkeys(row.size for row in rows))

@@ -27,12 +27,12 @@ BUSY_CORES = 0.1
 @final
 @dataclass(frozen=True)
 class HostDevice:
-    """The machine that this runs on: `host`."""
+    """This machine, as the device `host`."""
 
     spec: ClassVar[str] = "host"
 
     def identity(self) -> dict[str, str]:
-        """Nothing: a run's folder stays with its machine."""
+        """Return nothing: a run's folder stays with its machine."""
         return {}
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
@@ -76,7 +76,10 @@ class HostDevice:
 
 
 def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[HostLaunch], int]:
-    """The launches; those on a slow processor were done again, once, and the better one is kept."""
+    """Launch, and launch once more what was on a slow processor; keep the better of the two.
+
+    Returns the launches, and how many of them were repeated.
+    """
     launches = _launches(artifact, protocol, protocol.launches)
     PACE.learn(launches)
     slow = [index for index, launch in enumerate(launches) if PACE.slow(launch)]
@@ -88,7 +91,7 @@ def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[HostLau
 
 
 def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[HostLaunch]:
-    """So many launches, one after another.
+    """Launch so many times, one after another.
 
     Their processes start together: importing takes each of them longer than a small network takes
     to be timed. All have imported, and sleep, before the first one works.
@@ -107,7 +110,7 @@ def _launches(artifact: Path, protocol: TimingProtocol, launches: int) -> list[H
 
 
 def _placement(launch: HostLaunch, file: TfliteFile) -> tuple[Placement, ...]:
-    """Where each operation ran: in XNNPACK, on LiteRT's own CPU kernels, or nobody knows."""
+    """Tell where each operation ran: in XNNPACK, on LiteRT's own kernels ("cpu"), or None."""
     operations = launch.answer["operations"]
     if operations is None:  # this LiteRT does not tell
         return tuple(Placement(row.index, row.name, None) for row in file.operations)
@@ -136,7 +139,7 @@ def _check(protocol: TimingProtocol) -> None:
 
 
 def _of_launches(launches: Sequence[HostLaunch]) -> dict[str, Any]:
-    """What a measurement's conditions have from its launches."""
+    """Return the part of a measurement's conditions that its launches tell."""
     others = statistics.median(launch.others_busy_cores for launch in launches)
     return {
         "others_busy_cores": round(others, 3),

@@ -138,7 +138,7 @@ def _ask(process: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> int | None:
-    """End the process and all that it started; its exit code, None where it had to be killed."""
+    """End the process and all that it started; returns its exit code, None if it was killed."""
     code = process.poll()
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -152,7 +152,7 @@ def _end(process: subprocess.Popen[bytes]) -> int | None:
 def _answer(
     content: bytes | None, code: int | None, log: str, artifact: Path, protocol: TimingProtocol
 ) -> dict[str, Any]:
-    """The worker's answer, or the DeviceError that says what became of it."""
+    """Parse the worker's answer; raises the DeviceError that says why there is none."""
     if content is None:
         raise DeviceTransientError(
             f"host: {artifact} was not measured within {protocol.timeout_seconds:g} s a launch; "

@@ -23,9 +23,9 @@ from typing import Any
 
 SEED = 0
 SLOW = 1.25
-"""How much longer than at its best the fixed work takes on a processor that is called slow."""
+"""A processor is called slow where the fixed work takes so many times its best time."""
 PATIENCE_SECONDS = 0.6
-"""How long a launch waits, and times again what was disturbed, all in all."""
+"""The time that a launch spends in all on waiting and on repeating disturbed runs."""
 
 
 def main() -> None:

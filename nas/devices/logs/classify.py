@@ -152,7 +152,7 @@ def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
 def failure_of(
     found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
 ) -> DeviceFailure | None:
-    """The failure of one run of the tool, but for what delegates took; None where there is none.
+    """Find the failure of one run, apart from what its delegates took; None where there is none.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With
     `exit_code` None (a saved log) silence is not: an excerpt may end before the numbers.

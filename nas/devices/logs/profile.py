@@ -68,7 +68,7 @@ class Profile:
 
 
 def read_profile(texts: Sequence[str]) -> Profile:
-    """The last "Run Order" and "Summary by node type" tables of the timed runs.
+    """Read the last "Run Order" and "Summary by node type" tables of the timed runs.
 
     Tables of the initialisation, of other subgraphs (which number their own nodes) and of a
     delegate's inside are passed over.
@@ -141,7 +141,7 @@ def _cells(texts: Sequence[str], columns: list[str]) -> tuple[list[list[str]], t
 
 
 def _split(text: str, columns: list[str]) -> list[str] | None:
-    """A row's cells, one a column; None where the line is no row of the table.
+    """Split a row into cells, one a column; None where the line is no row of the table.
 
     The numbers in the middle tell where the type ends and the name begins: both may have several
     words, and commas.
