@@ -1,4 +1,4 @@
-"""What scores an int16 file whose pictures are large: its float32 form, shown to agree with it."""
+"""The float32 form of an int16 file, by which the file's quality is scored on large pictures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ AGREEMENT_DB = 60.0  # of an int16 file with what stands in for it: some 0.01 dB
 
 
 def runnable(path: Path, picture: UInt8Image) -> tuple[bytes, str]:
-    """The `.tflite` to score a file with, and what has to be said where it is not the file itself.
+    """Choose the `.tflite` to score a file with; returns it, and a note for the conditions.
 
-    A large int16 file is slow beyond use (2.4 GMAC a second). Its float32 form stands in: the
-    same operations on the file's own 8-bit weights, which are where int16 loses its quality. Both
-    are compared on a crop of `picture` first; where they differ, the file itself is run.
+    A large int16 file is slow beyond use (2.4 GMAC a second). It is replaced by its float32 form:
+    the same operations on the file's own 8-bit weights, which are where int16 loses its quality.
+    Both are compared on a crop of `picture` first. The note is empty, and the content the file's
+    own, where the file is small or the two differ by more than `AGREEMENT_DB` allows.
     """
     file = read_tflite(path)
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""How long an artifact takes on every device of the study."""
+"""Latencies of an artifact on every device of the study, and their worst ratio."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from nas.system.files import held
 
 @dataclass(frozen=True)
 class Latency:
-    """`latency_ms[DEVICE]`, `init_ms[DEVICE]` and, where known, `peak_memory_mb[DEVICE]` and
-    `accelerated_mac_share[DEVICE]`, from all devices side by side.
+    """Measures `latency_ms[DEVICE]`, `init_ms[DEVICE]` and more on all devices side by side.
+
+    Where they are known, `peak_memory_mb[DEVICE]` and `accelerated_mac_share[DEVICE]` are added.
 
     Latency belongs to the structure, not to the weights: each structure is measured once a device
-    and run, and kept, with where its operations ran.
+    and run, and the measurement is kept with the placement of its operations.
 
-    `worst_latency_ratio` folds the required devices into one figure: the largest, over them, of the
-    candidate's latency divided by the study's reference's on the same device. The reference is
-    measured once a run and device, by the same protocol. It is 1 for the reference itself.
+    `worst_latency_ratio` folds the required devices into one figure: the largest ratio, over these
+    devices, of the candidate's latency to that of the study's reference network. The reference is
+    measured once a run and device, by the same `protocol`; its own ratio is 1.
     """
 
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
     needs: ClassVar[Needs] = "structure"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names: loading where something runs, accelerated MACs for phones."""
+        """Name the figures: loading where something runs, accelerated MACs for phones."""
         names = []
         for device in devices:
             kind = device.partition(":")[0]
@@ -42,7 +43,7 @@ class Latency:
         return (*names, WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Measure on every device; a note for each, also where it could not.
+        """Measure on every device, and note for each what became of the artifact there.
 
         Raises DeviceRefusedError where the artifact can't run on a required device,
         DeviceLostError where such a device was set aside, DeviceAwayError where it could not
@@ -77,14 +78,14 @@ class Latency:
         return worst_ratio(_measurements(outcomes), _measurements(references))
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "latency", "protocol": self.protocol.to_dict()}
 
 
 def worst_ratio(
     candidate: Mapping[str, Measurement], reference: Mapping[str, Measurement]
 ) -> Metric:
-    """The largest of the devices' ratios of latencies, candidate over reference."""
+    """Find the largest of the devices' ratios of latencies, candidate over reference."""
     ratios = {name: m.latency_ms / reference[name].latency_ms for name, m in candidate.items()}
     worst = max(ratios, key=ratios.__getitem__)
     source = least_trusted(m.source for m in (*candidate.values(), *reference.values()))
@@ -100,7 +101,7 @@ def _measurements(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
 
 
 def _check_reference(outcomes: Sequence[Outcome]) -> None:
-    """Raise where there is nothing to put latencies in relation to."""
+    """Raise where the study's reference network has no latency on a device."""
     for outcome in outcomes:
         if isinstance(outcome.error, DeviceStableError):
             raise RunError(
@@ -123,7 +124,7 @@ def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> 
 
 
 def _why(outcome: Outcome) -> str:
-    """A failure in words, with the operations that no accelerator took."""
+    """Put a failure in words, with the operations that no accelerator took."""
     from nas.devices.placement import fallbacks
 
     placement = outcome.placement
@@ -135,7 +136,7 @@ def _why(outcome: Outcome) -> str:
 
 
 def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
-    """What a trial's result keeps of a device: where its placement is, or why there is none."""
+    """Return what a trial's result keeps of a device: its measurement's key, or its failure."""
     return {
         "required": required,
         "measurement": outcome.key,
@@ -165,7 +166,10 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
 
 
 def _conditions(measurement: Measurement, size: tuple[int, int]) -> str:
-    """On what the latency was taken, and how; of a figure that nobody took here, whence it is."""
+    """Put a measurement's conditions in words: size, launches, runs, threads.
+
+    For a modelled or published figure, its origin.
+    """
     picture, about = f"{size[0]}x{size[1]}", measurement.conditions
     if not measurement.measured:
         said = [picture, about.get("about"), about.get("caution")]

@@ -36,11 +36,12 @@ _START = (32.0, 0.3, 3.0, 0.2)  # P, a, b and c to fit from
 @final
 @dataclass(frozen=True)
 class QualityEstimate:
-    """PSNR on REDS (dB) with an interval, `source` "published" or "modelled", and on what ground.
+    """A PSNR on REDS (dB) with its interval; `source` is "published" or "modelled".
 
-    `macs_ratio` is M / M0, None for other networks than U-Nets; below `SEEN_FROM` the curve is
-    drawn beyond its rows. The interval is two root mean squares of the model's leave-one-out
-    errors, wider for a precision of which there is one row only, None for a published figure.
+    `about` names the row, or the fit, that the PSNR comes from. `macs_ratio` is M / M0, None for
+    other networks than U-Nets; below `SEEN_FROM` the curve is drawn beyond its rows. The interval
+    is two root mean squares of the model's leave-one-out errors, wider for a precision with one
+    row only, None for a published figure.
     """
 
     psnr_db: float
@@ -51,7 +52,7 @@ class QualityEstimate:
 
 
 def estimate(operations: Operations, precision: Precision) -> QualityEstimate:
-    """The PSNR of a network at 1280x720 and a precision.
+    """Estimate the PSNR of a network at 1280x720 and a precision.
 
     A network of the paper has its published figure. MACs beyond 1.1 times the paper's count as 1.1
     times; below half of them, where no row is, the interval grows with the loss. Raises ConfigError
@@ -84,7 +85,7 @@ class Curve:
     error_db: float = math.nan
 
     def psnr_db(self, ratio: float, relu: bool) -> float:
-        """At M / M0, in float."""
+        """Return the float PSNR at M / M0 = `ratio`."""
         return float(self.best_db - self.spread_db * ratio**-self.power - self.relu_db * relu)
 
 
@@ -97,7 +98,7 @@ class _Point:
 
 
 def leave_one_out() -> list[tuple[str, float, float]]:
-    """Each published float row: its name, its PSNR, and what a fit to all other rows gives it."""
+    """List each published float row: its name, its PSNR, and that of a fit to all other rows."""
     points = _points()
     found = []
     for index, (row, point) in enumerate(points.items()):
@@ -126,7 +127,7 @@ def _fit(points: Sequence[_Point]) -> Curve:
 
 @cache
 def _points() -> dict[str, _Point]:
-    """The float rows of the U-Nets, each network once."""
+    """List the float rows of the U-Nets, each network once."""
     found: dict[str, _Point] = {}
     for row in rows():
         if row.table in (3, 4) and row.precision == "float":
@@ -157,7 +158,7 @@ def _ratio(operations: Operations) -> float | None:
 
 
 def _described(operations: Operations) -> tuple[float, bool]:
-    """M / M0, and whether the activation is ReLU; ConfigError where the levels are others."""
+    """Return M / M0, and whether ReLU is used; raises ConfigError on other levels."""
     ours, theirs = _by_level(operations), _by_level(network(_FINAL))
     if ours.keys() != theirs.keys():
         raise ConfigError(
@@ -170,7 +171,7 @@ def _described(operations: Operations) -> tuple[float, bool]:
 
 
 def _by_level(operations: Operations) -> dict[tuple[int, int], int]:
-    """MACs of the convolutions at each (width, height); transposed ones count at their output's."""
+    """Count the convolutions' MACs at each (width, height); transposed ones at their output's."""
     found: dict[tuple[int, int], int] = defaultdict(int)
     for step in operations.steps:
         if step.conv_macs:

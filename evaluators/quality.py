@@ -1,4 +1,4 @@
-"""How well an artifact restores the held-out pictures: measured on the file that ships."""
+"""The quality of an artifact on the held-out pictures, measured on the file that ships."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ OWN_SIZE_PIXELS = 2**20  # of a picture that is run whole; beyond, a network's m
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of one artifact over a set of pictures.
+    """The figures of one artifact over a set of pictures.
 
-    `input_psnr_db` is the blurred pictures' own; `change_levels` how much the artifact changes a
-    picture: the largest standard deviation of output less input, in levels of 255;
-    `output_levels` the largest one of the output itself.
+    `psnr_db` and `ssim` are means over pictures; `input_psnr_db` is the mean PSNR of the blurred
+    pictures themselves. `change_levels` is the largest standard deviation of output less input, in
+    levels of 255, `output_levels` that of the output itself. `pictures` counts the pictures,
+    `fitting` says how they were fitted to the artifact's size.
     """
 
     psnr_db: float
@@ -53,7 +54,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Quality:
-    """`psnr_db` and `ssim` of the `.tflite` on the held-out pictures, and `psnr_db_input`.
+    """Measures `psnr_db` and `ssim` of the `.tflite` on held-out pictures, and `psnr_db_input`.
 
     The artifact has a fixed size. A smaller picture is mirrored at its edges up to that size; a
     larger one is run through the same file with its shapes (nothing else) set to the picture's
@@ -64,11 +65,11 @@ class Quality:
     needs: ClassVar[Needs] = "weights"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
+        """Name the figures."""
         return ("psnr_db", "ssim", "psnr_db_input")
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Score the artifact; TrainingError where it only repeats its input."""
+        """Score the artifact; raises TrainingError where the network died in training."""
         if subject.artifact is None:
             raise ValueError("a quality needs an artifact")
         score = score_artifact(subject.artifact, subject.dataset.heldout(), self.threads)
@@ -87,7 +88,7 @@ class Quality:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "quality", "psnr": PSNR_ID, "ssim": SSIM_ID}
 
 
@@ -145,7 +146,7 @@ def _gather(
 
 
 def _row(runner: _PictureRunner, pair: Pair) -> tuple[list[float], str]:
-    """A picture's PSNR, SSIM, input PSNR, change and output levels; and how it was fitted."""
+    """Score a picture; returns the figures of `Score`, and in words how it was fitted."""
     restored, fitting = runner.restore(pair.blurred)
     row = [
         psnr_db(restored, pair.sharp),
@@ -159,7 +160,7 @@ def _row(runner: _PictureRunner, pair: Pair) -> tuple[list[float], str]:
 
 @final
 class _PictureRunner:
-    """A file for pictures of every size; for one thread at a time."""
+    """Runs a file on pictures of every size; for one thread at a time."""
 
     def __init__(self, content: bytes, path: Path, deployed: tuple[int, int], threads: int) -> None:
         self._content, self._path = content, path
@@ -171,7 +172,7 @@ class _PictureRunner:
         return Artifact(self._content, self._threads, str(self._path))
 
     def restore(self, picture: UInt8Image) -> tuple[UInt8Image, str]:
-        """The restored picture, and how it was fitted."""
+        """Restore a picture; returns the result, and in words how it was fitted."""
         height, width = picture.shape[:2]
         high, wide = self._deployed
         larger = height > high or width > wide

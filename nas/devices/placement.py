@@ -45,8 +45,8 @@ def join(
 ) -> tuple[Placement, ...]:
     """Tell where each operation of the file ran; `accelerator` is None where no log tells it.
 
-    Operations have NNAPI's names under `nnapi`, as in the phone's log and in the paper, and TFLite's
-    under every other delegate.
+    Operations have NNAPI's names under `nnapi`, as in the phone's log and in the paper, and
+    TFLite's under every other delegate.
     """
     listed = list(operations)
     nnapi = delegate.kind == "nnapi"

@@ -1,4 +1,4 @@
-"""`paper:PHONE`: the paper's three phones, of which nothing is at hand but what it published.
+"""The paper's three phones as devices `paper:PHONE`, known only by what the paper published.
 
 The paper's own networks get its own figures (source "published"); any other one gets what a small
 model fitted to them says (source "modelled"). Nothing here was measured.
@@ -37,11 +37,12 @@ Source = Literal["published", "modelled"]
 @final
 @dataclass(frozen=True)
 class PaperFigure:
-    """What is known of a network on one of the paper's phones.
+    """The published or modelled latency of a network on one of the paper's phones.
 
-    `latency_ms` is None where `failure` tells why. `interval_ms` holds it with probability
-    `coverage`; None for a published figure, of which the paper tells no spread. `about` says where
-    it comes from, `caution` what to mind, None where there is nothing.
+    `latency_ms` is None where `failure` tells why. `interval_ms` holds the latency with probability
+    `coverage`; both are None for a published figure, of which the paper tells no spread. `plan`
+    says where operations run, `about` where the figure comes from, `caution` what to mind, None
+    where there is nothing.
     """
 
     source: Source
@@ -55,7 +56,7 @@ class PaperFigure:
 
 
 def tell(phone: str, operations: Operations) -> PaperFigure:
-    """What the paper, or else the model, says of a network on one of its phones.
+    """Return the paper's figure, or else the model's, for a network on one of its phones.
 
     Needs no file and no conversion: `nas.tflite.operations.of_graph` makes the list from
     an architecture, too. Raises ConfigError where the paper has no such phone.
@@ -124,11 +125,11 @@ class ModelledPhone:
         return f"{PREFIX}{self.rules.phone}"
 
     def identity(self) -> dict[str, str]:
-        """The published data and the form of the model: with others, other figures."""
+        """Return a hash of the published data and of the model, which the figures depend on."""
         return {"model": _identity()}
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
-        """What the paper or the model says of a file; nothing runs, `protocol` changes nothing.
+        """Look up or model the latency of a file; nothing runs, and `protocol` changes nothing.
 
         Raises ConfigError where the file is no `.tflite` of a fixed size, PaperPhoneError where
         the paper says that the network fails on this phone, or its rules do.
@@ -136,35 +137,35 @@ class ModelledPhone:
         file = read_tflite(artifact)
         check_fixed(file, artifact)
         operations = of_file(file)
-        told = tell(self.rules.phone, operations)
-        placement = _placement(self.rules, file, operations, told.plan)
-        if told.failure is not None or told.latency_ms is None:
-            raise self._refusal(told, placement)
+        figure = tell(self.rules.phone, operations)
+        placement = _placement(self.rules, file, operations, figure.plan)
+        if figure.failure is not None or figure.latency_ms is None:
+            raise self._refusal(figure, placement)
         return Measurement(
             device=self.spec,
-            source=told.source,
-            samples_ms=((told.latency_ms,),),
+            source=figure.source,
+            samples_ms=((figure.latency_ms,),),
             init_ms=None,
             first_ms=None,
             peak_memory_mb=None,
             placement=placement,
-            conditions=_conditions(self.rules, artifact, told) | size_conditions(file),
-            accelerated_mac_share=accelerated_mac_share(operations, told.plan),
-            stated_interval_ms=told.interval_ms,
-            stated_coverage=told.coverage,
+            conditions=_conditions(self.rules, artifact, figure) | size_conditions(file),
+            accelerated_mac_share=accelerated_mac_share(operations, figure.plan),
+            stated_interval_ms=figure.interval_ms,
+            stated_coverage=figure.coverage,
         )
 
-    def _refusal(self, told: PaperFigure, placement: tuple[Placement, ...]) -> PaperPhoneError:
-        failure = told.failure or DeviceFailure("nnapi_error", told.about)
+    def _refusal(self, figure: PaperFigure, placement: tuple[Placement, ...]) -> PaperPhoneError:
+        failure = figure.failure or DeviceFailure("nnapi_error", figure.about)
         error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
-        error.placement, error.source = placement, told.source
+        error.placement, error.source = placement, figure.source
         return error
 
 
 def _placement(
     rules: PhoneRules, file: TfliteFile, operations: Operations, planned: Plan
 ) -> tuple[Placement, ...]:
-    """Where each operation of the file runs by the rules, under NNAPI's names."""
+    """Tell where each operation of the file runs by the rules, under NNAPI's names."""
     where = {
         index: place(rules, step, number in planned.fallen)
         for number, step in enumerate(operations.steps)
@@ -178,19 +179,19 @@ def _placement(
 
 
 def accelerated_mac_share(operations: Operations, planned: Plan) -> float | None:
-    """The share of the MACs that does not fall back by the rules; None where there are no MACs."""
+    """Compute the share of the MACs that do not fall back by the rules; None without MACs."""
     total = sum(step.conv_macs for step in operations.steps)
     fallen = sum(operations.steps[number].conv_macs for number in planned.fallen)
     return 1 - fallen / total if total else None
 
 
-def _conditions(rules: PhoneRules, artifact: Path, told: PaperFigure) -> dict[str, Any]:
+def _conditions(rules: PhoneRules, artifact: Path, figure: PaperFigure) -> dict[str, Any]:
     named = next(phone.name for phone in phones() if phone.phone == rules.phone)
-    evidence = {rule.evidence for rule in told.plan.fallen.values() if rule is not None}
+    evidence = {rule.evidence for rule in figure.plan.fallen.values() if rule is not None}
     return {
         "phone": named,
-        "about": told.about,
-        "caution": told.caution,
+        "about": figure.about,
+        "caution": figure.caution,
         "rules": sorted(evidence),
         "protocol": "the paper's: TFLite Benchmark Tool, NNAPI, allow_fp16, 10 runs, 4 threads",
         "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
@@ -216,7 +217,7 @@ def _identity() -> str:
 
 
 def open_modelled(spec: str) -> ModelledPhone:
-    """The phone that `paper:PHONE` names; ConfigError, with the valid ones, where there is none."""
+    """Open the phone that `paper:PHONE` names; raises ConfigError, with the valid names."""
     phone = spec.removeprefix(PREFIX)
     if phone not in RULES:
         raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])

@@ -1,4 +1,4 @@
-"""How long the paper's phones take: a small model a phone, fitted to all of its published cells.
+"""Latency models of the paper's phones, one a phone, fitted to all of its published cells.
 
     latency = s(type) * sum_j a_j x_j  +  sum_k b_k y_k
 
@@ -67,7 +67,7 @@ _MOVES = frozenset(
 @final
 @dataclass(frozen=True)
 class Features:
-    """What a latency is made of: `accelerated` (type, feature) and `fallen` (feature)."""
+    """The work behind a latency: arrays `accelerated` (type, feature) and `fallen` (feature)."""
 
     accelerated: Floats
     fallen: Floats
@@ -79,7 +79,7 @@ class Features:
 
 
 def features(phone: PhoneRules, operations: Operations) -> Features:
-    """What a network asks of a phone; in GMAC, millions of elements, and operations."""
+    """Count a network's work on a phone, in GMAC, millions of elements, and operations."""
     fallen = plan(phone, operations).fallen
     steps = operations.steps
     transposed = any(steps[n].op == "TRANSPOSE_CONV" for n in fallen)
@@ -146,27 +146,30 @@ class LatencyModel:
     widening: float = 1.0
 
     def coefficients(self) -> dict[str, float]:
-        """By name: ms a GMAC, ns an element, ms an operation; the types' factors."""
+        """Return the coefficients by name: ms a GMAC, ns an element, ms an operation; factors."""
         return dict(zip(NAMES, np.exp(self.logarithms).tolist(), strict=True))
 
     def latency_ms(self, wanted: Features) -> float:
-        """Positive, and growing with every feature."""
+        """Return the latency in ms, which is positive and grows with every feature."""
         return float(_predict(self.logarithms, [wanted])[0][0])
 
     def deviation(self, wanted: Features) -> float:
-        """Of the latency's logarithm: the coefficients' doubt and the cells' noise together."""
+        """Return the standard deviation of the latency's logarithm.
+
+        It holds the coefficients' uncertainty and the cells' noise.
+        """
         slope = _predict(self.logarithms, [wanted])[1][0]
         return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
 
     def estimate(self, wanted: Features) -> Estimate:
-        """A latency with its interval."""
+        """Return a latency with its interval."""
         middle = self.latency_ms(wanted)
         factor = math.exp(self.widening * self.deviation(wanted))
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
 def _predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
-    """Latencies in ms (n), and the derivatives of their logarithms by each logarithm (n, names)."""
+    """Return latencies in ms (n), and derivatives of their logarithms by each one (n, names)."""
     values = np.exp(logarithms)
     a, b = values[: len(_A)], values[len(_A) : len(_A) + len(_B)]
     factors = np.concatenate([[1.0], values[len(_A) + len(_B) :]])
@@ -186,7 +189,7 @@ _DEVIATIONS = np.array([_SPREADS.get(name, SPREAD) for name in NAMES])
 
 
 def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyModel:
-    """The most probable coefficients, and their covariance around them (Laplace's approximation).
+    """Fit the most probable coefficients, and their covariance by Laplace's approximation.
 
     Least squares of relative errors and of the distance from the priors, by Levenberg-Marquardt.
     """
@@ -210,7 +213,7 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
 @final
 @dataclass(frozen=True)
 class PublishedStructure:
-    """What the paper says of one structure on one phone: of several figures the geometric mean."""
+    """The published latency of one structure on one phone: of several cells the geometric mean."""
 
     label: str
     wanted: Features
@@ -220,10 +223,10 @@ class PublishedStructure:
 
 @cache
 def published_structures(phone: str) -> tuple[PublishedStructure, ...]:
-    """The published latencies of a phone, structures apart: what its model is fitted to.
+    """List a phone's published structures, which its model is fitted to.
 
-    Tables 3 and 4 repeat rows of the ones before, and 8-bit files of one network do the same work
-    however they were trained: those are one.
+    Cells of one structure are merged: Tables 3 and 4 repeat rows of earlier ones, and 8-bit files
+    of one network do the same work however they were trained.
     """
     found: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
     for row in rows():
@@ -244,7 +247,11 @@ def published_structures(phone: str) -> tuple[PublishedStructure, ...]:
 @final
 @dataclass(frozen=True)
 class LeftOutStructure:
-    """A structure, and what the model says of it that was fitted to all others of the phone."""
+    """A structure with the latency that a model gives it which was fitted to the phone's others.
+
+    `deviation` is that of the latency's logarithm. `accelerated`: nothing falls back to the CPU;
+    `convolutions_accelerated`: no convolution does.
+    """
 
     label: str
     published_ms: float
@@ -255,7 +262,7 @@ class LeftOutStructure:
 
     @property
     def error(self) -> float:
-        """Relative to the published latency; negative where the model is too low."""
+        """The relative error; negative where the model is too low."""
         return self.modelled_ms / self.published_ms - 1
 
 
@@ -268,18 +275,20 @@ class LeaveOneOut:
     rows: tuple[LeftOutStructure, ...]
 
     def median_error(self, of: str = "accelerated") -> float:
-        """Median absolute relative error: of rows that are "accelerated" (nothing falls back),
-        whose "convolutions" are, or of "all".
-        """
+        """Return the median absolute relative error of the rows that `of` selects."""
         chosen = [abs(row.error) for row in self.of(of)]
         return float(np.median(chosen))
 
     def of(self, which: str) -> tuple[LeftOutStructure, ...]:
-        """The rows that `median_error` speaks of."""
-        if which == "all":
-            return self.rows
-        name = {"accelerated": "accelerated", "convolutions": "convolutions_accelerated"}[which]
-        return tuple(row for row in self.rows if getattr(row, name))
+        """Select rows: "accelerated" (nothing falls back), "convolutions" (none does), or "all"."""
+        match which:
+            case "all":
+                return self.rows
+            case "accelerated":
+                return tuple(row for row in self.rows if row.accelerated)
+            case "convolutions":
+                return tuple(row for row in self.rows if row.convolutions_accelerated)
+        raise ValueError(f'which={which!r}: expected "all", "accelerated" or "convolutions"')
 
     @property
     def rank_correlation(self) -> float:
@@ -288,7 +297,7 @@ class LeaveOneOut:
         return kendall_tau(published, [row.modelled_ms for row in self.rows]) or 0.0
 
     def quantile(self, share: float) -> float:
-        """Deviations that `share` of the rows' errors stay within: split-conformal, n + 1."""
+        """Return how many deviations `share` of the errors stay within: split-conformal, n + 1."""
         scores = sorted(
             abs(math.log(row.modelled_ms / row.published_ms)) / row.deviation for row in self.rows
         )
@@ -297,7 +306,7 @@ class LeaveOneOut:
 
 @cache
 def leave_one_out(phone: str) -> LeaveOneOut:
-    """Each structure of a phone predicted by the model fitted to the phone's others."""
+    """Predict each structure of a phone by the model fitted to the phone's others."""
     cells = published_structures(phone)
     left_out = []
     for number, cell in enumerate(cells):
@@ -316,7 +325,7 @@ def leave_one_out(phone: str) -> LeaveOneOut:
 
 @cache
 def fitted(phone: str) -> LatencyModel:
-    """The model of a phone, fitted to all of its cells; intervals as wide as its left-out errors.
+    """Fit the model of a phone to all of its cells; intervals are as wide as its left-out errors.
 
     An interval is the model's own deviation times the factor within which `COVERAGE` of the
     left-out cells stayed.
@@ -327,7 +336,7 @@ def fitted(phone: str) -> LatencyModel:
 
 
 def as_document(phone: str) -> dict[str, Any]:
-    """The leave-one-out errors of a phone as JSON types."""
+    """Return the leave-one-out errors of a phone as JSON types."""
     found = leave_one_out(phone)
     return {
         "phone": phone,

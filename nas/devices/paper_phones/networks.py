@@ -42,7 +42,7 @@ def _all() -> dict[tuple[str, int | None], Operations]:
 
 @cache
 def network(name: str, pruned_percent: int | None = None, kind: str = "float") -> Operations:
-    """A network of the paper at 1280x720 and a type: "float", "int8" or "int16".
+    """Return a network of the paper at 1280x720 in a type: "float", "int8" or "int16".
 
     `pruned_percent` is a row of Table 4. Raises ConfigError where the paper has no such network.
     """
@@ -66,7 +66,7 @@ def _by_structure() -> dict[str, str]:
 
 
 def recognised(operations: Operations) -> tuple[str, Precision] | None:
-    """The paper's network and precision that `operations` are those of; None for any other.
+    """Recognise the paper's network and precision in `operations`; None for any other network.
 
     By structure alone: operations, wiring, shapes and MACs at 1280x720. Pruned networks are never
     recognised, as their widths are not published. Integers that change their scale on the way are
@@ -83,7 +83,7 @@ def recognised(operations: Operations) -> tuple[str, Precision] | None:
 
 
 def row_of(name: str, precision: Precision) -> Row | None:
-    """The first row of the tables about a network at a precision, not pruned; None without one."""
+    """Find the first row about a network at a precision, not pruned; None without one."""
     for row in rows():
         if row.network == name and row.precision == precision and row.pruned_percent is None:
             return row

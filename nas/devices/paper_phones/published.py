@@ -31,7 +31,7 @@ Table = Literal[2, 3, 4]
 @final
 @dataclass(frozen=True)
 class PaperPhone:
-    """A column of Table 1."""
+    """A phone, as Table 1 describes it in one column; `phone` is its name in specs and data."""
 
     phone: str
     name: str
@@ -69,7 +69,7 @@ class Cell:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """What ran on the CPU instead of an accelerator, in the footnote's words."""
+        """The operations that ran on the CPU instead of an accelerator, in the footnote's words."""
         return self.footnote.operations if self.footnote else ()
 
 
@@ -102,7 +102,7 @@ class Row:
         return 3 if self.precision == "float" else 4
 
     def cell(self, phone: str) -> Cell:
-        """The latency on one of `PHONES`; ConfigError for any other."""
+        """Return the latency on one of `PHONES`; raises ConfigError for any other."""
         for cell in self.cells:
             if cell.phone == phone:
                 return cell
@@ -157,7 +157,7 @@ _FILES = {
 
 @cache
 def phones() -> tuple[PaperPhone, ...]:
-    """Table 1."""
+    """Read Table 1: the three phones."""
     return tuple(
         PaperPhone(
             phone=row["phone"],
@@ -175,7 +175,7 @@ def phones() -> tuple[PaperPhone, ...]:
 
 @cache
 def footnotes() -> tuple[Footnote, ...]:
-    """Every footnote of Tables 2 to 5; `mark` is the number or the sign that the paper prints."""
+    """Read every footnote of Tables 2 to 5; `mark` is the number or sign that the paper prints."""
     return tuple(
         Footnote(
             table=int(row["table"]),
@@ -190,7 +190,7 @@ def footnotes() -> tuple[Footnote, ...]:
 
 @cache
 def rows() -> tuple[Row, ...]:
-    """Tables 2, 3 and 4, row by row. Two rows stand in two tables and are here twice, as there."""
+    """Read Tables 2, 3 and 4; two rows that stand in two tables come twice, too."""
     cells: dict[tuple[int, str], list[Cell]] = {}
     for cell in latencies():
         cells.setdefault((cell.table, cell.row), []).append(cell)
@@ -214,7 +214,7 @@ def rows() -> tuple[Row, ...]:
 
 @cache
 def latencies() -> tuple[Cell, ...]:
-    """All 69 cells of Tables 2 to 4."""
+    """Read all 69 cells of Tables 2 to 4."""
     notes = {(note.table, note.mark): note for note in footnotes()}
     return tuple(
         Cell(
@@ -231,7 +231,7 @@ def latencies() -> tuple[Cell, ...]:
 
 @cache
 def output_errors() -> tuple[OutputError, ...]:
-    """Table 5: what it prints; the two dashes of its 16-bit row are left out."""
+    """Read the figures of Table 5, without the two dashes of its 16-bit row."""
     return tuple(
         OutputError(
             data_type=row["data_type"],
@@ -246,10 +246,11 @@ def output_errors() -> tuple[OutputError, ...]:
 
 
 def trade_offs() -> tuple[TradeOff, ...]:
-    """The points of Figure 1, from the tables that it draws; steps as Section 3 counts them.
+    """List the points of Figure 1, from the tables that it draws; steps as Section 3 counts them.
 
-    1 the networks, 2 up-sampling and activation, 3 pruning, 4 quantization. A row that the tables
-    repeat is here once. Which of Table 4's combined rows the figure shows the text does not tell.
+    The steps are 1 the networks, 2 up-sampling and activation, 3 pruning, 4 quantization. A row
+    that the tables repeat comes once. The text does not tell which of Table 4's combined rows the
+    figure shows.
     """
     found: dict[tuple[str, Precision, int | None], TradeOff] = {}
     for row in rows():
@@ -268,7 +269,7 @@ prunings; their figures are those of Table 4."""
 
 @cache
 def sizes() -> tuple[SizeOutcome, ...]:
-    """Which picture sizes of Figure 4 ran on which phone, as far as the text tells.
+    """Read which picture sizes of Figure 4 ran on which phone, as far as the text tells.
 
     The figure's own values (latencies over Mate30's at 360p) are printed nowhere.
     """
@@ -284,6 +285,6 @@ def sizes() -> tuple[SizeOutcome, ...]:
 
 
 def read(name: str) -> list[dict[str, str]]:
-    """The rows of one of this package's CSV files."""
+    """Read the rows of one of this package's CSV files."""
     with (FOLDER / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -61,7 +61,7 @@ class Limits:
                 number = math.nan
             if not least <= number <= most:
                 raise ConfigError(f"--limit {text}: expected a number from {least:g} to {most:g}")
-            changes[what] = int(number) if isinstance(getattr(cls, what), int) else number
+            changes[what] = int(number) if what in _WHOLE else number
         return replace(cls(), **changes)  # type: ignore[arg-type]
 
     @classmethod
@@ -147,6 +147,7 @@ _NAMES = {
     "wait": ("wait_seconds", 0.0, 1e6),
 }
 """The limits as `--limit` names them: the field, the least and the most."""
+_WHOLE = ("thermal_status", "battery_percent")
 
 
 def wait_until_fit(

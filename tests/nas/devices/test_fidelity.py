@@ -20,9 +20,9 @@ from nas.devices import open_device
 from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneStableError
 from nas.devices.fidelity import measure_fidelity
+from nas.devices.graph_builder import GraphBuilder
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.lock import phone_lock
-from nas.devices.probe_graphs import Builder
 from nas.errors import ConfigError, DeviceStableError, NasError
 from nas.tflite.expected_output import ExpectedOutput, file_output
 from tests.emulated_phone import models
@@ -58,7 +58,7 @@ def outputs(path: Path, pairs: list[Pair]) -> list[Any]:
 
 def int8_convolution(path: Path) -> Path:
     """An int8 network for pictures of 16x16: one convolution."""
-    graph = Builder("int8")
+    graph = GraphBuilder("int8")
     graph.input = graph.activation((1, 16, 16, 3))
     graph._graph.inputs = [graph.input]
     inputs = [graph.input, graph.weights((3, 3, 3, 3)), graph.bias(3)]
@@ -196,7 +196,7 @@ def test_refusals(start_phone: StartPhone, unet: Path, tmp_path: Path) -> None:
 
 
 def test_values_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
-    graph = models.Builder(16, 16)
+    graph = models.GraphBuilder(16, 16)
     path = graph.write(graph.conv(graph.input, 3), tmp_path / "m.tflite")
     content = path.read_bytes()
     weights = np.random.default_rng(0).normal(0, 0.1, (3, 3, 3, 3)).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, ConversionError
 from nas.tflite.editing import packed
 from nas.tflite.file import parse_tflite
@@ -17,7 +17,7 @@ from tests.helpers import foreign
 
 def two_convolutions(path: Path) -> bytes:
     """From a picture 1x16x24x3 to a picture, with one convolution of stride 2 between."""
-    made = Builder("float32", (1, 16, 24, 3))
+    made = GraphBuilder("float32", (1, 16, 24, 3))
     kernels = [made.weights((8, 3, 3, 3)), made.weights((4, 3, 3, 8))]
     half = made.options("Conv2DOptions", strideH=2, strideW=2)
     inner = made.add("CONV_2D", [made.input, kernels[0], made.bias(8)], (1, 8, 12, 8), half)
