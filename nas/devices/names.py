@@ -70,7 +70,7 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     )
 
 
-def told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
+def distinct_names(names: Sequence[DeviceName]) -> list[DeviceName]:
     """Make equal names differ: by the phone's options where these differ, else by its serial."""
     for parts in ([name.options for name in names], [name.serial for name in names]):
         count = Counter(name.name for name in names)

@@ -207,7 +207,7 @@ class EmulatedPhone:
 
     def _serve(self, connection: socket.socket) -> None:
         transport = Transport(
-            connection, self._banner(), lambda name: self._open(name), self._authorized
+            connection, self._banner(), lambda name: self.open(name), self._authorized
         )
         with self._lock:
             self._transports.append(transport)
@@ -229,7 +229,7 @@ class EmulatedPhone:
         if not self._stopping.wait(fault.seconds):
             self.plug()
 
-    def _open(self, name: str) -> Service | None:
+    def open(self, name: str) -> Service | None:
         self.opened.append(name)
         self.on_open()
         for kind in ("unplug", "reboot"):

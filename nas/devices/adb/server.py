@@ -104,7 +104,8 @@ class AdbServer:
             raise ConfigError(f"adb server {text!r}: expected HOST or HOST:PORT")
         return cls(host, int(port or DEFAULT_PORT))
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether something answers at the address, within 3 s."""
         with suppress(OSError), socket.create_connection((self.host, self.port), 3):
             return True
         return False
@@ -114,7 +115,7 @@ class AdbServer:
 
         Raises ConfigError where there is no adb, or a server elsewhere does not answer.
         """
-        if self._answers():
+        if self.answers():
             return
         if self.host not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigError(
@@ -136,7 +137,7 @@ class AdbServer:
                 f"can't start adb ({error}): install Android's platform-tools, or set "
                 "ADBUTILS_ADB_PATH to an adb"
             ) from error
-        if not self._answers():
+        if not self.answers():
             raise ConfigError(
                 f"{binary} started no server on port {self.port}: try `adb -P {self.port} "
                 "nodaemon server` to see why"

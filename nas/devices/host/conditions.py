@@ -92,10 +92,10 @@ def alone(what: str, threads: int = 1) -> Iterator[None]:
 
     The work of living child processes counts as this process's own.
     """
-    started, busy, own = time.monotonic(), busy_seconds(), _own_seconds()
+    started, busy, own = time.monotonic(), busy_seconds(), own_seconds()
     yield
     spent = time.monotonic() - started
-    others = max(0.0, busy_seconds() - busy - (_own_seconds() - own)) / spent
+    others = max(0.0, busy_seconds() - busy - (own_seconds() - own)) / spent
     why = others_disturb(others, threads)
     if why is not None:
         raise BusyMachineError(
@@ -104,7 +104,7 @@ def alone(what: str, threads: int = 1) -> Iterator[None]:
         )
 
 
-def _own_seconds() -> float:
+def own_seconds() -> float:
     """Sum up the processor seconds of this process, its ended children and the living ones."""
     total = sum(os.times()[:4])
     for child in psutil.Process().children(recursive=True):

@@ -126,7 +126,7 @@ class ModelledPhone:
 
     def identity(self) -> dict[str, str]:
         """Return a hash of the published data and of the model, which the figures depend on."""
-        return {"model": _identity()}
+        return {"model": model_identity()}
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """Look up or model the latency of a file; nothing runs, and `protocol` changes nothing.
@@ -199,7 +199,8 @@ def _conditions(rules: PhoneRules, artifact: Path, figure: PaperFigure) -> dict[
 
 
 @cache
-def _identity() -> str:
+def model_identity() -> str:
+    """Hash the published data, the rules and the form of the model."""
     return content_key(
         [
             FORM,

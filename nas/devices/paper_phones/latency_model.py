@@ -151,14 +151,14 @@ class LatencyModel:
 
     def latency_ms(self, wanted: Features) -> float:
         """Return the latency in ms, which is positive and grows with every feature."""
-        return float(_predict(self.logarithms, [wanted])[0][0])
+        return float(predict(self.logarithms, [wanted])[0][0])
 
     def deviation(self, wanted: Features) -> float:
         """Return the standard deviation of the latency's logarithm.
 
         It holds the coefficients' uncertainty and the cells' noise.
         """
-        slope = _predict(self.logarithms, [wanted])[1][0]
+        slope = predict(self.logarithms, [wanted])[1][0]
         return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
 
     def estimate(self, wanted: Features) -> Estimate:
@@ -168,7 +168,7 @@ class LatencyModel:
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
-def _predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
+def predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
     """Return latencies in ms (n), and derivatives of their logarithms by each one (n, names)."""
     values = np.exp(logarithms)
     a, b = values[: len(_A)], values[len(_A) : len(_A) + len(_B)]
@@ -198,11 +198,11 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
     logs = np.log(np.asarray(latencies_ms, np.float64))
 
     def residuals(x: Floats) -> Floats:
-        told = np.log(_predict(x, wanted)[0])
+        told = np.log(predict(x, wanted)[0])
         return np.concatenate([(told - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
 
     def jacobian(x: Floats) -> Floats:
-        return np.concatenate([_predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
+        return np.concatenate([predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
 
     found = least_squares(residuals, _PRIOR, jacobian, method="lm")
     at = jacobian(found.x)

@@ -54,7 +54,7 @@ class AdbDevice:
     """A phone over adb; threads may share it, and one of them measures at a time.
 
     `failures_in_a_row` counts the measurements that failed since the last good one. `expected`: an
-    absent phone is a pulled cable, not a wrong serial.
+    absent phone is a pulled cable, not a wrong serial. `tell` is called with sentences for a user.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AdbDevice:
         self.options = options or PhoneOptions()
         self.adb = Adb(server or AdbServer.from_environment(), serial)
         self.failures_in_a_row = 0
-        self._tell = tell or _to_stderr
+        self.tell = tell or _to_stderr
         self._progress = progress
         self._name = name or f"adb:{serial}"
         self.expected = False
@@ -131,7 +131,7 @@ class AdbDevice:
         `artifact` will be used in the session: its file on the phone is not removed to make room.
         """
         wait_seconds = self.options.lock_wait_seconds
-        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
+        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self.tell) as held:
             make_room(self.adb, CACHE_FOLDER, held, artifact, control_model())
             yield PhoneSession(
                 self.adb,
@@ -140,7 +140,7 @@ class AdbDevice:
                 self._known_tool(),
                 held,
                 self.spec,
-                self._tell,
+                self.tell,
                 self._progress,
                 Habits.of(self.serial),
             )
@@ -294,7 +294,7 @@ class AdbDevice:
                 if self._never_seen and attempt == 0 and absent:
                     raise  # a wrong serial rather than a pulled cable
                 failures.append(error)
-                self._tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
+                self.tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
                 if error.failure.failure_class not in RETRIED:
                     break
             else:

@@ -16,17 +16,13 @@ from typer.testing import CliRunner
 
 from nas.cli import fidelity as command
 from nas.data import Pair
-from nas.devices import open_device
-from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneStableError
 from nas.devices.fidelity import measure_fidelity
 from nas.devices.graph_builder import GraphBuilder
-from nas.devices.phone.benchmark_tool import CACHE_FOLDER
-from nas.devices.phone.lock import phone_lock
 from nas.errors import ConfigError, DeviceStableError, NasError
 from nas.tflite.expected_output import ExpectedOutput, file_output
 from tests.emulated_phone import models
-from tests.nas.devices.conftest import StartPhone, adb_of, clean
+from tests.helpers.phones import StartPhone, clean
 
 SIDE = 32
 
@@ -58,9 +54,7 @@ def outputs(path: Path, pairs: list[Pair]) -> list[Any]:
 
 def int8_convolution(path: Path) -> Path:
     """An int8 network for pictures of 16x16: one convolution."""
-    graph = GraphBuilder("int8")
-    graph.input = graph.activation((1, 16, 16, 3))
-    graph._graph.inputs = [graph.input]
+    graph = GraphBuilder("int8", (1, 16, 16, 3))
     inputs = [graph.input, graph.weights((3, 3, 3, 3)), graph.bias(3)]
     output = graph.add("CONV_2D", inputs, (1, 16, 16, 3), graph.options("Conv2DOptions"))
     return graph.write([output], path)
@@ -154,29 +148,6 @@ def test_pictures_of_other_sizes_are_cut_or_mirrored(unet: Path) -> None:
     small = measure_fidelity(unet, "host", pictures(1, 20), same)
     assert small.conditions["fitting"] == "edges mirrored to 32x32"
     assert large.equal_pictures == small.equal_pictures == 1
-
-
-def test_a_cable_pulled_in_the_middle_is_met_again(start_phone: StartPhone, unet: Path) -> None:
-    phone = start_phone()
-    phone.inject("unplug", "output_filepath.*1.out", seconds=0.3)
-    spec = f"adb:{phone.address}"
-    device: Any = open_device(spec)
-    device._tell = lambda text: None
-    found = measure_fidelity(unet, spec, pictures(2), file_output(unet, unet), threads=1)
-    assert len(found.pictures) == 2
-    assert not list(phone.faults.glob("*.json"))
-    assert clean(phone)
-
-
-def test_what_a_killed_process_left_is_removed_by_the_next(
-    start_phone: StartPhone, adb_server: AdbServer
-) -> None:
-    phone = start_phone()
-    left = phone.path(f"{CACHE_FOLDER}/pictures/0.in")
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"x" * 100)
-    with phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 1.0):
-        assert not left.parent.exists()
 
 
 def test_refusals(start_phone: StartPhone, unet: Path, tmp_path: Path) -> None:

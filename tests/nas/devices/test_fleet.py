@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 import pytest
 
 from evaluators import Latency
-from evaluators.latency import worst_ratio
 from nas.devices import Measurement, Phone, TimingProtocol, open_device
 from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneSetAsideError, PhoneStableError, PhoneTransientError
 from nas.devices.fleet import check_answers, measure_everywhere
+from nas.devices.phone import device as phone_device
+from nas.devices.phone.benchmark_tool import Tool, have_tool
 from nas.devices.phone.fitness import Limits
+from nas.devices.phone.spec import forget_phones
 from nas.errors import ConfigError, RunError
 from nas.execution.trial.run import RUNS
 from nas.execution.trial.task import TrialProgress
@@ -34,14 +36,24 @@ from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
 from tests.emulated_phone.phone import EmulatedPhone
+from tests.helpers.phones import StartPhone
 from tests.helpers.small_study import small_study
-from tests.nas.devices.conftest import StartPhone
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
+
+
 SMOOTH = Candidate(UNet("resize-bilinear", "relu", (4, 8), 1, 3, True))
+
+
 TRANSPOSED = Candidate(UNet("transpose-conv", "relu", (4, 8), 1, 3, True))
+
+
 SHUFFLED = Candidate(UNet("depth-to-space", "relu", (4, 8), 1, 3, True))
+
+
 WIDE = Candidate(UNet("resize-bilinear", "relu", (8, 8), 1, 3, True))
+
+
 SPACE = UNetSpace(
     ("resize-bilinear", "transpose-conv", "depth-to-space"),
     ("relu",), (2,), (4, 8), (1,), (3,), (True,),
@@ -280,8 +292,12 @@ def test_an_optional_phone_only_notes_what_it_refuses(
     assert other.value(f"latency_ms[{spec}]") > 0
 
 
+def _another_tool(*arguments: Any) -> Tool:
+    return replace(have_tool(*arguments), sha256="another")
+
+
 def test_the_cache_knows_the_phones_tool_and_keeps_refusals(
-    start_phone: StartPhone, plain: Path, tmp_path: Path
+    start_phone: StartPhone, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone = start_phone()
     spec = _spec(phone)
@@ -290,8 +306,9 @@ def test_the_cache_knows_the_phones_tool_and_keeps_refusals(
     (again,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
     assert again == first
     assert first.measurement is not None
-    device: Any = open_device(spec)
-    device._tool = replace(device._tool, sha256="another")
+    forget_phones()
+    _spec(phone)
+    monkeypatch.setattr(phone_device, "have_tool", _another_tool)
     phone.plug()
     (other,) = measure_everywhere(plain, [spec], PROTOCOL, tmp_path / "cache")
     assert other.key != first.key
@@ -385,15 +402,6 @@ def test_phones_are_asked_side_by_side_and_one_phone_in_turn(
 
 def _measurement(device: str, latency_ms: float, source: str = "measured") -> Measurement:
     return Measurement(device, source, ((latency_ms,),), 1.0, 1.0, None, ())
-
-
-def test_the_worst_ratio_by_hand() -> None:
-    ours = {"a": _measurement("a", 30.0), "b": _measurement("b", 8.0, "synthetic")}
-    theirs = {"a": _measurement("a", 20.0), "b": _measurement("b", 4.0)}
-    ratio = worst_ratio(ours, theirs)
-    assert ratio.value == 2.0
-    assert ratio.source == "synthetic"
-    assert ratio.conditions == "worst on b; the reference takes 4 ms there"
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -13,8 +13,8 @@ from nas.devices.fleet import measure_everywhere
 from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError
 from tests.emulated_phone import models
-from tests.nas.devices.conftest import StartPhone
-from tests.nas.tflite.test_size import changed, open_batch
+from tests.helpers.open_files import changed, open_batch
+from tests.helpers.phones import StartPhone
 
 QUICK = ["--launches", "1", "--runs", "1"]
 

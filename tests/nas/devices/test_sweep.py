@@ -19,7 +19,7 @@ from nas.errors import ConfigError, ConversionError
 from nas.tflite.file import read_tflite
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
-from tests.nas.devices.conftest import StartPhone
+from tests.helpers.phones import StartPhone
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=60)
 

@@ -25,10 +25,10 @@ from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
 from nas.tflite.operations import of_graph
 from search_spaces import CompressionSpace, UNetSpace
+from tests.helpers.phones import StartPhone, adb_server, own_folders, start_phone
 from tests.helpers.small_study import small_study
-from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone
 
-__all__ = ["_own_folders", "adb_server", "start_phone"]  # fixtures
+__all__ = ["adb_server", "own_folders", "start_phone"]  # fixtures
 PHONE = "paper:pixel-4"
 STUDY = small_study()
 

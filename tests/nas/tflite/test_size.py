@@ -4,15 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, ConversionError
-from nas.tflite.editing import packed
 from nas.tflite.file import parse_tflite
 from nas.tflite.shapes import allocated, picture_axes
 from nas.tflite.size import at_given_size, check_fixed, fixed_at, resized
 from tests.helpers import foreign
+from tests.helpers.open_files import changed, open_batch
 
 
 def two_convolutions(path: Path) -> bytes:
@@ -26,12 +25,6 @@ def two_convolutions(path: Path) -> bytes:
     return made.write([last], path).read_bytes()
 
 
-def changed(content: bytes, change) -> bytes:
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    change(model.subgraphs[0])
-    return packed(model)
-
-
 def without_inner_shapes(graph) -> None:
     given = set(map(int, graph.inputs))
     for operation in graph.operators:
@@ -39,12 +32,6 @@ def without_inner_shapes(graph) -> None:
             graph.tensors[index].shape = None
     for index in given:
         graph.tensors[index].shapeSignature = [-1, *list(graph.tensors[index].shape)[1:]]
-
-
-def open_batch(graph) -> None:
-    for operation in graph.operators:
-        for index in (*map(int, graph.inputs), *map(int, operation.outputs)):
-            graph.tensors[index].shapeSignature = [-1, *list(graph.tensors[index].shape)[1:]]
 
 
 def old_converters_open_size(graph) -> None:

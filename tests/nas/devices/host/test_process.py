@@ -125,6 +125,6 @@ def test_no_descriptors_or_processes_are_left(model, worker):
     for _ in range(2):
         HostDevice().measure(model, QUICK)
     worker("os.abort()")
-    with pytest.raises(DeviceStableError):
+    with pytest.raises(DeviceStableError, match="signal 6 SIGABRT"):
         HostDevice().measure(model, QUICK)
     assert (len(os.listdir("/proc/self/fd")), len(psutil.Process().children())) == before

@@ -7,7 +7,7 @@ import pytest
 from nas.devices.failures import ADVICE, FAILURE_CLASSES, RETRIED, DeviceFailure
 from nas.devices.logs import parse_log
 from nas.devices.logs.endings import ENDINGS, EXITS
-from tests.nas.devices.logs.texts import modern, rows, text
+from tests.helpers.log_texts import modern, rows, text
 
 NODE = "ERROR: Node number 13 ({}) failed to {}."
 ENDED = "ERROR: Benchmarking failed."

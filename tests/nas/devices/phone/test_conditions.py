@@ -12,7 +12,7 @@ from nas.devices.phone.conditions import (
     strongest_mask,
 )
 from tests.helpers.phone_states import UNFIT
-from tests.nas.devices.conftest import StartPhone, adb_of
+from tests.helpers.phones import StartPhone, adb_of
 
 
 def test_everything_is_read() -> None:

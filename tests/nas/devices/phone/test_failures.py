@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from dataclasses import replace
@@ -19,17 +18,16 @@ from nas.devices.failures import (
     PhoneStableError,
     PhoneTransientError,
 )
-from nas.devices.logs import parse_log
 from nas.devices.measurement import TimingProtocol
-from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Method
+from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.device import AdbDevice
-from nas.devices.phone.launch import PhoneOptions, doubt
+from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.errors import ConfigError, DeviceTransientError
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
 from tests.emulated_phone.relay import HOST, Relay
-from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
+from tests.helpers.phones import StartPhone, adb_of, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
 
@@ -63,9 +61,9 @@ def test_stable_failures_of_the_tool(
     phone = start_phone()
     phone.inject(kind)
     device = device_of(phone, adb_server)
-    with pytest.raises(PhoneStableError) as caught:
-        device.measure(plain, PROTOCOL)
     expected = "unparsable" if kind == "garbage" else kind
+    with pytest.raises(PhoneStableError, match=expected) as caught:
+        device.measure(plain, PROTOCOL)
     assert caught.value.failure.failure_class == expected
     assert "\n" not in str(caught.value)
     assert device.measure(plain, PROTOCOL).latency_ms > 0
@@ -98,25 +96,6 @@ def test_transient_failures_are_met_again(
     assert found.latency_ms > 0
     assert any("attempt 1 of 3" in text for text in device.told)  # type: ignore[attr-defined]
     assert device.failures_in_a_row == 0
-    assert clean(phone)
-
-
-@pytest.mark.parametrize("seconds", [3600.0, -20.0])
-@pytest.mark.parametrize(("profile", "method"), [("modern", "robust"), ("pixel4-like", "paper")])
-def test_a_phones_clock_that_is_set_in_the_middle_gives_no_wrong_latency(
-    start_phone: StartPhone,
-    adb_server: AdbServer,
-    plain: Path,
-    profile: str,
-    method: Method,
-    seconds: float,
-) -> None:
-    phone = start_phone(profile)
-    device = device_of(phone, adb_server, method=method)
-    expected = device.measure(plain, PROTOCOL).latency_ms
-    phone.inject("clock-jump", match="num_runs=10", seconds=seconds)
-    assert device.measure(plain, PROTOCOL).latency_ms == pytest.approx(expected, rel=0.1)
-    assert re.search(r"clock jumped by -?\d+\.\d s", device.told[0])  # type: ignore[attr-defined]
     assert clean(phone)
 
 
@@ -163,7 +142,7 @@ def test_a_phone_that_keeps_failing_is_set_aside(
     device = device_of(phone, adb_server, attempts=1, set_aside_after=2, reconnect_seconds=0.2)
     assert device.measure(plain, PROTOCOL).latency_ms > 0
     phone.unplug()
-    with pytest.raises(PhoneTransientError) as caught:
+    with pytest.raises(PhoneTransientError, match="device_offline") as caught:
         device.measure(plain, PROTOCOL)
     assert not isinstance(caught.value, PhoneSetAsideError)
     assert isinstance(caught.value, DeviceTransientError)
@@ -171,7 +150,7 @@ def test_a_phone_that_keeps_failing_is_set_aside(
         device.measure(plain, PROTOCOL)
     phone.plug()
     assert adb_server.reconnect(phone.address, 10)
-    with pytest.raises(PhoneSetAsideError):  # it stays aside
+    with pytest.raises(PhoneSetAsideError, match="is set aside"):  # for good
         device.measure(plain, PROTOCOL)
 
 
@@ -277,16 +256,3 @@ def test_under_random_faults_every_call_ends_as_a_result_or_a_typed_failure(
     assert clean(phone)
     with phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 1.0):
         pass
-
-
-def test_delegation_without_numbers_is_no_measurement() -> None:
-    words = "Explicitly applied NNAPI delegate, and the model graph will be partially executed by "
-    words += "the delegate w/ 1 delegate kernels.\nInitialized session in 5ms.\n"
-    passing = frozenset({"partially_delegated"})
-    for numbers in ("", "count=0\ncount=0\n", "count=1 curr=5\ncount=2 curr=0(all same)\n"):
-        found = doubt(parse_log(words + numbers, 0), passing)
-        assert found is not None
-        assert found.failure_class == "unparsable"
-    good = words + "count=1 curr=5\ncount=2 curr=7(all same)\n"
-    assert doubt(parse_log(good, 0), passing) is None
-    assert doubt(parse_log(good, 0), frozenset()) is not None

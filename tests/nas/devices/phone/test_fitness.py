@@ -16,7 +16,7 @@ from nas.devices.phone.fitness import Limits, wait_until_fit
 from nas.devices.phone.spec import open_phone, parse_spec
 from nas.errors import ConfigError
 from tests.helpers.phone_states import UNFIT
-from tests.nas.devices.conftest import StartPhone, adb_of
+from tests.helpers.phones import StartPhone, adb_of
 
 
 def test_a_phone_that_tells_nothing_is_not_refused() -> None:

@@ -12,7 +12,7 @@ from nas.devices.phone.conditions import Conditions
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.idle_state import Habits, IdleState
 from tests.helpers.phone_states import look
-from tests.nas.devices.conftest import StartPhone, device_of
+from tests.helpers.phones import StartPhone, device_of
 
 QUICK = TimingProtocol(launches=1, warmup=0, runs=1, threads=4)
 KEPT_LOW = (1800000,) * 4 + (2400000,) * 3 + (1804800,)

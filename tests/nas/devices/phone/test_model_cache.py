@@ -15,7 +15,7 @@ from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.model_cache import model_name
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
-from tests.nas.devices.conftest import StartPhone, clean, device_of
+from tests.helpers.phones import StartPhone, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=5, warmup=1, threads=4, timeout_seconds=20)
 
