@@ -1,6 +1,7 @@
-"""Devices: what runs an artifact, or stands in for what did.
+"""Devices, which run artifacts and measure their latency, and the protocols that they follow.
 
-A spec names one: `host`, `adb:SERIAL` for a phone, or `paper:PHONE` for one of the paper's.
+A spec names a device: `host`, `adb:SERIAL` for a phone, or `paper:PHONE` for one of the paper's,
+which are modelled from published tables.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["Device", "Measurement", "Phone", "Placement", "TimingProtocol", "ope
 
 
 class Device(Protocol):
-    """Something that runs `.tflite` files and tells how long they took."""
+    """A device that runs `.tflite` files, or models runs of them, and tells their latencies."""
 
     @property
     def spec(self) -> str:

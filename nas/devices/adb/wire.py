@@ -48,7 +48,7 @@ class ShellStream:
     """A command of shell v2 with a deadline for the whole of it, and both streams apart."""
 
     def __init__(self, connection: Any, command: str, deadline: float) -> None:
-        """`connection`: adbutils', open to the phone; `deadline` by the monotonic clock."""
+        """Open a stream over `connection`, adbutils'; `deadline` is by the monotonic clock."""
         self.command = command
         self._connection = connection
         self._deadline = deadline
@@ -146,7 +146,7 @@ class SyncStream:
     """
 
     def __init__(self, connection: Any, request: bytes, name: str, deadline: float) -> None:
-        """`connection`: adbutils', open to the phone; `deadline` by the monotonic clock."""
+        """Open a stream over `connection`, adbutils'; `deadline` is by the monotonic clock."""
         self._connection = connection
         self._deadline = deadline
         try:

@@ -199,4 +199,4 @@ def _advice(kinds: str) -> str:
 
 
 def _to_nobody(text: str) -> None:
-    """Nobody wants to hear it."""
+    """Drop the text: nobody wants to hear it."""
