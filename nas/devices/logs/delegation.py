@@ -196,41 +196,41 @@ def _take_refusals(facts: DelegationFacts, text: str) -> bool:
     return True
 
 
-def is_plain(found: BenchmarkLog) -> bool:
+def is_plain(log: BenchmarkLog) -> bool:
     """Whether a run used the CPU alone: no accelerator was asked for, and none shows."""
-    facts = found.facts
+    facts = log.facts
     names = [delegation.delegate for delegation, _ in facts.said] + facts.came_up
     names += [row.delegate for row in facts.replaced]
-    return {*found.asked, *map(family, names)} <= {CPU}
+    return {*log.asked, *map(family, names)} <= {CPU}
 
 
-def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
-    """Set `found.delegation`, and return the failure of a delegate that did not take the graph.
+def judge(log: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
+    """Set `log.delegation`, and return the failure of a delegate that did not take the graph.
 
     None where the delegate took the whole graph, where a plain CPU run was asked for, or where the
     log does not tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
     """
-    told = _told(found)
-    wanted = [kind for kind in found.asked if kind != CPU]
+    told = _told(log)
+    wanted = [kind for kind in log.asked if kind != CPU]
     kinds = wanted or list(dict.fromkeys(k for k, *_ in told if k != CPU))
     if not kinds:
-        found.delegation = told[-1][1] if told else None
+        log.delegation = told[-1][1] if told else None
         return None
     rows = [row for row in told if any(_stands_for(row[0], kind) for kind in kinds)]
     if rows:
         order = {"complete": 0, "partial": 1, "none": 2}
-        _, found.delegation, line = min(rows, key=lambda row: order[row[1].coverage])
-        return _failure(found.delegation, line)
-    if nnapi_ran or not wanted or not _silence_tells(found, wanted):
+        _, log.delegation, line = min(rows, key=lambda row: order[row[1].coverage])
+        return _failure(log.delegation, line)
+    if nnapi_ran or not wanted or not _silence_tells(log, wanted):
         return None
-    came_up = any(_stands_for(family(name), k) for name in found.facts.came_up for k in kinds)
-    if came_up and (found.dispatched or not found.facts.replacing):
+    came_up = any(_stands_for(family(name), k) for name in log.facts.came_up for k in kinds)
+    if came_up and (log.dispatched or not log.facts.replacing):
         return None  # it was made, and this tool does not tell what it took
-    reason = next(iter(found.facts.reasons), "")
+    reason = next(iter(log.facts.reasons), "")
     asked = " and ".join(wanted)
     state = "took nothing" if came_up else "never came up"
     detail = f"{asked} was asked for and {state}: "
-    return DeviceFailure("not_delegated", detail + (reason or _elsewhere(found)))
+    return DeviceFailure("not_delegated", detail + (reason or _elsewhere(log)))
 
 
 def _stands_for(seen: str, kind: str) -> bool:
@@ -249,30 +249,30 @@ def _failure(delegation: Delegation, line: str) -> DeviceFailure | None:
     )
 
 
-def _silence_tells(found: BenchmarkLog, wanted: list[str]) -> bool:
+def _silence_tells(log: BenchmarkLog, wanted: list[str]) -> bool:
     """Whether a log without a word of the delegate shows that it never came up.
 
     Only a log that goes from the model's loading to figures does. The tool of 2019 may say nothing
     of NNAPI, and LiteRT's on a computer of its GPU; a phone's does.
     """
-    if not found.loaded or found.init_ms is None:
+    if not log.loaded or log.init_ms is None:
         return False
-    if found.generation == "2019":
-        return bool(found.facts.reasons)
-    if found.generation != "compiled-model" or "npu" in wanted:
+    if log.generation == "2019":
+        return bool(log.facts.reasons)
+    if log.generation != "compiled-model" or "npu" in wanted:
         return True
-    return bool(found.facts.replacing)
+    return bool(log.facts.replacing)
 
 
-def _elsewhere(found: BenchmarkLog) -> str:
+def _elsewhere(log: BenchmarkLog) -> str:
     return (
-        ", ".join(map(str, found.facts.replaced)) or "the log names no such delegate that took part"
+        ", ".join(map(str, log.facts.replaced)) or "the log names no such delegate that took part"
     )
 
 
-def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
+def _told(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
     """List what each family took: by its words, else by its counts, else by the profile."""
-    facts = found.facts
+    facts = log.facts
     told = [(family(row.delegate), row, line) for row, line in facts.said]
     by_words = {kind for kind, *_ in told}
     counted = facts.replacing.values()
@@ -282,8 +282,8 @@ def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
         if kind not in by_words and (total := _summed(rows)):
             told.append((kind, total, ", ".join(map(str, rows))))
     known = {kind for kind, *_ in told}
-    told += [row for row in _from_profile(found) if row[0] not in known]
-    if not told and facts.offloaded and not found.blocks and not found.finished:
+    told += [row for row in _from_profile(log) if row[0] not in known]
+    if not told and facts.offloaded and not log.blocks and not log.finished:
         rows = facts.offloaded
         if total := _summed(rows):
             told.append(("npu", total, ", ".join(map(str, rows))))
@@ -318,15 +318,15 @@ def _summed(rows: list[ReplacedNodes]) -> Delegation | None:
     return Delegation(rows[0].delegate, str(coverage), rows[0].partitions)
 
 
-def _from_profile(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
+def _from_profile(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
     """Derive coverages from a profile: complete where all rows are the delegate's, else partial."""
-    rows = [row for row in found.profile if not row.inside]
+    rows = [row for row in log.profile if not row.inside]
     names = list(dict.fromkeys(row.node_type for row in rows if row.is_delegate))
     told = []
     for name in names:
         own = sum(row.node_type == name for row in rows)
         coverage = "complete" if own == len(rows) else "partial"
-        kernels = found.profile_summary.get(name, own)
+        kernels = log.profile_summary.get(name, own)
         detail = f"{name} took part of the graph: {own} of the {len(rows)} nodes left are its own"
         told.append((family(name), Delegation(name, coverage, kernels), detail))
     return told

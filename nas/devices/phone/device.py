@@ -18,7 +18,6 @@ from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
 from nas.devices.control_model import control_model
 from nas.devices.failures import (
-    ADVICE,
     RETRIED,
     DeviceFailure,
     Evidence,
@@ -38,23 +37,21 @@ from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
 from nas.devices.phone.outputs import run_inputs
+from nas.devices.phone.presence import NOT_CONNECTED, PhonePresence
 from nas.devices.phone.session import PhoneSession, shortened
 from nas.devices.placement import join
-from nas.errors import ConfigError, NasError
+from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
 from nas.tflite.size import check_fixed
 
 Result = TypeVar("Result")
-ANSWER_SECONDS = 3.0
-"""How long a phone may take to come back when it is asked for."""
-NOT_CONNECTED = "not connected"
 
 
 class AdbDevice:
     """A phone over adb; threads may share it, and one of them measures at a time.
 
-    `failures_in_a_row` counts the measurements that failed since the last good one. `expected`: an
-    absent phone is a pulled cable, not a wrong serial. `tell` is called with sentences for a user.
+    `failures_in_a_row` counts the measurements that failed since the last good one. `presence`
+    tells whether the phone is there, `tell` is called with sentences for a user.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class AdbDevice:
         self.tell = tell or _to_stderr
         self._progress = progress
         self._name = name or f"adb:{serial}"
-        self.expected = False
+        self.presence = PhonePresence(self.adb)
         self._info: PhoneInfo | None = None
         self._tool: Tool | None = None
 
@@ -169,79 +166,18 @@ class AdbDevice:
         return self._known_tool()
 
     def check(self) -> None:
-        """Raise where the phone is absent or not authorised, or several phones have its serial.
-
-        Raises PhoneTransientError, or ConfigError where it was never seen and only another name, or
-        an adb server, would help.
-        """
-        self._ensure_server()
-        entries = self.adb.server.entries()
-        states = [row.state for row in entries if row.serial == self.serial]
-        state = states[0] if states else None
-        if len(states) > 1:
-            raise self._no_answer(
-                f"phone {self.serial}: {len(states)} phones report this serial, and adb can't tell "
-                "them apart; unplug all but one, or name each by HOST:PORT (`adb tcpip 5555` with "
-                "one plugged in, then `adb connect HOST`)"
-            )
-        if state == "device":
-            return
-        if state is None:
-            there = ", ".join(row.serial for row in entries) or "none"
-            raise PhoneTransientError(
-                f"phone {self.serial} is not connected; connected: {there} (see `nas devices`)",
-                DeviceFailure("device_offline", NOT_CONNECTED),
-                Evidence(self.serial),
-            )
-        unauthorized = state in ("unauthorized", "authorizing")
-        failure = DeviceFailure(
-            "unauthorized" if unauthorized else "device_offline", f"adb says {state}"
-        )
-        advice = ADVICE[failure.failure_class]
-        if state.startswith("no permissions"):
-            advice = "this user may not use the USB device: add a udev rule for it"
-        raise phone_error(failure, Evidence(self.serial), advice)
-
-    def _ensure_server(self) -> None:
-        try:
-            self.adb.server.ensure()
-        except ConfigError as error:
-            raise self._no_answer(str(error)) from error
-
-    def _no_answer(self, message: str) -> NasError:
-        """Return the error of an adb that can't reach the phone: transient once it was seen."""
-        if self._never_seen:
-            return ConfigError(message)
-        failure = DeviceFailure("device_offline", message)
-        return PhoneTransientError(message, failure, Evidence(self.serial))
-
-    @property
-    def _never_seen(self) -> bool:
-        return self._info is None and not self.expected
+        """Raise as `PhonePresence.check` where the phone can't be used now."""
+        self.presence.check()
 
     def answer(self) -> None:
-        """Raise at once where the phone can't be used: before a long work that needs it.
-
-        Raises ConfigError where adb knows no such serial, PhoneTransientError, with what to do,
-        where it knows it and can't use it.
-        """
-        try:
-            self.check()
-        except PhoneTransientError as error:
-            if error.failure.failure_class == "unauthorized":
-                raise
-            self.adb.server.reconnect(self.serial, ANSWER_SECONDS)
-            try:
-                self.check()
-            except PhoneTransientError as again:
-                if again.failure.detail != NOT_CONNECTED:
-                    raise
-                raise ConfigError(str(again)) from again
+        """Raise at once, as `PhonePresence.answer`, where the phone can't be used."""
+        self.presence.answer()
 
     def info(self) -> PhoneInfo:
         """Return the phone's lasting facts, which are asked once."""
         if self._info is None:
             self._info = read_info(self.adb)
+            self.presence.seen = True
         return self._info
 
     def identity(self) -> dict[str, str]:
@@ -262,7 +198,7 @@ class AdbDevice:
 
     def expect(self) -> None:
         """Take an absent phone for a pulled cable from now on, not for a wrong serial."""
-        self.expected = True
+        self.presence.expected = True
 
     def readmit(self) -> None:
         """Forget the phone's failures: a person may have repaired one that was set aside."""
@@ -291,7 +227,7 @@ class AdbDevice:
                 raise self._believed(error, protocol) from error
             except PhoneTransientError as error:
                 absent = error.failure.detail == NOT_CONNECTED
-                if self._never_seen and attempt == 0 and absent:
+                if self.presence.never_seen and attempt == 0 and absent:
                     raise  # a wrong serial rather than a pulled cable
                 failures.append(error)
                 self.tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")

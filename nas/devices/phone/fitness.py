@@ -69,73 +69,73 @@ class Limits:
         """Read the limits that `LIMITS_VARIABLE` holds; raises ConfigError as `parse`."""
         return cls.parse(filter(None, os.environ.get(LIMITS_VARIABLE, "").split(",")))
 
-    def complaints(self, found: Conditions, usual: IdleState | None = None) -> list[str]:
+    def complaints(self, state: Conditions, usual: IdleState | None = None) -> list[str]:
         """List why the phone is not fit now, each reason with the option that loosens it.
 
         The list is empty where the phone is fit. Without `usual`, this is the first look at it.
         """
-        usual = IdleState().updated(found) if usual is None else usual
+        usual = IdleState().updated(state) if usual is None else usual
         reasons = (
-            self._hot(found, usual), self._throttled(found, usual), self._low(found, usual),
-            self._busy(found, usual),
+            self._hot(state, usual), self._throttled(state, usual), self._low(state, usual),
+            self._busy(state, usual),
         )  # fmt: skip
         return [reason for reason in reasons if reason]
 
-    def over_load(self, found: Conditions) -> bool:
+    def over_load(self, state: Conditions) -> bool:
         """Whether the load is over the limit, be it usual for the phone or not."""
-        return bool(found.load and found.cores and found.load > self._most_load(found))
+        return bool(state.load and state.cores and state.load > self._most_load(state))
 
-    def _most_load(self, found: Conditions) -> float:
-        return self.load_per_core * len(found.cores)
+    def _most_load(self, state: Conditions) -> float:
+        return self.load_per_core * len(state.cores)
 
-    def _hot(self, found: Conditions, usual: IdleState) -> str | None:
-        status = found.thermal_status
+    def _hot(self, state: Conditions, usual: IdleState) -> str | None:
+        status = state.thermal_status
         if status is None or status <= max(self.thermal_status, usual.thermal_status):
             return None
-        sensors = ", ".join(f"{name} {value:g} °C" for name, value in found.hot_sensors.items())
+        sensors = ", ".join(f"{name} {value:g} °C" for name, value in state.hot_sensors.items())
         by = f" by {sensors}" if sensors else ""
-        if found.thermal_overridden:
+        if state.thermal_overridden:
             by = ", set by hand: `adb shell cmd thermalservice reset` ends that"
         return f"hot (thermal status {status}{by}; --limit thermal={status} allows it)"
 
-    def _throttled(self, found: Conditions, usual: IdleState) -> str | None:
-        numbers = usual.capped_cores(found)
+    def _throttled(self, state: Conditions, usual: IdleState) -> str | None:
+        numbers = usual.capped_cores(state)
         if self.frequency is not None:
             least = self.frequency
-            numbers = tuple(c.number for c in found.cores if c.allowed_khz < least * c.max_khz)
+            numbers = tuple(c.number for c in state.cores if c.allowed_khz < least * c.max_khz)
         if not numbers:
             return None
-        capped = [core for core in found.cores if core.number in numbers]
+        capped = [core for core in state.cores if core.number in numbers]
         worst = min(capped, key=lambda core: core.allowed_khz / core.max_khz)
         share = math.floor(100 * worst.allowed_khz / worst.max_khz) / 100
         expected = usual.allowed_khz.get(worst.number, worst.max_khz)
-        saver = ", its battery saver is on" if found.battery_saver else ""
+        saver = ", its battery saver is on" if state.battery_saver else ""
         return (
             f"throttled (cores {', '.join(map(str, numbers))} capped, {worst.number} at "
             f"{worst.allowed_khz / 1e6:.2f} instead of {expected / 1e6:.2f} GHz{saver}; "
             f"--limit frequency={share:g} allows it)"
         )
 
-    def _low(self, found: Conditions, usual: IdleState) -> str | None:
-        level = found.battery_percent
+    def _low(self, state: Conditions, usual: IdleState) -> str | None:
+        level = state.battery_percent
         if level is None or level >= self.battery_percent or level == usual.battery_percent:
             return None
         frozen = ", set by hand: `adb shell dumpsys battery reset` ends that"
         return (
             f"low on battery ({level} %, {self.battery_percent} % wanted"
-            f"{frozen if found.battery_frozen else ''}; --limit battery={level} allows it)"
+            f"{frozen if state.battery_frozen else ''}; --limit battery={level} allows it)"
         )
 
-    def _busy(self, found: Conditions, usual: IdleState) -> str | None:
-        if found.load is None or not self.over_load(found):
+    def _busy(self, state: Conditions, usual: IdleState) -> str | None:
+        if state.load is None or not self.over_load(state):
             return None
-        working = found.busy_share is not None and found.busy_share > IDLE_SHARE
-        if found.load <= usual.allowed_load and not working:
+        working = state.busy_share is not None and state.busy_share > IDLE_SHARE
+        if state.load <= usual.allowed_load and not working:
             return None
-        allowed = math.ceil(10 * found.load / len(found.cores)) / 10
-        said = f"load {found.load:g} over {self._most_load(found):g}"
+        allowed = math.ceil(10 * state.load / len(state.cores)) / 10
+        said = f"load {state.load:g} over {self._most_load(state):g}"
         said += f", usually {usual.load:g}" if usual.load is not None else ""
-        said += f", processor {found.busy_share:.0%} busy" if found.busy_share is not None else ""
+        said += f", processor {state.busy_share:.0%} busy" if state.busy_share is not None else ""
         return f"busy ({said}; --limit load={allowed:g} (a core) allows it)"
 
 
@@ -165,21 +165,23 @@ def wait_until_fit(
     habits, tell = habits or Habits(), tell or _to_nobody
     started, since, told, last = time.monotonic(), time.monotonic(), "", None
     while True:
-        found = read_conditions(adb)
-        if limits.over_load(found):
-            found = replace(found, busy_share=read_busy_share(adb))
-        if last is None or (last.hot_sensors, last.cooling) != (found.hot_sensors, found.cooling):
-            since, last = time.monotonic(), found
-        usual = habits.look(found)
-        if time.monotonic() - since >= STUCK_SECONDS and not found.cooling:
-            usual = replace(usual, thermal_status=found.thermal_status or 0)
-        reasons = limits.complaints(found, usual)
+        state = read_conditions(adb)
+        if limits.over_load(state):
+            state = replace(state, busy_share=read_busy_share(adb))
+        if last is None or (last.hot_sensors, last.cooling) != (
+            state.hot_sensors,
+            state.cooling,
+        ):
+            since, last = time.monotonic(), state
+        usual = habits.look(state)
+        if time.monotonic() - since >= STUCK_SECONDS and not state.cooling:
+            usual = replace(usual, thermal_status=state.thermal_status or 0)
+        reasons = limits.complaints(state, usual)
         if not reasons:
-            if habits.learn(usual) and usual.said(found):
-                tell(
-                    f"phone {adb.serial}: usual for it, and no reason to wait: {usual.said(found)}"
-                )
-            return found
+            words = usual.in_words(state)
+            if habits.learn(usual) and words:
+                tell(f"phone {adb.serial}: usual for it, and no reason to wait: {words}")
+            return state
         kinds = " ".join(reason.split(" ")[0] for reason in reasons)
         text = ", ".join(reasons)
         if kinds != told:

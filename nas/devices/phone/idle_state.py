@@ -53,56 +53,56 @@ class IdleState:
         """The load average up to which a load is usual; 0 where no load was learned."""
         return 0.0 if self.load is None else 1.25 * self.load + 1
 
-    def updated(self, found: Conditions) -> IdleState:
-        """Return the state with what `found` teaches; signs of heat or work teach nothing."""
+    def updated(self, state: Conditions) -> IdleState:
+        """Return the idle state with what `state` teaches; signs of heat or work teach nothing."""
         return replace(
             self,
-            allowed_khz=self._caps(found),
-            load=self._load(found),
-            thermal_status=max(self.thermal_status, _broken_sensor_status(found)),
-            battery_percent=_never_charged(found) or self.battery_percent,
+            allowed_khz=self._caps(state),
+            load=self._load(state),
+            thermal_status=max(self.thermal_status, _broken_sensor_status(state)),
+            battery_percent=_never_charged(state) or self.battery_percent,
         )
 
-    def capped_cores(self, found: Conditions) -> tuple[int, ...]:
+    def capped_cores(self, state: Conditions) -> tuple[int, ...]:
         """List the cores whose allowed frequency is below the usual, or else their highest one."""
         return tuple(
             core.number
-            for core in found.cores
+            for core in state.cores
             if 0 < core.allowed_khz < self.allowed_khz.get(core.number, core.max_khz)
         )
 
-    def _caps(self, found: Conditions) -> dict[int, int]:
+    def _caps(self, state: Conditions) -> dict[int, int]:
         """Take in the allowed frequencies: the highest one seen of a core is its usual one."""
         known = dict(self.allowed_khz)
-        policy = all(core.allowed_khz >= LEAST_CAP * core.max_khz for core in found.cores)
-        for core in found.cores:
+        policy = all(core.allowed_khz >= LEAST_CAP * core.max_khz for core in state.cores)
+        for core in state.cores:
             if core.number in known:
                 known[core.number] = max(known[core.number], core.allowed_khz)
-            elif policy and self._calm(found):
+            elif policy and self._calm(state):
                 known[core.number] = core.allowed_khz
         return known
 
-    def _calm(self, found: Conditions) -> bool:
+    def _calm(self, state: Conditions) -> bool:
         """Whether the phone shows no sign of heat."""
-        likely = [celsius for celsius in found.temperatures.values() if celsius < BROKEN_CELSIUS]
-        status = max(self.thermal_status, _broken_sensor_status(found))
+        likely = [celsius for celsius in state.temperatures.values() if celsius < BROKEN_CELSIUS]
+        status = max(self.thermal_status, _broken_sensor_status(state))
         return (
-            (found.thermal_status or 0) <= status
-            and not found.cooling
-            and (found.battery_celsius or 0.0) < BATTERY_CELSIUS
+            (state.thermal_status or 0) <= status
+            and not state.cooling
+            and (state.battery_celsius or 0.0) < BATTERY_CELSIUS
             and max(likely, default=0.0) < WARM_CELSIUS
         )
 
-    def _load(self, found: Conditions) -> float | None:
-        if found.load is None or not _idle(found):
+    def _load(self, state: Conditions) -> float | None:
+        if state.load is None or not _idle(state):
             return self.load
-        return found.load if self.load is None or found.load > self.allowed_load else self.load
+        return state.load if self.load is None or state.load > self.allowed_load else self.load
 
-    def said(self, found: Conditions) -> str:
+    def in_words(self, state: Conditions) -> str:
         """Say in words what a healthy phone at rest would not show; empty for a healthy phone."""
         rows = []
         kept: dict[str, list[str]] = {}
-        for core in found.cores:
+        for core in state.cores:
             allowed = self.allowed_khz.get(core.number, core.max_khz)
             if allowed < core.max_khz:
                 ghz = f"{allowed / 1e6:.2f} of {core.max_khz / 1e6:.2f} GHz"
@@ -110,10 +110,10 @@ class IdleState:
         if kept:
             cores = "; ".join(f"{', '.join(numbers)} at {ghz}" for ghz, numbers in kept.items())
             rows.append(f"cores kept below their highest frequency ({cores})")
-        if self.load is not None and self.load > max(1, len(found.cores)):
+        if self.load is not None and self.load > max(1, len(state.cores)):
             rows.append(f"a load of {self.load:g} while its processor is idle")
         if self.thermal_status:
-            sensors = ", ".join(found.hot_sensors) or "a sensor"
+            sensors = ", ".join(state.hot_sensors) or "a sensor"
             rows.append(f"thermal status {self.thermal_status} ({sensors} never changes)")
         if self.battery_percent is not None:
             rows.append(f"a battery that stays at {self.battery_percent} %")
@@ -149,12 +149,12 @@ class Habits:
         """Open the habits of the phone with that serial, in the user's cache."""
         return cls(cache_folder() / "phones" / f"{content_key(serial)}.json")
 
-    def look(self, found: Conditions) -> IdleState:
+    def look(self, state: Conditions) -> IdleState:
         """Return the idle state after this look and all before it; nothing is kept yet."""
-        boot = content_key([found.fingerprint, found.boot_id])
+        boot = content_key([state.fingerprint, state.boot_id])
         if boot != self.boot:
             self.usual, self.boot = self._kept(boot), boot
-        return self.usual.updated(found)
+        return self.usual.updated(state)
 
     def learn(self, usual: IdleState) -> bool:
         """Keep `usual`, in the file if it can be written; returns whether it has changed."""
@@ -175,31 +175,31 @@ class Habits:
             return IdleState()  # damaged: learned anew
 
 
-def _idle(found: Conditions) -> bool:
+def _idle(state: Conditions) -> bool:
     """Whether the load is no work: the processor has been idle for some minutes.
 
     Threads that wait in the kernel count as load and need no processor. Where the phone does not
     tell how busy its processor is, few of its threads want to run.
     """
-    before, now = found.load_before, found.load or 0.0
+    before, now = state.load_before, state.load or 0.0
     if before is None or abs(now - before) > 0.25 * max(now, before) + 1:
         return False
-    if found.busy_share is not None:
-        return found.busy_share <= IDLE_SHARE
-    cores = max(1, len(found.cores))
-    return found.runnable is not None and found.runnable - 1 <= math.ceil(IDLE_SHARE * cores)
+    if state.busy_share is not None:
+        return state.busy_share <= IDLE_SHARE
+    cores = max(1, len(state.cores))
+    return state.runnable is not None and state.runnable - 1 <= math.ceil(IDLE_SHARE * cores)
 
 
-def _broken_sensor_status(found: Conditions) -> int:
+def _broken_sensor_status(state: Conditions) -> int:
     """Return the thermal status where only sensors that can't be right cause it, else 0."""
-    hot = found.hot_sensors.values()
+    hot = state.hot_sensors.values()
     believable = [celsius for celsius in hot if COLDEST_CELSIUS < celsius < BROKEN_CELSIUS]
-    if not hot or believable or found.cooling:
+    if not hot or believable or state.cooling:
         return 0
-    return found.thermal_status or 0
+    return state.thermal_status or 0
 
 
-def _never_charged(found: Conditions) -> int | None:
+def _never_charged(state: Conditions) -> int | None:
     return (
-        found.battery_percent if found.charging and found.battery_status in _NOT_CHARGED else None
+        state.battery_percent if state.charging and state.battery_status in _NOT_CHARGED else None
     )

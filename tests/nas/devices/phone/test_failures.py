@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nas.devices.adb.server import AdbServer
-from nas.devices.adb.wire import AdbEntry
 from nas.devices.failures import (
     FAILURE_CLASSES,
     PhoneError,
@@ -20,8 +18,6 @@ from nas.devices.failures import (
 )
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER
-from nas.devices.phone.device import AdbDevice
-from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.errors import ConfigError, DeviceTransientError
 from tests.emulated_phone import models, placing
@@ -189,29 +185,6 @@ def test_an_adb_server_elsewhere_that_goes_away_is_waited_for(
     assert "start it there" in device.told[0]  # type: ignore[attr-defined]
     assert device.failures_in_a_row == 0
     relay.close()
-
-
-def test_two_phones_of_one_serial(
-    adb_server: AdbServer, plain: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """adb lists cheap phones so, which all report 0123456789ABCDEF."""
-    twins = [AdbEntry("0123456789ABCDEF", "device")] * 2
-    monkeypatch.setattr(AdbServer, "entries", lambda server: twins)
-    device = AdbDevice("0123456789ABCDEF", PhoneOptions(attempts=1), adb_server)
-    for ask in (device.check, device.answer, lambda: device.measure(plain, PROTOCOL)):
-        with pytest.raises(ConfigError, match=r"2 phones report this serial.*by HOST:PORT"):
-            ask()
-    device.expect()
-    for ask in (device.check, device.answer):
-        with pytest.raises(PhoneTransientError, match="2 phones report this serial"):
-            ask()
-
-
-def test_an_unknown_serial_fails_at_once(adb_server: AdbServer, plain: Path) -> None:
-    started, patient = time.monotonic(), PhoneOptions(reconnect_seconds=600)
-    with pytest.raises(PhoneTransientError, match=r"phone \$\(reboot\); is not connected"):
-        AdbDevice("$(reboot);", patient, adb_server).measure(plain, PROTOCOL)
-    assert time.monotonic() - started < 300
 
 
 FAULTS: list[tuple[str, str, float]] = [
