@@ -90,8 +90,8 @@ def worst_ratio(
     worst = max(ratios, key=ratios.__getitem__)
     source = least_trusted(m.source for m in (*candidate.values(), *reference.values()))
     at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
-    taken = [*candidate.values(), *(reference[name] for name in candidate)]
-    busy = next((m.disturbed for m in taken if m.disturbed), None)
+    measurements = [*candidate.values(), *(reference[name] for name in candidate)]
+    busy = next((m.disturbed for m in measurements if m.disturbed), None)
     how = "largest-ratio-to-reference-over-devices"
     return Metric(ratios[worst], source, how, conditions=at, disturbed=busy)
 
@@ -117,10 +117,10 @@ def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> 
     refused = [outcome for outcome in failed if isinstance(outcome.error, DeviceStableError)]
     lost = [outcome for outcome in failed if outcome.lost]
     kinds = ((lost, DeviceLostError), (refused, DeviceRefusedError), (failed, DeviceAwayError))
-    for found, kind in kinds:
-        if found:
-            message = "; ".join(f"{outcome.device}: {_why(outcome)}" for outcome in found)
-            raise kind(message, found[0].device, figures) from found[0].error
+    for rows, kind in kinds:
+        if rows:
+            message = "; ".join(f"{outcome.device}: {_why(outcome)}" for outcome in rows)
+            raise kind(message, rows[0].device, figures) from rows[0].error
 
 
 def _why(outcome: Outcome) -> str:
@@ -170,11 +170,11 @@ def _conditions(measurement: Measurement, size: tuple[int, int]) -> str:
 
     For a modelled or published figure, its origin.
     """
-    picture, about = f"{size[0]}x{size[1]}", measurement.conditions
+    picture, conditions = f"{size[0]}x{size[1]}", measurement.conditions
     if not measurement.measured:
-        said = [picture, about.get("about"), about.get("caution")]
-        return ", ".join(str(part) for part in said if part)
-    launches, threads = len(measurement.samples_ms), about.get("threads")
+        parts = [picture, conditions.get("about"), conditions.get("caution")]
+        return ", ".join(str(part) for part in parts if part)
+    launches, threads = len(measurement.samples_ms), conditions.get("threads")
     return f"{picture}, {launches} launches, {measurement.count} runs" + (
         f", {threads} threads" if threads else ""
     )

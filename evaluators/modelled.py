@@ -38,13 +38,13 @@ class ModelledQuality:
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
         """Look the PSNR up; raises ConfigError for networks of which the paper says nothing."""
         precision = subject.candidate.compression.precision
-        found = estimate(_operations(subject.candidate, subject.size), precision)
+        psnr = estimate(_operations(subject.candidate, subject.size), precision)
         figures = {}
-        if found.macs_ratio is not None:
-            figures["macs_ratio"] = Metric(found.macs_ratio, "computed")
-        if found.macs_ratio is None or found.macs_ratio >= SEEN_FROM:
+        if psnr.macs_ratio is not None:
+            figures["macs_ratio"] = Metric(psnr.macs_ratio, "computed")
+        if psnr.macs_ratio is None or psnr.macs_ratio >= SEEN_FROM:
             figures["psnr_db"] = Metric(
-                found.psnr_db, found.source, PSNR_REDS, found.interval_db, found.about
+                psnr.psnr_db, psnr.source, PSNR_REDS, psnr.interval_db, psnr.about
             )
         return figures
 

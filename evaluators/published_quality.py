@@ -58,8 +58,8 @@ def estimate(operations: Operations, precision: Precision) -> QualityEstimate:
     times; below half of them, where no row is, the interval grows with the loss. Raises ConfigError
     where the network is no U-Net of five levels: of others the paper says nothing.
     """
-    found = recognised(operations)
-    row = row_of(found[0], precision) if found else None
+    match = recognised(operations)
+    row = row_of(match[0], precision) if match else None
     if row is not None:
         about = f"Table {row.table}, {row.row}"
         return QualityEstimate(row.psnr_db, None, "published", about, _ratio(operations))
@@ -100,16 +100,16 @@ class _Point:
 def leave_one_out() -> list[tuple[str, float, float]]:
     """List each published float row: its name, its PSNR, and that of a fit to all other rows."""
     points = _points()
-    found = []
+    figures = []
     for index, (row, point) in enumerate(points.items()):
         others = [other for at, other in enumerate(points.values()) if at != index]
-        found.append((row, point.psnr_db, _fit(others).psnr_db(point.ratio, point.relu)))
-    return found
+        figures.append((row, point.psnr_db, _fit(others).psnr_db(point.ratio, point.relu)))
+    return figures
 
 
 @cache
 def _fitted() -> Curve:
-    errors = [told - published for _, published, told in leave_one_out()]
+    errors = [modelled - published for _, published, modelled in leave_one_out()]
     curve = _fit(list(_points().values()))
     error = float(np.sqrt(np.mean(np.square(errors))))
     return Curve(curve.best_db, curve.spread_db, curve.power, curve.relu_db, error)
@@ -128,14 +128,14 @@ def _fit(points: Sequence[_Point]) -> Curve:
 @cache
 def _points() -> dict[str, _Point]:
     """List the float rows of the U-Nets, each network once."""
-    found: dict[str, _Point] = {}
+    points: dict[str, _Point] = {}
     for row in rows():
         if row.table in (3, 4) and row.precision == "float":
             ratio, relu = _described(network(row.network, row.pruned_percent))
             name = f"Table {row.table}, {row.row}"
-            if _Point(ratio, relu, row.psnr_db) not in found.values():
-                found[name] = _Point(ratio, relu, row.psnr_db)
-    return found
+            if _Point(ratio, relu, row.psnr_db) not in points.values():
+                points[name] = _Point(ratio, relu, row.psnr_db)
+    return points
 
 
 def _precision_drop_db(precision: Precision) -> float:
@@ -172,11 +172,11 @@ def _described(operations: Operations) -> tuple[float, bool]:
 
 def _by_level(operations: Operations) -> dict[tuple[int, int], int]:
     """Count the convolutions' MACs at each (width, height); transposed ones at their output's."""
-    found: dict[tuple[int, int], int] = defaultdict(int)
+    macs: dict[tuple[int, int], int] = defaultdict(int)
     for step in operations.steps:
         if step.conv_macs:
-            found[step.shape[1], step.shape[0]] += step.conv_macs
-    return dict(found)
+            macs[step.shape[1], step.shape[0]] += step.conv_macs
+    return dict(macs)
 
 
 def _sizes(levels: dict[tuple[int, int], int]) -> str:

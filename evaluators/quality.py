@@ -185,8 +185,8 @@ class _PictureRunner:
     def _of_size(self, height: int, width: int) -> Artifact | None:
         if (height, width) not in self._at_size:
             try:
-                made = Artifact(at_size(self._content, height, width), self._threads)
+                artifact = Artifact(at_size(self._content, height, width), self._threads)
             except ConversionError:  # its poolings don't divide this size
-                made = None
-            self._at_size[height, width] = made
+                artifact = None
+            self._at_size[height, width] = artifact
         return self._at_size[height, width]

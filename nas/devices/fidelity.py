@@ -127,8 +127,8 @@ class Fidelity:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+    finite = [value for value in values if value is not None]
+    return statistics.fmean(finite) if finite and len(finite) == len(values) else None
 
 
 def measure_fidelity(
@@ -157,7 +157,7 @@ def measure_fidelity(
     while batch := list(islice(rest, size)):
         fitted = [_fitted(pair, height, width) for pair in batch]
         fittings |= {how for _, how in fitted}
-        frames = [one.blurred.astype(np.float32) / np.float32(255) for one, _ in fitted]
+        frames = [picture.blurred.astype(np.float32) / np.float32(255) for picture, _ in fitted]
         for (pair, _), frame, output in zip(fitted, frames, runner.run(frames), strict=True):
             rows.append(_compared(pair, output, expected.run(frame), device))
             if progress is not None:
@@ -205,7 +205,7 @@ def _compared(pair: Pair, output: Float32, expected: Float32, device: str) -> Pi
         error,
         float(np.abs(difference).max()),
         10 * math.log10(1 / error) if error else None,
-        *(_finite(psnr_db(to_uint8(one), pair.sharp)) for one in (output, expected)),
+        *(_finite(psnr_db(to_uint8(picture), pair.sharp)) for picture in (output, expected)),
     )
 
 
@@ -249,9 +249,9 @@ def _runner(
         from nas.system.environment import processor, versions
 
         here = Artifact(artifact, threads)
-        about = {"processor": processor(), "versions": versions()}
+        conditions = {"processor": processor(), "versions": versions()}
         return _OutputSource(
-            "measured", lambda frames: (here.run(frame) for frame in frames), about
+            "measured", lambda frames: (here.run(frame) for frame in frames), conditions
         )
     return _phone_runner(device, artifact, file, TimingProtocol(1, 0, 1, 0.0, threads, seconds))
 
@@ -265,7 +265,7 @@ def _phone_runner(
     phone = open_phone(device)
     tool = phone.tool()
     placement, _ = phone.place(artifact)  # where that fails, the first outputs raise why
-    about = {
+    conditions = {
         "phone": phone.info().to_dict(),
         "delegate": str(phone.options.delegate),
         "method": phone.options.method,
@@ -283,7 +283,7 @@ def _phone_runner(
             stored: npt.NDArray[Any] = np.frombuffer(data, target["dtype"])
             yield real_values(stored.reshape(file.outputs[0].shape), target)[0]
 
-    return _OutputSource(phone.info().source, run, about)
+    return _OutputSource(phone.info().source, run, conditions)
 
 
 def _details(tensor: Tensor) -> dict[str, Any]:

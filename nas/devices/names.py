@@ -37,9 +37,9 @@ class DeviceName:
     def about(self) -> str:
         """The part of `full` after the name."""
         android = f"Android {self.android}" if self.android else ""
-        known = ", ".join(part for part in (self.processor, android) if part)
+        facts = ", ".join(part for part in (self.processor, android) if part)
         place = "" if self.name == self.device else f"({self.device})"
-        return f"{known} {place}".strip()
+        return f"{facts} {place}".strip()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the name as JSON types, without empty parts."""
@@ -52,8 +52,8 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     if device.startswith("paper:"):
         from nas.devices.paper_phones.published import phones
 
-        known = {f"paper:{phone.phone}": phone.name for phone in phones()}
-        return DeviceName(device, known.get(device, device))
+        names = {f"paper:{phone.phone}": phone.name for phone in phones()}
+        return DeviceName(device, names.get(device, device))
     if not device.startswith("adb:"):
         return DeviceName(device, device, processor=processor if device == "host" else "")
     place, _, query = device.removeprefix("adb:").partition("?")

@@ -71,10 +71,10 @@ def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int]
         own = [row for row in rows if not row.is_delegate and not row.inside]
         nodes = {row.node for row in own if row.node is not None}
         named = {row.name for row in own if row.node is None}
-        found = {
+        indices = {
             step.index for step in operations if step.outputs and step.outputs[0].name in named
         }
-        return frozenset(found | {node for node in nodes if node < len(operations)})
+        return frozenset(indices | {node for node in nodes if node < len(operations)})
     delegation = report.benchmark.delegation
     if delegation is not None and delegation.coverage == "complete":
         return frozenset()
@@ -86,14 +86,14 @@ def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int]
 def _from_nnapi(
     names: list[str], on_cpu: frozenset[int] | None, report: LogReport
 ) -> list[str | None]:
-    given = [(n, name) for n, name in enumerate(names) if on_cpu is None or n not in on_cpu]
-    placed = _last_compilation(list(report.nnapi.placement), len(given))
-    pairs = _align([name for _, name in given], [row.op for row in placed])
+    seen = [(n, name) for n, name in enumerate(names) if on_cpu is None or n not in on_cpu]
+    placed = _last_compilation(list(report.nnapi.placement), len(seen))
+    pairs = _align([name for _, name in seen], [row.op for row in placed])
     where: list[str | None] = [
         CPU if on_cpu is None or n in on_cpu else None for n in range(len(names))
     ]
     for own, other in pairs:
-        where[given[own][0]] = placed[other].accelerator
+        where[seen[own][0]] = placed[other].accelerator
     if "full" in report.nnapi.runtime_fallbacks:
         # While running, NNAPI gave the whole model to its reference, whatever it had planned.
         where = [place if place == CPU else REFERENCE for place in where]

@@ -148,13 +148,13 @@ A chain `A>B` is B after A: the joints of a U-Net, where the paper's fallbacks a
 def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tuple[Question, ...]:
     """Write a graph with a segment for each of `ops` after `after`; returns its questions."""
     graph = GraphBuilder(dtype)
-    asked, outputs = [], []
+    questions, outputs = [], []
     for op in ops:
         tensor = _conv(graph, graph.input)
         for step in after.split(">"):
             tensor = OPERATIONS[step](graph, tensor)
         tensor = OPERATIONS[op](graph, tensor)
-        asked.append(Question(graph.count - 1, op, after))
+        questions.append(Question(graph.count - 1, op, after))
         outputs.append(tensor)
     graph.write(outputs, path)
-    return tuple(asked)
+    return tuple(questions)

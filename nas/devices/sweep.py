@@ -86,18 +86,18 @@ def sweep(
     """
     content = _content(model)
     folder = out / "models" / content_key(content.hex())
-    found: list[tuple[_SizedFile, Outcome]] = []
-    for asked in _forms(content, sizes, model):
-        if asked.run_size is None:
-            found += [(asked, Outcome(device, None)) for device in devices]
+    outcomes_by_form: list[tuple[_SizedFile, Outcome]] = []
+    for form in _forms(content, sizes, model):
+        if form.run_size is None:
+            outcomes_by_form += [(form, Outcome(device, None)) for device in devices]
             continue
-        path = folder / f"{asked.run_size[0]}x{asked.run_size[1]}.tflite"
-        write_atomically(path, lambda file, data=asked.content: file.write(data))  # type: ignore[misc]
+        path = folder / f"{form.run_size[0]}x{form.run_size[1]}.tflite"
+        write_atomically(path, lambda file, data=form.content: file.write(data))  # type: ignore[misc]
         outcomes = measure_everywhere(path, devices, protocol, out / "measurements")
-        found += [(asked, outcome) for outcome in outcomes]
-    unit = found[0][1].measurement
-    names = _names([outcome for _, outcome in found])
-    rows = [_row(*one, unit.latency_ms if unit else None) for one in found]
+        outcomes_by_form += [(form, outcome) for outcome in outcomes]
+    unit = outcomes_by_form[0][1].measurement
+    names = _names([outcome for _, outcome in outcomes_by_form])
+    rows = [_row(*one, unit.latency_ms if unit else None) for one in outcomes_by_form]
     rows = [replace(row, name=names[row.device]) for row in rows]
     write_json(out / "sweep.json", [row.to_dict() for row in rows])
     picture = plot(rows)
@@ -136,12 +136,11 @@ def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> lis
 
 def _names(outcomes: Sequence[Outcome]) -> dict[str, str]:
     """Name each device as people do, by its first measurement."""
-    told: dict[str, dict[str, Any]] = {}
+    conditions: dict[str, dict[str, Any]] = {}
     for outcome in outcomes:
-        conditions = outcome.measurement.conditions if outcome.measurement else {}
-        if outcome.device not in told or not told[outcome.device]:
-            told[outcome.device] = conditions
-    return {device: device_name(device, conditions).full for device, conditions in told.items()}
+        measured = outcome.measurement.conditions if outcome.measurement else {}
+        conditions[outcome.device] = conditions.get(outcome.device) or measured
+    return {device: device_name(device, its).full for device, its in conditions.items()}
 
 
 def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
@@ -172,11 +171,11 @@ def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[i
     return list(dict.fromkeys(steps))
 
 
-def _row(asked: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow:
-    size, run_size = asked.size, asked.run_size
+def _row(form: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow:
+    size, run_size = form.size, form.run_size
     measured = outcome.measurement
     if measured is None:
-        failure = str(asked.error or outcome.error)
+        failure = str(form.error or outcome.error)
         return SweepRow(outcome.device, size, run_size, None, None, None, None, failure, None)
     return SweepRow(
         outcome.device,

@@ -143,8 +143,8 @@ class Adb:
     def size_of(self, remote: str) -> int | None:
         """Return the size of a file on the phone, in bytes; None where there is no such file."""
         what = f"look for {remote}"
-        with translated(self.serial, what), self._sync(what, b"STAT", remote) as found:
-            mode, size = found.stat()
+        with translated(self.serial, what), self._sync(what, b"STAT", remote) as stream:
+            mode, size = stream.stat()
         return size if stat.S_ISREG(mode) else None
 
     def push(
@@ -233,8 +233,8 @@ class Adb:
                 for part in parts:
                     file.write(part)
             file.flush()
-            told = self.shell(f"sha256sum {shlex.quote(remote)}", 60.0).stdout.split()[:1]
-            if os.fstat(file.fileno()).st_size != size or told != [file_sha256(Path(file.name))]:
+            digest = self.shell(f"sha256sum {shlex.quote(remote)}", 60.0).stdout.split()[:1]
+            if os.fstat(file.fileno()).st_size != size or digest != [file_sha256(Path(file.name))]:
                 raise self.offline(f"{remote} arrived damaged")
 
         write_atomically(local, fetch)

@@ -57,16 +57,16 @@ class Ahead:
     def taken(self) -> Iterator[list[WorkerProcess]]:
         """Hand over the waiting processes for one measurement, and end them after it."""
         workers, self._workers = self._workers, []
-        kept = ExitStack() if self._kept is None else self._kept.pop_all()
-        with kept:
+        stack = ExitStack() if self._kept is None else self._kept.pop_all()
+        with stack:
             yield [worker for worker in workers if worker.process.poll() is None]
 
     def end(self) -> None:
         """End the waiting processes, and start none ahead from now on."""
         self.settle()
-        kept, self._kept, self._workers = self._kept, None, []
-        if kept is not None:
-            kept.close()
+        stack, self._kept, self._workers = self._kept, None, []
+        if stack is not None:
+            stack.close()
 
 
 AHEAD = Ahead()

@@ -86,7 +86,7 @@ def _undisturbed(artifact: Path, protocol: TimingProtocol) -> tuple[list[HostLau
     again = _launches(artifact, protocol, len(slow))
     PACE.learn(again)
     for index, launch in zip(slow, again, strict=True):
-        launches[index] = min(launches[index], launch, key=lambda one: one.pace_ms)
+        launches[index] = min(launches[index], launch, key=lambda attempt: attempt.pace_ms)
     return launches, len(slow)
 
 
@@ -115,9 +115,9 @@ def _placement(launch: HostLaunch, file: TfliteFile) -> tuple[Placement, ...]:
     if operations is None:  # this LiteRT does not tell
         return tuple(Placement(row.index, row.name, None) for row in file.operations)
     # Nodes have no delegate's name, but the log has the name of the one delegate there is.
-    taken = ACCELERATOR if "XNNPACK delegate" in launch.log else None
+    accelerator = ACCELERATOR if "XNNPACK delegate" in launch.log else None
     return tuple(
-        Placement(row["index"], row["op"], taken if row["delegated"] else "cpu")
+        Placement(row["index"], row["op"], accelerator if row["delegated"] else "cpu")
         for row in operations
     )
 

@@ -161,10 +161,10 @@ def _answer(
     try:
         answer: dict[str, Any] = json.loads(content)
     except ValueError as error:
-        said = f"its last line: {_last_line(log)}"
+        last = f"its last line: {_last_line(log)}"
         if code is None or code >= 0:
             raise DeviceStableError(
-                f"host: the process that ran {artifact} gave no answer (exit code {code}); {said}"
+                f"host: the process that ran {artifact} gave no answer (exit code {code}); {last}"
             ) from error
         name = signal.Signals(-code).name
         if -code in _STOPPED_BY_SOMEBODY:
@@ -173,7 +173,7 @@ def _answer(
             ) from error
         memory = " (as the kernel does when memory runs out)" if name == "SIGKILL" else ""
         raise DeviceStableError(
-            f"host: running {artifact} ended in signal {-code} {name}{memory}; {said}"
+            f"host: running {artifact} ended in signal {-code} {name}{memory}; {last}"
         ) from error
     if "error" in answer:
         reason = " ".join(answer["error"].split())

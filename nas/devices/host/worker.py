@@ -101,13 +101,13 @@ def timed_runs(interpreter: Any, request: dict[str, Any]) -> tuple[list[tuple[fl
         timed += sum(block) / 1e3
         if max(before, pace) > SLOW * best:
             patience -= sum(block) / 1e3
-        calm = sum(one <= SLOW * best for one, _ in runs)
+        calm = sum(pace_ms <= SLOW * best for pace_ms, _ in runs)
         enough = calm >= request["runs"] or (patience <= 0 and len(runs) >= request["runs"])
         if enough and timed >= request["min_seconds"]:
             break
     count = max(calm, request["runs"], len(runs) // 2)
-    kept = sorted(sorted(range(len(runs)), key=lambda run: runs[run][0])[:count])
-    return [runs[run] for run in kept], len(runs) - len(kept)
+    calmest = sorted(sorted(range(len(runs)), key=lambda run: runs[run][0])[:count])
+    return [runs[run] for run in calmest], len(runs) - len(calmest)
 
 
 def _block(interpreter: Any, most: int | None) -> list[float]:
@@ -158,19 +158,19 @@ def operations_of(interpreter: Any) -> list[dict[str, Any]] | None:
         operations = [row for row in rows if row["op_name"] != "DELEGATE"]
         nodes = [row for row in rows if row["op_name"] == "DELEGATE"]
         made_by = {int(tensor): row for row in operations for tensor in row["outputs"]}
-        taken: set[int] = set()
+        delegated: set[int] = set()
         for node in nodes:
-            given = {int(tensor) for tensor in node["inputs"]}
+            inputs = {int(tensor) for tensor in node["inputs"]}
             open_ends = [int(tensor) for tensor in node["outputs"]]
             while open_ends:
                 tensor = open_ends.pop()
-                if tensor in made_by and tensor not in given and tensor >= 0:
+                if tensor in made_by and tensor not in inputs and tensor >= 0:
                     row = made_by[tensor]
-                    if row["index"] not in taken:
-                        taken.add(row["index"])
+                    if row["index"] not in delegated:
+                        delegated.add(row["index"])
                         open_ends += [int(source) for source in row["inputs"]]
         return [
-            {"index": row["index"], "op": row["op_name"], "delegated": row["index"] in taken}
+            {"index": row["index"], "op": row["op_name"], "delegated": row["index"] in delegated}
             for row in operations
         ]
     except (AttributeError, KeyError, TypeError):  # the method is private and may change

@@ -124,11 +124,11 @@ def driver_death(lines: list[Line], pid: int) -> Line | None:
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:
     """Find NNAPI's code and phase in the first line that names them."""
-    told = [line.text for line in lines if "NN API returned error" in line.text]
-    for text in told:
+    texts = [line.text for line in lines if "NN API returned error" in line.text]
+    for text in texts:
         if match := _NNAPI.search(text):
             return _code(match[1]), match[3]
-    for text in told:
+    for text in texts:
         if match := NNAPI_ERROR.search(text):
             return _code(match[1]), None
     return None, None
@@ -150,19 +150,19 @@ def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
 
 
 def failure_of(
-    found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
+    log: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
 ) -> DeviceFailure | None:
     """Find the failure of one run, apart from what its delegates took; None where there is none.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With
     `exit_code` None (a saved log) silence is not: an excerpt may end before the numbers.
     """
-    on_cpu = is_plain(found) and found.finished and not found.failed and exit_code in (None, 0)
+    on_cpu = is_plain(log) and log.finished and not log.failed and exit_code in (None, 0)
     failure = classify(lines, exit_code, pid, on_cpu)
     if failure is not None:
         return failure
-    if found.failed or exit_code not in (None, 0):
+    if log.failed or exit_code not in (None, 0):
         return unparsable(lines, exit_code)
-    if exit_code == 0 and (found.timed is None or found.timed.count < 1):
+    if exit_code == 0 and (log.timed is None or log.timed.count < 1):
         return unparsable(lines, exit_code)
     return None

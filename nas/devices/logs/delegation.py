@@ -210,13 +210,13 @@ def judge(log: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
     None where the delegate took the whole graph, where a plain CPU run was asked for, or where the
     log does not tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
     """
-    told = _told(log)
+    coverages = _coverages(log)
     wanted = [kind for kind in log.asked if kind != CPU]
-    kinds = wanted or list(dict.fromkeys(k for k, *_ in told if k != CPU))
+    kinds = wanted or list(dict.fromkeys(k for k, *_ in coverages if k != CPU))
     if not kinds:
-        log.delegation = told[-1][1] if told else None
+        log.delegation = coverages[-1][1] if coverages else None
         return None
-    rows = [row for row in told if any(_stands_for(row[0], kind) for kind in kinds)]
+    rows = [row for row in coverages if any(_stands_for(row[0], kind) for kind in kinds)]
     if rows:
         order = {"complete": 0, "partial": 1, "none": 2}
         _, log.delegation, line = min(rows, key=lambda row: order[row[1].coverage])
@@ -270,32 +270,32 @@ def _elsewhere(log: BenchmarkLog) -> str:
     )
 
 
-def _told(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
+def _coverages(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
     """List what each family took: by its words, else by its counts, else by the profile."""
     facts = log.facts
-    told = [(family(row.delegate), row, line) for row, line in facts.said]
-    by_words = {kind for kind, *_ in told}
+    coverages = [(family(row.delegate), row, line) for row, line in facts.said]
+    by_words = {kind for kind, *_ in coverages}
     counted = facts.replacing.values()
     by_runtime = {family(row.delegate) for row in counted}
     others = [row for row in facts.replaced if family(row.delegate) not in by_runtime]
     for kind, rows in _by_family([*counted, *others]).items():
         if kind not in by_words and (total := _summed(rows)):
-            told.append((kind, total, ", ".join(map(str, rows))))
-    known = {kind for kind, *_ in told}
-    told += [row for row in _from_profile(log) if row[0] not in known]
-    if not told and facts.offloaded and not log.blocks and not log.finished:
+            coverages.append((kind, total, ", ".join(map(str, rows))))
+    families = {kind for kind, *_ in coverages}
+    coverages += [row for row in _from_profile(log) if row[0] not in families]
+    if not coverages and facts.offloaded and not log.blocks and not log.finished:
         rows = facts.offloaded
         if total := _summed(rows):
-            told.append(("npu", total, ", ".join(map(str, rows))))
-    return _last_of_each(told)
+            coverages.append(("npu", total, ", ".join(map(str, rows))))
+    return _last_of_each(coverages)
 
 
 def _last_of_each(
-    told: Iterable[tuple[str, Delegation, str]],
+    rows: Iterable[tuple[str, Delegation, str]],
 ) -> list[tuple[str, Delegation, str]]:
     """Keep the last row of each family: a delegate may be applied again, and refuse then."""
     last: dict[str, tuple[str, Delegation, str]] = {}
-    for row in told:
+    for row in rows:
         last.pop(row[0], None)
         last[row[0]] = row
     return list(last.values())
@@ -322,11 +322,11 @@ def _from_profile(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
     """Derive coverages from a profile: complete where all rows are the delegate's, else partial."""
     rows = [row for row in log.profile if not row.inside]
     names = list(dict.fromkeys(row.node_type for row in rows if row.is_delegate))
-    told = []
+    coverages = []
     for name in names:
         own = sum(row.node_type == name for row in rows)
         coverage = "complete" if own == len(rows) else "partial"
         kernels = log.profile_summary.get(name, own)
         detail = f"{name} took part of the graph: {own} of the {len(rows)} nodes left are its own"
-        told.append((family(name), Delegation(name, coverage, kernels), detail))
-    return told
+        coverages.append((family(name), Delegation(name, coverage, kernels), detail))
+    return coverages

@@ -47,19 +47,19 @@ def statistics_of(text: str) -> Statistics | None:
         return None
     count = int(match[1])
     words = [word.partition("=") for word in text[match.end() : match.end() + 600].split()]
-    told = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
-    if set(told) == {"curr"} and (count == 1 or "(all same)" in text):
+    values = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
+    if set(values) == {"curr"} and (count == 1 or "(all same)" in text):
         only = _only(text)
         return Statistics(count, only, only, only, only, 0.0, None, only, None, only is None)
     if count == 0:
         return Statistics(0)
-    if "std" not in told or any(told.get(key) is None for key in _FULL):
-        return Statistics(count, told.get("first"), incomplete=True)
-    low, high, mean = (told[key] for key in ("min", "max", "avg"))
-    p5, median, p95 = (told.get(key) for key in _PERCENTILES)
+    if "std" not in values or any(values.get(key) is None for key in _FULL):
+        return Statistics(count, values.get("first"), incomplete=True)
+    low, high, mean = (values[key] for key in ("min", "max", "avg"))
+    p5, median, p95 = (values.get(key) for key in _PERCENTILES)
     if p5 is None or p95 is None:  # it was cut within them
         median = p95 = p5 = None
-    return Statistics(count, told["first"], low, high, mean, told["std"], p5, median, p95)
+    return Statistics(count, values["first"], low, high, mean, values["std"], p5, median, p95)
 
 
 def _only(text: str) -> float | None:

@@ -148,28 +148,28 @@ class _Collector:
 
 def read_nnapi(lines: list[Line]) -> NnapiLog:
     """Read the NNAPI facts in `lines`, which are of one process and unfolded."""
-    found = _Collector()
+    collector = _Collector()
     for line in lines:
-        found.take(line)
+        collector.take(line)
     compilations = tuple(
         tuple(
-            Placement(index, op, _accelerator(number, name, found.interfaces))
+            Placement(index, op, _accelerator(number, name, collector.interfaces))
             for index, (op, number, name) in enumerate(rows)
         )
-        for rows in found.compilations
+        for rows in collector.compilations
         if rows
     )
     return NnapiLog(
-        tuple(found.interfaces),
+        tuple(collector.interfaces),
         compilations,
-        tuple(found.plans),
-        tuple(found.cannot_do),
-        tuple(found.no_driver),
-        found.compile_fallback,
-        tuple(found.runtime_fallbacks),
-        tuple(found.capabilities),
-        found.execution_failed,
-        found.relaxed_float16,
+        tuple(collector.plans),
+        tuple(collector.cannot_do),
+        tuple(collector.no_driver),
+        collector.compile_fallback,
+        tuple(collector.runtime_fallbacks),
+        tuple(collector.capabilities),
+        collector.execution_failed,
+        collector.relaxed_float16,
     )
 
 

@@ -78,8 +78,8 @@ def read_profile(texts: Sequence[str]) -> Profile:
     unread: tuple[str, ...] = ()
     for title, columns, cells, bad in _tables(texts):
         if title == "run order" or (title == "untitled" and not rows):
-            found = tuple(row for values in cells if (row := _row(columns, values)) is not None)
-            rows, unread = (found or rows), bad
+            nodes = tuple(row for values in cells if (row := _row(columns, values)) is not None)
+            rows, unread = (nodes or rows), bad
         elif title == "summary by node type":
             counts = tuple((values[0], int(values[1])) for values in cells if values[1].isdigit())
             summary, unread = (counts or summary), (*unread, *bad)

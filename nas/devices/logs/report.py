@@ -259,13 +259,15 @@ def _mixed(run: Run) -> DeviceFailure | None:
 
 def _unread(benchmark: BenchmarkLog) -> list[str]:
     """Warn of lines that look like figures or rows of a profile and could not be read."""
-    told = [
+    warnings = [
         f"an incomplete or odd line, of which no figure is taken: {text}" for text in benchmark.odd
     ]
     rows = benchmark.unread_profile
     if rows:
-        told.append(f"{len(rows)} lines of the profile could not be read, first: {rows[0][:160]}")
-    return told
+        warnings.append(
+            f"{len(rows)} lines of the profile could not be read, first: {rows[0][:160]}"
+        )
+    return warnings
 
 
 def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...]:

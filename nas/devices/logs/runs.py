@@ -207,20 +207,21 @@ class _Splitter:
 
 def _without_repeats(runs: list[Run]) -> list[Run]:
     """Merge runs that were saved twice, from the terminal and from the phone's log."""
-    kept: list[Run] = []
+    distinct: list[Run] = []
     for run in runs:
-        twin = next((one for one in kept if _is_twin(one, run)), None)
+        twin = next((other for other in distinct if _is_twin(other, run)), None)
         if twin is None:
-            kept.append(run)
+            distinct.append(run)
             continue
-        told = {line.text for line in twin.lines}
-        twin.lines += [line for line in run.lines if line.text not in told]
-    return kept
+        texts = {line.text for line in twin.lines}
+        twin.lines += [line for line in run.lines if line.text not in texts]
+    return distinct
 
 
-def _is_twin(one: Run, other: Run) -> bool:
+def _is_twin(run: Run, other: Run) -> bool:
     pids = [
-        {line.pid for line in run.lines if line.text.startswith("count=")} for run in (one, other)
+        {line.pid for line in lines if line.text.startswith("count=")}
+        for lines in (run.lines, other.lines)
     ]
-    same = one.statistics == other.statistics and len(one.statistics) > 1
+    same = run.statistics == other.statistics and len(run.statistics) > 1
     return same and pids[0] != pids[1] and None in pids[0] | pids[1]

@@ -64,8 +64,8 @@ def tell(phone: str, operations: Operations) -> PaperFigure:
     if phone not in RULES:
         raise unknown("phone of the paper", phone, RULES)
     planned = plan(RULES[phone], operations)
-    found = recognised(operations)
-    row = row_of(*found) if found else None
+    match = recognised(operations)
+    row = row_of(*match) if match else None
     cell = row.cell(phone) if row else None
     if row is None or cell is None or cell.outcome == "empty":
         return _modelled(phone, operations, planned, row)
@@ -84,7 +84,7 @@ def _published(row: Row, cell: Cell, planned: Plan) -> PaperFigure:
 
 
 def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> PaperFigure:
-    cells = sum(known.cells for known in latency_model.published_structures(phone))
+    cells = sum(structure.cells for structure in latency_model.published_structures(phone))
     about = f"a model fitted to {cells} published cells"
     cautions = []
     if row is not None:

@@ -109,21 +109,21 @@ def _fallen(step: Step) -> tuple[str, float]:
 
 def _accelerated(step: Step) -> list[tuple[str, float]]:
     elements = step.elements / 1e6
-    found = [("mac", step.conv_macs / 1e9)]
+    amounts = [("mac", step.conv_macs / 1e9)]
     if step.op == "PRELU":  # runs with the convolution before it, but takes time of its own
         return [("prelu", elements)]
-    found.append(("operation", 1.0))
+    amounts.append(("operation", 1.0))
     if step.op == "CONCATENATION":
-        return [*found, ("concat", elements)]
+        return [*amounts, ("concat", elements)]
     if step.op in _MOVES:
-        return [*found, ("move", elements)]
-    found.append(("element", elements))
+        return [*amounts, ("move", elements)]
+    amounts.append(("element", elements))
     if step.op == "TRANSPOSE_CONV":
-        found.append(("transpose", elements))
+        amounts.append(("transpose", elements))
     channels = step.shape[-1] if step.shape else 1
     if step.conv_macs and channels % ALIGNMENT and channels > 4:
-        found.append(("unaligned", elements))
-    return found
+        amounts.append(("unaligned", elements))
+    return amounts
 
 
 @final
@@ -198,16 +198,16 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
     logs = np.log(np.asarray(latencies_ms, np.float64))
 
     def residuals(x: Floats) -> Floats:
-        told = np.log(predict(x, wanted)[0])
-        return np.concatenate([(told - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
+        logarithms_ms = np.log(predict(x, wanted)[0])
+        return np.concatenate([(logarithms_ms - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
 
     def jacobian(x: Floats) -> Floats:
         return np.concatenate([predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
 
-    found = least_squares(residuals, _PRIOR, jacobian, method="lm")
-    at = jacobian(found.x)
+    best = least_squares(residuals, _PRIOR, jacobian, method="lm")
+    at = jacobian(best.x)
     covariance: Floats = np.linalg.inv(at.T @ at).astype(np.float64)
-    return LatencyModel(found.x, covariance)
+    return LatencyModel(best.x, covariance)
 
 
 @final
@@ -228,14 +228,14 @@ def published_structures(phone: str) -> tuple[PublishedStructure, ...]:
     Cells of one structure are merged: Tables 3 and 4 repeat rows of earlier ones, and 8-bit files
     of one network do the same work however they were trained.
     """
-    found: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
+    figures: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
     for row in rows():
         latency = row.cell(phone).latency_ms
         if latency is not None:
             key = (row.network, row.pruned_percent, row.precision.split("-")[0])
-            found.setdefault(key, []).append((row.row, latency))
+            figures.setdefault(key, []).append((row.row, latency))
     result = []
-    for (name, pruned, kind), cells in found.items():
+    for (name, pruned, kind), cells in figures.items():
         wanted = features(RULES[phone], network(name, pruned, kind))
         different = dict.fromkeys(latency for _, latency in cells)
         middle = math.exp(sum(map(math.log, different)) / len(different))
@@ -276,8 +276,8 @@ class LeaveOneOut:
 
     def median_error(self, of: str = "accelerated") -> float:
         """Return the median absolute relative error of the rows that `of` selects."""
-        chosen = [abs(row.error) for row in self.of(of)]
-        return float(np.median(chosen))
+        errors = [abs(row.error) for row in self.of(of)]
+        return float(np.median(errors))
 
     def of(self, which: str) -> tuple[LeftOutStructure, ...]:
         """Select rows: "accelerated" (nothing falls back), "convolutions" (none does), or "all"."""
@@ -337,17 +337,17 @@ def fitted(phone: str) -> LatencyModel:
 
 def as_document(phone: str) -> dict[str, Any]:
     """Return the leave-one-out errors of a phone as JSON types."""
-    found = leave_one_out(phone)
+    errors = leave_one_out(phone)
     return {
         "phone": phone,
-        "structures": len(found.rows),
+        "structures": len(errors.rows),
         "median_error": {
-            which: found.median_error(which) if found.of(which) else None
+            which: errors.median_error(which) if errors.of(which) else None
             for which in ("accelerated", "convolutions", "all")
         },
-        "count": {w: len(found.of(w)) for w in ("accelerated", "convolutions", "all")},
-        "kendall_tau": found.rank_correlation,
-        "widening": found.quantile(COVERAGE),
+        "count": {w: len(errors.of(w)) for w in ("accelerated", "convolutions", "all")},
+        "kendall_tau": errors.rank_correlation,
+        "widening": errors.quantile(COVERAGE),
         "coefficients": fitted(phone).coefficients(),
-        "rows": [{**vars(row), "error": row.error} for row in found.rows],
+        "rows": [{**vars(row), "error": row.error} for row in errors.rows],
     }

@@ -37,7 +37,7 @@ def _all() -> dict[tuple[str, int | None], Operations]:
                 window_over_stride=row["window_over_stride"] == "1",
             )
         )
-    return {key: Operations(tuple(found), SIZE) for key, found in steps.items()}
+    return {key: Operations(tuple(network_steps), SIZE) for key, network_steps in steps.items()}
 
 
 @cache
@@ -46,12 +46,12 @@ def network(name: str, pruned_percent: int | None = None, kind: str = "float") -
 
     `pruned_percent` is a row of Table 4. Raises ConfigError where the paper has no such network.
     """
-    known = _all()
-    if (name, pruned_percent) not in known:
+    networks = _all()
+    if (name, pruned_percent) not in networks:
         wanted = name if pruned_percent is None else f"{name} -{pruned_percent}%"
-        valid = [n if p is None else f"{n} -{p}%" for n, p in known]
+        valid = [n if p is None else f"{n} -{p}%" for n, p in networks]
         raise unknown("network of the paper", wanted, valid)
-    operations = known[name, pruned_percent]
+    operations = networks[name, pruned_percent]
     if kind == "float":
         return operations
     steps = tuple(replace(step, dtype=_DTYPE[kind]) for step in operations.steps)
@@ -78,8 +78,8 @@ def recognised(operations: Operations) -> tuple[str, Precision] | None:
         return None
     precisions: dict[str, str] = {"float32": "float", "int16": "int16-ptq"}
     precisions["int8"] = "int8-qat" if operations.requantized else "int8-ptq"
-    found = precisions.get(kinds.pop())
-    return (name, cast("Precision", found)) if found else None
+    precision = precisions.get(kinds.pop())
+    return (name, cast("Precision", precision)) if precision else None
 
 
 def row_of(name: str, precision: Precision) -> Row | None:

@@ -252,14 +252,14 @@ def trade_offs() -> tuple[TradeOff, ...]:
     that the tables repeat comes once. The text does not tell which of Table 4's combined rows the
     figure shows.
     """
-    found: dict[tuple[str, Precision, int | None], TradeOff] = {}
+    points: dict[tuple[str, Precision, int | None], TradeOff] = {}
     for row in rows():
         latency = row.cell("reno3-5g").latency_ms
         if latency is None:
             continue
         key = (row.network, row.precision, row.pruned_percent)
-        found.setdefault(key, TradeOff(row.step, row, row.psnr_db, latency))
-    return tuple(found.values())
+        points.setdefault(key, TradeOff(row.step, row, row.psnr_db, latency))
+    return tuple(points.values())
 
 
 FIGURE3_PICTURE = "000/00000039.png"

@@ -60,7 +60,7 @@ def parse_binaries(values: list[str]) -> dict[str, Path]:
 
     Raises ConfigError on an unknown ABI or a file that is not there.
     """
-    found = {}
+    binaries = {}
     for value in values:
         abi, equals, path = value.partition("=")
         if not equals:
@@ -69,8 +69,8 @@ def parse_binaries(values: list[str]) -> dict[str, Path]:
             raise unknown("ABI", abi, _MACHINES)
         if not Path(path).is_file():
             raise ConfigError(f"benchmark binary {path}: no such file")
-        found[abi] = Path(path)
-    return found
+        binaries[abi] = Path(path)
+    return binaries
 
 
 def have_tool(
@@ -101,10 +101,10 @@ def _digest_there(adb: Adb, path: str) -> str:
 
     Raises ConfigError where the phone does not tell it.
     """
-    told = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
-    digest = told.stdout.split()[0] if told.stdout.split() else ""
+    result = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
+    digest = result.stdout.split()[0] if result.stdout.split() else ""
     if not re.fullmatch("[0-9a-f]{64}", digest):
-        words = " ".join(told.output.split())[:120]
+        words = " ".join(result.output.split())[:120]
         raise ConfigError(
             f"phone {adb.serial}: expected the SHA-256 of {path}, but `sha256sum` said {words!r}; "
             "it needs Android 8.0 or newer, and a file that `adb shell` may read"
@@ -147,25 +147,25 @@ def _safe(name: str) -> str:
 
 def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
     folder = cache_folder() / "tools"
-    kept = folder / f"{content_key(digest)}.json"
-    if digest and kept.exists():
+    cached = folder / f"{content_key(digest)}.json"
+    if digest and cached.exists():
         try:
-            return frozenset(map(str, read_json(kept)))
+            return frozenset(map(str, read_json(cached)))
         except (RunError, TypeError):
-            kept.unlink(missing_ok=True)
-    told = adb.run([path, "--help"], 30.0)
-    flags = frozenset(_FLAG.findall(told.output))
+            cached.unlink(missing_ok=True)
+    result = adb.run([path, "--help"], 30.0)
+    flags = frozenset(_FLAG.findall(result.output))
     if not {"graph", "num_runs"} <= flags:
         for pattern, advice in _EXECUTABLE_TROUBLE:
-            if re.search(pattern, told.output):
+            if re.search(pattern, result.output):
                 raise ConfigError(f"phone {adb.serial}: {path} can't be run: {advice}")
-        words = " ".join(told.output.split())[:120]
+        words = " ".join(result.output.split())[:120]
         raise ConfigError(
             f"phone {adb.serial}: {path} is no benchmark tool (--help ended with "
-            f"{told.exit_code} and said {words!r})"
+            f"{result.exit_code} and said {words!r})"
         )
     if digest:
-        write_json(kept, sorted(flags))
+        write_json(cached, sorted(flags))
     return flags
 
 
@@ -248,7 +248,7 @@ def output_arguments(
     Raises ConfigError where the tool can't write outputs.
     """
     check_outputs(tool)
-    given, kept = files
+    input_file, output_file = files
     arguments = {
         "graph": model,
         **_delegate_flags(tool, delegate, method),
@@ -256,8 +256,8 @@ def output_arguments(
         # The name is only for the next flag: the tool warns where the model's differs.
         "input_layer": "picture",
         "input_layer_shape": ",".join(map(str, shape)),
-        "input_layer_value_files": f"picture:{given}",
-        "output_filepath": kept,
+        "input_layer_value_files": f"picture:{input_file}",
+        "output_filepath": output_file,
         "num_runs": "1",
         "warmup_runs": "0",
         "min_secs": "0",

@@ -43,7 +43,7 @@ def _boot_time(adb: Adb) -> float | None:
 
     The value stays the same until the clock is set.
     """
-    told = _CLOCKS.search(adb.shell("date +%s.%N; cat /proc/uptime").stdout)
-    if told is None:
+    match = _CLOCKS.search(adb.shell("date +%s.%N; cat /proc/uptime").stdout)
+    if match is None:
         return None
-    return int(told[1]) + float(f"0.{told[2]}") - float(told[3])
+    return int(match[1]) + float(f"0.{match[2]}") - float(match[3])

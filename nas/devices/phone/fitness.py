@@ -133,10 +133,10 @@ class Limits:
         if state.load <= usual.allowed_load and not working:
             return None
         allowed = math.ceil(10 * state.load / len(state.cores)) / 10
-        said = f"load {state.load:g} over {self._most_load(state):g}"
-        said += f", usually {usual.load:g}" if usual.load is not None else ""
-        said += f", processor {state.busy_share:.0%} busy" if state.busy_share is not None else ""
-        return f"busy ({said}; --limit load={allowed:g} (a core) allows it)"
+        words = f"load {state.load:g} over {self._most_load(state):g}"
+        words += f", usually {usual.load:g}" if usual.load is not None else ""
+        words += f", processor {state.busy_share:.0%} busy" if state.busy_share is not None else ""
+        return f"busy ({words}; --limit load={allowed:g} (a core) allows it)"
 
 
 _NAMES = {
@@ -163,7 +163,7 @@ def wait_until_fit(
     a transient PhoneError where the limits do not hold within `limits.wait_seconds`.
     """
     habits, tell = habits or Habits(), tell or _to_nobody
-    started, since, told, last = time.monotonic(), time.monotonic(), "", None
+    started, since, announced, last = time.monotonic(), time.monotonic(), "", None
     while True:
         state = read_conditions(adb)
         if limits.over_load(state):
@@ -184,9 +184,9 @@ def wait_until_fit(
             return state
         kinds = " ".join(reason.split(" ")[0] for reason in reasons)
         text = ", ".join(reasons)
-        if kinds != told:
+        if kinds != announced:
             tell(f"phone {adb.serial} is {text}: waiting, {limits.wait_seconds:g} s at most")
-            told = kinds
+            announced = kinds
         if time.monotonic() + limits.poll_seconds > started + limits.wait_seconds:
             failure = DeviceFailure("throttled", f"still {text} after {limits.wait_seconds:g} s")
             raise phone_error(failure, Evidence(adb.serial), _advice(kinds))

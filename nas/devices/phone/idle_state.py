@@ -73,14 +73,14 @@ class IdleState:
 
     def _caps(self, state: Conditions) -> dict[int, int]:
         """Take in the allowed frequencies: the highest one seen of a core is its usual one."""
-        known = dict(self.allowed_khz)
+        highest = dict(self.allowed_khz)
         policy = all(core.allowed_khz >= LEAST_CAP * core.max_khz for core in state.cores)
         for core in state.cores:
-            if core.number in known:
-                known[core.number] = max(known[core.number], core.allowed_khz)
+            if core.number in highest:
+                highest[core.number] = max(highest[core.number], core.allowed_khz)
             elif policy and self._calm(state):
-                known[core.number] = core.allowed_khz
-        return known
+                highest[core.number] = core.allowed_khz
+        return highest
 
     def _calm(self, state: Conditions) -> bool:
         """Whether the phone shows no sign of heat."""
@@ -101,14 +101,16 @@ class IdleState:
     def in_words(self, state: Conditions) -> str:
         """Say in words what a healthy phone at rest would not show; empty for a healthy phone."""
         rows = []
-        kept: dict[str, list[str]] = {}
+        numbers_at: dict[str, list[str]] = {}
         for core in state.cores:
             allowed = self.allowed_khz.get(core.number, core.max_khz)
             if allowed < core.max_khz:
                 ghz = f"{allowed / 1e6:.2f} of {core.max_khz / 1e6:.2f} GHz"
-                kept.setdefault(ghz, []).append(str(core.number))
-        if kept:
-            cores = "; ".join(f"{', '.join(numbers)} at {ghz}" for ghz, numbers in kept.items())
+                numbers_at.setdefault(ghz, []).append(str(core.number))
+        if numbers_at:
+            cores = "; ".join(
+                f"{', '.join(numbers)} at {ghz}" for ghz, numbers in numbers_at.items()
+            )
             rows.append(f"cores kept below their highest frequency ({cores})")
         if self.load is not None and self.load > max(1, len(state.cores)):
             rows.append(f"a load of {self.load:g} while its processor is idle")

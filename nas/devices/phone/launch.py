@@ -96,13 +96,13 @@ class Block:
 
     def troubles(self, options: PhoneOptions) -> list[str]:
         """List why the block should be taken again; empty where the block is good."""
-        found = []
+        troubles = []
         if self.drift > options.drift:
-            found.append(f"the control model drifted by {self.drift:.0%}")
+            troubles.append(f"the control model drifted by {self.drift:.0%}")
         if self.spread > options.spread:
-            found.append(f"launches differ by {self.spread:.0%}")
+            troubles.append(f"launches differ by {self.spread:.0%}")
         calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
-        return found + [
+        return troubles + [
             f"afterwards {reason}" for reason in calm.complaints(self.after, self.usual)
         ]
 
@@ -125,10 +125,10 @@ def doubt(report: LogReport, passing: frozenset[str]) -> DeviceFailure | None:
 
 def first_ms(report: LogReport) -> float | None:
     """Return the time of the first inference; older tools print it as the first of the warm-up."""
-    found = report.benchmark
-    if found.first_ms is not None:
-        return found.first_ms
-    return found.warmup.first_ms if found.warmup is not None else None
+    log = report.benchmark
+    if log.first_ms is not None:
+        return log.first_ms
+    return log.warmup.first_ms if log.warmup is not None else None
 
 
 def merged(result: ShellResult, logcat: str) -> LogReport:

@@ -130,12 +130,14 @@ def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
 
 def _read_owner(path: Path) -> str:
     """Describe the owner of a lock, by its own words or by the system's; say if it is stopped."""
-    found = holders(path)
-    stopped = "".join(f", stopped: `kill -CONT {one.pid}`" for one in found if one.stopped)
+    processes = holders(path)
+    stopped = "".join(
+        f", stopped: `kill -CONT {process.pid}`" for process in processes if process.stopped
+    )
     try:
         return str(json.loads(path.read_text())) + stopped
     except (OSError, ValueError):
-        return "; ".join(one.said for one in found) or "owner unknown"
+        return "; ".join(process.said for process in processes) or "owner unknown"
 
 
 def _lock_script(folder: str) -> str:

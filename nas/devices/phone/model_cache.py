@@ -30,14 +30,14 @@ def make_room(adb: Adb, folder: str, held: PhoneHold, wanted: Path | None, alway
     """
     models = {name: size for name, size in held.files.items() if _MODEL.fullmatch(name)}
     there = f"cd {shlex.quote(folder)}"
-    kept = {model_name(path) for path in (wanted, always) if path is not None}
+    needed = {model_name(path) for path in (wanted, always) if path is not None}
     if wanted is not None and model_name(wanted) in models:
         adb.shell(f"{there} && touch -c {model_name(wanted)}")
     if len(models) <= MAX_FILES and sum(models.values()) <= MAX_BYTES:
         return
     listed = adb.shell(f"{there} && stat -c '%Y %n' *.tflite").stdout
     ages = {name: int(time) for time, name in re.findall(r"^(\d+) (\S+)$", listed, re.MULTILINE)}
-    oldest = sorted(models.keys() & ages.keys() - kept, key=lambda name: (ages[name], name))
+    oldest = sorted(models.keys() & ages.keys() - needed, key=lambda name: (ages[name], name))
     surplus = list(_surplus(models, oldest))
     for start in range(0, len(surplus), _NAMES_A_COMMAND):
         names = " ".join(map(shlex.quote, surplus[start : start + _NAMES_A_COMMAND]))

@@ -106,13 +106,13 @@ def probe_support(
     answer; otherwise raises as `AdbDevice.measure`.
     """
     device.check()
-    asked = content_key([FORMAT, device.identity(), types, neighbours])
-    kept = cache_folder() / "support" / f"{asked}.json"
-    if kept.exists() and not again:
+    key = content_key([FORMAT, device.identity(), types, neighbours])
+    path = cache_folder() / "support" / f"{key}.json"
+    if path.exists() and not again:
         try:
-            return replace(SupportMatrix.from_dict(read_json(kept)), device=device.spec)
+            return replace(SupportMatrix.from_dict(read_json(path)), device=device.spec)
         except (RunError, KeyError, TypeError):
-            kept.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     rows: list[Support] = []
     graphs = [(dtype, after) for dtype in types for after in neighbours]
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
@@ -122,7 +122,7 @@ def probe_support(
             rows += _ask(device, Path(folder), dtype, after, tuple(OPERATIONS))
     info, delegate = device.info(), str(device.options.delegate)
     matrix = SupportMatrix(device.spec, info.source, info.fingerprint, delegate, tuple(rows))
-    write_json(kept, matrix.to_dict())
+    write_json(path, matrix.to_dict())
     return matrix
 
 
@@ -131,7 +131,7 @@ def _ask(
 ) -> list[Support]:
     """Ask about `ops`; a graph that fails is halved until the operation to blame stands alone."""
     path = folder / "probe.tflite"
-    asked: tuple[Question, ...] = write_probe(path, dtype, after, ops)
+    questions: tuple[Question, ...] = write_probe(path, dtype, after, ops)
     try:
         placement, report = device.place(path)
         failure = report.failure
@@ -139,7 +139,7 @@ def _ask(
         placement, failure = (), error.failure
     if failure is None or failure.failure_class in ("partially_delegated", "not_delegated"):
         where = {row.index: row.accelerator for row in placement}
-        return [Support(a.op, dtype, after, where.get(a.index)) for a in asked]
+        return [Support(a.op, dtype, after, where.get(a.index)) for a in questions]
     if len(ops) == 1:
         return [Support(ops[0], dtype, after, None, str(failure))]
     half = len(ops) // 2

@@ -77,9 +77,9 @@ def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
 
 def _fetched(session: PhoneSession, number: int, local: Path, size: int) -> bytes:
     remote = f"{_FOLDER}/{number}.out"
-    found = session.adb.size_of(remote)
-    if found != size:
-        seen = "no output" if found is None else f"an output of {found} bytes"
+    received = session.adb.size_of(remote)
+    if received != size:
+        seen = "no output" if received is None else f"an output of {received} bytes"
         failure = DeviceFailure("unparsable", f"the tool left {seen}, {size} bytes were expected")
         raise phone_error(failure, Evidence(session.adb.serial))
     session.adb.pull(remote, local)

@@ -158,16 +158,16 @@ class PhoneSession:
     def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
         """Take blocks until one has no trouble; returns it, or the calmest, and their number."""
         count = self.options.blocks if self.options.method == "robust" else 1
-        taken: list[Block] = []
+        blocks: list[Block] = []
         for _ in range(count):
             block = self._block(files, protocol)
             troubles = block.troubles(self.options)
             if not troubles:
-                return block, len(taken) + 1
-            taken.append(block)
+                return block, len(blocks) + 1
+            blocks.append(block)
             self.tell(f"phone {self.adb.serial}: {', '.join(troubles)}")
-        cool = [b for b in taken if not b.capped_afterwards] or taken
-        return min(cool, key=lambda b: max(b.drift, b.spread)), len(taken)
+        cool = [b for b in blocks if not b.capped_afterwards] or blocks
+        return min(cool, key=lambda b: max(b.drift, b.spread)), len(blocks)
 
     def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
         before = self.wait_until_fit()
@@ -186,12 +186,12 @@ class PhoneSession:
         """Wait until the phone is fit; returns and raises as `fitness.wait_until_fit`."""
         return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
-    def _mask(self, found: Conditions, threads: int) -> str | None:
+    def _mask(self, conditions: Conditions, threads: int) -> str | None:
         if not self.info.has_taskset:
             return None
         if self.options.method == "paper":
             return PAPER_MASK
-        return strongest_mask(found.cores, threads)
+        return strongest_mask(conditions.cores, threads)
 
     def _control(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
         """Launch the control model; returns its latency, nothing where the delegate refuses it."""

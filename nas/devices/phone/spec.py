@@ -66,10 +66,10 @@ def with_options(
 ) -> str:
     """Add options to a spec, as the command line's flags give them; None adds nothing."""
     pairs = [("delegate", delegate), ("protocol", protocol), *(("binary", b) for b in binaries)]
-    given = [(key, value) for key, value in pairs if value is not None]
-    if not given:
+    options = [(key, value) for key, value in pairs if value is not None]
+    if not options:
         return spec
-    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe=':/=', quote_via=quote)}"
+    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(options, safe=':/=', quote_via=quote)}"
 
 
 def open_phone(spec: str) -> AdbDevice:
