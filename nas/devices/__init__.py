@@ -77,7 +77,8 @@ def open_device(spec: str) -> Device:
     if spec.startswith("adb:"):
         from nas.devices.phone.spec import open_phone
 
-        return open_phone(spec)
+        phone: Phone = open_phone(spec)
+        return phone
     if spec.startswith("paper:"):
         from nas.devices.paper_phones.device import open_modelled
 

@@ -19,7 +19,7 @@ from nas.devices.adb.server import AdbServer
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
-from nas.devices.phone.spec import forget_phones
+from nas.devices.phone.spec import forget_phones, open_phone
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer
@@ -101,3 +101,12 @@ def clean(phone: EmulatedPhone) -> bool:
     while phone.running() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not extra and not phone.running() and (not vlog.exists() or not vlog.read_text().strip())
+
+
+def spec_of(phone: EmulatedPhone, **options: Any) -> str:
+    """A phone's spec, its waits made fit for a test; `options` change its other options."""
+    spec = f"adb:{phone.address}"
+    device = open_phone(spec)
+    defaults = {"limits": Limits(wait_seconds=3.0, poll_seconds=0.1), "backoff_seconds": 0.05}
+    device.options = replace(device.options, **{**defaults, **options})
+    return spec

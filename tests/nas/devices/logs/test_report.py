@@ -108,7 +108,8 @@ def test_no_runs_are_no_latency() -> None:
 
 
 def test_a_log_of_something_else_is_empty() -> None:
-    assert parse_log("hello\nworld\n").empty
+    found = parse_log("hello\nworld\n")
+    assert (found.empty, found.failure, found.latency_ms, found.placement) == (True, None, None, ())
 
 
 def test_only_the_tools_own_lost_lines_make_its_placement_incomplete() -> None:
