@@ -18,6 +18,7 @@ from nas.study.objectives import WORST_RATIO
 from nas.tflite.operations import Operations, of_graph
 
 PSNR_REDS = "psnr-of-the-paper-on-reds"
+"""The name of the definition of the paper's PSNR."""
 
 
 @dataclass(frozen=True)

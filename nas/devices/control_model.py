@@ -7,7 +7,9 @@ from pathlib import Path
 from nas.system.cache import cache_folder
 
 SIZE = 128
+"""The side of the control model's picture."""
 WIDTHS = (16, 16, 3)
+"""The channels of its convolutions."""
 _RELU = 1
 """The number of an operation's fused function in the format."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nas.errors import ConfigError, unknown
 
 DELEGATES = ("nnapi", "gpu", "cpu", "hexagon", "external", "npu")
+"""The kinds of delegates."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ FailureClass = Literal[
     "unparsable",
 ]
 FAILURE_CLASSES: tuple[str, ...] = get_args(FailureClass)
+"""All failure classes, in the order of their definition."""
 TRANSIENT: frozenset[str] = frozenset(
     {
         "device_offline",

@@ -28,8 +28,10 @@ from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
 from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
+"""The name of the error's definition, which the module's docstring gives."""
 BATCH_BYTES = 64_000_000  # of inputs that are on a phone at a time
 BATCH = 8
+"""The most pictures that are on a phone at a time."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from nas.system.files import write_atomically
 
 SIZE = 16
+"""The sides of a graph's picture, unless a shape is given."""
 CHANNELS = 16
+"""The channels of a graph's picture, unless a shape is given."""
 _SCALE, _WEIGHT_SCALE = 0.05, 0.01
 _INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "PRELU": 1, "RESHAPE": 1}
 

@@ -15,6 +15,7 @@ import numpy as np
 from nas.devices.graph_builder import CHANNELS, GraphBuilder
 
 TYPES = ("float32", "int8")
+"""The data types that phones are asked about."""
 
 
 @dataclass(frozen=True)

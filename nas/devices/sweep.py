@@ -21,6 +21,7 @@ from nas.system.hashing import content_key
 from nas.tflite.file import parse_tflite, read_tflite
 
 SIZES = ((640, 360), (960, 540), (1280, 720), (1600, 900), (1920, 1080))
+"""The picture sizes (width, height) of a sweep, unless others are given."""
 _STEPS = (1, 2, 4, 8, 16, 32, 64)
 
 

@@ -40,6 +40,7 @@ except ValueError as error:  # it reads the port from the environment as it is l
     raise ConfigError(f"ANDROID_ADB_SERVER_PORT: expected a port's number ({error})") from error
 
 DEFAULT_PORT = 5037
+"""The port of an adb server."""
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]

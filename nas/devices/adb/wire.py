@@ -12,6 +12,7 @@ from typing import Any
 
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
 STALL_SECONDS = 10.0
+"""A file transfer that stands still for so long is given up."""
 CHUNK_BYTES = 32 * 1024
 """How much of a file goes at once; adb takes up to 64 KiB."""
 

@@ -22,6 +22,7 @@ import time
 from typing import Any
 
 SEED = 0
+"""The seed of the noise that networks are timed on."""
 SLOW = 1.25
 """A processor is called slow where the fixed work takes so many times its best time."""
 PATIENCE_SECONDS = 0.6

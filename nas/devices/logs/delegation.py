@@ -18,6 +18,7 @@ from nas.devices.logs.benchmark_log import (
 )
 
 CPU = "cpu"
+"""The family of delegates that run on the CPU."""
 _TRUE = ("1", "true", "yes", "on")
 _ASKED = {
     "use nnapi": "nnapi",

@@ -53,8 +53,11 @@ def _row(
 DRIVER_DIED = re.compile(
     r"DEAD_OBJECT|CDSP crashed|ADSP crashed|service .{1,200} died|service unexpectedly died"
 )
+"""Lines that tell the death of NNAPI's driver."""
 PROCESS_DIED = re.compile(r"Fatal signal \d")
+"""Lines that tell the death of a process of the phone."""
 NNAPI_ERROR = re.compile(r"NN API returned error (\w{1,80})")
+"""A refusal of NNAPI's, with its result code."""
 ENDINGS: tuple[Ending, ...] = (
     _row(
         "device_offline",
@@ -155,6 +158,7 @@ ENDINGS: tuple[Ending, ...] = (
     _row("delegate_refused", r"Failed to compile model", soft=True),
     _row("tool_not_started", r"[Pp]ermission denied$"),
 )
+"""The endings in the order in which they are looked for."""
 EXITS: dict[int, FailureClass] = {
     124: "timeout",
     126: "tool_not_started",

@@ -18,7 +18,9 @@ COMMAND = re.compile(
     r"(?:^|[\s/\\\"'])(?:[\w.+-]{0,60}benchmark_model[\w.+-]{0,60}|litert[ -]benchmark|run_model)"
     r"[\"']?(?=\s)"
 )
+"""The name of a benchmark tool in a command line."""
 ARGUMENTS = "Running TensorFlow Lite benchmark with args"
+"""The line in which a tool prints its own arguments begins so."""
 _STARTS = (
     (1, (ARGUMENTS, "The list of TFLite runtime options to be benchmarked")),
     (2, ("STARTING!",)),

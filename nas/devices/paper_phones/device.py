@@ -26,7 +26,9 @@ from nas.tflite.operations import Operations, of_file
 from nas.tflite.size import check_fixed, size_conditions
 
 PREFIX = "paper:"
+"""Specs of the paper's phones begin so."""
 SPECS = tuple(f"{PREFIX}{phone}" for phone in RULES)
+"""The specs of all three phones."""
 FORM = 1
 """Counted up whenever the model gives another figure for the same cells."""
 _FILES = ("latencies.csv", "operations.csv", "table2_networks.csv", "table3_unet_operations.csv",

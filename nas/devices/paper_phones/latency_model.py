@@ -37,6 +37,7 @@ NARROW = 0.7
 starting an operation costs. All published networks have some 250 GMAC and most 50 to 100
 operations, so their cells alone can't tell those two from a constant."""
 COVERAGE = 0.8
+"""The probability with which an estimate's interval holds the latency."""
 ALIGNMENT = 16
 """Channels that a vector of an accelerator holds; others leave part of it idle (Table 4: the pruned
 networks are slower on the Mate30 than the whole one)."""
@@ -53,12 +54,14 @@ ACCELERATED = {
 }
 """Median of the prior of each coefficient: ms a GMAC, ns an element, ms an operation."""
 FALLEN = {"cpu_mac": 200.0, "cpu_transpose": 500.0, "cpu_element": 50.0, "cpu_concat": 10.0}
+"""Prior medians for operations on the CPU: ms a GMAC, ns an element."""
 TYPE_FACTORS = {"int8": 0.35, "int16": 0.5}
 """Prior medians of an integer type's time over float's, deviation 0.5."""
 _TYPE_SPREAD = 0.5
 _TYPES = ("float32", *TYPE_FACTORS)
 _A, _B = tuple(ACCELERATED), tuple(FALLEN)
 NAMES = (*_A, *_B, *TYPE_FACTORS)
+"""The coefficients in the order of a model's logarithms."""
 _MOVES = frozenset(
     {"DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD"}
 )

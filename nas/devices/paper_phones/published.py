@@ -19,9 +19,11 @@ from nas.errors import unknown
 from nas.networks.candidate import Precision
 
 FOLDER = Path(__file__).parent
+"""The folder of the CSV files."""
 SIZE = (1280, 720)
 """The picture (width, height) of every latency in Tables 2 to 4."""
 PHONES = ("mate30-pro-5g", "reno3-5g", "pixel-4")
+"""The paper's phones in the order of its tables."""
 OP_FAILED = "ANEURALNETWORKS_OP_FAILED"
 """NNAPI's result where the paper's tables say "Failed"."""
 Outcome = Literal["number", "failed", "empty"]

@@ -17,6 +17,7 @@ from nas.tflite.operations import PICTURE, Operations, Step
 FLOATS = ("float32", "float16")
 INT8 = ("int8", "uint8")
 NNAPI_TYPES = (*FLOATS, *INT8)
+"""The data types that NNAPI has operations for."""
 
 
 @final
@@ -135,6 +136,7 @@ PIXEL4 = PhoneRules(
     ),
 )  # fmt: skip
 RULES: dict[str, PhoneRules] = {phone.phone: phone for phone in (MATE30, RENO3, PIXEL4)}
+"""The rules of each phone, by the phone's name."""
 
 
 @final

@@ -21,6 +21,7 @@ from nas.system.hashing import content_key, file_sha256
 CACHE_FOLDER = "/data/local/tmp/portable-nas"
 """The folder on a phone that holds everything of ours."""
 DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
+"""The path of an installed tool on a phone, unless another is named."""
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_-]*)(?:=|\s|$)", re.MULTILINE)
 _EXECUTABLE_TROUBLE = (

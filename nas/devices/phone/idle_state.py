@@ -29,6 +29,7 @@ WARM_CELSIUS, BROKEN_CELSIUS = 60.0, 115.0
 """No part of a phone at rest is as warm as the first; no sensor of a phone that runs is as warm as
 the second."""
 BATTERY_CELSIUS = 40.0
+"""The battery of a phone at rest is cooler."""
 _NOT_CHARGED = (1, 4, 5)
 """Android's battery states of a level that won't rise: unknown, not charging, full."""
 

@@ -15,8 +15,11 @@ import socket
 VLOG = "compilation,manager,execution"
 """NNAPI's log tags for placement and for fallbacks while running, without operands' dumps."""
 VLOG_PROPERTY = "debug.nn.vlog"
+"""The phone's property that switches NNAPI's log."""
 VLOG_NOTE = "vlog.before"
+"""The file that holds the property's older value."""
 TOOL_NOTE = "running"
+"""The file that names the tool's process."""
 # The 22nd word of `stat`: the name before it may hold blanks and brackets. With the id it tells a
 # process from a later one of the same id.
 _STARTED = (

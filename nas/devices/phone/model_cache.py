@@ -12,7 +12,9 @@ from nas.devices.phone.lock import PhoneHold
 from nas.system.hashing import file_sha256
 
 MAX_FILES = 200
+"""The most models that stay on a phone."""
 MAX_BYTES = 2_000_000_000
+"""The most bytes of models that stay on a phone."""
 _MODEL = re.compile(r"[0-9a-f]{24}\.tflite")
 _NAMES_A_COMMAND = 500
 

@@ -22,6 +22,7 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
 FORMAT = 1
+"""Counted up whenever kept answers would mean something else."""
 
 
 @dataclass(frozen=True)

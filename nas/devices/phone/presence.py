@@ -17,6 +17,7 @@ from nas.errors import ConfigError, NasError
 ANSWER_SECONDS = 3.0
 """The time that a phone may take to come back when it is asked for."""
 NOT_CONNECTED = "not connected"
+"""The detail of the failure of a phone that adb does not list."""
 
 
 @final

@@ -37,8 +37,11 @@ from nas.tflite.file import read_tflite
 from nas.tflite.size import size_conditions
 
 PAPER_MASK = "f0"
+"""The cores that the paper ran on, as `taskset` takes them."""
 PAPER_TIMEOUT_SECONDS = 900.0
+"""The least time limit of a launch by the paper's protocol."""
 PROBE_TIMEOUT_SECONDS = 900.0
+"""The time limit of the untimed launch."""
 
 
 @dataclass(frozen=True)

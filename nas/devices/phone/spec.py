@@ -19,7 +19,9 @@ from nas.devices.phone.launch import PhoneOptions
 from nas.errors import ConfigError, unknown
 
 PREFIX = "adb:"
+"""Specs of phones begin so."""
 METHODS = ("robust", "paper")
+"""The values of a spec's `protocol`."""
 _KEYS = ("delegate", "protocol", "binary", "tool")
 
 
