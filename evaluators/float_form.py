@@ -13,10 +13,12 @@ from nas.tflite.file import read_tflite
 from nas.tflite.interpreter import Artifact
 from nas.tflite.resizing import at_size
 
-INT16_MACS = 1e8  # of one picture: an int16 file does about 2.4e9 a second, and tiles are many
+INT16_MACS = 1e8
+"""An int16 file with at most so many MACs a picture is run itself, at about 2.4e9 a second."""
 CROP_SIDE = 128
 """The side of the crop on which both forms are compared."""
-AGREEMENT_DB = 60.0  # of an int16 file with what stands in for it: some 0.01 dB at 30 dB of PSNR
+AGREEMENT_DB = 60.0
+"""The least PSNR between both forms: it is worth some 0.01 dB at a PSNR of 30 dB."""
 
 
 def runnable(path: Path, picture: UInt8Image) -> tuple[bytes, str]:

@@ -29,7 +29,8 @@ from nas.networks.candidate import Precision
 from nas.tflite.operations import Operations
 
 _FINAL = "unet-resizebilinear-prelu"
-SEEN_FROM, SEEN_TO = 0.45, 1.1  # of M / M0: half to whole in the tables, and a step beyond
+SEEN_FROM, SEEN_TO = 0.45, 1.1
+"""The range of M / M0 that the curve is trusted in: the tables' own, and a step beyond."""
 _START = (32.0, 0.3, 3.0, 0.2)  # P, a, b and c to fit from
 
 

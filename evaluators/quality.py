@@ -25,12 +25,17 @@ from nas.tflite.interpreter import Artifact
 from nas.tflite.resizing import at_size
 from nas.tflite.tiling import restore_any_size
 
-# A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
-# over the input's), or gives one constant picture. Measured as standard deviations in
-# levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
 DEAD_WITHIN_LEVELS = 0.5
-AT_ONCE = 2  # pictures: a fifth less of a short trial; more would take memory from other workers
-OWN_SIZE_PIXELS = 2**20  # of a picture that is run whole; beyond, a network's memory may be GBs
+"""A network that changes pictures by less, in levels of 255, died in training.
+
+A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
+over the input's), or gives one constant picture. The standard deviation is 0.02 for a dead network,
+12 and more for healthy ones.
+"""
+AT_ONCE = 2
+"""Pictures scored at once. It saves a fifth of a short trial; more would need others' memory."""
+OWN_SIZE_PIXELS = 2**20
+"""The largest picture that is run whole: beyond it a network may need gigabytes of memory."""
 
 
 @dataclass(frozen=True)

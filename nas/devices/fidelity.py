@@ -29,7 +29,8 @@ from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
 """The name of the error's definition, which the module's docstring gives."""
-BATCH_BYTES = 64_000_000  # of inputs that are on a phone at a time
+BATCH_BYTES = 64_000_000
+"""The most bytes of inputs that are on a phone at a time."""
 BATCH = 8
 """The most pictures that are on a phone at a time."""
 
@@ -266,7 +267,7 @@ def _phone_runner(
 
     phone = open_phone(device)
     tool = phone.tool()
-    placement, _ = phone.place(artifact)  # where that fails, the first outputs raise why
+    placement, _ = phone.place(artifact)  # a failure is raised with the first outputs
     conditions = {
         "phone": phone.info().to_dict(),
         "delegate": str(phone.options.delegate),

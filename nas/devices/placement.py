@@ -140,7 +140,7 @@ def _from_delegation(
         return [CPU] * len(operations)
     delegation = report.benchmark.delegation
     if delegation is None and not any(row.is_delegate for row in report.benchmark.profile):
-        # Nothing speaks of a delegate: had one been applied, both tools would.
+        # Both tools mention a delegate that was applied.
         ran = report.benchmark.timed is not None or report.benchmark.profile
         return [CPU if ran else None] * len(operations)
     name = delegate.detail if delegate.kind == "nnapi" and delegate.detail else delegate.kind

@@ -21,8 +21,8 @@ from nas.tflite.size import check_fixed, size_conditions
 
 ACCELERATOR = "xnnpack"
 """The name of what runs operations on the host, apart from LiteRT's own kernels."""
-# Others' work beyond this many cores disturbs a measurement by more than its own noise of 2 %.
 BUSY_CORES = 0.1
+"""Others' work on more cores disturbs a measurement by more than its own noise of 2 %."""
 
 
 @final

@@ -26,7 +26,8 @@ from nas.devices.host.pipes import read_some
 from nas.devices.measurement import TimingProtocol
 from nas.errors import DeviceStableError, DeviceTransientError
 
-ENDING_SECONDS = 10.0  # that a process may take to end when it has answered
+ENDING_SECONDS = 10.0
+"""The time that a process may take to end once it has answered."""
 _STOPPED_BY_SOMEBODY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

@@ -226,7 +226,7 @@ def judge(log: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
         return None
     came_up = any(_stands_for(family(name), k) for name in log.facts.came_up for k in kinds)
     if came_up and (log.dispatched or not log.facts.replacing):
-        return None  # it was made, and this tool does not tell what it took
+        return None  # the delegate came up, and this tool does not tell what it took
     reason = next(iter(log.facts.reasons), "")
     asked = " and ".join(wanted)
     state = "took nothing" if came_up else "never came up"
