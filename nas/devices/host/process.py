@@ -24,7 +24,7 @@ from nas.devices.host import worker as host_worker
 from nas.devices.host.conditions import busy_seconds
 from nas.devices.host.pipes import read_some
 from nas.devices.measurement import TimingProtocol
-from nas.errors import DeviceStableError, DeviceTransientError
+from nas.errors import DeviceStableError, DeviceTransientError, one_line
 
 ENDING_SECONDS = 10.0
 """The time that a process may take to end once it has answered."""
@@ -177,8 +177,7 @@ def _answer(
             f"host: running {artifact} ended in signal {-code} {name}{memory}; {last}"
         ) from error
     if "error" in answer:
-        reason = " ".join(answer["error"].split())
-        raise DeviceStableError(f"host: LiteRT can't run {artifact}: {reason}")
+        raise DeviceStableError(f"host: LiteRT can't run {artifact}: {one_line(answer['error'])}")
     return answer
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,10 @@ def test_an_unauthorised_phone(start_phone: StartPhone, adb_server: AdbServer) -
     phone.plug()
     adb_server.client().disconnect(phone.address)
     adb_server.connect(phone.address)
-    assert AdbEntry(phone.address, "unauthorized") in adb_server.entries()
+    entry, deadline = AdbEntry(phone.address, "unauthorized"), time.monotonic() + 60
+    while entry not in adb_server.entries() and time.monotonic() < deadline:
+        time.sleep(0.02)  # a busy machine lists the phone as offline for a moment
+    assert entry in adb_server.entries()
     with pytest.raises(PhoneTransientError, match="accept this computer's key") as caught:
         adb_of(phone, adb_server).shell("true")
     assert caught.value.failure.failure_class == "unauthorized"
@@ -79,8 +83,6 @@ def test_a_server_that_hangs_up_or_says_nonsense() -> None:
             connection.sendall(data)
             connection.close()
 
-        import threading
-
         for data in (b"", b"OK", b"OKAY", b"OKAYzzzz", b"FAIL0004oops", b"\xff\xff\xff\xff"):
             thread = threading.Thread(target=answer, args=(data,))
             thread.start()
@@ -90,7 +92,6 @@ def test_a_server_that_hangs_up_or_says_nonsense() -> None:
 
 
 def test_states_with_spaces() -> None:
-    import threading
 
     listing = b"ABC\tno permissions (user in plugdev group); see [url]\nD E\tdevice\n"
     with socket.socket() as listening:
