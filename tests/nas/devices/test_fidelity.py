@@ -167,7 +167,7 @@ def test_refusals(start_phone: StartPhone, unet: Path, tmp_path: Path) -> None:
 
 
 def test_values_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
-    graph = models.GraphBuilder(16, 16)
+    graph = models.Builder(16, 16)
     path = graph.write(graph.conv(graph.input, 3), tmp_path / "m.tflite")
     content = path.read_bytes()
     weights = np.random.default_rng(0).normal(0, 0.1, (3, 3, 3, 3)).astype(np.float32)
