@@ -30,8 +30,8 @@ from nas.devices import TimingProtocol
 from nas.devices.adb.server import AdbServer
 from nas.devices.delegate import Delegate
 from nas.devices.host.device import HostDevice
-from nas.devices.phone.conditions import Limits
 from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
 from nas.system.environment import processor, versions
 from tests.emulated_phone import models

@@ -1,4 +1,4 @@
-"""Evaluators: a candidate, and what was made of it, becomes named figures with units."""
+"""Evaluators, which turn a candidate and its artifact into named figures with units."""
 
 from evaluators.cost import Cost, FileSize
 from evaluators.latency import Latency

@@ -1,4 +1,4 @@
-"""What a network costs before it runs: MACs in both conventions, parameters, bytes of its file."""
+"""Costs of a network that need no run: MACs in both conventions, parameters, bytes of its file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nas.study.metric import Metric
 
 @dataclass(frozen=True)
 class Cost:
-    """`gmacs_conv`, `gmacs_profiler` (10^9, at the deployment size) and `parameters`."""
+    """Evaluates `gmacs_conv`, `gmacs_profiler` (10^9 at the deployment size) and `parameters`."""
 
     needs: ClassVar[Needs] = "architecture"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
+        """Name the figures."""
         return ("gmacs_conv", "gmacs_profiler", "parameters")
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """By closed formula from the architecture; ConfigError if the size doesn't divide."""
+        """Count from the architecture; raises ConfigError if the size doesn't divide."""
         width, height = subject.size
         graph = subject.candidate.architecture.graph()
         macs = graph.macs(height, width)
@@ -32,26 +32,26 @@ class Cost:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "cost"}
 
 
 @dataclass(frozen=True)
 class FileSize:
-    """`bytes` of the artifact that ships."""
+    """Evaluates `bytes`, the size of the artifact that ships."""
 
     needs: ClassVar[Needs] = "weights"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figure's name."""
+        """Name the figure."""
         return ("bytes",)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """As the file system tells."""
+        """Read the artifact's size from the file system."""
         if subject.artifact is None:
             raise ValueError("a size needs an artifact")
         return {"bytes": Metric(subject.artifact.stat().st_size, "measured")}
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "size"}

@@ -1,4 +1,4 @@
-"""What scores an int16 file whose pictures are large: its float32 form, shown to agree with it."""
+"""The float32 form of an int16 file, by which the file's quality is scored on large pictures."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from nas.tflite.file import read_tflite
 from nas.tflite.interpreter import Artifact
 from nas.tflite.resizing import at_size
 
-INT16_MACS = 1e8  # of one picture: an int16 file does about 2.4e9 a second, and tiles are many
+INT16_MACS = 1e8
+"""An int16 file with at most so many MACs a picture is run itself, at about 2.4e9 a second."""
 CROP_SIDE = 128
-AGREEMENT_DB = 60.0  # of an int16 file with what stands in for it: some 0.01 dB at 30 dB of PSNR
+"""The side of the crop on which both forms are compared."""
+AGREEMENT_DB = 60.0
+"""The least PSNR between both forms: it is worth some 0.01 dB at a PSNR of 30 dB."""
 
 
 def runnable(path: Path, picture: UInt8Image) -> tuple[bytes, str]:
-    """The `.tflite` to score a file with, and what has to be said where it is not the file itself.
+    """Choose the `.tflite` to score a file with; returns it, and a note for the conditions.
 
-    A large int16 file is slow beyond use (2.4 GMAC a second). Its float32 form stands in: the
-    same operations on the file's own 8-bit weights, which are where int16 loses its quality. Both
-    are compared on a crop of `picture` first; where they differ, the file itself is run.
+    A large int16 file is slow beyond use (2.4 GMAC a second). It is replaced by its float32 form:
+    the same operations on the file's own 8-bit weights, which are where int16 loses its quality.
+    Both are compared on a crop of `picture` first. The note is empty, and the content the file's
+    own, where the file is small or the two differ by more than `AGREEMENT_DB` allows.
     """
     file = read_tflite(path)
     content = path.read_bytes()

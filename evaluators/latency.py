@@ -1,4 +1,4 @@
-"""How long an artifact takes on every device of the study."""
+"""Latencies of an artifact on every device of the study, and their worst ratio."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from nas.system.files import held
 
 @dataclass(frozen=True)
 class Latency:
-    """`latency_ms[DEVICE]`, `init_ms[DEVICE]` and, where known, `peak_memory_mb[DEVICE]` and
-    `accelerated_mac_share[DEVICE]`, from all devices side by side. NPUs add their memory traffic:
-    `ddr_read_mb[DEVICE]` and what else `NPU_FIGURES` names.
+    """Measures `latency_ms[DEVICE]`, `init_ms[DEVICE]` and more on all devices side by side.
+
+    Where they are known, `peak_memory_mb[DEVICE]` and `accelerated_mac_share[DEVICE]` are added.
+    NPUs add their memory traffic: `ddr_read_mb[DEVICE]` and what else `NPU_FIGURES` names.
 
     Latency belongs to the structure, not to the weights: each structure is measured once a device
-    and run, and kept, with where its operations ran.
+    and run, and the measurement is kept with the placement of its operations.
 
-    `worst_latency_ratio` folds the required devices into one figure: the largest, over them, of the
-    candidate's latency divided by the study's reference's on the same device. The reference is
-    measured once a run and device, by the same protocol. It is 1 for the reference itself.
+    `worst_latency_ratio` folds the required devices into one figure: the largest ratio, over these
+    devices, of the candidate's latency to that of the study's reference network. The reference is
+    measured once a run and device, by the same `protocol`; its own ratio is 1.
     """
 
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
     needs: ClassVar[Needs] = "structure"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names: loading where something runs, accelerated MACs but for the host."""
+        """Name the figures: loading where something runs, accelerated MACs but for the host."""
         names = []
         for device in devices:
             kind = device.partition(":")[0]
@@ -45,7 +46,7 @@ class Latency:
         return (*names, WORST_RATIO)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Measure on every device; a note for each, also where it could not.
+        """Measure on every device, and note for each what became of the artifact there.
 
         Raises DeviceRefusedError where the artifact can't run on a required device,
         DeviceLostError where such a device was set aside, DeviceAwayError where it could not
@@ -80,20 +81,20 @@ class Latency:
         return worst_ratio(_measurements(outcomes), _measurements(references))
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "latency", "protocol": self.protocol.to_dict()}
 
 
 def worst_ratio(
     candidate: Mapping[str, Measurement], reference: Mapping[str, Measurement]
 ) -> Metric:
-    """The largest of the devices' ratios of latencies, candidate over reference."""
+    """Find the largest of the devices' ratios of latencies, candidate over reference."""
     ratios = {name: m.latency_ms / reference[name].latency_ms for name, m in candidate.items()}
     worst = max(ratios, key=ratios.__getitem__)
     source = least_trusted(m.source for m in (*candidate.values(), *reference.values()))
     at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
-    taken = [*candidate.values(), *(reference[name] for name in candidate)]
-    busy = next((m.disturbed for m in taken if m.disturbed), None)
+    measurements = [*candidate.values(), *(reference[name] for name in candidate)]
+    busy = next((m.disturbed for m in measurements if m.disturbed), None)
     how = "largest-ratio-to-reference-over-devices"
     return Metric(ratios[worst], source, how, conditions=at, disturbed=busy)
 
@@ -103,7 +104,7 @@ def _measurements(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
 
 
 def _check_reference(outcomes: Sequence[Outcome]) -> None:
-    """Raise where there is nothing to put latencies in relation to."""
+    """Raise where the study's reference network has no latency on a device."""
     for outcome in outcomes:
         if isinstance(outcome.error, DeviceStableError):
             raise RunError(
@@ -119,17 +120,17 @@ def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> 
     refused = [outcome for outcome in failed if isinstance(outcome.error, DeviceStableError)]
     lost = [outcome for outcome in failed if outcome.lost]
     kinds = ((lost, DeviceLostError), (refused, DeviceRefusedError), (failed, DeviceAwayError))
-    for found, kind in kinds:
-        if found:
-            message = "; ".join(f"{outcome.device}: {_why(outcome)}" for outcome in found)
-            raise kind(message, found[0].device, figures) from found[0].error
+    for rows, kind in kinds:
+        if rows:
+            message = "; ".join(f"{outcome.device}: {_why(outcome)}" for outcome in rows)
+            raise kind(message, rows[0].device, figures) from rows[0].error
 
 
 def _why(outcome: Outcome) -> str:
-    """A failure in words, with the operations that no accelerator took."""
+    """Put a failure in words, with the operations that no accelerator took."""
     from nas.devices.placement import fallbacks
 
-    placement = getattr(outcome.error, "placement", ())
+    placement = outcome.placement
     fallen = fallbacks(placement)
     if fallen:
         return f"{outcome.error}; no accelerator takes {', '.join(fallen)} there"
@@ -138,7 +139,7 @@ def _why(outcome: Outcome) -> str:
 
 
 def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
-    """What a trial's result keeps of a device: where its placement is, or why there is none."""
+    """Return what a trial's result keeps of a device: its measurement's key, or its failure."""
     return {
         "required": required,
         "measurement": outcome.key,
@@ -170,12 +171,15 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
 
 
 def _conditions(measurement: Measurement, size: tuple[int, int]) -> str:
-    """On what the latency was taken, and how; of a figure that nobody took here, whence it is."""
-    picture, about = f"{size[0]}x{size[1]}", measurement.conditions
+    """Put a measurement's conditions in words: size, launches, runs, threads.
+
+    For a modelled or published figure, its origin.
+    """
+    picture, conditions = f"{size[0]}x{size[1]}", measurement.conditions
     if not measurement.measured:
-        said = [picture, about.get("about"), about.get("caution")]
-        return ", ".join(str(part) for part in said if part)
-    launches, threads = len(measurement.samples_ms), about.get("threads")
+        parts = [picture, conditions.get("about"), conditions.get("caution")]
+        return ", ".join(str(part) for part in parts if part)
+    launches, threads = len(measurement.samples_ms), conditions.get("threads")
     return f"{picture}, {launches} launches, {measurement.count} runs" + (
         f", {threads} threads" if threads else ""
     )

@@ -1,13 +1,14 @@
-"""What the paper's published cells say of a candidate: nothing is trained, nothing is measured."""
+"""Evaluators that model a candidate by the paper's cells: nothing is trained or measured."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from evaluators.published_quality import SEEN_FROM, estimate
 from nas.compression.compress import expected_architecture
-from nas.devices.paper_phones.device import PREFIX, Told, accelerated_mac_share, tell
+from nas.devices.paper_phones.device import PREFIX, PaperFigure, accelerated_mac_share, tell
 from nas.devices.paper_phones.published import SIZE
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate
@@ -17,13 +18,14 @@ from nas.study.objectives import WORST_RATIO
 from nas.tflite.operations import Operations, of_graph
 
 PSNR_REDS = "psnr-of-the-paper-on-reds"
+"""The name of the definition of the paper's PSNR."""
 
 
 @dataclass(frozen=True)
 class ModelledQuality:
-    """`psnr_db` on REDS as the paper published it, or by the curve that its U-Nets lie on.
+    """Models `psnr_db` on REDS: published, or by the curve that the paper's U-Nets lie on.
 
-    See `evaluators.published_quality` for the formula and its error. `macs_ratio` are the network's
+    `evaluators.published_quality` has the formula and its error. `macs_ratio` are the network's
     MACs over those of the paper's final network, balanced over levels. The published rows begin at
     0.45: below there is no PSNR, and a study should demand that much. For 1280x720 only.
     """
@@ -31,41 +33,41 @@ class ModelledQuality:
     needs: ClassVar[Needs] = "architecture"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
+        """Name the figures."""
         return ("psnr_db", "macs_ratio")
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Look it up; ConfigError for networks of which the paper says nothing."""
+        """Look the PSNR up; raises ConfigError for networks of which the paper says nothing."""
         precision = subject.candidate.compression.precision
-        found = estimate(_operations(subject.candidate, subject.size), precision)
+        psnr = estimate(_operations(subject.candidate, subject.size), precision)
         figures = {}
-        if found.macs_ratio is not None:
-            figures["macs_ratio"] = Metric(found.macs_ratio, "computed")
-        if found.macs_ratio is None or found.macs_ratio >= SEEN_FROM:
+        if psnr.macs_ratio is not None:
+            figures["macs_ratio"] = Metric(psnr.macs_ratio, "computed")
+        if psnr.macs_ratio is None or psnr.macs_ratio >= SEEN_FROM:
             figures["psnr_db"] = Metric(
-                found.psnr_db, found.source, PSNR_REDS, found.interval_db, found.about
+                psnr.psnr_db, psnr.source, PSNR_REDS, psnr.interval_db, psnr.about
             )
         return figures
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "modelled-quality", "psnr": PSNR_REDS}
 
 
 @dataclass(frozen=True)
 class ModelledLatency:
-    """`latency_ms[DEVICE]` on the paper's phones, straight from the layers, and
-    `accelerated_mac_share[DEVICE]`.
+    """Models `latency_ms[DEVICE]` and `accelerated_mac_share[DEVICE]` on the paper's phones.
 
-    The same figures as `Latency` gives for these devices, without a file: thousands of candidates a
-    minute. `reference` is what `worst_latency_ratio` refers to. For 1280x720, where the cells are.
+    The figures are those of `Latency` for these devices, without a file: thousands of candidates a
+    minute. `worst_latency_ratio` refers to the candidate `reference`. Only 1280x720, the size of
+    the published cells, is modelled.
     """
 
     reference: Candidate
     needs: ClassVar[Needs] = "architecture"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names; ConfigError for a device that is not one of the paper's phones."""
+        """Name the figures; raises ConfigError for other devices than the paper's phones."""
         for device in devices:
             if not device.startswith(PREFIX):
                 raise ConfigError(
@@ -81,41 +83,42 @@ class ModelledLatency:
         Raises DeviceRefusedError, with the other phones' figures, where the network fails on one.
         """
         operations = _operations(subject.candidate, subject.size)
-        told = {device: tell(_phone(device), operations) for device in subject.devices}
+        known = _on_phones(subject.devices, operations)
         figures: dict[str, Metric] = {}
-        for device, said in told.items():
-            figures |= _figures(device, said, operations)
-        for device, said in told.items():
-            if said.latency_ms is None:
-                reason = said.failure.code if said.failure else said.about
-                raise DeviceRefusedError(f"{device}: {reason}, {said.about}", device, figures)
-        figures[WORST_RATIO] = self._worst_ratio(subject, told)
+        for device, figure in known.items():
+            figures |= _figures(device, figure, operations)
+        for device, figure in known.items():
+            if figure.latency_ms is None:
+                reason = figure.failure.code if figure.failure else figure.about
+                raise DeviceRefusedError(f"{device}: {reason}, {figure.about}", device, figures)
+        figures[WORST_RATIO] = self._worst_ratio(subject, known)
         return figures
 
-    def _worst_ratio(self, subject: Subject, told: dict[str, Told]) -> Metric:
+    def _worst_ratio(self, subject: Subject, candidate: dict[str, PaperFigure]) -> Metric:
         share = self.reference.compression.pruned_share
         network = expected_architecture(self.reference.architecture, share)
         operations = _operations(replace(self.reference, architecture=network), subject.size)
-        references = {device: tell(_phone(device), operations) for device in told}
+        reference = _on_phones(candidate, operations)
         ratios = {}
-        for device, said in told.items():
-            reference = references[device].latency_ms
-            if said.latency_ms is None or reference is None:
+        for device, figure in candidate.items():
+            unit = reference[device].latency_ms
+            if figure.latency_ms is None or unit is None:
                 raise ConfigError(f"the study's reference does not run on {device}")
-            ratios[device] = said.latency_ms / reference
+            ratios[device] = figure.latency_ms / unit
         worst = max(ratios, key=ratios.__getitem__)
-        at = f"worst on {worst}; the reference takes {references[worst].latency_ms:.4g} ms there"
-        source = least_trusted(one.source for one in (*told.values(), *references.values()))
+        at = f"worst on {worst}; the reference takes {reference[worst].latency_ms:.4g} ms there"
+        figures = (*candidate.values(), *reference.values())
+        source = least_trusted(figure.source for figure in figures)
         how = "largest-ratio-to-reference-over-devices"
         return Metric(ratios[worst], source, how, conditions=at)
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "modelled-latency", "reference": self.reference.to_dict()}
 
 
-def _phone(device: str) -> str:
-    return device.removeprefix(PREFIX)
+def _on_phones(devices: Iterable[str], operations: Operations) -> dict[str, PaperFigure]:
+    return {device: tell(device.removeprefix(PREFIX), operations) for device in devices}
 
 
 def _operations(candidate: Candidate, size: tuple[int, int]) -> Operations:
@@ -127,13 +130,13 @@ def _operations(candidate: Candidate, size: tuple[int, int]) -> Operations:
     return of_graph(candidate.architecture.graph(), size, candidate.compression.precision)
 
 
-def _figures(device: str, said: Told, operations: Operations) -> dict[str, Metric]:
-    if said.latency_ms is None:
+def _figures(device: str, paper: PaperFigure, operations: Operations) -> dict[str, Metric]:
+    if paper.latency_ms is None:
         return {}
-    at = said.about + (f"; {said.caution}" if said.caution else "")
-    latency = Metric(said.latency_ms, said.source, None, said.interval_ms, at)
+    at = paper.about + (f"; {paper.caution}" if paper.caution else "")
+    latency = Metric(paper.latency_ms, paper.source, None, paper.interval_ms, at)
     figures = {f"latency_ms[{device}]": latency}
-    share = accelerated_mac_share(operations, said.plan)
+    share = accelerated_mac_share(operations, paper.plan)
     if share is not None:
         figures[f"accelerated_mac_share[{device}]"] = Metric(
             share, "modelled", conditions="by the footnotes' rules"

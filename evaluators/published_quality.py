@@ -29,18 +29,20 @@ from nas.networks.candidate import Precision
 from nas.tflite.operations import Operations
 
 _FINAL = "unet-resizebilinear-prelu"
-SEEN_FROM, SEEN_TO = 0.45, 1.1  # of M / M0: half to whole in the tables, and a step beyond
+SEEN_FROM, SEEN_TO = 0.45, 1.1
+"""The range of M / M0 that the curve is trusted in: the tables' own, and a step beyond."""
 _START = (32.0, 0.3, 3.0, 0.2)  # P, a, b and c to fit from
 
 
 @final
 @dataclass(frozen=True)
 class QualityEstimate:
-    """PSNR on REDS (dB) with an interval, `source` "published" or "modelled", and on what ground.
+    """A PSNR on REDS (dB) with its interval; `source` is "published" or "modelled".
 
-    `macs_ratio` is M / M0, None for other networks than U-Nets; below `SEEN_FROM` the curve is
-    drawn beyond its rows. The interval is two root mean squares of the model's leave-one-out
-    errors, wider for a precision of which there is one row only, None for a published figure.
+    `about` names the row, or the fit, that the PSNR comes from. `macs_ratio` is M / M0, None for
+    other networks than U-Nets; below `SEEN_FROM` the curve is drawn beyond its rows. The interval
+    is two root mean squares of the model's leave-one-out errors, wider for a precision with one
+    row only, None for a published figure.
     """
 
     psnr_db: float
@@ -51,14 +53,14 @@ class QualityEstimate:
 
 
 def estimate(operations: Operations, precision: Precision) -> QualityEstimate:
-    """The PSNR of a network at 1280x720 and a precision.
+    """Estimate the PSNR of a network at 1280x720 and a precision.
 
     A network of the paper has its published figure. MACs beyond 1.1 times the paper's count as 1.1
     times; below half of them, where no row is, the interval grows with the loss. Raises ConfigError
     where the network is no U-Net of five levels: of others the paper says nothing.
     """
-    found = recognised(operations)
-    row = row_of(found[0], precision) if found else None
+    match = recognised(operations)
+    row = row_of(match[0], precision) if match else None
     if row is not None:
         about = f"Table {row.table}, {row.row}"
         return QualityEstimate(row.psnr_db, None, "published", about, _ratio(operations))
@@ -84,7 +86,7 @@ class Curve:
     error_db: float = math.nan
 
     def psnr_db(self, ratio: float, relu: bool) -> float:
-        """At M / M0, in float."""
+        """Return the float PSNR at M / M0 = `ratio`."""
         return float(self.best_db - self.spread_db * ratio**-self.power - self.relu_db * relu)
 
 
@@ -97,18 +99,18 @@ class _Point:
 
 
 def leave_one_out() -> list[tuple[str, float, float]]:
-    """Each published float row: its name, its PSNR, and what a fit to all other rows gives it."""
+    """List each published float row: its name, its PSNR, and that of a fit to all other rows."""
     points = _points()
-    found = []
+    figures = []
     for index, (row, point) in enumerate(points.items()):
         others = [other for at, other in enumerate(points.values()) if at != index]
-        found.append((row, point.psnr_db, _fit(others).psnr_db(point.ratio, point.relu)))
-    return found
+        figures.append((row, point.psnr_db, _fit(others).psnr_db(point.ratio, point.relu)))
+    return figures
 
 
 @cache
 def _fitted() -> Curve:
-    errors = [told - published for _, published, told in leave_one_out()]
+    errors = [modelled - published for _, published, modelled in leave_one_out()]
     curve = _fit(list(_points().values()))
     error = float(np.sqrt(np.mean(np.square(errors))))
     return Curve(curve.best_db, curve.spread_db, curve.power, curve.relu_db, error)
@@ -126,15 +128,15 @@ def _fit(points: Sequence[_Point]) -> Curve:
 
 @cache
 def _points() -> dict[str, _Point]:
-    """The float rows of the U-Nets, each network once."""
-    found: dict[str, _Point] = {}
+    """List the float rows of the U-Nets, each network once."""
+    points: dict[str, _Point] = {}
     for row in rows():
         if row.table in (3, 4) and row.precision == "float":
             ratio, relu = _described(network(row.network, row.pruned_percent))
             name = f"Table {row.table}, {row.row}"
-            if _Point(ratio, relu, row.psnr_db) not in found.values():
-                found[name] = _Point(ratio, relu, row.psnr_db)
-    return found
+            if _Point(ratio, relu, row.psnr_db) not in points.values():
+                points[name] = _Point(ratio, relu, row.psnr_db)
+    return points
 
 
 def _precision_drop_db(precision: Precision) -> float:
@@ -157,7 +159,7 @@ def _ratio(operations: Operations) -> float | None:
 
 
 def _described(operations: Operations) -> tuple[float, bool]:
-    """M / M0, and whether the activation is ReLU; ConfigError where the levels are others."""
+    """Return M / M0, and whether ReLU is used; raises ConfigError on other levels."""
     ours, theirs = _by_level(operations), _by_level(network(_FINAL))
     if ours.keys() != theirs.keys():
         raise ConfigError(
@@ -170,12 +172,12 @@ def _described(operations: Operations) -> tuple[float, bool]:
 
 
 def _by_level(operations: Operations) -> dict[tuple[int, int], int]:
-    """MACs of the convolutions at each (width, height); transposed ones count at their output's."""
-    found: dict[tuple[int, int], int] = defaultdict(int)
+    """Count the convolutions' MACs at each (width, height); transposed ones at their output's."""
+    macs: dict[tuple[int, int], int] = defaultdict(int)
     for step in operations.steps:
         if step.conv_macs:
-            found[step.shape[1], step.shape[0]] += step.conv_macs
-    return dict(found)
+            macs[step.shape[1], step.shape[0]] += step.conv_macs
+    return dict(macs)
 
 
 def _sizes(levels: dict[tuple[int, int], int]) -> str:

@@ -1,4 +1,4 @@
-"""How well an artifact restores the held-out pictures: measured on the file that ships."""
+"""The quality of an artifact on the held-out pictures, measured on the file that ships."""
 
 from __future__ import annotations
 
@@ -25,21 +25,27 @@ from nas.tflite.interpreter import Artifact
 from nas.tflite.resizing import at_size
 from nas.tflite.tiling import restore_any_size
 
-# A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
-# over the input's), or gives one constant picture. Measured as standard deviations in
-# levels of 255: 0.02 for a dead network, 12 and more for healthy ones.
 DEAD_WITHIN_LEVELS = 0.5
-AT_ONCE = 2  # pictures: a fifth less of a short trial; more would take memory from other workers
-OWN_SIZE_PIXELS = 2**20  # of a picture that is run whole; beyond, a network's memory may be GBs
+"""A network that changes pictures by less, in levels of 255, died in training.
+
+A network whose activations died adds the same to every pixel (a bias: its PSNR may even be a bit
+over the input's), or gives one constant picture. The standard deviation is 0.02 for a dead network,
+12 and more for healthy ones.
+"""
+AT_ONCE = 2
+"""Pictures scored at once. It saves a fifth of a short trial; more would need others' memory."""
+OWN_SIZE_PIXELS = 2**20
+"""The largest picture that is run whole: beyond it a network may need gigabytes of memory."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of one artifact over a set of pictures.
+    """The figures of one artifact over a set of pictures.
 
-    `input_psnr_db` is the blurred pictures' own; `change_levels` how much the artifact changes a
-    picture: the largest standard deviation of output less input, in levels of 255;
-    `output_levels` the largest one of the output itself.
+    `psnr_db` and `ssim` are means over pictures; `input_psnr_db` is the mean PSNR of the blurred
+    pictures themselves. `change_levels` is the largest standard deviation of output less input, in
+    levels of 255, `output_levels` that of the output itself. `pictures` counts the pictures,
+    `fitting` says how they were fitted to the artifact's size.
     """
 
     psnr_db: float
@@ -53,7 +59,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Quality:
-    """`psnr_db` and `ssim` of the `.tflite` on the held-out pictures, and `psnr_db_input`.
+    """Measures `psnr_db` and `ssim` of the `.tflite` on held-out pictures, and `psnr_db_input`.
 
     The artifact has a fixed size. A smaller picture is mirrored at its edges up to that size; a
     larger one is run through the same file with its shapes (nothing else) set to the picture's
@@ -64,11 +70,11 @@ class Quality:
     needs: ClassVar[Needs] = "weights"
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The figures' names."""
+        """Name the figures."""
         return ("psnr_db", "ssim", "psnr_db_input")
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
-        """Score the artifact; TrainingError where it only repeats its input."""
+        """Score the artifact; raises TrainingError where the network died in training."""
         if subject.artifact is None:
             raise ValueError("a quality needs an artifact")
         score = score_artifact(subject.artifact, subject.dataset.heldout(), self.threads)
@@ -87,7 +93,7 @@ class Quality:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types."""
+        """Return the evaluator as JSON types."""
         return {"name": "quality", "psnr": PSNR_ID, "ssim": SSIM_ID}
 
 
@@ -100,7 +106,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
     fittings: set[str] = set()
     note = ""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        idle: SimpleQueue[_Runner] = SimpleQueue()
+        idle: SimpleQueue[_PictureRunner] = SimpleQueue()
 
         def of(pair: Pair) -> tuple[list[float], str]:
             runner = idle.get()
@@ -116,7 +122,7 @@ def score_artifact(path: Path, pairs: Iterable[Pair], threads: int = 1) -> Score
                 content, note = runnable(path, pair.blurred)
                 _, height, width, _ = read_tflite(path).inputs[0].shape
                 for _ in range(AT_ONCE):
-                    idle.put(_Runner(content, path, (height, width), threads))
+                    idle.put(_PictureRunner(content, path, (height, width), threads))
             running.append(pool.submit(of, pair))
             if len(running) > AT_ONCE:  # not all pictures of a large set at a time
                 _gather(running, rows, fittings)
@@ -144,8 +150,8 @@ def _gather(
     fittings.add(fitting)
 
 
-def _row(runner: _Runner, pair: Pair) -> tuple[list[float], str]:
-    """A picture's PSNR, SSIM, input PSNR, change and output levels; and how it was fitted."""
+def _row(runner: _PictureRunner, pair: Pair) -> tuple[list[float], str]:
+    """Score a picture; returns the figures of `Score`, and in words how it was fitted."""
     restored, fitting = runner.restore(pair.blurred)
     row = [
         psnr_db(restored, pair.sharp),
@@ -158,8 +164,8 @@ def _row(runner: _Runner, pair: Pair) -> tuple[list[float], str]:
 
 
 @final
-class _Runner:
-    """A file for pictures of every size; for one thread at a time."""
+class _PictureRunner:
+    """Runs a file on pictures of every size; for one thread at a time."""
 
     def __init__(self, content: bytes, path: Path, deployed: tuple[int, int], threads: int) -> None:
         self._content, self._path = content, path
@@ -171,7 +177,7 @@ class _Runner:
         return Artifact(self._content, self._threads, str(self._path))
 
     def restore(self, picture: UInt8Image) -> tuple[UInt8Image, str]:
-        """The restored picture, and how it was fitted."""
+        """Restore a picture; returns the result, and in words how it was fitted."""
         height, width = picture.shape[:2]
         high, wide = self._deployed
         larger = height > high or width > wide
@@ -184,8 +190,8 @@ class _Runner:
     def _of_size(self, height: int, width: int) -> Artifact | None:
         if (height, width) not in self._at_size:
             try:
-                made = Artifact(at_size(self._content, height, width), self._threads)
+                artifact = Artifact(at_size(self._content, height, width), self._threads)
             except ConversionError:  # its poolings don't divide this size
-                made = None
-            self._at_size[height, width] = made
+                artifact = None
+            self._at_size[height, width] = artifact
         return self._at_size[height, width]

@@ -53,15 +53,13 @@ def phone_specs(
 def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
     """A measurement; one that failed on a phone is printed as JSON before its error is raised."""
     from nas.devices import open_device
+    from nas.devices.failures import PhoneError
 
     try:
         return open_device(device).measure(model, timing)
     except DeviceError as error:
-        if as_json and hasattr(error, "failure"):
-            from nas.devices.phone.device import failed
-
-            source = getattr(error, "source", None)  # only phones that are not there tell one
-            emit_json(failed(device, error) | ({"source": source} if source else {}))
+        if as_json and isinstance(error, PhoneError):
+            emit_json(error.to_dict(device))
         raise
 
 
@@ -180,10 +178,11 @@ def print_table(value: Table) -> None:
 
 def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
     from nas.devices.adb.connection import Adb
-    from nas.devices.phone.conditions import Limits, read_conditions, strongest_mask
+    from nas.devices.phone.conditions import read_conditions, strongest_mask
     from nas.devices.phone.device import AdbDevice
+    from nas.devices.phone.fitness import Limits
+    from nas.devices.phone.idle_state import Habits
     from nas.devices.phone.info import read_info
-    from nas.devices.phone.usual import Habits
 
     row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
     names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")

@@ -20,7 +20,7 @@ from nas.errors import ConfigError, DeviceError, RunError
 if TYPE_CHECKING:
     from nas.data import Dataset, Pair
     from nas.devices.fidelity import Fidelity
-    from nas.tflite.reference import Reference
+    from nas.tflite.expected_output import ExpectedOutput
 
 
 def fidelity(
@@ -121,13 +121,13 @@ def _model_folder(model: Path) -> _ModelFolder | None:
 
 def _reference(
     folder: _ModelFolder | None, artifact: Path, given: Path | None, threads: int
-) -> Reference:
+) -> ExpectedOutput:
     from nas.compression.keras_reference import keras_reference
-    from nas.tflite.reference import file_reference
+    from nas.tflite.expected_output import file_output
     from search_spaces import architecture_from_dict
 
     if given is not None or folder is None:
-        return file_reference(given or artifact, artifact, threads)
+        return file_output(given or artifact, artifact, threads)
     candidate = folder.card["candidate"]
     network = folder.card.get("conditions", {}).get("network") or candidate["architecture"]
     precision = candidate["compression"]["precision"]

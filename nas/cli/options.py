@@ -14,7 +14,7 @@ def use_limits(values: list[str] | None) -> list[str] | None:
     Raises ConfigError on an unknown name or a value that makes no sense.
     """
     if values:
-        from nas.devices.phone.conditions import LIMITS_VARIABLE, Limits
+        from nas.devices.phone.fitness import LIMITS_VARIABLE, Limits
 
         Limits.parse(values)
         given = os.environ.get(LIMITS_VARIABLE, "")

@@ -7,11 +7,11 @@ from pathlib import Path
 from nas.errors import RunError, one_line
 from nas.networks.candidate import Precision
 from nas.networks.graph import Graph
+from nas.tflite.expected_output import ExpectedOutput
 from nas.tflite.interpreter import Float32
-from nas.tflite.reference import Reference
 
 
-def keras_reference(graph: Graph, weights: Path, precision: Precision) -> Reference:
+def keras_reference(graph: Graph, weights: Path, precision: Precision) -> ExpectedOutput:
     """The network in Keras, float32, on this machine.
 
     A network that was trained for int8 computes as its training did, with fake quantization; all
@@ -41,4 +41,4 @@ def keras_reference(graph: Graph, weights: Path, precision: Precision) -> Refere
         return output
 
     kind = "with fake quantization" if precision == "int8-qat" else "float32"
-    return Reference(f"the Keras model, {kind}", run)
+    return ExpectedOutput(f"the Keras model, {kind}", run)

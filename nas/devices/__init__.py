@@ -1,22 +1,23 @@
-"""Devices: what runs an artifact, or stands in for what did.
+"""Devices, which run artifacts and measure their latency, and the protocols that they follow.
 
-A spec names one: `host`, `adb:SERIAL` for a phone, `npu:CHIP` for a Snapdragon's NPU by its
-compiler and simulator, or `paper:PHONE` for one of the paper's phones.
+A spec names a device: `host`, `adb:SERIAL` for a phone, `npu:CHIP` for a Snapdragon's NPU by its
+compiler and simulator, or `paper:PHONE` for one of the paper's phones, which are modelled from
+published tables.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.errors import unknown
 
-__all__ = ["Device", "Measurement", "Placement", "TimingProtocol", "open_device"]
+__all__ = ["Device", "Measurement", "Phone", "Placement", "TimingProtocol", "open_device"]
 
 
 class Device(Protocol):
-    """Something that runs `.tflite` files and tells how long they took."""
+    """A device that runs `.tflite` files, or models runs of them, and tells their latencies."""
 
     @property
     def spec(self) -> str:
@@ -24,7 +25,7 @@ class Device(Protocol):
         ...
 
     def identity(self) -> dict[str, str]:
-        """What a measurement depends on beside the file, the spec and the protocol.
+        """Tell what a measurement depends on beside the file, the spec and the protocol.
 
         Raises as `measure`.
         """
@@ -38,12 +39,47 @@ class Device(Protocol):
         ...
 
 
+@runtime_checkable
+class Phone(Device, Protocol):
+    """A device that can be unplugged, and that is set aside when it keeps failing."""
+
+    @property
+    def failures_in_a_row(self) -> int:
+        """How many measurements failed since the last one that did not."""
+        ...
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether the phone fails so often that nothing more is asked of it."""
+        ...
+
+    def answer(self) -> None:
+        """Return at once where the phone can be used now.
+
+        Raises ConfigError where adb knows no such serial, DeviceError where the phone is there and
+        can't be used.
+        """
+        ...
+
+    def expect(self) -> None:
+        """Take an absent phone for a pulled cable from now on, not for a wrong serial."""
+        ...
+
+    def readmit(self) -> None:
+        """Ask a phone again that was set aside."""
+        ...
+
+
 def open_device(spec: str) -> Device:
-    """The device that `spec` names; ConfigError, with the valid ones, where there is none."""
+    """Open the device that `spec` names.
+
+    Raises ConfigError, with the valid names, where there is no such device.
+    """
     if spec.startswith("adb:"):
         from nas.devices.phone.spec import open_phone
 
-        return open_phone(spec)
+        phone: Phone = open_phone(spec)
+        return phone
     if spec.startswith("paper:"):
         from nas.devices.paper_phones.device import open_modelled
 

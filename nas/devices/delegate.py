@@ -1,4 +1,4 @@
-"""What an artifact may be given to on a phone: NNAPI, the GPU, an NPU, or the CPU alone."""
+"""Delegates, which run an artifact on a phone: NNAPI, the GPU, an NPU, or the CPU alone."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from nas.errors import ConfigError, unknown
 
 DELEGATES = ("nnapi", "gpu", "cpu", "hexagon", "external", "npu")
+"""The kinds of delegates."""
 
 
 @dataclass(frozen=True)
 class Delegate:
-    """What runs the graph; `detail` is NNAPI's accelerator or the path of a vendor's library."""
+    """A delegate: its kind, one of `DELEGATES`, and a detail.
+
+    `detail` is NNAPI's accelerator or the path of a vendor's library, None where none is given.
+    """
 
     kind: str
     detail: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Delegate:
-        """KIND or KIND:DETAIL, for example `gpu`, `nnapi:qti-dsp`, `external:/vendor/lib/x.so`.
+        """Parse KIND or KIND:DETAIL: `gpu`, `nnapi:qti-dsp`, `external:/vendor/lib/x.so`.
 
         Raises ConfigError on an unknown kind, or a missing or superfluous detail.
         """

@@ -1,12 +1,12 @@
-"""Why a device did not run an artifact: classes that are told apart, and the errors they become.
+"""Failures of devices: their classes, and the errors that they become.
 
-A failure is about the candidate (stable: the same on every try) or about the moment (transient:
-worth another try). Both end as results of a trial, never as a crash of the search.
+A failure is stable (about the candidate, the same on every try) or transient (about the device or
+the moment, worth another try). Both end as results of a trial, never as a crash of the search.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from nas.devices.measurement import Placement
@@ -37,6 +37,7 @@ FailureClass = Literal[
     "not_simulated",
 ]
 FAILURE_CLASSES: tuple[str, ...] = get_args(FailureClass)
+"""All failure classes, in the order of their definition."""
 TRANSIENT: frozenset[str] = frozenset(
     {
         "device_offline",
@@ -49,11 +50,11 @@ TRANSIENT: frozenset[str] = frozenset(
         "driver_crash",
     }
 )
-"""About the device or the moment, not (yet) about the candidate."""
+"""The classes that are about the device or the moment, not (yet) about the candidate."""
 RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full", "tool_not_started"}
-"""Another try may help without a person's hand."""
+"""The classes for which another try may help without a person's hand."""
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
-"""The tool ran to its end: its numbers count, but they are not those of the accelerator alone."""
+"""The classes of runs that ended well, but whose latency is not that of the accelerator alone."""
 
 ADVICE: dict[str, str] = {
     "device_offline": "check the cable and `nas devices`",
@@ -67,15 +68,15 @@ ADVICE: dict[str, str] = {
     "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
     "or picture",
 }
-"""What a person can do, by class."""
+"""What a person can do about a failure, by its class."""
 
 
 @dataclass(frozen=True)
-class Failure:
-    """One failure: its class, NNAPI's result code and the phase it came in, and the line to show.
+class DeviceFailure:
+    """One failure: its class, and `detail`, the line of a log that shows it.
 
-    `code` is a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing ("completing NNAPI
-    compilation"); both None where the log names none.
+    `code` is NNAPI's result, a name like ANEURALNETWORKS_OP_FAILED, `phase` what NNAPI was doing
+    ("completing NNAPI compilation"); both are None where the log names none.
     """
 
     failure_class: FailureClass
@@ -85,11 +86,11 @@ class Failure:
 
     @property
     def transient(self) -> bool:
-        """Whether it is about the device or the moment."""
+        """Whether the failure is about the device or the moment."""
         return self.failure_class in TRANSIENT
 
     def to_dict(self) -> dict[str, Any]:
-        """The failure as JSON types."""
+        """Return the failure as JSON types."""
         return {
             "class": self.failure_class,
             "code": self.code,
@@ -98,8 +99,8 @@ class Failure:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Failure:
-        """The failure that `to_dict` wrote."""
+    def from_dict(cls, values: dict[str, Any]) -> DeviceFailure:
+        """Read what `to_dict` wrote; raises KeyError on anything else."""
         return cls(values["class"], values["detail"], values["code"], values["phase"])
 
     def __str__(self) -> str:
@@ -113,7 +114,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was run and what came: kept with an error for a bug report."""
+    """A command, its exit code and both its streams, kept with an error for a bug report."""
 
     serial: str
     command: str = ""
@@ -125,18 +126,35 @@ class Evidence:
 class PhoneError(DeviceError):
     """A phone did not do what was asked; `failure` tells why, `evidence` what was seen.
 
-    `placement` tells where NNAPI had planned the operations, where it came that far.
+    `placement` holds NNAPI's plan for the operations; it is empty where NNAPI made none. `source`
+    is the source of a refusal that nothing ran for ("published", "modelled"); None where a phone
+    ran.
     """
 
-    def __init__(self, message: str, failure: Failure, evidence: Evidence) -> None:
+    source: str | None = None
+
+    def __init__(self, message: str, failure: DeviceFailure, evidence: Evidence) -> None:
         super().__init__(message)
         self.failure = failure
         self.evidence = evidence
         self.placement: tuple[Placement, ...] = ()
 
+    def to_dict(self, device: str) -> dict[str, Any]:
+        """Return the failed measurement on `device` as JSON types, with a measurement's keys."""
+        document = {
+            "device": device,
+            "latency_ms": None,
+            "count": 0,
+            "placement": [asdict(row) for row in self.placement],
+            "accelerated_mac_share": None,
+            "failure": self.failure.to_dict(),
+            "message": str(self),
+        }
+        return document | ({"source": self.source} if self.source else {})
+
 
 class PhoneTransientError(PhoneError, DeviceTransientError):
-    """About the phone or the moment; says nothing about the candidate."""
+    """The failure is about the phone or the moment, and says nothing about the candidate."""
 
 
 class PhoneStableError(PhoneError, DeviceStableError):
@@ -144,11 +162,11 @@ class PhoneStableError(PhoneError, DeviceStableError):
 
 
 class PhoneSetAsideError(PhoneTransientError):
-    """The phone fails even with its reference model: nothing more is asked of it."""
+    """The phone fails even with its control model: nothing more is asked of it."""
 
 
-def phone_error(failure: Failure, evidence: Evidence, advice: str = "") -> PhoneError:
-    """The typed error of a failure, in one line: the phone, the failure, what to do."""
+def phone_error(failure: DeviceFailure, evidence: Evidence, advice: str = "") -> PhoneError:
+    """Make a failure's error; its message is one line: the phone, the failure, what to do."""
     tail = f"; {advice}" if advice else ""
     message = " ".join(f"phone {evidence.serial}: {failure}{tail}".split())
     kind = PhoneTransientError if failure.transient else PhoneStableError

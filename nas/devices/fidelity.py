@@ -1,4 +1,4 @@
-"""Device error: what a device makes of held-out pictures, against a reference computed elsewhere.
+"""Device error: how far a device's outputs for held-out pictures are from the expected ones.
 
 Table 5 of the paper. Both outputs are clipped to 0..1, as pictures are, but not rounded. Per-pixel
 L2 error: the mean of the squared differences, over all values of a picture, then over pictures.
@@ -22,21 +22,26 @@ from nas.data import Pair
 from nas.data.image_quality import PSNR_ID, UInt8Image, psnr_db, to_uint8
 from nas.devices import TimingProtocol, open_device
 from nas.errors import ConfigError, DeviceStableError
+from nas.tflite.expected_output import ExpectedOutput, picture_size
 from nas.tflite.file import Tensor, TfliteFile, read_tflite
 from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
-from nas.tflite.reference import Reference, picture_size
 from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
-BATCH_BYTES = 64_000_000  # of inputs that are on a phone at a time
+"""The name of the error's definition, which the module's docstring gives."""
+BATCH_BYTES = 64_000_000
+"""The most bytes of inputs that are on a phone at a time."""
 BATCH = 8
+"""The most pictures that are on a phone at a time."""
 
 
 @dataclass(frozen=True)
 class PictureError:
-    """One picture. `psnr_db` is None where the outputs are equal.
+    """The errors of one picture; `psnr_db` is None where the two outputs are equal.
 
-    `device_db` and `reference_db` are the PSNR of both outputs against the sharp picture.
+    `l2_error` is the mean squared difference of both outputs, `largest_error` their largest one,
+    `psnr_db` follows from the first. `device_db` and `reference_db` are the PSNR of the device's
+    and of the expected output against the sharp picture; None where that is infinite.
     """
 
     name: str
@@ -49,7 +54,11 @@ class PictureError:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How far a device's outputs are from the reference's; see the module for the figures."""
+    """How far a device's outputs are from those of `reference`, over all pictures.
+
+    `source` is "measured" or "synthetic"; `conditions` tells the size, the fitting of pictures, the
+    threads and the device. The module's docstring defines the figures.
+    """
 
     device: str
     source: str
@@ -59,28 +68,28 @@ class Fidelity:
 
     @property
     def l2_error(self) -> float:
-        """The mean squared difference of values from 0 to 1."""
+        """The mean over pictures of the mean squared difference, of values from 0 to 1."""
         return statistics.fmean(picture.l2_error for picture in self.pictures)
 
     @property
     def largest_error(self) -> float:
-        """The largest difference of one value."""
+        """The largest difference of one value, from 0 to 1."""
         return max(picture.largest_error for picture in self.pictures)
 
     @property
     def equal_pictures(self) -> int:
-        """Pictures without any difference; they have no PSNR and are left out of its mean."""
+        """The number of pictures without any difference, which have no PSNR."""
         return sum(picture.psnr_db is None for picture in self.pictures)
 
     @property
     def psnr_db(self) -> float | None:
-        """The mean over the pictures that differ; None where none does."""
+        """The mean PSNR over the pictures that differ; None where none does."""
         values = self._psnrs()
         return statistics.fmean(values) if values else None
 
     @property
     def psnr_db_std(self) -> float | None:
-        """The standard deviation over them (of the sample); None for fewer than two."""
+        """The sample's standard deviation of these PSNRs; None for fewer than two pictures."""
         values = self._psnrs()
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -91,14 +100,14 @@ class Fidelity:
 
     @property
     def reference_db(self) -> float | None:
-        """The same of the reference's outputs."""
+        """The mean PSNR of the expected outputs against the sharp pictures; None where infinite."""
         return _mean([picture.reference_db for picture in self.pictures])
 
     def _psnrs(self) -> list[float]:
         return [p.psnr_db for p in self.pictures if p.psnr_db is not None]
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON types."""
+        """Return the result as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
@@ -121,24 +130,24 @@ class Fidelity:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+    finite = [value for value in values if value is not None]
+    return statistics.fmean(finite) if finite and len(finite) == len(values) else None
 
 
 def measure_fidelity(
     artifact: Path,
     device: str,
     pairs: Iterable[Pair],
-    reference: Reference,
+    expected: ExpectedOutput,
     threads: int = 4,
     timeout_seconds: float = 300.0,
     progress: Callable[[int], None] | None = None,
 ) -> Fidelity:
-    """Run the pictures through `artifact` on `device` and compare with the reference.
+    """Run the pictures through `artifact` on `device` and compare with the expected outputs.
 
     A picture of another size than the artifact's is cut at its centre, or its edges are mirrored.
-    `progress` is told how many pictures are done. Raises ConfigError where the device can't give
-    outputs or the artifact is no network from one picture to one, DeviceError as
+    `progress` is called with the number of pictures done. Raises ConfigError where the device can't
+    give outputs or the artifact is no network from one picture to one, DeviceError as
     `Device.measure`, and DeviceStableError where an output is not finite.
     """
     file = read_tflite(artifact)
@@ -151,9 +160,9 @@ def measure_fidelity(
     while batch := list(islice(rest, size)):
         fitted = [_fitted(pair, height, width) for pair in batch]
         fittings |= {how for _, how in fitted}
-        frames = [one.blurred.astype(np.float32) / np.float32(255) for one, _ in fitted]
+        frames = [picture.blurred.astype(np.float32) / np.float32(255) for picture, _ in fitted]
         for (pair, _), frame, output in zip(fitted, frames, runner.run(frames), strict=True):
-            rows.append(_compared(pair, output, reference.run(frame), device))
+            rows.append(_compared(pair, output, expected.run(frame), device))
             if progress is not None:
                 progress(len(rows))
     if not rows:
@@ -165,11 +174,11 @@ def measure_fidelity(
         "threads": threads,
         **runner.conditions,
     }
-    return Fidelity(device, runner.source, reference.name, tuple(rows), conditions)
+    return Fidelity(device, runner.source, expected.name, tuple(rows), conditions)
 
 
 def _fitted(pair: Pair, height: int, width: int) -> tuple[Pair, str]:
-    """The pair in the artifact's size, and how it came to it."""
+    """Cut or pad a pair to the artifact's size; returns it, and in words how it was fitted."""
     have = pair.blurred.shape[:2]
     if have == (height, width):
         return pair, "whole frames"
@@ -199,7 +208,7 @@ def _compared(pair: Pair, output: Float32, expected: Float32, device: str) -> Pi
         error,
         float(np.abs(difference).max()),
         10 * math.log10(1 / error) if error else None,
-        *(_finite(psnr_db(to_uint8(one), pair.sharp)) for one in (output, expected)),
+        *(_finite(psnr_db(to_uint8(picture), pair.sharp)) for picture in (output, expected)),
     )
 
 
@@ -208,8 +217,8 @@ def _finite(value: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Runner:
-    """A device that gives outputs, and what has to be said about it."""
+class _OutputSource:
+    """A device that gives outputs, the source of its figures, and their conditions."""
 
     source: str
     run: Callable[[Sequence[Float32]], Iterator[Float32]]
@@ -235,27 +244,31 @@ def check_outputs_of(device: str) -> None:
     check_outputs(phone.tool())
 
 
-def _runner(device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float) -> _Runner:
+def _runner(
+    device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float
+) -> _OutputSource:
     check_outputs_of(device)
     if device == "host":
         from nas.system.environment import processor, versions
 
         here = Artifact(artifact, threads)
-        about = {"processor": processor(), "versions": versions()}
-        return _Runner("measured", lambda frames: (here.run(frame) for frame in frames), about)
+        conditions = {"processor": processor(), "versions": versions()}
+        return _OutputSource(
+            "measured", lambda frames: (here.run(frame) for frame in frames), conditions
+        )
     return _phone_runner(device, artifact, file, TimingProtocol(1, 0, 1, 0.0, threads, seconds))
 
 
 def _phone_runner(
     device: str, artifact: Path, file: TfliteFile, protocol: TimingProtocol
-) -> _Runner:
+) -> _OutputSource:
     from nas.devices.phone.spec import open_phone
     from nas.devices.placement import accelerated_mac_share, fallbacks
 
     phone = open_phone(device)
     tool = phone.tool()
-    placement, _ = phone.place(artifact)  # where that fails, the first outputs raise why
-    about = {
+    placement, _ = phone.place(artifact)  # a failure is raised with the first outputs
+    conditions = {
         "phone": phone.info().to_dict(),
         "delegate": str(phone.options.delegate),
         "method": phone.options.method,
@@ -273,7 +286,7 @@ def _phone_runner(
             stored: npt.NDArray[Any] = np.frombuffer(data, target["dtype"])
             yield real_values(stored.reshape(file.outputs[0].shape), target)[0]
 
-    return _Runner(phone.info().source, run, about)
+    return _OutputSource(phone.info().source, run, conditions)
 
 
 def _details(tensor: Tensor) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Several devices at once: an artifact on all of them side by side, and what became of each.
+"""Measurements of one artifact on several devices at once, and the cache of their outcomes.
 
-What a device said of a structure is kept, refusals too: nothing is asked twice.
+Measurements and refusals are kept by the artifact's structure, so no device is asked twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from nas.devices import Device, Measurement, Placement, TimingProtocol, open_device
+from nas.devices import Device, Measurement, Phone, Placement, TimingProtocol, open_device
+from nas.devices.failures import DeviceFailure, Evidence, PhoneError, PhoneStableError
 from nas.errors import ConfigError, DeviceError, DeviceTransientError, RunError
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
@@ -25,8 +26,8 @@ Result = TypeVar("Result")
 class Outcome:
     """What became of an artifact on one device: a measurement, or the error instead of it.
 
-    `key` names the file below the cache in which it is kept; None where it is not. `lost`: the
-    device was set aside, because it fails with its reference model, too.
+    `key` names the file below the cache in which the outcome is kept; None where it is not kept.
+    `lost`: the device was set aside, because it fails with its control model, too.
     """
 
     device: str
@@ -35,39 +36,62 @@ class Outcome:
     key: str | None = None
     lost: bool = False
 
+    @property
+    def placement(self) -> tuple[Placement, ...]:
+        """Where each operation ran, or was planned before a failure; empty where nothing tells."""
+        if self.measurement is not None:
+            return self.measurement.placement
+        return self.error.placement if isinstance(self.error, PhoneError) else ()
+
+    def to_dict(self) -> dict[str, Any] | None:
+        """Return the outcome as JSON types; None for one that is not kept."""
+        if self.key is None:
+            return None
+        if isinstance(self.error, PhoneStableError):
+            return _refusal(self.device, self.error)
+        return self.measurement.to_dict() if self.measurement else None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], device: str, key: str) -> Outcome:
+        """Read the outcome that `to_dict` wrote; raises KeyError or TypeError on anything else."""
+        if values["failure"] is None:
+            return cls(device, Measurement.from_dict(values), key=key)
+        failure = DeviceFailure.from_dict(values["failure"])
+        error = PhoneStableError(values["message"], failure, Evidence(values["serial"]))
+        error.placement = tuple(Placement(**row) for row in values["placement"])
+        return cls(device, None, error, key)
+
 
 class MeasureAll(Protocol):
-    """`measure_everywhere`, or whoever has its answer: see `nas.execution.measurement_jobs`."""
+    """`measure_everywhere`, or a function that has its outcomes from other processes."""
 
     def __call__(
         self, artifact: Path, devices: Sequence[str], protocol: TimingProtocol, cache: Path
     ) -> list[Outcome]:
-        """An outcome for each of `devices`, in their order."""
+        """Return an outcome for each of `devices`, in their order."""
         ...
 
 
 def physical(device: str) -> str:
-    """What a device's spec names without its options: one phone measures one thing at a time."""
+    """Return a device's spec without its options: one phone measures one thing at a time."""
     return device.partition("?")[0]
 
 
 def check_answers(
     required: Sequence[str], optional: Sequence[str], warn: Callable[[str], None]
 ) -> None:
-    """See at once whether every device can be used; forget that one was set aside.
+    """Check that every device can be used, and readmit phones that were set aside.
 
     Raises ConfigError on an unknown device or serial, DeviceError, with what to do, where a
-    required phone can't be used now; `warn` is told of optional ones.
+    required phone can't be used now; `warn` is called with a sentence for each optional one.
     """
     for spec in (*required, *optional):
         device = open_device(spec)
-        readmit, answer = (getattr(device, name, None) for name in ("readmit", "answer"))
-        if readmit is not None:  # set aside by an earlier search of this process
-            readmit()
-        if answer is None:
+        if not isinstance(device, Phone):
             continue
+        device.readmit()  # an earlier search of this process may have set it aside
         try:
-            answer()
+            device.answer()
         except (ConfigError, DeviceError) as error:
             if spec in required:
                 raise
@@ -79,29 +103,30 @@ def measure_everywhere(
 ) -> list[Outcome]:
     """Measure on all devices side by side; one after another where they are one phone.
 
-    Phones don't share anything, and the host's measurement has the machine alone by itself.
-    Raises RunError where the cache can't be written, ConfigError where a device can't be used at
-    all.
+    Phones share nothing, and a measurement on the host gets the machine to itself. Returns an
+    outcome for each of `devices`, in their order. Raises RunError where the cache can't be written,
+    ConfigError where a device can't be used at all.
     """
     structure = structure_key(artifact)
     phones: dict[str, list[str]] = {}
     for device in devices:
         phones.setdefault(physical(device), []).append(device)
 
-    def one_phone(specs: list[str]) -> list[Outcome]:
+    def on_one_phone(specs: list[str]) -> list[Outcome]:
         return [_measure(artifact, structure, spec, protocol, cache) for spec in specs]
 
     with ThreadPoolExecutor(max(1, len(phones)), "device") as pool:
-        found = {o.device: o for o in chain.from_iterable(pool.map(one_phone, phones.values()))}
-    return [found[device] for device in devices]
+        rows = chain.from_iterable(pool.map(on_one_phone, phones.values()))
+        outcomes = {outcome.device: outcome for outcome in rows}
+    return [outcomes[device] for device in devices]
 
 
 def measurement_key(
     structure: str, device: str, protocol: TimingProtocol, identity: dict[str, str]
 ) -> str:
-    """What a latency depends on: structure, device, its build, tool and settings, the method."""
-    about = [identity] if identity else []
-    return content_key([structure, device, protocol.to_dict(), *about])
+    """Hash what a latency depends on: structure, device, its build, tool and settings, protocol."""
+    last = [identity] if identity else []
+    return content_key([structure, device, protocol.to_dict(), *last])
 
 
 def _measure(
@@ -112,83 +137,47 @@ def _measure(
         identity = _until_clear(device, device.identity)
         key = measurement_key(structure, spec, protocol, identity)
         path = cache / f"{key}.json"
-        kept = _kept(path, spec, key)
-        if kept is not None:
-            return kept
+        cached = _cached(path, spec, key)
+        if cached is not None:
+            return cached
         measurement = _until_clear(device, lambda: device.measure(artifact, protocol))
     except DeviceError as error:
-        refused = _refusal(spec, error)
-        if refused is None or _set_aside(device):  # a phone that refuses everything is not believed
-            return Outcome(spec, None, error, lost=_set_aside(device))
-        write_json(path, refused)
+        lost = isinstance(device, Phone) and device.set_aside
+        if lost or not isinstance(error, PhoneStableError):
+            return Outcome(spec, None, error, lost=lost)  # a lost phone's refusal is not believed
+        write_json(path, _refusal(spec, error))
         return Outcome(spec, None, error, key)
     write_json(path, measurement.to_dict())
     return Outcome(spec, measurement, key=key)
 
 
-def _set_aside(device: Device) -> bool:
-    return bool(getattr(device, "set_aside", False))
-
-
 def _until_clear(device: Device, action: Callable[[], Result]) -> Result:
-    """Ask again while a phone is away, until it answers or is set aside.
+    """Repeat `action` while a phone is away, until the phone answers or is set aside.
 
-    The phone retries by itself and counts; what ends here is about the file, or for good.
+    The phone itself retries and counts its failures. An error that is not counted is about the
+    artifact, or lasts.
     """
-    expect = getattr(device, "expect", None)
-    if expect is not None:
-        expect()
+    if not isinstance(device, Phone):
+        return action()
+    device.expect()
     while True:
         try:
             return action()
         except DeviceTransientError:
-            away = getattr(device, "failures_in_a_row", 0)
-            if not away or _set_aside(device):
+            if not device.failures_in_a_row or device.set_aside:
                 raise
 
 
-def _refusal(spec: str, error: DeviceError) -> dict[str, Any] | None:
-    """A phone's lasting refusal as a document; None for everything else."""
-    from nas.devices.failures import PhoneStableError
-
-    if not isinstance(error, PhoneStableError):
-        return None
-    return {
-        "device": spec,
-        "latency_ms": None,
-        "placement": [vars(row) for row in error.placement],
-        "failure": error.failure.to_dict(),
-        "message": str(error),
-        "serial": error.evidence.serial,
-    }
+def _refusal(device: str, error: PhoneStableError) -> dict[str, Any]:
+    """Return a phone's lasting refusal as the document that is kept."""
+    return error.to_dict(device) | {"serial": error.evidence.serial}
 
 
-def as_document(outcome: Outcome) -> dict[str, Any] | None:
-    """An outcome that is kept, as JSON types; None for one that is not."""
-    if outcome.key is None:
-        return None
-    if outcome.error is not None:
-        return _refusal(outcome.device, outcome.error)
-    return outcome.measurement.to_dict() if outcome.measurement else None
-
-
-def of_document(values: dict[str, Any], spec: str, key: str) -> Outcome:
-    """The outcome that `as_document` wrote; raises KeyError or TypeError on anything else."""
-    from nas.devices.failures import Evidence, Failure, PhoneStableError
-
-    if values["failure"] is None:
-        return Outcome(spec, Measurement.from_dict(values), key=key)
-    failure = Failure.from_dict(values["failure"])
-    error = PhoneStableError(values["message"], failure, Evidence(values["serial"]))
-    error.placement = tuple(Placement(**row) for row in values["placement"])
-    return Outcome(spec, None, error, key)
-
-
-def _kept(path: Path, spec: str, key: str) -> Outcome | None:
+def _cached(path: Path, device: str, key: str) -> Outcome | None:
     if not path.exists():
         return None
     try:
-        return of_document(read_json(path), spec, key)
+        return Outcome.from_dict(read_json(path), device, key)
     except (RunError, KeyError, TypeError):
         path.unlink(missing_ok=True)  # damaged: measured again, which costs seconds
         return None

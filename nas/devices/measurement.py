@@ -1,4 +1,4 @@
-"""What a device says about an artifact: latencies, placement, and the conditions of both."""
+"""Measurements: latencies and placement of an artifact on a device, and their conditions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one operation of an artifact ran; `accelerator` None where nothing could tell."""
+    """Where one operation of an artifact ran; `accelerator` is None where nothing could tell.
+
+    `index` is the operation's position in the file, `op` its name, NNAPI's under that delegate.
+    """
 
     index: int
     op: str
@@ -52,28 +55,28 @@ class Measurement:
 
     @property
     def measured(self) -> bool:
-        """Whether something ran for this figure, be it an emulated phone."""
+        """Whether a process ran for this figure, be it on an emulated phone."""
         return self.source in ("measured", "synthetic")
 
     @property
     def disturbed(self) -> str | None:
-        """Why the figure counts for little: others had the processor. None where nobody had."""
-        found: str | None = self.conditions.get("disturbed")
-        return found
+        """The other work that disturbed the measurement, in words; None where there was none."""
+        words: str | None = self.conditions.get("disturbed")
+        return words
 
     @property
     def launch_medians_ms(self) -> list[float]:
-        """Each launch's median latency."""
+        """The median latency of each launch, in ms."""
         return [statistics.median(launch) for launch in self.samples_ms]
 
     @property
     def latency_ms(self) -> float:
-        """The median over launches."""
+        """The median over the launches' medians, in ms."""
         return statistics.median(self.launch_medians_ms)
 
     @property
     def interval_ms(self) -> tuple[float, float]:
-        """The stated one, else the lowest and the highest launch."""
+        """The stated interval, else the lowest and the highest launch's median, in ms."""
         if self.stated_interval_ms is not None:
             return self.stated_interval_ms
         medians = self.launch_medians_ms
@@ -81,26 +84,26 @@ class Measurement:
 
     @property
     def interval_coverage(self) -> float:
-        """How probably the interval holds the true median."""
+        """The probability that the interval holds the true median."""
         if self.stated_coverage is not None:
             return self.stated_coverage
         return float(1 - 2.0 ** (1 - len(self.samples_ms)))
 
     @property
     def spread(self) -> float:
-        """The interval's width over the latency; over 0.1 a measurement is called unsteady."""
+        """The interval's width over the latency; a measurement over 0.1 is called unsteady."""
         low, high = self.interval_ms
         return (high - low) / self.latency_ms
 
     @property
     def count(self) -> int:
-        """Timed inferences over all launches; none where nothing was measured."""
+        """The number of timed inferences over all launches; 0 where nothing was measured."""
         if not self.measured:
             return 0
         return sum(self.counts) or sum(len(launch) for launch in self.samples_ms)
 
     def to_dict(self) -> dict[str, Any]:
-        """The measurement as JSON types: the fields, and what is derived from them."""
+        """Return the fields, and what is derived from them, as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
@@ -127,7 +130,7 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Measurement:
-        """The measurement that `to_dict` wrote."""
+        """Read what `to_dict` wrote; raises KeyError or TypeError on anything else."""
         return cls(
             device=values["device"],
             source=values["source"],
@@ -149,10 +152,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class TimingProtocol:
-    """How a latency is taken; part of a study's fingerprint.
+    """The way in which latencies are taken; part of a study's fingerprint.
 
     A launch is one fresh process: `warmup` untimed inferences, then at least `runs` timed ones, and
-    more until `min_seconds` have passed.
+    more until `min_seconds` have passed. `threads` are the interpreter's; a launch that takes over
+    `timeout_seconds` fails.
     """
 
     launches: int = 5
@@ -163,5 +167,5 @@ class TimingProtocol:
     timeout_seconds: float = 300.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The protocol as JSON types."""
+        """Return the protocol as JSON types."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""What people call a device: the phone's model, chip and Android, with its serial in brackets."""
+"""Names of devices for people: a phone's model, chip and Android, its serial in brackets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class DeviceName:
-    """A device for people. `device` is its name in studies and in JSON's keys.
+    """A device's name for people. `device` is its name in studies and in the keys of JSON.
 
     `name` is short and unlike that of the run's other devices. `serial` is a phone's, with the
     options it was used with in `options`; `processor`, `android` and `tool_sha256` (of the
@@ -28,32 +28,32 @@ class DeviceName:
 
     @property
     def full(self) -> str:
-        """ "Mate30-like, kirin990-like, Android 10 (adb:SERIAL)"."""
+        """The whole name, such as "Mate30-like, kirin990-like, Android 10 (adb:SERIAL)"."""
         if not self.about:
             return self.name
         return f"{self.name}{' ' if self.about.startswith('(') else ', '}{self.about}"
 
     @property
     def about(self) -> str:
-        """What `full` adds to the name."""
+        """The part of `full` after the name."""
         android = f"Android {self.android}" if self.android else ""
-        known = ", ".join(part for part in (self.processor, android) if part)
+        facts = ", ".join(part for part in (self.processor, android) if part)
         place = "" if self.name == self.device else f"({self.device})"
-        return f"{known} {place}".strip()
+        return f"{facts} {place}".strip()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON types, without what is empty."""
+        """Return the name as JSON types, without empty parts."""
         values = {"full_name": self.full, **asdict(self)}
         return {key: value for key, value in values.items() if value}
 
 
 def device_name(device: str, conditions: Mapping[str, Any], processor: str = "") -> DeviceName:
-    """A device's name, from a measurement's `conditions`."""
+    """Name a device by the `conditions` of a measurement; `processor` is this machine's."""
     if device.startswith("paper:"):
         from nas.devices.paper_phones.published import phones
 
-        known = {f"paper:{phone.phone}": phone.name for phone in phones()}
-        return DeviceName(device, known.get(device, device))
+        names = {f"paper:{phone.phone}": phone.name for phone in phones()}
+        return DeviceName(device, names.get(device, device))
     if not device.startswith("adb:"):
         return DeviceName(device, device, processor=processor if device == "host" else "")
     place, _, query = device.removeprefix("adb:").partition("?")
@@ -70,14 +70,12 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     )
 
 
-def told_apart(names: Sequence[DeviceName]) -> list[DeviceName]:
-    """The names with a phone's options added where they tell two apart, or else its serial."""
-    for part in ("options", "serial"):
+def distinct_names(names: Sequence[DeviceName]) -> list[DeviceName]:
+    """Make equal names differ: by the phone's options where these differ, else by its serial."""
+    for parts in ([name.options for name in names], [name.serial for name in names]):
         count = Counter(name.name for name in names)
         names = [
-            replace(one, name=f"{one.name}, {getattr(one, part)}")
-            if count[one.name] > 1 and getattr(one, part)
-            else one
-            for one in names
+            replace(name, name=f"{name.name}, {part}") if count[name.name] > 1 and part else name
+            for name, part in zip(names, parts, strict=True)
         ]
     return list(names)

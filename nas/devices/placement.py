@@ -1,7 +1,8 @@
-"""Which operation of a `.tflite` ran where: logs joined with the file's own operation list.
+"""Placement: which operation of a `.tflite` ran where, from logs and the file's operations.
 
-NNAPI tells its operations in order and by its own names; which of the file's operations it never
-saw is told by the tool's operation profile (exact indices) and, without one, by alignment.
+NNAPI logs its operations in order and by its own names. The tool's operation profile tells, with
+exact indices, which of the file's operations NNAPI never saw; without a profile the two lists are
+aligned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nas.devices.measurement import Placement
 from nas.tflite.file import Operation, read_tflite
 
 CPU = "cpu"
-"""TFLite's own kernels."""
+"""The name of TFLite's own kernels as an accelerator."""
 NNAPI_NAMES = {
     "TRANSPOSE_CONV": "TRANSPOSE_CONV_2D",
     "RELU_N1_TO_1": "RELU1",
@@ -26,11 +27,11 @@ NNAPI_NAMES = {
     "SUM": "REDUCE_SUM",
     "REDUCE_PROD": "REDUCE_PROD",
 }
-"""TFLite's names that differ from NNAPI's; all others are the same."""
+"""NNAPI's names of operations, by TFLite's, where they differ."""
 
 
 def nnapi_name(op: str) -> str:
-    """The NNAPI operation that a TFLite operation becomes."""
+    """Return the name of the NNAPI operation that a TFLite operation becomes."""
     return NNAPI_NAMES.get(op, op)
 
 
@@ -42,10 +43,10 @@ def is_cpu(accelerator: str | None) -> bool:
 def join(
     operations: Iterable[Operation], report: LogReport, delegate: Delegate
 ) -> tuple[Placement, ...]:
-    """Where each operation of the file ran; `accelerator` None where the logs can't tell.
+    """Tell where each operation of the file ran; `accelerator` is None where no log tells it.
 
-    Under `nnapi` operations bear NNAPI's names, as the phone's log and the paper do; under every
-    other delegate TFLite's.
+    Operations have NNAPI's names under `nnapi`, as in the phone's log and in the paper, and
+    TFLite's under every other delegate.
     """
     listed = list(operations)
     nnapi = delegate.kind == "nnapi"
@@ -64,16 +65,16 @@ def join(
 
 
 def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int] | None:
-    """The operations that TFLite ran itself; None where the log does not say which."""
+    """Find the operations that TFLite ran itself; None where the log does not tell them."""
     rows = report.benchmark.profile
     if rows:
         own = [row for row in rows if not row.is_delegate and not row.inside]
         nodes = {row.node for row in own if row.node is not None}
         named = {row.name for row in own if row.node is None}
-        found = {
+        indices = {
             step.index for step in operations if step.outputs and step.outputs[0].name in named
         }
-        return frozenset(found | {node for node in nodes if node < len(operations)})
+        return frozenset(indices | {node for node in nodes if node < len(operations)})
     delegation = report.benchmark.delegation
     if delegation is not None and delegation.coverage == "complete":
         return frozenset()
@@ -85,14 +86,14 @@ def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int]
 def _from_nnapi(
     names: list[str], on_cpu: frozenset[int] | None, report: LogReport
 ) -> list[str | None]:
-    given = [(n, name) for n, name in enumerate(names) if on_cpu is None or n not in on_cpu]
-    placed = _last_compilation(list(report.nnapi.placement), len(given))
-    pairs = _align([name for _, name in given], [row.op for row in placed])
+    seen = [(n, name) for n, name in enumerate(names) if on_cpu is None or n not in on_cpu]
+    placed = _last_compilation(list(report.nnapi.placement), len(seen))
+    pairs = _align([name for _, name in seen], [row.op for row in placed])
     where: list[str | None] = [
         CPU if on_cpu is None or n in on_cpu else None for n in range(len(names))
     ]
     for own, other in pairs:
-        where[given[own][0]] = placed[other].accelerator
+        where[seen[own][0]] = placed[other].accelerator
     if "full" in report.nnapi.runtime_fallbacks:
         # While running, NNAPI gave the whole model to its reference, whatever it had planned.
         where = [place if place == CPU else REFERENCE for place in where]
@@ -100,26 +101,26 @@ def _from_nnapi(
 
 
 def _last_compilation(rows: list[Placement], expected: int) -> list[Placement]:
-    """The rows of the last time the graph was compiled: a resized input compiles it again."""
+    """Keep the rows of the last compilation: a resized input compiles the graph again."""
     if expected and len(rows) > expected and len(rows) % expected == 0:
         return rows[-expected:]
     return rows
 
 
-def _align(own: list[str], told: list[str]) -> list[tuple[int, int]]:
-    """Pairs of indices of the longest common subsequence (NNAPI may add operations of its own)."""
-    if own == told:
+def _align(own: list[str], other: list[str]) -> list[tuple[int, int]]:
+    """Pair the indices of the longest common subsequence; NNAPI may add operations of its own."""
+    if own == other:
         return [(n, n) for n in range(len(own))]
-    lengths = [[0] * (len(told) + 1) for _ in range(len(own) + 1)]
+    lengths = [[0] * (len(other) + 1) for _ in range(len(own) + 1)]
     for i in range(len(own) - 1, -1, -1):
-        for j in range(len(told) - 1, -1, -1):
-            if own[i] == told[j]:
+        for j in range(len(other) - 1, -1, -1):
+            if own[i] == other[j]:
                 lengths[i][j] = lengths[i + 1][j + 1] + 1
             else:
                 lengths[i][j] = max(lengths[i + 1][j], lengths[i][j + 1])
     pairs, i, j = [], 0, 0
-    while i < len(own) and j < len(told):
-        if own[i] == told[j]:
+    while i < len(own) and j < len(other):
+        if own[i] == other[j]:
             pairs.append((i, j))
             i, j = i + 1, j + 1
         elif lengths[i + 1][j] >= lengths[i][j + 1]:
@@ -139,7 +140,7 @@ def _from_delegation(
         return [CPU] * len(operations)
     delegation = report.benchmark.delegation
     if delegation is None and not any(row.is_delegate for row in report.benchmark.profile):
-        # Nothing speaks of a delegate: had one been applied, both tools would.
+        # Both tools mention a delegate that was applied.
         ran = report.benchmark.timed is not None or report.benchmark.profile
         return [CPU if ran else None] * len(operations)
     name = delegate.detail if delegate.kind == "nnapi" and delegate.detail else delegate.kind
@@ -149,7 +150,7 @@ def _from_delegation(
 
 
 def accelerated_mac_share(path: Path, placement: tuple[Placement, ...]) -> float | None:
-    """The share of the convolutions' MACs that ran on an accelerator, from 0 to 1.
+    """Compute the share of the convolutions' MACs that ran on an accelerator, from 0 to 1.
 
     None where the file has no MACs or leaves shapes open, or the place of a convolution is unknown.
     """
@@ -169,9 +170,9 @@ def accelerated_mac_share(path: Path, placement: tuple[Placement, ...]) -> float
 
 
 def fallbacks(placement: tuple[Placement, ...]) -> dict[str, list[int]]:
-    """The operations that ran on the CPU: their names, and the indices of each."""
-    found: dict[str, list[int]] = {}
+    """List the operations that ran on the CPU: the indices, by the operation's name."""
+    indices: dict[str, list[int]] = {}
     for row in placement:
         if is_cpu(row.accelerator):
-            found.setdefault(row.op, []).append(row.index)
-    return found
+            indices.setdefault(row.op, []).append(row.index)
+    return indices

@@ -1,4 +1,4 @@
-"""One network at several picture sizes on several devices: how its latency grows, where it fails.
+"""Sweeps: the latency of one network at several picture sizes on several devices.
 
 Figure 4 of the paper does this for five sizes, every latency divided by that of the first phone at
 the smallest one.
@@ -21,19 +21,21 @@ from nas.system.hashing import content_key
 from nas.tflite.file import parse_tflite, read_tflite
 
 SIZES = ((640, 360), (960, 540), (1280, 720), (1600, 900), (1920, 1080))
+"""The picture sizes (width, height) of a sweep, unless others are given."""
 _STEPS = (1, 2, 4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One size on one device.
+    """The figures of one picture size on one device.
 
-    `size` is what was asked for (width, height), `run_size` the file's: the next one up that the
-    network's poolings divide; None where the file has no such form, which `failure` explains and
-    no device is to blame for. `latency_ms` is None where `failure` tells why; `ratio` is the
+    `size` is the requested one (width, height), `run_size` the file's: the next one up that the
+    network's poolings divide. `run_size` is None where the file has no such form; `failure` says
+    why, and no device is to blame. `latency_ms` is None where `failure` tells why; `ratio` is the
     latency over the first device's at the first size, None where either is missing.
-    `accelerated_mac_share` is None where nothing tells. `name` is what people call the device,
-    where that is known.
+    `accelerated_mac_share` is None where nothing tells it, `source` where there is no figure.
+    `disturbed` names other work that disturbed the measurement. `name` is what people call the
+    device; empty where nothing tells it.
     """
 
     device: str
@@ -49,7 +51,7 @@ class SweepRow:
     name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON types."""
+        """Return the row as JSON types."""
         return {
             **vars(self),
             "size": list(self.size),
@@ -59,8 +61,8 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A size, and what became of the file there; `error` where it has no such form."""
+class _SizedFile:
+    """The file at one picture size; `error` is set where it has no form of that size."""
 
     size: tuple[int, int]
     run_size: tuple[int, int] | None
@@ -85,18 +87,18 @@ def sweep(
     """
     content = _content(model)
     folder = out / "models" / content_key(content.hex())
-    found: list[tuple[_Asked, Outcome]] = []
-    for asked in _forms(content, sizes, model):
-        if asked.run_size is None:
-            found += [(asked, Outcome(device, None)) for device in devices]
+    outcomes_by_form: list[tuple[_SizedFile, Outcome]] = []
+    for form in _forms(content, sizes, model):
+        if form.run_size is None:
+            outcomes_by_form += [(form, Outcome(device, None)) for device in devices]
             continue
-        path = folder / f"{asked.run_size[0]}x{asked.run_size[1]}.tflite"
-        write_atomically(path, lambda file, data=asked.content: file.write(data))  # type: ignore[misc]
+        path = folder / f"{form.run_size[0]}x{form.run_size[1]}.tflite"
+        write_atomically(path, lambda file, data=form.content: file.write(data))  # type: ignore[misc]
         outcomes = measure_everywhere(path, devices, protocol, out / "measurements")
-        found += [(asked, outcome) for outcome in outcomes]
-    unit = found[0][1].measurement
-    names = _names([outcome for _, outcome in found])
-    rows = [_row(*one, unit.latency_ms if unit else None) for one in found]
+        outcomes_by_form += [(form, outcome) for outcome in outcomes]
+    unit = outcomes_by_form[0][1].measurement
+    names = _names([outcome for _, outcome in outcomes_by_form])
+    rows = [_row(*one, unit.latency_ms if unit else None) for one in outcomes_by_form]
     rows = [replace(row, name=names[row.device]) for row in rows]
     write_json(out / "sweep.json", [row.to_dict() for row in rows])
     picture = plot(rows)
@@ -109,39 +111,41 @@ def _content(model: Path) -> bytes:
     return model.read_bytes()
 
 
-def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_Asked]:
-    """The file at each size, and at its own where it lacks one; ConversionError where none is."""
+def _forms(content: bytes, sizes: Sequence[tuple[int, int]], model: Path) -> list[_SizedFile]:
+    """Make the file's form at each size, and its own form where one is missing.
+
+    Raises ConversionError where the file has no form at all.
+    """
     file = parse_tflite(content, str(model))
     forms = []
     for size in sizes:
         try:
             resized, run_size = resize(content, size)
         except ConversionError as error:
-            forms.append(_Asked(size, None, b"", error))
+            forms.append(_SizedFile(size, None, b"", error))
         else:
-            forms.append(_Asked(size, run_size, resized))
+            forms.append(_SizedFile(size, run_size, resized))
     first = next((form.error for form in forms if form.error is not None), None)
     own = file.size
     if first is not None and own is None:
         if all(form.error for form in forms):
             raise ConversionError(f"{model}: {first}")
     elif first is not None and own is not None and own not in sizes:
-        forms.append(_Asked(own, own, content))
+        forms.append(_SizedFile(own, own, content))
     return forms
 
 
 def _names(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """What people call each device, from its first measurement."""
-    told: dict[str, dict[str, Any]] = {}
+    """Name each device as people do, by its first measurement."""
+    conditions: dict[str, dict[str, Any]] = {}
     for outcome in outcomes:
-        conditions = outcome.measurement.conditions if outcome.measurement else {}
-        if outcome.device not in told or not told[outcome.device]:
-            told[outcome.device] = conditions
-    return {device: device_name(device, conditions).full for device, conditions in told.items()}
+        measured = outcome.measurement.conditions if outcome.measurement else {}
+        conditions[outcome.device] = conditions.get(outcome.device) or measured
+    return {device: device_name(device, its).full for device, its in conditions.items()}
 
 
 def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int]]:
-    """The file for pictures of `size` (width, height), or of the next size up that it can take.
+    """Resize a file for pictures of `size` (width, height), or of the next size up that works.
 
     Raises ConversionError, with the operation and why, where there is none.
     """
@@ -158,7 +162,7 @@ def resize(content: bytes, size: tuple[int, int]) -> tuple[bytes, tuple[int, int
 
 
 def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """The size and the next ones up: multiples of 2, 4, ..., or as far from the file's own."""
+    """List the size and the next ones up: multiples of 2, 4, ..., or as far from the file's own."""
     steps = [(-(-size[0] // step) * step, -(-size[1] // step) * step) for step in _STEPS]
     if own is not None:
         steps += [
@@ -168,11 +172,11 @@ def _upwards(size: tuple[int, int], own: tuple[int, int] | None) -> list[tuple[i
     return list(dict.fromkeys(steps))
 
 
-def _row(asked: _Asked, outcome: Outcome, unit_ms: float | None) -> SweepRow:
-    size, run_size = asked.size, asked.run_size
+def _row(form: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow:
+    size, run_size = form.size, form.run_size
     measured = outcome.measurement
     if measured is None:
-        failure = str(asked.error or outcome.error)
+        failure = str(form.error or outcome.error)
         return SweepRow(outcome.device, size, run_size, None, None, None, None, failure, None)
     return SweepRow(
         outcome.device,
@@ -189,7 +193,10 @@ def _row(asked: _Asked, outcome: Outcome, unit_ms: float | None) -> SweepRow:
 
 
 def plot(rows: Sequence[SweepRow]) -> bytes:
-    """The sweep as a PNG: ratios (milliseconds without them) by size, logarithmic; x: no run."""
+    """Draw the sweep as a PNG: ratios by size, logarithmic; x marks a size that did not run.
+
+    Without any ratio, milliseconds are drawn.
+    """
     from matplotlib.figure import Figure
 
     sizes = list(dict.fromkeys(row.size for row in rows))

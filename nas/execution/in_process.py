@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from nas.devices.host.device import AHEAD
+from nas.devices.host.ahead import AHEAD
 from nas.errors import RunError
 from nas.execution.attempts import DRIVER, attempts
 from nas.execution.executor import failed_trial

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.devices import TimingProtocol
-from nas.devices.fleet import Outcome, as_document, measure_everywhere, of_document, physical
+from nas.devices.fleet import Outcome, measure_everywhere, physical
 from nas.errors import ConfigError, DeviceError, DeviceStableError, DeviceTransientError
 
 _KINDS: dict[str, type[DeviceError] | type[ConfigError]] = {
@@ -52,7 +52,7 @@ class MeasureJob:
             self.device,
             time.perf_counter() - started,
             outcome.key,
-            as_document(outcome),
+            outcome.to_dict(),
             _told(outcome.error) if outcome.error is not None else ("", ""),
             outcome.lost,
         )
@@ -78,7 +78,7 @@ class Reply:
     def outcome(self) -> Outcome:
         """Return the outcome as `measure_everywhere` gives it; raises ConfigError as that does."""
         if self.key is not None and self.document is not None:
-            return of_document(self.document, self.device, self.key)
+            return Outcome.from_dict(self.document, self.device, self.key)
         kind, text = self.error
         error = _KINDS[kind](text)
         if isinstance(error, ConfigError):

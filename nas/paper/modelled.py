@@ -6,7 +6,7 @@ import math
 from functools import cache
 
 from nas.devices.paper_phones.device import tell
-from nas.devices.paper_phones.latency_model import COVERAGE, LeftOut, leave_one_out
+from nas.devices.paper_phones.latency_model import COVERAGE, LeftOutStructure, leave_one_out
 from nas.devices.paper_phones.networks import network
 from nas.devices.paper_phones.published import Row
 from nas.devices.paper_phones.rules import RULES, plan
@@ -41,7 +41,7 @@ def modelled_latency(row: Row, phone: str) -> Here:
 
 
 @cache
-def _left_out(phone: str) -> dict[str, LeftOut]:
+def _left_out(phone: str) -> dict[str, LeftOutStructure]:
     """By the name of each published row."""
     return {
         name: row for row in leave_one_out(phone).rows for name in row.label.split(" / ")

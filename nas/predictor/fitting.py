@@ -17,7 +17,8 @@ import numpy as np
 
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import measure_everywhere
-from nas.devices.host.device import BUSY_CORES, PACE
+from nas.devices.host.device import BUSY_CORES
+from nas.devices.host.pace import PACE
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import microbenchmarks

@@ -74,7 +74,7 @@ _patience = [30.0]
 
 
 def _look(worker: Any) -> float:
-    pace = float(worker._pace_ms())
+    pace = float(worker.pace_ms())
     _best[0] = min(_best[0], pace)
     return pace
 
@@ -97,7 +97,7 @@ def _samples(interpreter: Any, request: dict[str, Any], worker: Any) -> dict[str
         time.perf_counter() < end and len(samples) < request["most"]
     ):
         before = time.process_time_ns()
-        samples.append(worker._timed_ms(interpreter))
+        samples.append(worker.timed_ms(interpreter))
         busy.append((time.process_time_ns() - before) / 1e6)
     return {"samples_ms": samples, "cpu_ms": busy}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.devices import TimingProtocol, open_device
+from nas.devices import Phone, TimingProtocol, open_device
 from nas.errors import ConfigError, RunError
 from nas.predictor.predictor import Predictor
 from nas.study.study import Study
@@ -39,9 +39,8 @@ def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) ->
     a phone is away.
     """
     device = open_device(spec)
-    answer = getattr(device, "answer", None)
-    if answer is not None:
-        answer()
+    if isinstance(device, Phone):
+        device.answer()
     about: dict[str, Any] = {"device": spec, **device.identity()}
     if spec == "host":
         about |= {"processor": processor(), "litert": versions()["ai-edge-litert"]}

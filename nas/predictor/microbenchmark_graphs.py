@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError
 from nas.predictor.terms import Term
 
@@ -22,7 +22,7 @@ _RELU = 1
 
 
 @final
-class _Graph(Builder):
+class _Graph(GraphBuilder):
     """The builder, with biases and operations as int16 files have them."""
 
     def __init__(self, term: Term) -> None:

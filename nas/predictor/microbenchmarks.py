@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.devices import TimingProtocol
-from nas.devices.probe_graphs import CHANNELS
+from nas.devices.graph_builder import CHANNELS
 from nas.errors import ConfigError, DeviceStableError, RunError
 from nas.predictor.costs import KindCosts
 from nas.predictor.design import Joint

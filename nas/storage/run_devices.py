@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.devices.names import DeviceName, device_name, told_apart
+from nas.devices.names import DeviceName, device_name, distinct_names
 from nas.errors import RunError
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
@@ -25,7 +25,7 @@ def run_names(run: RunFolder, results: Sequence[TrialResult]) -> dict[str, Devic
     for device in (*study["devices"], *study.get("optional_devices", ())):
         told = next(_conditions(run, results, device), {})
         named.append(device_name(device, told, processor))
-    return {name.device: name for name in told_apart(named)}
+    return {name.device: name for name in distinct_names(named)}
 
 
 def _conditions(

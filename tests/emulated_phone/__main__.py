@@ -21,7 +21,7 @@ from tests.emulated_phone.profiles import PROFILES, Profile
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.emulated_phone")
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start phones and connect them to adb")

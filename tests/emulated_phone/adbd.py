@@ -35,7 +35,7 @@ class StreamClosedError(Exception):
 
 @dataclass
 class Stream:
-    """One service's connection: bytes in, bytes out."""
+    """The connection of one service, which carries bytes in both directions."""
 
     transport: Transport
     local: int
@@ -55,7 +55,7 @@ class Stream:
             self.transport.send(WRTE, self.local, self.remote, data[start : start + MAX_PAYLOAD])
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes; raises StreamClosedError where the host closes before."""
+        """Read exactly `size` bytes; raises StreamClosedError where the host closes before."""
         while len(self.pending) < size:
             data = self.inbox.get()
             if data is None:
@@ -74,14 +74,14 @@ class Stream:
                 self.transport.send(CLSE, self.local, self.remote)
 
     def drop(self) -> None:
-        """The host is gone: wake whoever reads or writes."""
+        """Wake the readers and writers of a stream whose host is gone."""
         self.closed.set()
         self.inbox.put(None)
         self.ready.release()
 
 
 class Transport:
-    """One host's connection."""
+    """The connection of one host, which carries all its streams."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class Transport:
 
 
 class Listener:
-    """The TCP port that hosts connect to; may be closed and opened again on the same number."""
+    """A TCP port that hosts connect to; it can be closed, and opened again on the same number."""
 
     def __init__(
         self, serve: Callable[[socket.socket], None], port: int = 0, host: str = "127.0.0.1"

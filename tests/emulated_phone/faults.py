@@ -35,7 +35,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: where, how often, how long.
+    """One fault: where it shows, how often and for how long.
 
     `match` is a regular expression on the service, or on the tool's arguments.
     """
@@ -47,7 +47,7 @@ class Fault:
 
 
 def inject(folder: Path, fault: Fault) -> Path:
-    """Switch a fault on; the file that stands for it."""
+    """Switch a fault on; returns the file that stands for it."""
     if fault.kind not in KINDS:
         raise ValueError(f"unknown fault {fault.kind!r}. Valid: {', '.join(KINDS)}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def inject(folder: Path, fault: Fault) -> Path:
 
 
 def active(folder: Path, kind: str) -> Fault | None:
-    """A fault of this kind that is switched on, left as it is."""
+    """Find a fault of this kind that is switched on, and leave it as it is."""
     for path in sorted(folder.glob("*.json")):
         with suppress(OSError, ValueError):
             fault = Fault(**json.loads(path.read_text()))
@@ -69,7 +69,10 @@ def active(folder: Path, kind: str) -> Fault | None:
 
 
 def take(folder: Path, kind: str, text: str = "", bare: bool = False) -> Fault | None:
-    """A fault of this kind that matches `text`, used up by one; `bare`: only without a match."""
+    """Find a fault of this kind that matches `text`, and use it up by one.
+
+    `bare`: only a fault without a pattern counts.
+    """
     for path in sorted(folder.glob("*.json")):
         try:
             fault = Fault(**json.loads(path.read_text()))

@@ -23,7 +23,7 @@ class Clock:
     def __init__(
         self, run: Run, model: Network, path: Path, modelled_ms: float, half: bool = False
     ) -> None:
-        """`half`: outputs are kept as an accelerator gives them that computes in 16 bits."""
+        """Prepare a model; `half`: outputs are rounded as by an accelerator of 16 bits."""
         self._run = run
         self._blocks = 0
         self._real = run.profile.timing == "real"
@@ -62,7 +62,7 @@ class Clock:
             time.sleep(milliseconds / 1000 * self._run.profile.wait_scale)
 
     def block(self, runs: int, low: float, high: float) -> list[float]:
-        """Latencies in ms: at least `runs` of them and `low` seconds, at most `high` seconds."""
+        """Time at least `runs` inferences and `low` seconds, at most `high` seconds, in ms."""
         samples: list[float] = []
         elapsed = 0.0
         self._blocks += 1
@@ -75,7 +75,7 @@ class Clock:
         return samples
 
     def _jumped_ms(self) -> float:
-        """By how much the clock was set in the middle of a run, as the tool sees it."""
+        """Return by how much the clock was set in the middle of a run, as the tool sees it."""
         fault = self._run.fault("clock-jump")
         if fault is None:
             return 0.0
@@ -123,7 +123,7 @@ def _fill(run: Run, interpreter: Any) -> None:
 
 
 def _value_files(run: Run) -> list[str | None]:
-    """A file, or None, for each of the inputs that `--input_layer` names, by the tool's rules."""
+    """List a file, or None, for each input that `--input_layer` names, by the tool's rules."""
     names = [name for name in run.flags["input_layer"].split(",") if name]
     shapes = [shape for shape in run.flags["input_layer_shape"].split(":") if shape]
     if len(names) != len(shapes):

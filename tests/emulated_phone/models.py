@@ -47,7 +47,7 @@ class Builder:
         return len(self._graph.tensors) - 1
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        """The shape of a tensor."""
+        """Return the shape of a tensor."""
         return tuple(self._graph.tensors[tensor].shape)
 
     def _add(self, op: str, inputs: list[int], shape: tuple[int, ...], options: Any) -> int:
@@ -71,7 +71,7 @@ class Builder:
         return output
 
     def conv(self, source: int, channels: int, kernel: int = 3) -> int:
-        """A convolution, SAME padding, stride 1."""
+        """Add a convolution with SAME padding and stride 1; returns its output."""
         batch, height, width, depth = self.shape(source)
         weights = self._random.normal(0, 0.1, (channels, kernel, kernel, depth))
         options = self._schema.Conv2DOptionsT()
@@ -86,7 +86,7 @@ class Builder:
         return self._add("CONV_2D", inputs, (batch, height, width, channels), options)
 
     def transpose_conv(self, source: int, channels: int, kernel: int = 2, stride: int = 2) -> int:
-        """A transposed convolution, SAME padding."""
+        """Add a transposed convolution with SAME padding; returns its output."""
         batch, height, width, depth = self.shape(source)
         shape = (batch, height * stride, width * stride, channels)
         weights = self._random.normal(0, 0.1, (channels, kernel, kernel, depth))
@@ -101,7 +101,7 @@ class Builder:
         return self._add("TRANSPOSE_CONV", inputs, shape, options)
 
     def max_pool(self, source: int, factor: int = 2) -> int:
-        """A maximum pooling whose kernel equals its stride."""
+        """Add a maximum pooling whose kernel equals its stride; returns its output."""
         batch, height, width, depth = self.shape(source)
         options = self._schema.Pool2DOptionsT()
         options.padding = self._schema.Padding.VALID
@@ -111,7 +111,7 @@ class Builder:
         return self._add("MAX_POOL_2D", [source], shape, options)
 
     def concat(self, *sources: int) -> int:
-        """Channels one after another."""
+        """Add a concatenation of channels; returns its output."""
         options = self._schema.ConcatenationOptionsT()
         options.axis = 3
         shape = self.shape(sources[0])
@@ -119,11 +119,11 @@ class Builder:
         return self._add("CONCATENATION", list(sources), (*shape[:3], depth), options)
 
     def add(self, first: int, second: int) -> int:
-        """An element-wise sum."""
+        """Add an element-wise sum; returns its output."""
         return self._add("ADD", [first, second], self.shape(first), self._schema.AddOptionsT())
 
     def depth_to_space(self, source: int, factor: int = 2) -> int:
-        """Channels become pixels."""
+        """Add an operation that turns channels into pixels; returns its output."""
         batch, height, width, depth = self.shape(source)
         options = self._schema.DepthToSpaceOptionsT()
         options.blockSize = factor
@@ -141,7 +141,7 @@ class Builder:
             code.version = 3
 
     def write(self, output: int, path: Path) -> Path:
-        """The file, with `output` as the graph's only output."""
+        """Write the file, with `output` as the graph's only output."""
         import flatbuffers
 
         self._graph.outputs = [output]
@@ -152,7 +152,7 @@ class Builder:
 
 
 def small_unet(path: Path, size: int = 16, width: int = 4) -> Path:
-    """A U-Net of one level with a transposed convolution: CONV, POOL, CONV, TRANSPOSE_CONV,
+    """Write a U-Net of one level with a transposed convolution: CONV, POOL, CONV, TRANSPOSE_CONV,
     CONCATENATION, CONV, CONV.
     """
     graph = Builder(size, size)
@@ -163,7 +163,7 @@ def small_unet(path: Path, size: int = 16, width: int = 4) -> Path:
 
 
 def plain(path: Path, layers: int = 2, width: int = 4, size: int = 16) -> Path:
-    """Convolutions only."""
+    """Write a network of convolutions only."""
     graph = Builder(size, size)
     tensor = graph.input
     for _ in range(layers):
@@ -172,13 +172,13 @@ def plain(path: Path, layers: int = 2, width: int = 4, size: int = 16) -> Path:
 
 
 def back_projection(path: Path) -> Path:
-    """A transposed convolution whose kernel is larger than its stride, as DBPN has them."""
+    """Write a transposed convolution whose kernel is larger than its stride, as in DBPN."""
     graph = Builder(16, 16)
     return graph.write(graph.transpose_conv(graph.conv(graph.input, 4), 3, 8, 4), path)
 
 
 def int16_pool(path: Path) -> Path:
-    """A pooling of 16-bit integers: TFLite's own kernels run it, XNNPACK does not take it."""
+    """Write a pooling of 16-bit integers, which TFLite's own kernels run and XNNPACK refuses."""
     graph = Builder(16, 16)
     output = graph.max_pool(graph.input)
     graph.to_int16()

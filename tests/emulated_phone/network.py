@@ -59,7 +59,7 @@ class Network:
 
 
 def load(path: Path, cache: Path) -> Network:
-    """The network in a file; read once a content. Raises ValueError where it is no model."""
+    """Read the network in a file, once a content; raises ValueError where it is no model."""
     data = path.read_bytes()
     known = cache / f"{hashlib.sha256(data).hexdigest()[:16]}.network.json"
     if known.exists():
@@ -72,7 +72,7 @@ def load(path: Path, cache: Path) -> Network:
 
 
 def read(data: bytes) -> Network:
-    """The network in a flatbuffer; ValueError where it is none."""
+    """Read the network in a flatbuffer; raises ValueError where it is none."""
     from ai_edge_litert import schema_py_generated as schema
 
     if data[4:8] != b"TFL3":

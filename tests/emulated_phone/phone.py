@@ -40,7 +40,7 @@ class EmulatedPhone:
         port: int = 0,
         cache: Path | None = None,
     ) -> None:
-        """`cache` keeps what the tool knows of a model; phones may share one."""
+        """Set up a phone; `cache` keeps what the tool knows of a model, and phones may share it."""
         self.profile = profile
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="emulated-phone-"))
@@ -62,11 +62,11 @@ class EmulatedPhone:
 
     @property
     def address(self) -> str:
-        """Host and port, as adb names the device."""
+        """The host and the port, as adb names the device."""
         return f"127.0.0.1:{self.listener.port}"
 
     def path(self, name: str) -> Path:
-        """The file that stands for the phone's file `name`."""
+        """Return the file that stands for the phone's file `name`."""
         return self.root / name.lstrip("/")
 
     def inject(self, kind: str, match: str = "", times: int = 1, seconds: float = 1.0) -> Path:
@@ -105,12 +105,12 @@ class EmulatedPhone:
             end_session(process)
 
     def running(self) -> list[str]:
-        """The command lines of what still runs on the phone."""
+        """List the command lines of all that still runs on the phone."""
         alive = [process for process in self._processes if process.poll() is None]
         return [" ".join(map(str, process.args)) for process in alive]  # type: ignore[arg-type]
 
     def files(self) -> list[str]:
-        """Every file below /data/local/tmp, as the phone names it."""
+        """List every file below /data/local/tmp, by the phone's names."""
         base = self.path("/data/local/tmp")
         return sorted(str(f.relative_to(self.root)) for f in base.rglob("*") if f.is_file())
 
@@ -149,7 +149,7 @@ class EmulatedPhone:
         self.render()
 
     def celsius(self) -> float:
-        """The skin temperature now: the profile's curve over the time since the start."""
+        """Return the skin temperature now, by the profile's curve over the time since the start."""
         if "celsius" in self._state:
             return float(self._state["celsius"])
         curve, now = self.profile.temperature, time.monotonic() - self._started
@@ -207,7 +207,7 @@ class EmulatedPhone:
 
     def _serve(self, connection: socket.socket) -> None:
         transport = Transport(
-            connection, self._banner(), lambda name: self._open(name), self._authorized
+            connection, self._banner(), lambda name: self.open(name), self._authorized
         )
         with self._lock:
             self._transports.append(transport)
@@ -229,7 +229,7 @@ class EmulatedPhone:
         if not self._stopping.wait(fault.seconds):
             self.plug()
 
-    def _open(self, name: str) -> Service | None:
+    def open(self, name: str) -> Service | None:
         self.opened.append(name)
         self.on_open()
         for kind in ("unplug", "reboot"):
@@ -277,7 +277,7 @@ class EmulatedPhone:
             self._processes.append(process)
 
     def _inward(self, command: str) -> str:
-        """The command with the phone's folders replaced by those that stand for them."""
+        """Replace the phone's folders in a command by those that stand for them."""
         text = command.replace(_LOADAVG, str(self.folder / "loadavg"))
         text = text.replace("cat /proc/stat", "procstat")
         text = text.replace("/proc/sys/kernel/random/boot_id", str(self.folder / "boot_id"))
@@ -317,7 +317,7 @@ def _dribble(seconds: float) -> Service:
 
 
 def describe(phone: EmulatedPhone) -> str:
-    """One line of JSON about a running phone, for a person's terminal or a script."""
+    """Describe a running phone in one line of JSON, for a terminal or a script."""
     return json.dumps(
         {
             "serial": phone.address,

@@ -1,4 +1,4 @@
-"""Which operation an emulated phone runs where, by its profile's rules."""
+"""Where an emulated phone runs each operation, by its profile's rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Plan:
 
     @property
     def kernels(self) -> int:
-        """Contiguous runs of delegated operations."""
+        """List the contiguous runs of delegated operations."""
         inside = [place is not None for place in self.where]
         return sum(here and not before for before, here in pairwise([False, *inside]))
 
@@ -32,7 +32,7 @@ class Plan:
 def plan_nnapi(
     profile: Profile, network: Network, reference: bool, only: str | None = None
 ) -> Plan:
-    """NNAPI's plan.
+    """Make NNAPI's plan.
 
     `reference`: what no accelerator takes runs in `nnapi-reference`, as the tool of 2020 does by
     default; else it stays with TFLite. `only`: the accelerator that was asked for.
@@ -58,7 +58,7 @@ def plan_nnapi(
 
 
 def plan_all(network: Network, name: str, types: tuple[str, ...]) -> Plan:
-    """The plan of a delegate that takes every operation of the given types."""
+    """Make the plan of a delegate that takes every operation of the given types."""
     return Plan(tuple(name if step.type in types else None for step in network.steps))
 
 
@@ -76,7 +76,7 @@ def _holds(rule: Rule, step: Step, network: Network, fallen: set[int]) -> bool:
 
 
 def modelled_ms(profile: Profile, network: Network, plan: Plan) -> float:
-    """A made-up latency: MACs over the place's speed, elements, and 0.2 ms a change of place."""
+    """Make up a latency: MACs over the place's speed, elements, 0.2 ms a change of place."""
     total, before = 0.3, ""
     for step, place in zip(network.steps, plan.where, strict=True):
         speed, per_element = profile.gmacs_per_s, 2e-7

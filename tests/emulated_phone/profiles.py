@@ -1,4 +1,4 @@
-"""What an emulated phone is: its chip, its accelerators, which operations they take, how fast.
+"""Profiles of emulated phones: chip, accelerators, the operations that these take, and speeds.
 
 The three named after the paper's phones behave like them where its Tables 2 to 4 tell (which
 operations fall back, which networks fail); their latencies are made up and only follow the order of
@@ -76,12 +76,12 @@ class Profile:
     half_precision: bool = False
 
     def to_json(self) -> str:
-        """The profile as JSON."""
+        """Return the profile as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Profile:
-        """The profile that `to_json` wrote."""
+        """Read the profile that `to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
         values["rules"] = tuple(
             Rule(**{key: tuple(v) if isinstance(v, list) else v for key, v in rule.items()})

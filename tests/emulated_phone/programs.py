@@ -61,7 +61,7 @@ main()
 
 
 def write_programs(folder: Path, profile: Profile) -> None:
-    """The programs below `folder`/bin, and what they tell."""
+    """Write the programs below `folder`/bin, and what they tell."""
     programs = {
         "getprop": _GETPROP,
         "setprop": _SETPROP,
@@ -102,7 +102,7 @@ def write_programs(folder: Path, profile: Profile) -> None:
 
 
 def write_tool(path: Path, tool: str = "2026") -> None:
-    """The launcher of the stand-in for `benchmark_model` at `path`, executable.
+    """Write the launcher of the stand-in for `benchmark_model` to `path`, executable.
 
     Tools of different years have different contents, as their flags are kept by content.
     """

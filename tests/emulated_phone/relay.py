@@ -1,4 +1,4 @@
-"""A way to an adb server that may be closed and opened: stands for a server on another computer."""
+"""A relay to an adb server that can be closed and opened, in place of one on another computer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from tests.emulated_phone.adbd import Listener
 
 HOST = "127.0.0.2"
-"""This computer, by a name that doesn't say so."""
+"""A name of this computer that doesn't say so."""
 
 
 class Relay:
@@ -18,7 +18,7 @@ class Relay:
 
     def __init__(self, port: int) -> None:
         self.pause = 0.0
-        """Seconds to wait after each kilobyte."""
+        """The seconds to wait after each kilobyte."""
         self._target = port
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -26,7 +26,7 @@ class Relay:
         self.port = self._listener.port
 
     def close(self) -> None:
-        """Refuse connections, and cut those there are, as a network that is gone does."""
+        """Refuse connections, and cut the open ones, as a network that is gone does."""
         self._listener.close()
         with self._lock:
             sockets, self._open = self._open, []

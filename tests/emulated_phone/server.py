@@ -15,7 +15,7 @@ import adbutils
 
 
 def adb_binary() -> Path:
-    """The adb that ships inside adbutils' wheel, where it has one for this machine, or another.
+    """Find the adb inside adbutils' wheel, where it has one for this machine, or another.
 
     Raises FileNotFoundError where there is none.
     """
@@ -30,7 +30,7 @@ def adb_binary() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """Find a TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

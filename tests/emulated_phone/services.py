@@ -1,4 +1,4 @@
-"""What runs behind an emulated adbd's streams: a shell with exit codes, and file transfer."""
+"""The services behind an emulated adbd's streams: a shell with exit codes, and file transfer."""
 
 from __future__ import annotations
 

@@ -81,17 +81,17 @@ class Run:
         return float(self.flags[name])
 
     def say(self, text: str, level: str = "INFO") -> None:
-        """A line of the tool: since TF 2.15 with a level, errors on standard error."""
+        """Print a line of the tool: since TF 2.15 with a level, errors on standard error."""
         file = sys.stderr if level in ("ERROR", "FATAL") and self.modern else sys.stdout
         print(f"{level}: {text}" if self.modern else text, file=file, flush=True)
 
     def runtime(self, text: str, level: str = "INFO") -> None:
-        """A line of the runtime: on standard error, and in the phone's log."""
+        """Print a line of the runtime, on standard error and in the phone's log."""
         print(f"{level}: {text}", file=sys.stderr, flush=True)
         vlog.write(self.folder, "tflite", [text], level[0])
 
     def fault(self, kind: str) -> Fault | None:
-        """A fault of this kind that is meant for this start, used up by one."""
+        """Find a fault of this kind that is meant for this start, and use it up by one."""
         return faults.take(self.folder / "faults", kind, " ".join(sys.argv))
 
     def fail(self, code: int = 1) -> NoReturn:
@@ -318,7 +318,7 @@ def _time(run: Run, model: Network, plan: Plan, path: Path) -> None:
 
 
 def _failing(run: Run, model: Network, plan: Plan) -> str | None:
-    """NNAPI's words where this model can't be run, or its driver dies just now."""
+    """Return NNAPI's words where this model can't be run, or its driver dies just now."""
     if not run.on("use_nnapi") or not plan.delegated:
         return None
     if run.fault("driver-crash"):
@@ -336,7 +336,7 @@ def _failing(run: Run, model: Network, plan: Plan) -> str | None:
 
 
 def statistics_line(samples_ms: list[float], modern: bool) -> str:
-    """The tool's line of one block, in microseconds."""
+    """Format the tool's line of one block, in microseconds."""
     values = [round(sample * 1000) for sample in samples_ms]
     if not values:
         return "count=0"
@@ -377,6 +377,6 @@ def _say_memory(run: Run) -> None:
 
 
 def noise(profile: Profile) -> random.Random:
-    """One launch's own noise."""
+    """Draw the factor of one launch's own noise."""
     del profile
     return random.Random(os.getpid() * 1_000_003 + time.time_ns())

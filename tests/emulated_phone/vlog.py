@@ -1,4 +1,4 @@
-"""What NNAPI writes to the phone's log, and the tool's operation profile."""
+"""The lines of NNAPI in the phone's log, and the tool's operation profile."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _vlog_is_on(folder: Path) -> bool:
 
 
 def compilation(folder: Path, profile: Profile, model: Network, plan: Plan) -> None:
-    """The placement of every operation that NNAPI was given, repeats folded as logd does."""
+    """Write the placement of every operation given to NNAPI; repeats are folded as by logd."""
     if not _vlog_is_on(folder):
         return
     write(folder, "Manager", [f"Found interface {name}" for name in profile.accelerators])
@@ -69,7 +69,7 @@ def compilation(folder: Path, profile: Profile, model: Network, plan: Plan) -> N
 
 
 def operation_profile(model: Network, plan: Plan, samples: list[float], modern: bool) -> str:
-    """The tool's table of nodes: the CPU's one by one, a delegate's partition as one row."""
+    """Format the tool's table of nodes: the CPU's one by one, a delegate's partition as one row."""
     rows = []
     delegate = len(model.steps)
     total = sum(samples) / len(samples) if samples else 0.0

@@ -1,4 +1,4 @@
-"""A phone over adb: its commands, bounded in time, and its files, whole or absent. On adbutils.
+"""Commands and files of one phone over adb: commands end in time, files are whole or absent.
 
 adbutils' own timeouts are per read, its connections may start a stray server, its transfers leave
 half files and its exceptions are of many kinds; what fails here is a `PhoneError`.
@@ -27,7 +27,7 @@ from nas.devices.adb.wire import (
     seconds_left,
     short,
 )
-from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import ADVICE, DeviceFailure, Evidence, PhoneError, phone_error
 from nas.errors import ConfigError
 from nas.system.files import write_atomically
 from nas.system.hashing import file_sha256
@@ -41,7 +41,7 @@ _TRANSFER_BYTES_PER_SECOND = 256 * 1024
 
 
 class Adb:
-    """One phone of one server."""
+    """One phone of an adb server; safe to open before the phone is there."""
 
     def __init__(self, server: AdbServer, serial: str) -> None:
         self.server = server
@@ -50,7 +50,7 @@ class Adb:
 
     @property
     def device(self) -> Any:
-        """adbutils' device; opened at the first use, and it must know shell v2."""
+        """adbutils' device, opened at the first use; raises ConfigError without shell v2."""
         if self._device is None:
             with translated(self.serial, "open it"):
                 device = self.server.client().device(self.serial)
@@ -63,13 +63,13 @@ class Adb:
         return self._device
 
     def stream(self, command: str, deadline: float) -> ShellStream:
-        """Start a command; whoever gets the stream closes it. `deadline` by the monotonic clock."""
+        """Start a command; the caller closes the stream. `deadline` is by the monotonic clock."""
         with translated(self.serial, f"run {short(command)}"):
             connection = self.device.open_transport(timeout=seconds_left(deadline))
             return ShellStream(connection, command, deadline)
 
     def shell(self, script: str, timeout: float = 20.0) -> ShellResult:
-        """Run a script of ours; quote every name in it. Ends on the phone, too, after `timeout`."""
+        """Run a script of ours, whose names are quoted; the phone, too, ends it after `timeout`."""
         limited = f"timeout -s KILL {timeout:g} sh -c {shlex.quote(script)}"
         return self._finish(limited, timeout, False, None)
 
@@ -114,13 +114,13 @@ class Adb:
         seconds = time.monotonic() - started
         result = stream.result(exit_code, seconds, tells_pid)
         if exit_code in (124, 137) and seconds >= timeout - 0.1:
-            failure = Failure("timeout", f"{short(command)} took more than {timeout:g} s")
+            failure = DeviceFailure("timeout", f"{short(command)} took more than {timeout:g} s")
             evidence = Evidence(self.serial, command, exit_code, result.stdout, result.stderr)
             raise phone_error(failure, evidence, ADVICE["timeout"])
         return result
 
     def _kill(self, pid: int | None, command: str) -> None:
-        """End what a lost connection left behind, if the phone answers at all."""
+        """End the process that a lost connection left behind, if the phone still answers."""
         if pid is None:
             return
         name = next((word for word in shlex.split(command) if word.startswith("/")), "")
@@ -134,26 +134,26 @@ class Adb:
                 stream.close()
 
     def _sync(self, what: str, request: bytes, name: str, size: int = 0) -> SyncStream:
-        """A request about a file of `size` bytes; its deadline grows with them."""
+        """Start a request about a file of `size` bytes; its deadline grows with the size."""
         deadline = time.monotonic() + _TRANSFER_SECONDS + size / _TRANSFER_BYTES_PER_SECOND
         with _moving(self.serial, what, 0, size):
             connection = self.device.open_transport(timeout=10.0)
             return SyncStream(connection, request, name, deadline)
 
     def size_of(self, remote: str) -> int | None:
-        """A file's size in bytes; None where there is no such file."""
+        """Return the size of a file on the phone, in bytes; None where there is no such file."""
         what = f"look for {remote}"
-        with translated(self.serial, what), self._sync(what, b"STAT", remote) as found:
-            mode, size = found.stat()
+        with translated(self.serial, what), self._sync(what, b"STAT", remote) as stream:
+            mode, size = stream.stat()
         return size if stat.S_ISREG(mode) else None
 
     def push(
         self, local: Path, remote: str, progress: Callable[[int, int], None] | None = None
     ) -> bool:
-        """Have `local` on the phone at `remote`, whole or not at all; whether it was sent.
+        """Put `local` on the phone at `remote`, whole or not at all; returns whether it was sent.
 
         `remote` must name the content (a hash), as a file of the right size there is not sent
-        again. `progress` is told bytes sent and bytes in all.
+        again. `progress` is called with the bytes sent and the bytes in all.
         """
         if self.size_of(remote) == local.stat().st_size:
             return False
@@ -198,21 +198,21 @@ class Adb:
             raise self._refused(remote, size, str(error)) from error
 
     def _refused(self, remote: str, size: int, words: str) -> PhoneError:
-        """Why the phone does not take a file: it is full, or else what it said."""
+        """Return the error of a file that the phone refuses: it is full, or says something else."""
         folder = str(Path(remote).parent)
         free = self.free_bytes(folder)
         evidence = Evidence(self.serial, stderr=words)
         if free is not None and free < size + 1_000_000:
-            failure = Failure("storage_full", f"{size} bytes to send, {free} bytes free")
+            failure = DeviceFailure("storage_full", f"{size} bytes to send, {free} bytes free")
         elif re.search("no space|quota", words, re.IGNORECASE):
-            failure = Failure("storage_full", words)
+            failure = DeviceFailure("storage_full", words)
         else:
-            failure = Failure("device_offline", f"it refuses to write {remote}: {words}")
+            failure = DeviceFailure("device_offline", f"it refuses to write {remote}: {words}")
             return phone_error(failure, evidence, f"see who may write there: `ls -ld {folder}`")
         return phone_error(failure, evidence, ADVICE["storage_full"])
 
     def free_bytes(self, remote: str) -> int | None:
-        """Free space at a folder of the phone; None where `df` does not tell."""
+        """Return the free bytes at a folder of the phone; None where `df` does not tell."""
         rows = self.shell(f"df -k {shlex.quote(remote)}").stdout.splitlines()
         cells = rows[-1].split() if len(rows) > 1 else []
         return int(cells[3]) * 1024 if len(cells) > 3 and cells[3].isdigit() else None
@@ -225,7 +225,7 @@ class Adb:
         """
         size = self.size_of(remote)
         if size is None:
-            failure = Failure("unparsable", f"there is no file {remote} on it")
+            failure = DeviceFailure("unparsable", f"there is no file {remote} on it")
             raise phone_error(failure, Evidence(self.serial))
 
         def fetch(file: IO[bytes]) -> None:
@@ -233,8 +233,8 @@ class Adb:
                 for part in parts:
                     file.write(part)
             file.flush()
-            told = self.shell(f"sha256sum {shlex.quote(remote)}", 60.0).stdout.split()[:1]
-            if os.fstat(file.fileno()).st_size != size or told != [file_sha256(Path(file.name))]:
+            digest = self.shell(f"sha256sum {shlex.quote(remote)}", 60.0).stdout.split()[:1]
+            if os.fstat(file.fileno()).st_size != size or digest != [file_sha256(Path(file.name))]:
                 raise self.offline(f"{remote} arrived damaged")
 
         write_atomically(local, fetch)
@@ -254,8 +254,8 @@ class Adb:
             raise self.offline(f"it refuses to give {remote}: {error}") from error
 
     def offline(self, detail: str) -> PhoneError:
-        """A transient error of this phone."""
-        failure = Failure("device_offline", detail)
+        """Return a transient error of this phone."""
+        failure = DeviceFailure("device_offline", detail)
         return phone_error(failure, Evidence(self.serial), ADVICE["device_offline"])
 
     def _expect(self, result: ShellResult) -> None:
@@ -265,7 +265,7 @@ class Adb:
 
 @contextmanager
 def _moving(serial: str, what: str, done: int, size: int) -> Iterator[None]:
-    """As `translated`; a file that takes too long says nothing against the network in it."""
+    """Translate as `translated`; a slow transfer is no timeout of the network in the file."""
     try:
         with translated(serial, what):
             yield
@@ -274,4 +274,6 @@ def _moving(serial: str, what: str, done: int, size: int) -> Iterator[None]:
             raise
         detail = f"too slow, or at a stand, trying to {what}: {done} of {size} bytes are through"
         advice = "look at the cable, and at the way to the adb server"
-        raise phone_error(Failure("device_offline", detail), error.evidence, advice) from error
+        raise phone_error(
+            DeviceFailure("device_offline", detail), error.evidence, advice
+        ) from error

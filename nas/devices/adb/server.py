@@ -1,6 +1,7 @@
-"""The adb server that phones are reached through: here or elsewhere, started, listed. On adbutils.
+"""The adb server: where it is, how it is started, and which phones it lists.
 
-With `nas.devices.adb.connection` the only module that talks to adb.
+This is the only module that imports adbutils. With `nas.devices.adb.connection` it is the only one
+that talks to adb.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from nas.devices.adb.wire import AdbEntry
-from nas.devices.failures import ADVICE, Evidence, Failure, FailureClass, PhoneError, phone_error
+from nas.devices.failures import (
+    ADVICE,
+    DeviceFailure,
+    Evidence,
+    FailureClass,
+    PhoneError,
+    phone_error,
+)
 from nas.errors import ConfigError
 
 try:
@@ -32,6 +40,7 @@ except ValueError as error:  # it reads the port from the environment as it is l
     raise ConfigError(f"ANDROID_ADB_SERVER_PORT: expected a port's number ({error})") from error
 
 DEFAULT_PORT = 5037
+"""The port of an adb server."""
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]
@@ -41,12 +50,12 @@ class _Connection(AdbConnection):  # type: ignore[misc]
         return self._create_socket()  # type: ignore[no-any-return]
 
     def send_command(self, cmd: str) -> None:
-        """As adbutils', but whole: its `send` takes only a part where the way is slow."""
+        """Send the whole command; adbutils' `send` sends only a part where the way is slow."""
         data = cmd.encode()
         self.conn.sendall(f"{len(data):04x}".encode() + data)
 
     def close(self) -> None:
-        """As adbutils', without its pause of 10 ms."""
+        """Close the connection as adbutils does, without its pause of 10 ms."""
         if not self.closed:
             with suppress(OSError):
                 self.conn.shutdown(socket.SHUT_WR)
@@ -58,7 +67,7 @@ class _Client(AdbClient):  # type: ignore[misc]
     _version: int | None = None
 
     def server_version(self) -> int:
-        """The server's version; asked once, not once a connection."""
+        """Return the server's version, which is asked once, not once a connection."""
         if self._version is None:
             self._version = int(super().server_version())
         return self._version
@@ -71,14 +80,14 @@ class _Client(AdbClient):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class AdbServer:
-    """An adb server, here or on another host."""
+    """The address of an adb server, on this machine or another one."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
 
     @classmethod
     def from_environment(cls) -> AdbServer:
-        """The server that adb's own variables name; ConfigError where they can't be read."""
+        """Find the server that adb's own variables name; raises ConfigError on a bad one."""
         address = os.environ.get("ADB_SERVER_SOCKET", "")
         host = os.environ.get("ANDROID_ADB_SERVER_ADDRESS") or os.environ.get(
             "ANDROID_ADB_SERVER_HOST", "127.0.0.1"
@@ -90,23 +99,24 @@ class AdbServer:
 
     @classmethod
     def parse(cls, text: str) -> AdbServer:
-        """HOST or HOST:PORT; ConfigError where it is neither."""
+        """Parse HOST or HOST:PORT; raises ConfigError on anything else."""
         host, _, port = text.partition(":")
         if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
             raise ConfigError(f"adb server {text!r}: expected HOST or HOST:PORT")
         return cls(host, int(port or DEFAULT_PORT))
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether something answers at the address, within 3 s."""
         with suppress(OSError), socket.create_connection((self.host, self.port), 3):
             return True
         return False
 
     def ensure(self) -> None:
-        """Have a server that answers; starts one where it belongs on this machine.
+        """Check that the server answers; start it where its address is this machine's.
 
         Raises ConfigError where there is no adb, or a server elsewhere does not answer.
         """
-        if self._answers():
+        if self.answers():
             return
         if self.host not in ("127.0.0.1", "localhost", "::1"):
             raise ConfigError(
@@ -128,18 +138,18 @@ class AdbServer:
                 f"can't start adb ({error}): install Android's platform-tools, or set "
                 "ADBUTILS_ADB_PATH to an adb"
             ) from error
-        if not self._answers():
+        if not self.answers():
             raise ConfigError(
                 f"{binary} started no server on port {self.port}: try `adb -P {self.port} "
                 "nodaemon server` to see why"
             )
 
     def client(self) -> AdbClient:
-        """adbutils' client of this server, every read bounded."""
+        """Return adbutils' client of this server; every read has a timeout."""
         return _Client(self.host, self.port, socket_timeout=10.0)
 
     def entries(self) -> list[AdbEntry]:
-        """What `adb devices` lists, states with spaces whole."""
+        """List what `adb devices` lists; raises PhoneError where the server does not answer."""
         where = f"the adb server at {self.host}:{self.port}"
         try:
             with self.client().make_connection() as connection:
@@ -147,19 +157,19 @@ class AdbServer:
                 connection.check_okay()
                 text = connection.read_string_block()
         except (AdbError, AssertionError, EOFError, OSError, ValueError) as error:
-            failure = Failure("device_offline", f"{where} does not list its devices")
+            failure = DeviceFailure("device_offline", f"{where} does not list its devices")
             advice = "restart it with `adb kill-server`; is it an adb server at all?"
             raise phone_error(failure, Evidence("(any)", stderr=repr(error)), advice) from error
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
 
     def connect(self, address: str) -> str:
-        """`adb connect`: its answer is only words, so the list tells whether it worked."""
+        """Run `adb connect`; returns its answer, which does not tell whether it worked."""
         with translated(address, "connect"):
             return str(self.client().connect(address, timeout=10.0))
 
     def reconnect_if_away(self, serial: str, seconds: float) -> bool:
-        """Whether the phone is there, or comes back within `seconds`, as its server may have to."""
+        """Whether the phone is there, or comes back within `seconds`, with its server."""
         with suppress(PhoneError, ConfigError):
             self.ensure()
             if AdbEntry(serial, "device") in self.entries():
@@ -167,7 +177,7 @@ class AdbServer:
         return self.reconnect(serial, seconds)
 
     def reconnect(self, serial: str, seconds: float = 10.0) -> bool:
-        """Bring a phone that went away back; whether it is there within `seconds`."""
+        """Bring back a phone that went away; returns whether it is there within `seconds`."""
         with suppress(PhoneError), translated(serial, "reconnect"):
             if re.fullmatch(r"[\w.\-]+:\d+", serial):
                 self.client().disconnect(serial)
@@ -189,7 +199,7 @@ class AdbServer:
 
 @contextmanager
 def translated(serial: str, what: str) -> Iterator[None]:
-    """adbutils' many exceptions as one: PhoneError with a class of failure."""
+    """Turn adbutils' many exceptions into PhoneError, which has a class of failure."""
     try:
         yield
     except (AdbTimeout, TimeoutError) as error:
@@ -209,5 +219,7 @@ def translated(serial: str, what: str) -> Iterator[None]:
 
 def _fail(serial: str, failure: FailureClass, detail: str, error: BaseException) -> NoReturn:
     raise phone_error(
-        Failure(failure, detail), Evidence(serial, stderr=repr(error)), ADVICE.get(failure, "")
+        DeviceFailure(failure, detail),
+        Evidence(serial, stderr=repr(error)),
+        ADVICE.get(failure, ""),
     ) from error

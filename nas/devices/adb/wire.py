@@ -1,4 +1,4 @@
-"""What goes over an adb connection: shell v2, and files, each with one deadline for all."""
+"""The protocols on an adb connection: shell v2 and file transfer, each under one deadline."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nas.errors import one_line
+
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
 STALL_SECONDS = 10.0
+"""A file transfer that stands still for so long is given up."""
 CHUNK_BYTES = 32 * 1024
 """How much of a file goes at once; adb takes up to 64 KiB."""
 
 
 @dataclass(frozen=True)
 class AdbEntry:
-    """A line of `adb devices`: state is "device", "offline", "unauthorized", "no permissions" …"""
+    """A line of `adb devices`.
+
+    `state` is "device", "offline", "unauthorized", "no permissions" and the like.
+    """
 
     serial: str
     state: str
@@ -26,7 +32,11 @@ class AdbEntry:
 
 @dataclass(frozen=True)
 class ShellResult:
-    """What a command on the phone printed, how it ended, and how long it took."""
+    """The result of a command on the phone.
+
+    `output` holds both streams in the order in which they came, `seconds` how long the command
+    took, `pid` its process id where the command printed it.
+    """
 
     command: str
     exit_code: int
@@ -41,7 +51,7 @@ class ShellStream:
     """A command of shell v2 with a deadline for the whole of it, and both streams apart."""
 
     def __init__(self, connection: Any, command: str, deadline: float) -> None:
-        """`connection`: adbutils', open to the phone; `deadline` by the monotonic clock."""
+        """Open a stream over `connection`, adbutils'; `deadline` is by the monotonic clock."""
         self.command = command
         self._connection = connection
         self._deadline = deadline
@@ -64,19 +74,19 @@ class ShellStream:
 
     @property
     def pid(self) -> int | None:
-        """The process id, where the command's first line of output is it."""
+        """The process id, where the command printed it as its first line."""
         first, newline, _ = bytes(self._out[:32]).partition(b"\n")
         return int(first) if newline and first.strip().isdigit() else None
 
     def read_until(self, text: str) -> str:
-        """The standard output up to a line that holds `text`, or up to the command's end."""
+        """Read standard output until it holds `text`, or until the command ends."""
         while text.encode() not in self._out:
             if self._packet(None) is not None:
                 break
         return self._out.decode(errors="replace")
 
     def collect(self, on_text: Callable[[str], None] | None) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end; returns the exit code."""
         while True:
             code = self._packet(on_text)
             if code is not None:
@@ -95,7 +105,7 @@ class ShellStream:
         return None
 
     def result(self, exit_code: int, seconds: float, tells_pid: bool) -> ShellResult:
-        """What came; the line with the process id is taken out of it."""
+        """Return what the command printed, without the line of the process id."""
         pid = self.pid if tells_pid else None
         out, everything = self._out, self._all
         if pid is not None:
@@ -108,13 +118,13 @@ class ShellStream:
         return ShellResult(self.command, exit_code, stdout, stderr, output, seconds, pid)
 
     def close(self) -> None:
-        """Let go: the phone closes the command's input and output."""
+        """Close the connection; the phone then closes the command's input and output."""
         with suppress(OSError):
             self._connection.close()
 
 
 def seconds_left(deadline: float) -> float:
-    """Seconds until `deadline`, an hour at most; TimeoutError where it is over."""
+    """Return the seconds until `deadline`, an hour at most; raises TimeoutError after it."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
@@ -122,13 +132,13 @@ def seconds_left(deadline: float) -> float:
 
 
 def short(command: str) -> str:
-    """A command for an error message: without what we put around it, at most 80 characters."""
+    """Shorten a command for an error message: 80 characters, without what we put around it."""
     text = re.sub(r"^(?:exec )?timeout -s KILL \S+ sh -c ('echo \$\$[^']*' sh)?", "", command)
     return text.strip()[:80]
 
 
 class SyncRefusedError(Exception):
-    """The phone's own words why it does not take, or give, a file."""
+    """The phone refuses to take, or to give, a file; the message is the phone's own."""
 
 
 class SyncStream:
@@ -139,7 +149,7 @@ class SyncStream:
     """
 
     def __init__(self, connection: Any, request: bytes, name: str, deadline: float) -> None:
-        """`connection`: adbutils', open to the phone; `deadline` by the monotonic clock."""
+        """Open a stream over `connection`, adbutils'; `deadline` is by the monotonic clock."""
         self._connection = connection
         self._deadline = deadline
         try:
@@ -163,7 +173,7 @@ class SyncStream:
         return _exactly(self._connection, size, left or self._left)
 
     def stat(self) -> tuple[int, int]:
-        """A file's mode and size in bytes, both 0 where there is none."""
+        """Return a file's mode and its size in bytes, both 0 where there is no file."""
         kind, mode, size, _ = struct.unpack("<4sIII", self._receive(16))
         if kind != b"STAT":
             raise ValueError(kind)
@@ -187,7 +197,7 @@ class SyncStream:
             raise ValueError(kind)
 
     def get(self) -> bytes:
-        """The next part of a file; empty at its end."""
+        """Receive the next part of a file; empty at its end."""
         kind, size = self._answer()
         if kind not in (b"DATA", b"DONE"):
             raise ValueError(kind)
@@ -197,11 +207,11 @@ class SyncStream:
         kind, size = struct.unpack("<4sI", self._receive(8, left))
         if kind == b"FAIL":
             words = self._receive(min(size, 4096)).decode(errors="replace")
-            raise SyncRefusedError(" ".join(words.split()))
+            raise SyncRefusedError(one_line(words))
         return kind, size
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with suppress(OSError):
             self._connection.close()
 
@@ -213,7 +223,7 @@ class SyncStream:
 
 
 def _exactly(connection: Any, size: int, left: Callable[[], float]) -> bytes:
-    """So many bytes; `left` tells the seconds before each wait."""
+    """Receive `size` bytes; `left` gives the seconds that each wait may take."""
     parts = bytearray()
     while len(parts) < size:
         connection.conn.settimeout(left())

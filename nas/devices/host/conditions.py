@@ -1,4 +1,4 @@
-"""On what the host device's figures were taken, and what happened there meanwhile."""
+"""Conditions of the host device's measurements, and whether other work disturbed them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from nas.system.hashing import file_sha256
 
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 DISTURBING_CORES, DISTURBING_SHARE = 0.25, 0.1
-"""Others' work that makes a figure none: so many cores, or this share of those left free for it."""
+"""Work of others that makes a figure worthless: cores, or a share of the cores left free."""
 _LINUX = sys.platform == "linux"
 
 
 def conditions(
     artifact: Path, protocol: TimingProtocol, before: dict[str, Any], after: dict[str, Any]
 ) -> dict[str, Any]:
-    """The machine, the versions, the protocol and the file, with what `moment` gave twice."""
+    """Describe the machine, the versions, the protocol and the file, as JSON types.
+
+    `before` and `after` are what `moment` returned before and after the measurement.
+    """
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -47,7 +50,7 @@ def conditions(
 
 
 def moment() -> dict[str, Any]:
-    """What may change while a measurement goes on."""
+    """Return the time, the load averages and the frequency (MHz) of this moment."""
     kilohertz = _read(_FREQUENCY / "scaling_cur_freq")
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -57,14 +60,14 @@ def moment() -> dict[str, Any]:
 
 
 def busy_seconds() -> float:
-    """Seconds that all cores together were busy since the machine started, stolen time too."""
+    """Return the seconds that all cores were busy since the start, stolen time included."""
     times = psutil.cpu_times()._asdict()
     counted_elsewhere = ("idle", "iowait", "guest", "guest_nice")  # guests are in `user`
     return float(sum(spent for name, spent in times.items() if name not in counted_elsewhere))
 
 
 def others_disturb(busy_cores: float, threads: int) -> str | None:
-    """Why a figure taken beside so much work of others counts for nothing; None where it counts."""
+    """Return why `busy_cores` of others' work make a figure worthless; None where they don't."""
     free = max(0, (os.cpu_count() or 1) - threads)
     if busy_cores <= max(DISTURBING_CORES, DISTURBING_SHARE * free):
         return None
@@ -72,7 +75,7 @@ def others_disturb(busy_cores: float, threads: int) -> str | None:
 
 
 def disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> str | None:
-    """Why the figure is not what this machine can do; None where it is."""
+    """Return why a figure is not what this machine can do; None where it is."""
     slow, launches, best = pace["slow_launches"], pace["launches_ms"], pace["best_ms"]
     if 2 * slow > len(launches) and best:
         times = statistics.median(launches) / best
@@ -87,12 +90,12 @@ def disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> s
 def alone(what: str, threads: int = 1) -> Iterator[None]:
     """Time something inside; raises BusyMachineError afterwards where others worked beside it.
 
-    What living child processes use is this process's own.
+    The work of living child processes counts as this process's own.
     """
-    started, busy, own = time.monotonic(), busy_seconds(), _own_seconds()
+    started, busy, own = time.monotonic(), busy_seconds(), own_seconds()
     yield
     spent = time.monotonic() - started
-    others = max(0.0, busy_seconds() - busy - (_own_seconds() - own)) / spent
+    others = max(0.0, busy_seconds() - busy - (own_seconds() - own)) / spent
     why = others_disturb(others, threads)
     if why is not None:
         raise BusyMachineError(
@@ -101,8 +104,8 @@ def alone(what: str, threads: int = 1) -> Iterator[None]:
         )
 
 
-def _own_seconds() -> float:
-    """Processor seconds of this process, its ended children, and those that live."""
+def own_seconds() -> float:
+    """Sum up the processor seconds of this process, its ended children and the living ones."""
     total = sum(os.times()[:4])
     for child in psutil.Process().children(recursive=True):
         try:

@@ -1,4 +1,4 @@
-"""Reading what a process of ours answers, until a deadline."""
+"""Reading from a process of ours, until a deadline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 
 def read_some(answers: IO[bytes], deadline: float) -> bytes | None:
-    """What comes next, empty where the other end is closed; None where nothing comes in time."""
+    """Read what comes next: empty where the other end is closed, None where nothing comes."""
     poll = select.poll()  # `select.select` takes no descriptor above 1023
     poll.register(answers, select.POLLIN)
     left = deadline - time.monotonic()

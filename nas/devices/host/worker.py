@@ -1,10 +1,10 @@
 """One launch of the host device: a process of its own that times one `.tflite` and ends.
 
-Started by `nas.devices.host.device` as a script, so that it imports no more than it needs: LiteRT
-and NumPy. It says that it has by a line feed. The request is one line of JSON on standard input,
-which stays open: its end means that whoever asked is gone. The answer is one JSON document on the
-descriptor given as the argument, apart from standard output and error, where LiteRT writes what it
-likes.
+Started by `nas.devices.host.process` as a script, so that it imports no more than it needs: LiteRT
+and NumPy. A line feed says that both are imported. The request is one line of JSON on standard
+input, which stays open: its end means that the process that asked is gone. The answer is one JSON
+document on the descriptor given as the argument, apart from standard output and error, where LiteRT
+writes what it likes.
 
 A machine's processor may be slower for a second at a time: a virtual one whose neighbour works, a
 laptop that cools. No counter of this system shows that, so a fixed piece of work is timed before
@@ -22,10 +22,11 @@ import time
 from typing import Any
 
 SEED = 0
+"""The seed of the noise that networks are timed on."""
 SLOW = 1.25
-"""How much longer than at its best the fixed work takes on a processor that is called slow."""
+"""A processor is called slow where the fixed work takes so many times its best time."""
 PATIENCE_SECONDS = 0.6
-"""How long a launch waits, and times again what was disturbed, all in all."""
+"""The time that a launch spends in all on waiting and on repeating disturbed runs."""
 
 
 def main() -> None:
@@ -60,11 +61,11 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
     init_ms = (time.perf_counter_ns() - started) / 1e6
     rng = np.random.default_rng(SEED)
     for details in interpreter.get_input_details():
-        interpreter.set_tensor(details["index"], _noise(rng, details))
-    first_ms = _timed_ms(interpreter)
+        interpreter.set_tensor(details["index"], noise(rng, details))
+    first_ms = timed_ms(interpreter)
     for _ in range(request["warmup"]):
         interpreter.invoke()
-    runs, disturbed = _runs(interpreter, request)
+    runs, disturbed = timed_runs(interpreter, request)
     return {
         "init_ms": init_ms,
         "first_ms": first_ms,
@@ -74,51 +75,52 @@ def _measure(request: dict[str, Any]) -> dict[str, Any]:
         "peak_memory_mb": _memory_mb("VmHWM"),
         "memory_before_load_mb": memory_before,
         "cpu_seconds": time.process_time() - cpu_before,
-        "operations": _operations(interpreter),
+        "operations": operations_of(interpreter),
     }
 
 
-def _runs(interpreter: Any, request: dict[str, Any]) -> tuple[list[tuple[float, float]], int]:
-    """Runs as the slower pace beside each and its time, in ms; and how many were left out.
+def timed_runs(interpreter: Any, request: dict[str, Any]) -> tuple[list[tuple[float, float]], int]:
+    """Time runs; returns (pace, time) of each in ms, and how many runs were left out.
 
-    Those beside a slow pace are left out, unless `runs` or half of all would not remain.
+    The pace of a run is the slower one of those before and after it. Runs beside a slow pace are
+    left out, unless `runs` or half of all would not remain.
     """
     best, patience = request["best_pace_ms"] or float("inf"), PATIENCE_SECONDS
     runs: list[tuple[float, float]] = []
     timed = 0.0
-    pace = _pace_ms()
+    pace = pace_ms()
     while True:
         best = min(best, pace)
         waiting = time.perf_counter()
         while pace > SLOW * best and time.perf_counter() - waiting < patience:
-            pace = _pace_ms()
+            pace = pace_ms()
         patience -= time.perf_counter() - waiting
         block = _block(interpreter, None if request["min_seconds"] else request["runs"])
-        before, pace = pace, _pace_ms()
+        before, pace = pace, pace_ms()
         runs += [(max(before, pace), sample) for sample in block]
         best = min(best, pace)
         timed += sum(block) / 1e3
         if max(before, pace) > SLOW * best:
             patience -= sum(block) / 1e3
-        calm = sum(one <= SLOW * best for one, _ in runs)
+        calm = sum(pace_ms <= SLOW * best for pace_ms, _ in runs)
         enough = calm >= request["runs"] or (patience <= 0 and len(runs) >= request["runs"])
         if enough and timed >= request["min_seconds"]:
             break
     count = max(calm, request["runs"], len(runs) // 2)
-    kept = sorted(sorted(range(len(runs)), key=lambda run: runs[run][0])[:count])
-    return [runs[run] for run in kept], len(runs) - len(kept)
+    calmest = sorted(sorted(range(len(runs)), key=lambda run: runs[run][0])[:count])
+    return [runs[run] for run in calmest], len(runs) - len(calmest)
 
 
 def _block(interpreter: Any, most: int | None) -> list[float]:
-    """Runs of some 10 ms together, or one, in ms: the pace is not looked at in between."""
-    samples = [_timed_ms(interpreter)]
+    """Time runs of some 10 ms together, at least one, without a look at the pace in between."""
+    samples = [timed_ms(interpreter)]
     while sum(samples) < 10 and len(samples) != most:
-        samples.append(_timed_ms(interpreter))
+        samples.append(timed_ms(interpreter))
     return samples
 
 
-def _pace_ms() -> float:
-    """What the fixed piece of work takes now: the fastest of three, so that no interrupt counts."""
+def pace_ms() -> float:
+    """Time the fixed piece of work: the fastest of three, so that no interrupt counts."""
     times = []
     for _ in range(3):
         started, total = time.perf_counter_ns(), 0
@@ -128,14 +130,15 @@ def _pace_ms() -> float:
     return min(times)
 
 
-def _timed_ms(interpreter: Any) -> float:
+def timed_ms(interpreter: Any) -> float:
+    """Time one inference, in milliseconds."""
     started = time.perf_counter_ns()
     interpreter.invoke()
     return (time.perf_counter_ns() - started) / 1e6
 
 
-def _noise(rng: Any, details: dict[str, Any]) -> Any:
-    """A picture of noise in the input's own type: 0 to 1, or all values of an integer type."""
+def noise(rng: Any, details: dict[str, Any]) -> Any:
+    """Draw a picture of noise in the input's own type: 0 to 1, or all values of an integer type."""
     import numpy as np
 
     dtype = np.dtype(details["dtype"])
@@ -145,8 +148,8 @@ def _noise(rng: Any, details: dict[str, Any]) -> Any:
     return rng.random(details["shape"], dtype=np.float32).astype(dtype)
 
 
-def _operations(interpreter: Any) -> list[dict[str, Any]] | None:
-    """Every operation and whether a delegate took it; None where the interpreter doesn't tell.
+def operations_of(interpreter: Any) -> list[dict[str, Any]] | None:
+    """List every operation and whether a delegate took it; None where LiteRT doesn't tell.
 
     A delegate's nodes are appended to the operations they replace. A node's operations are those
     that lead from its inputs to its outputs, so they are found by walking back from the outputs.
@@ -156,19 +159,19 @@ def _operations(interpreter: Any) -> list[dict[str, Any]] | None:
         operations = [row for row in rows if row["op_name"] != "DELEGATE"]
         nodes = [row for row in rows if row["op_name"] == "DELEGATE"]
         made_by = {int(tensor): row for row in operations for tensor in row["outputs"]}
-        taken: set[int] = set()
+        delegated: set[int] = set()
         for node in nodes:
-            given = {int(tensor) for tensor in node["inputs"]}
+            inputs = {int(tensor) for tensor in node["inputs"]}
             open_ends = [int(tensor) for tensor in node["outputs"]]
             while open_ends:
                 tensor = open_ends.pop()
-                if tensor in made_by and tensor not in given and tensor >= 0:
+                if tensor in made_by and tensor not in inputs and tensor >= 0:
                     row = made_by[tensor]
-                    if row["index"] not in taken:
-                        taken.add(row["index"])
+                    if row["index"] not in delegated:
+                        delegated.add(row["index"])
                         open_ends += [int(source) for source in row["inputs"]]
         return [
-            {"index": row["index"], "op": row["op_name"], "delegated": row["index"] in taken}
+            {"index": row["index"], "op": row["op_name"], "delegated": row["index"] in delegated}
             for row in operations
         ]
     except (AttributeError, KeyError, TypeError):  # the method is private and may change
@@ -176,7 +179,7 @@ def _operations(interpreter: Any) -> list[dict[str, Any]] | None:
 
 
 def _memory_mb(entry: str) -> float | None:
-    """An entry of this process's status; None where the system has no such file.
+    """Read an entry of this process's status in MB; None where the system has no such file.
 
     Not `getrusage`: its peak starts at the memory of the process that started this one.
     """

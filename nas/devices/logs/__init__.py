@@ -1,4 +1,4 @@
-"""What a saved output of the benchmark tool, or a saved logcat, says."""
+"""Reading saved outputs of the benchmark tools, and saved logcats."""
 
 from nas.devices.logs.report import LogReport, decode_log, parse_log, parse_output, parse_runs
 

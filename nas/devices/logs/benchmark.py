@@ -1,4 +1,4 @@
-"""What the benchmark tool itself prints, in every format from 2019 to today.
+"""Reading the lines that a benchmark tool itself prints, in every format from 2019 to today.
 
 Two programs are called `benchmark_model`: the classic TFLite tool and LiteRT's CompiledModel one.
 Numbers are kept in milliseconds and megabytes as the tool means them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from nas.devices.logs.benchmarklog import BenchmarkLog, Statistics
+from nas.devices.logs.benchmark_log import BenchmarkLog, Statistics
 from nas.devices.logs.delegation import asked_for, take_delegation
 from nas.devices.logs.figures import NUMBER, figure, milliseconds, statistics_of
 from nas.devices.logs.lines import Line
@@ -64,8 +64,8 @@ _LONGEST = 4000
 
 
 def read_benchmark(run: Run, asked: str | None = None) -> BenchmarkLog:
-    """The facts in the output of one run of either tool; `asked` is its delegate, if known."""
-    found = BenchmarkLog(option=run.option)
+    """Read the output of one run of either tool; `asked` is its delegate, if known."""
+    log = BenchmarkLog(option=run.option)
     lines = run.lines
     command = ""
     for number, line in enumerate(lines):
@@ -73,188 +73,188 @@ def read_benchmark(run: Run, asked: str | None = None) -> BenchmarkLog:
         if number + 1 < len(lines) and _WRAPPED.search(text[-60:]):
             text = f"{text} {lines[number + 1].text}"
         if command or is_command(text):
-            command = _take_command(found, command + text)
+            command = _take_command(log, command + text)
             continue
         for take in (_take_timing, _take_setting, _take_compiled, _take_delegation):
-            if take(found, text):
+            if take(log, text):
                 break
     if run.option_text:
-        _take_option(found, run.option_text)
-    _take_profile(found, [line.text for line in lines])
-    _finish_compiled(found)
-    found.generation = _generation(found, lines)
-    found.asked = [asked] if asked else asked_for(found.parameters)
-    return found
+        _take_option(log, run.option_text)
+    _take_profile(log, [line.text for line in lines])
+    _finish_compiled(log)
+    log.generation = _generation(log, lines)
+    log.asked = [asked] if asked else asked_for(log.parameters)
+    return log
 
 
-def _take_delegation(found: BenchmarkLog, text: str) -> bool:
+def _take_delegation(log: BenchmarkLog, text: str) -> bool:
     if match := _GPU_API.search(text):
-        found.gpu_api = match[1]
-    return take_delegation(found.facts, text)
+        log.gpu_api = match[1]
+    return take_delegation(log.facts, text)
 
 
-def _take_option(found: BenchmarkLog, text: str) -> None:
-    """A run of which only its line in a summary is there."""
+def _take_option(log: BenchmarkLog, text: str) -> None:
+    """Take the figures of a run that left nothing but its line in a summary."""
     statistics = statistics_of(text)
-    found.failed = statistics is None
+    log.failed = statistics is None
     if statistics is not None:
-        found.blocks = [Statistics(0), statistics]
+        log.blocks = [Statistics(0), statistics]
 
 
-def _take_profile(found: BenchmarkLog, texts: list[str]) -> None:
+def _take_profile(log: BenchmarkLog, texts: list[str]) -> None:
     profile = read_profile(texts)
-    found.profile = profile.rows
-    found.profile_summary = dict(profile.summary)
-    found.unread_profile = profile.unread
+    log.profile = profile.rows
+    log.profile_summary = dict(profile.summary)
+    log.unread_profile = profile.unread
 
 
-def _take_timing(found: BenchmarkLog, text: str) -> bool:
+def _take_timing(log: BenchmarkLog, text: str) -> bool:
     if text.startswith("count="):
         statistics = statistics_of(text)
         if statistics is None:
-            found.odd.append(text[:200])
+            log.odd.append(text[:200])
             return True
-        found.blocks.append(statistics)
+        log.blocks.append(statistics)
         if statistics.incomplete:
-            found.odd.append(text[:200])
+            log.odd.append(text[:200])
     elif text.startswith(_PROFILED):
-        found.profiled = statistics_of(text.removeprefix(_PROFILED))
+        log.profiled = statistics_of(text.removeprefix(_PROFILED))
     elif match := _SUMMARY.search(text):
         values = [milliseconds(word) for word in match.groups()]
-        found.init_ms, found.first_ms, found.warmup_mean_ms, found.mean_ms = values
-        _note_summary(found, values, text)
+        log.init_ms, log.first_ms, log.warmup_mean_ms, log.mean_ms = values
+        _note_summary(log, values, text)
     elif match := _SUMMARY_2019.search(text):
         values = [milliseconds(word) for word in match.groups()]
-        found.warmup_mean_ms, found.init_ms, found.mean_ms = values
-        _note_summary(found, values, text)
+        log.warmup_mean_ms, log.init_ms, log.mean_ms = values
+        _note_summary(log, values, text)
     elif match := _INIT.search(text):
-        found.init_ms = figure(match[1])
+        log.init_ms = figure(match[1])
     elif match := _PEAK.search(text):
-        _keep(found.memory, {"init_mb": figure(match[1]), "overall_mb": figure(match[2])})
+        _keep(log.memory, {"init_mb": figure(match[1]), "overall_mb": figure(match[2])})
     elif match := _MONITORED.search(text):
-        _keep(found.memory, {"peak_mb": figure(match[1])})
+        _keep(log.memory, {"peak_mb": figure(match[1])})
     elif text.startswith("Benchmarking failed"):
-        found.failed = True
+        log.failed = True
     else:
         return False
     return True
 
 
-def _note_summary(found: BenchmarkLog, values: list[float | None], text: str) -> None:
-    found.finished = True
+def _note_summary(log: BenchmarkLog, values: list[float | None], text: str) -> None:
+    log.finished = True
     if None in values:
-        found.odd.append(text[:200])
+        log.odd.append(text[:200])
 
 
 def _keep(memory: dict[str, float], figures: dict[str, float | None]) -> None:
     memory.update({name: value for name, value in figures.items() if value is not None})
 
 
-def _take_setting(found: BenchmarkLog, text: str) -> bool:
+def _take_setting(log: BenchmarkLog, text: str) -> bool:
     if match := _ACCELERATORS.search(text):
         names = match[1] if match[1] is not None else match[2]
-        found.accelerators = [name.strip() for name in names.split(",") if name.strip()]
+        log.accelerators = [name.strip() for name in names.split(",") if name.strip()]
     elif match := _MODEL.match(text[:_LONGEST]):
-        found.model, found.loaded = match[1], True
+        log.model, log.loaded = match[1], True
     elif match := _SIZE.search(text):
-        found.model_size_mb = figure(match[1])
+        log.model_size_mb = figure(match[1])
     elif match := _PLUGIN.search(text):
-        found.plugins.append(match[1])
+        log.plugins.append(match[1])
     elif match := _SOC.search(text):
-        found.soc = match[1]
+        log.soc = match[1]
     elif match := _UNKNOWN_FLAGS.search(text):
-        found.unknown_flags += match[1].split()
+        log.unknown_flags += match[1].split()
     elif ARGUMENTS in text:
-        _take_arguments(found, text.partition(ARGUMENTS)[2])
+        _take_arguments(log, text.partition(ARGUMENTS)[2])
     elif match := _LIMITS.search(text):
         low, high = figure(match[2]), figure(match[3])
-        found.limits.append({"iterations": int(match[1]), "min_seconds": low, "max_seconds": high})
+        log.limits.append({"iterations": int(match[1]), "min_seconds": low, "max_seconds": high})
     elif "unable to open library" in text:
-        found.warnings.append(text)
-        take_delegation(found.facts, text)
+        log.warnings.append(text)
+        take_delegation(log.facts, text)
     elif (match := _PARAMETER.match(text)) or (match := _FLAG.match(text[:_LONGEST])):
-        found.parameters[match[1].strip()] = match[2].strip()
+        log.parameters[match[1].strip()] = match[2].strip()
         if match[1].strip() == "Graph":
-            found.model = match[2].strip()
+            log.model = match[2].strip()
     else:
         return False
     return True
 
 
-def _take_command(found: BenchmarkLog, text: str) -> str:
-    """Note a command's flags; where it goes on in the next line, what there is of it so far."""
+def _take_command(log: BenchmarkLog, text: str) -> str:
+    """Note a command's flags; returns its first part where it goes on in the next line, else ""."""
     if text.endswith("\\") and len(text) < _LONGEST:
         return text.removesuffix("\\")
-    _take_arguments(found, text[: 2 * _LONGEST])
+    _take_arguments(log, text[: 2 * _LONGEST])
     return ""
 
 
-def _take_arguments(found: BenchmarkLog, text: str) -> None:
+def _take_arguments(log: BenchmarkLog, text: str) -> None:
     for word in text.split():
         name, equals, value = word.strip("\"'").removeprefix("--").partition("=")
         if word.strip("\"'").startswith("--") and name:
-            found.parameters[name] = value.strip("\"'") if equals else "true"
-    found.model = found.parameters.get("graph", found.model)
+            log.parameters[name] = value.strip("\"'") if equals else "true"
+    log.model = log.parameters.get("graph", log.model)
 
 
-def _take_compiled(found: BenchmarkLog, text: str) -> bool:
+def _take_compiled(log: BenchmarkLog, text: str) -> bool:
     if match := _SIGNATURE.match(text):
-        found.signature = match[1]
+        log.signature = match[1]
         return True
     if match := _THROUGHPUT.match(text):
-        found.throughput_mb_per_s = figure(match[1])
+        log.throughput_mb_per_s = figure(match[1])
         return True
     if match := _NODES.match(text):
-        found.nodes_executed = int(match[1] or match[2])
+        log.nodes_executed = int(match[1] or match[2])
         return True
     match = _RESULT.match(text)
     value = figure(match[2]) if match else None
     if match is None or value is None:
         return False
     name = match[1].removesuffix(" usage")
-    found.compiled[name] = value
+    log.compiled[name] = value
     if match[3]:
-        found.compiled[f"{name} runs"] = float(match[3])
+        log.compiled[f"{name} runs"] = float(match[3])
     return True
 
 
-def _finish_compiled(found: BenchmarkLog) -> None:
-    """CompiledModel's result table (milliseconds, megabytes) as the classic tool's fields."""
-    values = found.compiled
+def _finish_compiled(log: BenchmarkLog) -> None:
+    """Turn CompiledModel's result table (ms, MB) into the classic tool's fields."""
+    values = log.compiled
     if "Inference (avg)" not in values:
         return
-    found.finished = True
-    found.init_ms = values.get("Model initialization", found.init_ms)
-    found.first_ms = values.get("Warmup (first)")
-    found.warmup_mean_ms = values.get("Warmup (avg)")
-    found.mean_ms = values["Inference (avg)"]
+    log.finished = True
+    log.init_ms = values.get("Model initialization", log.init_ms)
+    log.first_ms = values.get("Warmup (first)")
+    log.warmup_mean_ms = values.get("Warmup (avg)")
+    log.mean_ms = values["Inference (avg)"]
     warmup = Statistics(
-        int(values.get("Warmup (avg) runs", 0)), found.first_ms, mean_ms=found.warmup_mean_ms
+        int(values.get("Warmup (avg) runs", 0)), log.first_ms, mean_ms=log.warmup_mean_ms
     )
     names = ("min", "max", "avg", "std", "p5", "median", "p95")
     low, high, mean, std, p5, median, p95 = (values.get(f"Inference ({name})") for name in names)
     count = int(values.get("Inference (avg) runs", 0))
     timed = Statistics(count, None, low, high, mean, std, p5, median, p95)
-    if not _tells_median(found):
-        found.blocks = [warmup, timed]
+    if not _tells_median(log):
+        log.blocks = [warmup, timed]
     memory = {"init_mb": "Init footprint", "overall_mb": "Overall footprint"}
     memory["peak_mb"] = "Peak memory"
-    found.memory |= {key: values[name] for key, name in memory.items() if name in values}
+    log.memory |= {key: values[name] for key, name in memory.items() if name in values}
 
 
-def _tells_median(found: BenchmarkLog) -> bool:
+def _tells_median(log: BenchmarkLog) -> bool:
     """Whether the tool printed statistics lines with a median, which its result table lacks."""
-    return found.timed is not None and found.timed.median_ms is not None
+    return log.timed is not None and log.timed.median_ms is not None
 
 
-def _generation(found: BenchmarkLog, lines: list[Line]) -> str | None:
-    """The tool by the first year of its format; None where nothing in the log tells."""
+def _generation(log: BenchmarkLog, lines: list[Line]) -> str | None:
+    """Name the tool by the first year of its format; None where nothing in the log tells it."""
     text = "\n".join(line.text for line in lines)
-    if found.compiled or found.plugins or any(line.tag == "litert" for line in lines):
+    if log.compiled or log.plugins or any(line.tag == "litert" for line in lines):
         return "compiled-model"
     if any(word in text for word in _COMPILED_MODEL):
         return "compiled-model"
-    if any(block.p95_ms is not None for block in found.blocks):
+    if any(block.p95_ms is not None for block in log.blocks):
         return "2025"
     prefixed = (line.text for line in lines if line.prefixed)
     if any(
@@ -265,5 +265,5 @@ def _generation(found: BenchmarkLog, lines: list[Line]) -> str | None:
         return "2021"
     if _SUMMARY_2019.search(text) or "resolved reporter" in text:
         return "2019"
-    older = "Use nnapi" in found.parameters or found.accelerators or found.facts.said
+    older = "Use nnapi" in log.parameters or log.accelerators or log.facts.said
     return "2020" if older or _SUMMARY.search(text) else None

@@ -1,11 +1,11 @@
-"""The failure class of a run, from its messages and its exit code; the first match wins."""
+"""The failure of a run, classified by its messages and its exit code; the first match wins."""
 
 from __future__ import annotations
 
 import re
 
-from nas.devices.failures import Failure, FailureClass
-from nas.devices.logs.benchmarklog import BenchmarkLog
+from nas.devices.failures import DeviceFailure, FailureClass
+from nas.devices.logs.benchmark_log import BenchmarkLog
 from nas.devices.logs.delegation import is_plain
 from nas.devices.logs.endings import (
     DRIVER_DIED,
@@ -51,8 +51,8 @@ def classify(
     exit_code: int | None = None,
     pid: int | None = None,
     on_cpu: bool = False,
-) -> Failure | None:
-    """The failure that the messages and the exit code tell; None where they tell none.
+) -> DeviceFailure | None:
+    """Find the failure that the messages and the exit code show; None where they show none.
 
     In a logcat of several processes, a crash or a kill counts only where it is that of `pid`; of
     all else that other processes say, only the death of NNAPI's driver counts. `on_cpu`: a plain
@@ -66,12 +66,12 @@ def classify(
         if number is not None or ending.failure_class == by_exit:
             code, phase = _nnapi_result(lines)
             detail = f"exit code {exit_code}" if number is None else _detail(lines, number, ending)
-            return Failure(ending.failure_class, detail, code, phase)
+            return DeviceFailure(ending.failure_class, detail, code, phase)
     return None
 
 
 def _first(lines: list[Line], ending: Ending, pid: int | None) -> int | None:
-    """The number of the first line that tells an ending; None where none does."""
+    """Find the number of the first line that shows an ending; None where no line does."""
     for number, line in enumerate(lines):
         if ending.pattern.search(line.text[:_LONGEST]) and _counts(line, ending.failure_class, pid):
             return number
@@ -79,7 +79,7 @@ def _first(lines: list[Line], ending: Ending, pid: int | None) -> int | None:
 
 
 def _detail(lines: list[Line], number: int, ending: Ending) -> str:
-    """The line that tells the ending, with the cause that stands before it."""
+    """Return the line that shows the ending, with the cause that stands before it."""
     text = lines[number].text[:_LONGEST].strip()
     if ending.follow:
         before = next((line for line in reversed(lines[:number]) if line.text), None)
@@ -95,7 +95,7 @@ def _detail(lines: list[Line], number: int, ending: Ending) -> str:
 
 
 def _counts(line: Line, failure_class: FailureClass, pid: int | None) -> bool:
-    """Whether a line may tell this failure of the process `pid`; with None, any line may."""
+    """Whether a line may show this failure of the process `pid`; with None, any line may."""
     if pid is None or line.pid in (None, pid):
         return True
     if failure_class in _OWN:
@@ -108,7 +108,7 @@ def _of_driver(line: Line) -> bool:
 
 
 def driver_death(lines: list[Line], pid: int) -> Line | None:
-    """Where the phone's log tells that NNAPI's driver died: it runs beside the process `pid`.
+    """Find the line of the phone's log that shows the death of NNAPI's driver; None without one.
 
     The line that tells a process's own crash seldom names it, so its other lines tell what it is.
     """
@@ -123,12 +123,12 @@ def driver_death(lines: list[Line], pid: int) -> Line | None:
 
 
 def _nnapi_result(lines: list[Line]) -> tuple[str | None, str | None]:
-    """NNAPI's code and phase in the first line that names them."""
-    told = [line.text for line in lines if "NN API returned error" in line.text]
-    for text in told:
+    """Find NNAPI's code and phase in the first line that names them."""
+    texts = [line.text for line in lines if "NN API returned error" in line.text]
+    for text in texts:
         if match := _NNAPI.search(text):
             return _code(match[1]), match[3]
-    for text in told:
+    for text in texts:
         if match := NNAPI_ERROR.search(text):
             return _code(match[1]), None
     return None, None
@@ -141,28 +141,28 @@ def _code(text: str) -> str:
     return match[1] if match else text
 
 
-def unparsable(lines: list[Line], exit_code: int | None) -> Failure:
-    """The failure of a run that printed nothing one can use; the last words are kept."""
+def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
+    """Return the failure of a run without any figure; its detail holds the last lines."""
     words = [line.text.strip() for line in lines if line.text.strip()]
     last = " / ".join(words[-3:])[-300:] if words else "no output at all"
     code = "" if exit_code is None else f"exit code {exit_code}, "
-    return Failure("unparsable", f"{code}last lines: {last}")
+    return DeviceFailure("unparsable", f"{code}last lines: {last}")
 
 
 def failure_of(
-    found: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
-) -> Failure | None:
-    """The failure of one run of the tool, but for what delegates took; None where there is none.
+    log: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
+) -> DeviceFailure | None:
+    """Find the failure of one run, apart from what its delegates took; None where there is none.
 
     A failing inference still prints figures, so an exit code other than 0 is always a failure. With
     `exit_code` None (a saved log) silence is not: an excerpt may end before the numbers.
     """
-    on_cpu = is_plain(found) and found.finished and not found.failed and exit_code in (None, 0)
+    on_cpu = is_plain(log) and log.finished and not log.failed and exit_code in (None, 0)
     failure = classify(lines, exit_code, pid, on_cpu)
     if failure is not None:
         return failure
-    if found.failed or exit_code not in (None, 0):
+    if log.failed or exit_code not in (None, 0):
         return unparsable(lines, exit_code)
-    if exit_code == 0 and (found.timed is None or found.timed.count < 1):
+    if exit_code == 0 and (log.timed is None or log.timed.count < 1):
         return unparsable(lines, exit_code)
     return None

@@ -1,4 +1,4 @@
-"""Delegates in a log: what they took of the graph, and whether the one asked for took part.
+"""Delegates in a log: which part of the graph they took, and whether the requested one did.
 
 XNNPACK is the CPU. It takes part of most runs, unasked, and says nothing of an accelerator.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from nas.devices.failures import Failure
-from nas.devices.logs.benchmarklog import (
+from nas.devices.failures import DeviceFailure
+from nas.devices.logs.benchmark_log import (
     DISPATCH_OP,
     BenchmarkLog,
     Delegation,
     DelegationFacts,
-    Replaced,
+    ReplacedNodes,
 )
 
 CPU = "cpu"
+"""The family of delegates that run on the CPU."""
 _TRUE = ("1", "true", "yes", "on")
 _ASKED = {
     "use nnapi": "nnapi",
@@ -101,7 +102,7 @@ _ABOUT_DELEGATES = re.compile(
 
 
 def family(name: str) -> str:
-    """What a delegate's name stands for: "cpu", "nnapi", "gpu", …; "external" for a vendor's own.
+    """Map a delegate's name to "cpu", "nnapi", "gpu" and the like; "external" for a vendor's own.
 
     >>> family("TfLiteXNNPackDelegate"), family("LITERT_CL"), family("TfLiteQnnDelegate")
     ('cpu', 'gpu', 'external')
@@ -110,7 +111,7 @@ def family(name: str) -> str:
 
 
 def asked_for(parameters: dict[str, str]) -> list[str]:
-    """The delegates that a run's parameters or flags ask for."""
+    """List the delegates that a run's parameters or flags ask for."""
     asked = []
     for name, value in parameters.items():
         key = name.replace("_", " ").lower()
@@ -122,7 +123,7 @@ def asked_for(parameters: dict[str, str]) -> list[str]:
 
 
 def take_delegation(facts: DelegationFacts, text: str) -> bool:
-    """Note what a line tells of delegates; False where it tells nothing."""
+    """Note the facts about delegates in a line; returns whether there are any."""
     taken = _take_words(facts, text) or _take_counts(facts, text) or _take_refusals(facts, text)
     if DISPATCH_OP in text[:2000]:
         facts.came_up.append(DISPATCH_OP)
@@ -157,26 +158,26 @@ def _take_words(facts: DelegationFacts, text: str) -> bool:
 def _take_counts(facts: DelegationFacts, text: str) -> bool:
     if match := _REPLACING.search(text):
         total, parts = (int(value) if value else None for value in (match[2], match[4]))
-        row = Replaced(match[3], int(match[1]), total, parts)
+        row = ReplacedNodes(match[3], int(match[1]), total, parts)
         facts.replaced.append(row)
         facts.replacing[(match[3], match[5])] = row
     elif (match := _YIELDING.match(text)) and facts.replacing:
         key, row = list(facts.replacing.items())[-1]
-        row = Replaced(row.delegate, row.nodes, row.total, int(match[1]))
+        row = ReplacedNodes(row.delegate, row.nodes, row.total, int(match[1]))
         facts.replaced[-1] = facts.replacing[key] = row
     elif match := _NODES_DELEGATED.search(text):
         parts = int(match[4]) if match[4] else None
-        facts.replaced.append(Replaced(match[1], int(match[2]), int(match[3]), parts))
+        facts.replaced.append(ReplacedNodes(match[1], int(match[2]), int(match[3]), parts))
     elif match := _ON_GPU.search(text):
         nodes = int(match[1])
-        facts.replaced.append(Replaced("GPU", nodes, nodes + int(match[2]), None))
+        facts.replaced.append(ReplacedNodes("GPU", nodes, nodes + int(match[2]), None))
         facts.listing = None
     elif match := _NONE_ON_GPU.search(text):
-        facts.replaced.append(Replaced("GPU", 0, int(match[1]), None))
+        facts.replaced.append(ReplacedNodes("GPU", 0, int(match[1]), None))
         facts.listing = None
     elif match := _COMPILED.search(text) or _PARTITIONED.search(text):
         nodes, total, parts = int(match[2]), int(match[3]), int(match[4])
-        facts.offloaded.append(Replaced("NPU compiler", nodes, total, parts))
+        facts.offloaded.append(ReplacedNodes("NPU compiler", nodes, total, parts))
     else:
         return False
     return True
@@ -196,120 +197,120 @@ def _take_refusals(facts: DelegationFacts, text: str) -> bool:
     return True
 
 
-def is_plain(found: BenchmarkLog) -> bool:
-    """Whether a run is one of the CPU alone: no accelerator was asked for, and none shows."""
-    facts = found.facts
+def is_plain(log: BenchmarkLog) -> bool:
+    """Whether a run used the CPU alone: no accelerator was asked for, and none shows."""
+    facts = log.facts
     names = [delegation.delegate for delegation, _ in facts.said] + facts.came_up
     names += [row.delegate for row in facts.replaced]
-    return {*found.asked, *map(family, names)} <= {CPU}
+    return {*log.asked, *map(family, names)} <= {CPU}
 
 
-def judge(found: BenchmarkLog, nnapi_ran: bool = False) -> Failure | None:
-    """Set `found.delegation`, and tell whether the delegate that was asked for took the graph.
+def judge(log: BenchmarkLog, nnapi_ran: bool = False) -> DeviceFailure | None:
+    """Set `log.delegation`, and return the failure of a delegate that did not take the graph.
 
-    None where it took all of it, where a plain CPU run was asked for, or where the log does not
-    tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
+    None where the delegate took the whole graph, where a plain CPU run was asked for, or where the
+    log does not tell. `nnapi_ran`: NNAPI's own log shows operations on an accelerator.
     """
-    told = _told(found)
-    wanted = [kind for kind in found.asked if kind != CPU]
-    kinds = wanted or list(dict.fromkeys(k for k, *_ in told if k != CPU))
+    coverages = _coverages(log)
+    wanted = [kind for kind in log.asked if kind != CPU]
+    kinds = wanted or list(dict.fromkeys(k for k, *_ in coverages if k != CPU))
     if not kinds:
-        found.delegation = told[-1][1] if told else None
+        log.delegation = coverages[-1][1] if coverages else None
         return None
-    rows = [row for row in told if any(_stands_for(row[0], kind) for kind in kinds)]
+    rows = [row for row in coverages if any(_stands_for(row[0], kind) for kind in kinds)]
     if rows:
         order = {"complete": 0, "partial": 1, "none": 2}
-        _, found.delegation, line = min(rows, key=lambda row: order[row[1].coverage])
-        return _failure(found.delegation, line)
-    if nnapi_ran or not wanted or not _silence_tells(found, wanted):
+        _, log.delegation, line = min(rows, key=lambda row: order[row[1].coverage])
+        return _failure(log.delegation, line)
+    if nnapi_ran or not wanted or not _silence_tells(log, wanted):
         return None
-    came_up = any(_stands_for(family(name), k) for name in found.facts.came_up for k in kinds)
-    if came_up and (found.dispatched or not found.facts.replacing):
-        return None  # it was made, and this tool does not tell what it took
-    reason = next(iter(found.facts.reasons), "")
+    came_up = any(_stands_for(family(name), k) for name in log.facts.came_up for k in kinds)
+    if came_up and (log.dispatched or not log.facts.replacing):
+        return None  # the delegate came up, and this tool does not tell what it took
+    reason = next(iter(log.facts.reasons), "")
     asked = " and ".join(wanted)
     state = "took nothing" if came_up else "never came up"
     detail = f"{asked} was asked for and {state}: "
-    return Failure("not_delegated", detail + (reason or _elsewhere(found)))
+    return DeviceFailure("not_delegated", detail + (reason or _elsewhere(log)))
 
 
 def _stands_for(seen: str, kind: str) -> bool:
-    """Whether a delegate of the family `seen` is what was asked for as `kind`.
+    """Whether a delegate of the family `seen` is the one that was asked for as `kind`.
 
     A library of a vendor's may register its delegate under any name.
     """
     return seen == kind or (kind == "external" and seen != CPU)
 
 
-def _failure(delegation: Delegation, line: str) -> Failure | None:
+def _failure(delegation: Delegation, line: str) -> DeviceFailure | None:
     if delegation.coverage == "complete":
         return None
-    return Failure(
+    return DeviceFailure(
         "not_delegated" if delegation.coverage == "none" else "partially_delegated", line
     )
 
 
-def _silence_tells(found: BenchmarkLog, wanted: list[str]) -> bool:
+def _silence_tells(log: BenchmarkLog, wanted: list[str]) -> bool:
     """Whether a log without a word of the delegate shows that it never came up.
 
     Only a log that goes from the model's loading to figures does. The tool of 2019 may say nothing
     of NNAPI, and LiteRT's on a computer of its GPU; a phone's does.
     """
-    if not found.loaded or found.init_ms is None:
+    if not log.loaded or log.init_ms is None:
         return False
-    if found.generation == "2019":
-        return bool(found.facts.reasons)
-    if found.generation != "compiled-model" or "npu" in wanted:
+    if log.generation == "2019":
+        return bool(log.facts.reasons)
+    if log.generation != "compiled-model" or "npu" in wanted:
         return True
-    return bool(found.facts.replacing)
+    return bool(log.facts.replacing)
 
 
-def _elsewhere(found: BenchmarkLog) -> str:
+def _elsewhere(log: BenchmarkLog) -> str:
     return (
-        ", ".join(map(str, found.facts.replaced)) or "the log names no such delegate that took part"
+        ", ".join(map(str, log.facts.replaced)) or "the log names no such delegate that took part"
     )
 
 
-def _told(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
-    """What each delegate took, by family: words before counts, and counts before the profile."""
-    facts = found.facts
-    told = [(family(row.delegate), row, line) for row, line in facts.said]
-    by_words = {kind for kind, *_ in told}
+def _coverages(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
+    """List what each family took: by its words, else by its counts, else by the profile."""
+    facts = log.facts
+    coverages = [(family(row.delegate), row, line) for row, line in facts.said]
+    by_words = {kind for kind, *_ in coverages}
     counted = facts.replacing.values()
     by_runtime = {family(row.delegate) for row in counted}
     others = [row for row in facts.replaced if family(row.delegate) not in by_runtime]
     for kind, rows in _by_family([*counted, *others]).items():
         if kind not in by_words and (total := _summed(rows)):
-            told.append((kind, total, ", ".join(map(str, rows))))
-    known = {kind for kind, *_ in told}
-    told += [row for row in _from_profile(found) if row[0] not in known]
-    if not told and facts.offloaded and not found.blocks and not found.finished:
+            coverages.append((kind, total, ", ".join(map(str, rows))))
+    families = {kind for kind, *_ in coverages}
+    coverages += [row for row in _from_profile(log) if row[0] not in families]
+    if not coverages and facts.offloaded and not log.blocks and not log.finished:
         rows = facts.offloaded
         if total := _summed(rows):
-            told.append(("npu", total, ", ".join(map(str, rows))))
-    return _last_of_each(told)
+            coverages.append(("npu", total, ", ".join(map(str, rows))))
+    return _last_of_each(coverages)
 
 
 def _last_of_each(
-    told: Iterable[tuple[str, Delegation, str]],
+    rows: Iterable[tuple[str, Delegation, str]],
 ) -> list[tuple[str, Delegation, str]]:
-    """The last word on each family: a delegate may be applied again, and refuse then."""
+    """Keep the last row of each family: a delegate may be applied again, and refuse then."""
     last: dict[str, tuple[str, Delegation, str]] = {}
-    for row in told:
+    for row in rows:
         last.pop(row[0], None)
         last[row[0]] = row
     return list(last.values())
 
 
-def _by_family(rows: Iterable[Replaced]) -> dict[str, list[Replaced]]:
-    families: dict[str, list[Replaced]] = {}
+def _by_family(rows: Iterable[ReplacedNodes]) -> dict[str, list[ReplacedNodes]]:
+    families: dict[str, list[ReplacedNodes]] = {}
     for row in rows:
         families.setdefault(family(row.delegate), []).append(row)
     return families
 
 
-def _summed(rows: list[Replaced]) -> Delegation | None:
-    """The coverage of all subgraphs together; of one of two names of a delegate, the first's."""
+def _summed(rows: list[ReplacedNodes]) -> Delegation | None:
+    """Sum up the coverage of all subgraphs, under the first name of a delegate with two."""
     rows = [row for row in rows if row.delegate == rows[0].delegate]
     coverages = {row.coverage for row in rows} - {None}
     if not coverages:
@@ -318,15 +319,15 @@ def _summed(rows: list[Replaced]) -> Delegation | None:
     return Delegation(rows[0].delegate, str(coverage), rows[0].partitions)
 
 
-def _from_profile(found: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
-    """The coverage that the rows of a profile show: all of them a delegate's, or some."""
-    rows = [row for row in found.profile if not row.inside]
+def _from_profile(log: BenchmarkLog) -> list[tuple[str, Delegation, str]]:
+    """Derive coverages from a profile: complete where all rows are the delegate's, else partial."""
+    rows = [row for row in log.profile if not row.inside]
     names = list(dict.fromkeys(row.node_type for row in rows if row.is_delegate))
-    told = []
+    coverages = []
     for name in names:
         own = sum(row.node_type == name for row in rows)
         coverage = "complete" if own == len(rows) else "partial"
-        kernels = found.profile_summary.get(name, own)
+        kernels = log.profile_summary.get(name, own)
         detail = f"{name} took part of the graph: {own} of the {len(rows)} nodes left are its own"
-        told.append((family(name), Delegation(name, coverage, kernels), detail))
-    return told
+        coverages.append((family(name), Delegation(name, coverage, kernels), detail))
+    return coverages

@@ -1,4 +1,4 @@
-"""How a run can end badly, in the words of tools, shells and systems: one table.
+"""The ways in which a run ends badly, by the words of tools, shells and systems: one table.
 
 The first row that a log's lines match tells the class. Causes stand before what they lead to: a
 delegate's own words before "Failed to apply", and both before "Benchmarking failed".
@@ -26,13 +26,13 @@ NOT_STARTED = re.compile(
     r"|.{0,200}is not recognized as an internal or external command"
     r"|.{0,80}Activity class \{.{0,200}\} does not exist|.{0,40}could not load library \"lib)"
 )
-"""The tool was not even started: it is missing, not allowed to run, or lacks a library."""
+"""Lines of a tool that was not even started: it is missing, may not run, or lacks a library."""
 _DELEGATE = r"[^)]{0,100}(?:Delegate|DISPATCH|LITERT_)[^)]{0,100}"
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A class of failure, and the words that tell it.
+    """A class of failure, and the pattern of the lines that show it.
 
     `soft`: the tool may go on, on the CPU; then it is no failure of a plain CPU run. `follow`: the
     line says where, and the line before it why.
@@ -53,8 +53,11 @@ def _row(
 DRIVER_DIED = re.compile(
     r"DEAD_OBJECT|CDSP crashed|ADSP crashed|service .{1,200} died|service unexpectedly died"
 )
+"""Lines that tell the death of NNAPI's driver."""
 PROCESS_DIED = re.compile(r"Fatal signal \d")
+"""Lines that tell the death of a process of the phone."""
 NNAPI_ERROR = re.compile(r"NN API returned error (\w{1,80})")
+"""A refusal of NNAPI's, with its result code."""
 ENDINGS: tuple[Ending, ...] = (
     _row(
         "device_offline",
@@ -155,6 +158,7 @@ ENDINGS: tuple[Ending, ...] = (
     _row("delegate_refused", r"Failed to compile model", soft=True),
     _row("tool_not_started", r"[Pp]ermission denied$"),
 )
+"""The endings in the order in which they are looked for."""
 EXITS: dict[int, FailureClass] = {
     124: "timeout",
     126: "tool_not_started",

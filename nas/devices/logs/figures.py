@@ -1,11 +1,11 @@
-"""Numbers and lines of statistics as the benchmark tools print them."""
+"""Parsers of numbers and of lines of statistics, as the benchmark tools print them."""
 
 from __future__ import annotations
 
 import math
 import re
 
-from nas.devices.logs.benchmarklog import Statistics
+from nas.devices.logs.benchmark_log import Statistics
 
 NUMBER = r"([-+\w.]{1,40})"
 """A word that `figure` may find to be a number; a sentence's full stop may cling to it."""
@@ -17,7 +17,7 @@ _KEYS = frozenset((*_FULL, "std", *_PERCENTILES))
 
 
 def figure(word: str | None) -> float | None:
-    """The number that a word is, not negative; None where it is none ("nan", "1.2.3", "inf")."""
+    """Parse a number of 0 or more; None for any other word ("nan", "1.2.3", "inf")."""
     if word is None or not _FIGURE.match(word.rstrip(".")):
         return None
     value = float(word.rstrip("."))
@@ -25,13 +25,13 @@ def figure(word: str | None) -> float | None:
 
 
 def milliseconds(word: str | None) -> float | None:
-    """Microseconds as printed, in milliseconds; None where the word is no number."""
+    """Parse microseconds into milliseconds; None where the word is no number."""
     value = figure(word)
     return None if value is None else value / 1000
 
 
 def statistics_of(text: str) -> Statistics | None:
-    """The figures of a `count=` line, in milliseconds; None where the line is none.
+    """Parse a `count=` line into milliseconds; None for any other line.
 
     A line that was cut, or whose figures are no numbers, is `incomplete` and has no mean: `curr` is
     the last inference, not a statistic. One inference, or several that are all the same, have only
@@ -47,21 +47,21 @@ def statistics_of(text: str) -> Statistics | None:
         return None
     count = int(match[1])
     words = [word.partition("=") for word in text[match.end() : match.end() + 600].split()]
-    told = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
-    if set(told) == {"curr"} and (count == 1 or "(all same)" in text):
+    values = {key: milliseconds(value) for key, equals, value in words if equals and key in _KEYS}
+    if set(values) == {"curr"} and (count == 1 or "(all same)" in text):
         only = _only(text)
         return Statistics(count, only, only, only, only, 0.0, None, only, None, only is None)
     if count == 0:
         return Statistics(0)
-    if "std" not in told or any(told.get(key) is None for key in _FULL):
-        return Statistics(count, told.get("first"), incomplete=True)
-    low, high, mean = (told[key] for key in ("min", "max", "avg"))
-    p5, median, p95 = (told.get(key) for key in _PERCENTILES)
+    if "std" not in values or any(values.get(key) is None for key in _FULL):
+        return Statistics(count, values.get("first"), incomplete=True)
+    low, high, mean = (values[key] for key in ("min", "max", "avg"))
+    p5, median, p95 = (values.get(key) for key in _PERCENTILES)
     if p5 is None or p95 is None:  # it was cut within them
         median = p95 = p5 = None
-    return Statistics(count, told["first"], low, high, mean, told["std"], p5, median, p95)
+    return Statistics(count, values["first"], low, high, mean, values["std"], p5, median, p95)
 
 
 def _only(text: str) -> float | None:
-    """The figure of `curr=X` or `curr=X(all same)`."""
+    """Parse the figure of `curr=X` or `curr=X(all same)`."""
     return milliseconds(text.partition("curr=")[2].partition("(")[0].strip())

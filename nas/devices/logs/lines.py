@@ -1,4 +1,4 @@
-"""Lines of a log, freed from the layout that logcat or a logging library put around them.
+"""The messages of a log, without the layout that logcat or a logging library puts around them.
 
 Known layouts: the tool's own output (with or without a level prefix and a source position), every
 format of `logcat -v` (brief, process, tag, thread, time, threadtime, long, with epoch, monotonic,
@@ -83,7 +83,11 @@ _MOST_REPEATS = 10_000
 
 @dataclass(frozen=True)
 class Line:
-    """One message. `level` is a letter (V D I W E F), `prefixed` whether the tool printed it."""
+    """One message of a log, from its line `number`.
+
+    `layout` names the format it was found in. `level` is a letter (V D I W E F); `prefixed`:
+    the tool itself printed a level. `tag` and `pid` are logcat's; None where there are none.
+    """
 
     number: int
     text: str
@@ -95,7 +99,7 @@ class Line:
 
 
 def read_lines(text: str) -> list[Line]:
-    """The messages of a log, in order, comments and logcat's own headings left out."""
+    """Read the messages of a log in order, without comments and logcat's own headings."""
     lines: list[Line] = []
     heading: Line | None = None
     for number, raw in enumerate(text.splitlines(), 1):
@@ -117,7 +121,7 @@ def read_lines(text: str) -> list[Line]:
 
 
 def _read_row(number: int, row: str) -> tuple[str, Line]:
-    """A row without what was put around it, and the line that it is."""
+    """Strip a row of what was put around it; returns the rest, and the line that it is."""
     for _ in range(_MOST_PREFIXES):
         if not _WORTH_A_LOOK.match(row):
             break
@@ -145,7 +149,7 @@ def _in_layout(number: int, row: str) -> Line | None:
 
 
 def _of_process_or_thread(number: int, match: re.Match[str]) -> Line | None:
-    """A line of `-v process`, which ends with its tag, or of `-v thread`, which has none."""
+    """Read a line of `-v process`, which ends with its tag, or of `-v thread`, without one."""
     ids = [part.strip() for part in match["ids"].split(":")]
     end = _TAG_AT_END.search(match["text"][-200:])
     if end is not None:
@@ -171,10 +175,10 @@ def _strip_prefix(line: Line) -> Line:
 
 
 def unfold(lines: list[Line]) -> tuple[list[Line], int]:
-    """The lines with logd's `chatty` folds put back, and how many lines logd threw away.
+    """Put back the lines that logd folded; returns the lines, and how many logd threw away.
 
     logd replaces repeats of a process's line by "identical N lines" and, under pressure, whole
-    stretches by "expire N lines": the first can be undone, the second is a loss to be told.
+    stretches by "expire N lines". The first can be undone, the second is a loss.
     """
     unfolded: list[Line] = []
     last: dict[int | None, Line] = {}
@@ -195,5 +199,5 @@ def unfold(lines: list[Line]) -> tuple[list[Line], int]:
 
 
 def of_process(lines: list[Line], pid: int) -> Iterator[Line]:
-    """The lines of one process, and those that carry no process at all."""
+    """Select the lines of one process, and those without a process id."""
     return (line for line in lines if line.pid in (None, pid))

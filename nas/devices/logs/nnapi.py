@@ -1,4 +1,4 @@
-"""What NNAPI's log (`debug.nn.vlog`) says about placement, plans, fallbacks and capabilities."""
+"""Reading NNAPI's log (`debug.nn.vlog`): placement, plans, fallbacks, capabilities."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RELAXED = re.compile(
 
 @dataclass(frozen=True)
 class Capability:
-    """A driver's own claim of time and power for one operand type, relative to NNAPI's CPU = 1."""
+    """A driver's claim about one operand type: time and power, as multiples of NNAPI's CPU."""
 
     accelerator: str | None
     operand: str
@@ -49,9 +49,12 @@ class Capability:
 class NnapiLog:
     """The facts of one process's NNAPI log.
 
-    `compilations` holds one tuple of placements a compiled model, indices counted from 0 in the
-    log's order (NNAPI's operations, not yet the `.tflite`'s). `runtime_fallbacks` are fallbacks
-    while running, which the placement does not show.
+    `interfaces` are the accelerators that NNAPI found. `compilations` holds one tuple of placements
+    a compiled model; indices count NNAPI's operations from 0, in the log's order. `plans` are
+    NNAPI's execution plans, `cannot_do` pairs of an accelerator and an operation that it refuses,
+    `no_driver` operations that no driver takes. `compile_fallback`: a model was compiled with
+    fallback to the CPU. `runtime_fallbacks` ("full", "partial") happened while running, and the
+    placement does not show them. `relaxed_float16`: float32 may be computed in float16.
     """
 
     interfaces: tuple[str, ...] = ()
@@ -67,12 +70,12 @@ class NnapiLog:
 
     @property
     def placement(self) -> tuple[Placement, ...]:
-        """All compilations one after another, numbered through."""
+        """The placements of all compilations, in one sequence of indices."""
         rows = [row for compilation in self.compilations for row in compilation]
         return tuple(replace(row, index=index) for index, row in enumerate(rows))
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as JSON types."""
+        """Return the facts as JSON types."""
         return {
             "interfaces": list(self.interfaces),
             "compilations": len(self.compilations),
@@ -144,34 +147,34 @@ class _Collector:
 
 
 def read_nnapi(lines: list[Line]) -> NnapiLog:
-    """The NNAPI facts in `lines`: those of one process, folds already put back."""
-    found = _Collector()
+    """Read the NNAPI facts in `lines`, which are of one process and unfolded."""
+    collector = _Collector()
     for line in lines:
-        found.take(line)
+        collector.take(line)
     compilations = tuple(
         tuple(
-            Placement(index, op, _accelerator(number, name, found.interfaces))
+            Placement(index, op, _accelerator(number, name, collector.interfaces))
             for index, (op, number, name) in enumerate(rows)
         )
-        for rows in found.compilations
+        for rows in collector.compilations
         if rows
     )
     return NnapiLog(
-        tuple(found.interfaces),
+        tuple(collector.interfaces),
         compilations,
-        tuple(found.plans),
-        tuple(found.cannot_do),
-        tuple(found.no_driver),
-        found.compile_fallback,
-        tuple(found.runtime_fallbacks),
-        tuple(found.capabilities),
-        found.execution_failed,
-        found.relaxed_float16,
+        tuple(collector.plans),
+        tuple(collector.cannot_do),
+        tuple(collector.no_driver),
+        collector.compile_fallback,
+        tuple(collector.runtime_fallbacks),
+        tuple(collector.capabilities),
+        collector.execution_failed,
+        collector.relaxed_float16,
     )
 
 
 def _accelerator(number: int, name: str | None, interfaces: list[str]) -> str:
-    """The accelerator's name; Android 9 prints its index only, and the last one is the CPU."""
+    """Name the accelerator; Android 9 prints its index only, and the last one is the CPU."""
     if name is not None:
         return name
     if 0 <= number < len(interfaces):
@@ -195,7 +198,10 @@ def _capabilities(text: str, accelerator: str | None) -> list[Capability]:
 
 
 def busiest_process(lines: list[Line]) -> tuple[int | None, int]:
-    """The process with the most placement lines (None: no pid there), and how many have any."""
+    """Find the process with the most placement lines, and count those that have any.
+
+    The process is None where no line has a process id.
+    """
     counts = Counter(line.pid for line in lines if _BEST.search(line.text))
     if not counts:
         return None, 0

@@ -1,4 +1,4 @@
-"""The operation profile that the benchmark tools print: separated by tabs, commas or spaces.
+"""Reading the operation profile that benchmark tools print, by tabs, commas or spaces.
 
 Columns are found by their headings: tools differ in which ones they print. A row is a type of one
 or more words, a number for each column in the middle, and a name of one or more words.
@@ -49,7 +49,7 @@ class ProfileRow:
         return not self.inside and bool(_DELEGATE_NODE.search(self.node_type[:200]))
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON types."""
+        """Return the row as JSON types."""
         row: dict[str, Any] = {"node_type": self.node_type, "average_ms": self.average_ms}
         row |= {"name": self.name, "node": self.node}
         return row | ({"inside_delegate": True} if self.inside else {})
@@ -68,7 +68,7 @@ class Profile:
 
 
 def read_profile(texts: Sequence[str]) -> Profile:
-    """The last "Run Order" and "Summary by node type" tables of the timed runs.
+    """Read the last "Run Order" and "Summary by node type" tables of the timed runs.
 
     Tables of the initialisation, of other subgraphs (which number their own nodes) and of a
     delegate's inside are passed over.
@@ -78,8 +78,8 @@ def read_profile(texts: Sequence[str]) -> Profile:
     unread: tuple[str, ...] = ()
     for title, columns, cells, bad in _tables(texts):
         if title == "run order" or (title == "untitled" and not rows):
-            found = tuple(row for values in cells if (row := _row(columns, values)) is not None)
-            rows, unread = (found or rows), bad
+            nodes = tuple(row for values in cells if (row := _row(columns, values)) is not None)
+            rows, unread = (nodes or rows), bad
         elif title == "summary by node type":
             counts = tuple((values[0], int(values[1])) for values in cells if values[1].isdigit())
             summary, unread = (counts or summary), (*unread, *bad)
@@ -89,7 +89,7 @@ def read_profile(texts: Sequence[str]) -> Profile:
 def _tables(
     texts: Sequence[str],
 ) -> Iterator[tuple[str, list[str], list[list[str]], tuple[str, ...]]]:
-    """Each table of the main graph: its title, its columns, its rows' cells, what is no row."""
+    """Yield each table of the main graph: title, columns, rows' cells, and lines without cells."""
     title, wanted, number = "", True, 0
     while number < len(texts):
         text = texts[number]
@@ -107,7 +107,7 @@ def _tables(
 
 
 def _columns(text: str) -> list[str]:
-    """The column names of a heading; empty where the line is none."""
+    """Return the column names of a heading; empty for any other line."""
     low = text[:400].lower()
     if not ("node type" in low and ("avg ms" in low or "avg_ms" in low)):
         return []
@@ -117,7 +117,7 @@ def _columns(text: str) -> list[str]:
 
 
 def _end(texts: Sequence[str], start: int, columns: list[str]) -> int:
-    """Where a table ends: at a title, a known line, or a blank one that no further row follows."""
+    """Find a table's end: a title, a known line, or a blank one that no further row follows."""
     for number in range(start, len(texts)):
         text = texts[number]
         if _TITLE.match(text) or _SECTION.match(text) or _END.match(text) or _columns(text):
@@ -141,7 +141,7 @@ def _cells(texts: Sequence[str], columns: list[str]) -> tuple[list[list[str]], t
 
 
 def _split(text: str, columns: list[str]) -> list[str] | None:
-    """A row's cells, one a column; None where the line is no row of the table.
+    """Split a row into cells, one a column; None where the line is no row of the table.
 
     The numbers in the middle tell where the type ends and the name begins: both may have several
     words, and commas.
@@ -155,7 +155,7 @@ def _split(text: str, columns: list[str]) -> list[str] | None:
 
 
 def _fitted(text: str, pieces: list[tuple[int, int]], columns: list[str]) -> list[str] | None:
-    """The cells where the pieces, somewhere, are the numbers of the middle columns."""
+    """Find the pieces that are the numbers of the middle columns; returns the cells, or None."""
     named = columns[-1] == "name"
     middle = columns[1:-1] if named else columns[1:]
     words = [text[start:stop].strip() for start, stop in pieces]
@@ -169,7 +169,7 @@ def _fitted(text: str, pieces: list[tuple[int, int]], columns: list[str]) -> lis
 
 
 def _fits(words: list[str], columns: list[str]) -> bool:
-    """Whether the words are the numbers of these columns: shares with a percent sign."""
+    """Whether the words are the numbers of these columns, shares with a percent sign."""
     return all(
         _NUMBER.match(word[:60]) is not None
         and ("%" not in column or word.endswith("%"))
@@ -179,7 +179,7 @@ def _fits(words: list[str], columns: list[str]) -> bool:
 
 
 def _row(columns: list[str], cells: list[str]) -> ProfileRow | None:
-    """A row; None for what is no node of the graph (the runtime's own steps)."""
+    """Make a row of its cells; None for the runtime's own steps, which are no nodes."""
     values = dict(zip(columns, cells, strict=True))
     kind, name = values["nodetype"], values.get("name", "")
     if kind in _NO_NODES:

@@ -1,4 +1,4 @@
-"""A whole log as one value: the benchmark tool's facts, NNAPI's, and the failure, if any."""
+"""Reports of logs: the benchmark tool's facts, NNAPI's, and the failure, if there is one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.devices.failures import WITH_LATENCY, Failure
+from nas.devices.failures import WITH_LATENCY, DeviceFailure
 from nas.devices.logs.benchmark import read_benchmark
-from nas.devices.logs.benchmarklog import BenchmarkLog
+from nas.devices.logs.benchmark_log import BenchmarkLog
 from nas.devices.logs.classify import failure_of
 from nas.devices.logs.delegation import judge
 from nas.devices.logs.lines import Line, of_process, read_lines, unfold
@@ -19,12 +19,18 @@ from nas.devices.measurement import Placement
 
 @dataclass(frozen=True)
 class LogReport:
-    """What a log says. `pid` is the process that the placement is of (None: no pid in the log)."""
+    """The facts of one run's log.
+
+    `layouts` are the formats of its lines, `benchmark` holds the tool's facts, `nnapi` NNAPI's. The
+    placement is that of the process `pid`; None where the log has no process ids. `lost_lines`
+    counts the lines that logd threw away. `driver_errors` are lines of other processes, `empty`
+    says that nothing of the tool, of NNAPI or of a failure was found.
+    """
 
     layouts: tuple[str, ...]
     benchmark: BenchmarkLog
     nnapi: NnapiLog
-    failure: Failure | None
+    failure: DeviceFailure | None
     pid: int | None
     lost_lines: int
     warnings: tuple[str, ...]
@@ -33,12 +39,12 @@ class LogReport:
 
     @property
     def placement(self) -> tuple[Placement, ...]:
-        """Where operations ran, in the log's own order; the CPU's only where only they are told."""
+        """Where operations ran, in the log's order: NNAPI's, else the CPU's from the profile."""
         return _placement(self.benchmark, self.nnapi)
 
     @property
     def latency_ms(self) -> float | None:
-        """The median where it is printed, else the mean; None where it may not be believed."""
+        """The median in ms where it is printed, else the mean; None where a failure forbids it."""
         if self.failure is not None and self.failure.failure_class not in WITH_LATENCY:
             return None
         timed = self.benchmark.timed
@@ -48,7 +54,7 @@ class LogReport:
 
     @property
     def latency_statistic(self) -> str | None:
-        """Which figure `latency_ms` is: "median" or "mean"."""
+        """The statistic that `latency_ms` is: "median" or "mean"; None without a latency."""
         if self.latency_ms is None:
             return None
         timed = self.benchmark.timed
@@ -56,61 +62,83 @@ class LogReport:
 
     @property
     def count(self) -> int | None:
-        """How many timed inferences there were; None where the log does not tell."""
+        """The number of timed inferences; None where the log does not tell."""
         return self.benchmark.timed.count if self.benchmark.timed else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
-        found, placement = self.benchmark, self.placement
-        timed, warmup = found.timed, found.warmup
+        """Return the report as JSON types."""
         return {
-            "tool": _tool(found.generation),
-            "generation": found.generation,
+            **self._settings(),
+            **self._figures(),
+            **_delegates(self.benchmark),
+            **self._operations(),
+            "failure": self.failure.to_dict() if self.failure else None,
+            "driver_errors": list(self.driver_errors),
+            "unknown_flags": self.benchmark.unknown_flags,
+            "lost_lines": self.lost_lines,
+            "warnings": list(self.warnings),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        log = self.benchmark
+        return {
+            "tool": _tool(log.generation),
+            "generation": log.generation,
             "layouts": list(self.layouts),
             "pid": self.pid,
-            "model": found.model,
-            "model_size_mb": found.model_size_mb,
-            "soc": found.soc,
-            "signature": found.signature,
-            "gpu_api": found.gpu_api,
-            "parameters": found.parameters,
-            "option": found.option,
-            "asked": found.asked,
-            "accelerators": found.accelerators,
-            "plugins": found.plugins,
+            "model": log.model,
+            "model_size_mb": log.model_size_mb,
+            "soc": log.soc,
+            "signature": log.signature,
+            "gpu_api": log.gpu_api,
+            "parameters": log.parameters,
+            "option": log.option,
+            "asked": log.asked,
+            "accelerators": log.accelerators,
+            "plugins": log.plugins,
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        log, timed, warmup = self.benchmark, self.benchmark.timed, self.benchmark.warmup
+        return {
             "latency_ms": self.latency_ms,
             "latency_statistic": self.latency_statistic,
             "p95_ms": timed.p95_ms if timed and self.latency_ms is not None else None,
             "count": self.count,
-            "init_ms": found.init_ms,
-            "first_ms": found.first_ms,
+            "init_ms": log.init_ms,
+            "first_ms": log.first_ms,
             "warmup": warmup.to_dict() if warmup else None,
             "timed": timed.to_dict() if timed else None,
-            "throughput_mb_per_s": found.throughput_mb_per_s,
-            "limits": found.limits,
-            "memory": found.memory,
-            "delegation": found.delegation.to_dict() if found.delegation else None,
-            "delegate_kernels": found.kernels,
-            "replaced": [row.to_dict() for row in found.replaced],
-            "offloaded": [row.to_dict() for row in found.facts.offloaded],
-            "refusals": found.refusals,
+            "throughput_mb_per_s": log.throughput_mb_per_s,
+            "limits": log.limits,
+            "memory": log.memory,
+        }
+
+    def _operations(self) -> dict[str, Any]:
+        log, placement = self.benchmark, self.placement
+        return {
             "placement": [
                 {"op": row.op, "index": row.index, "accelerator": row.accelerator}
                 for row in placement
             ],
             "operations_by_accelerator": dict(Counter(str(row.accelerator) for row in placement)),
             "nnapi": self.nnapi.to_dict(),
-            "profile": [row.to_dict() for row in found.profile],
-            "profile_summary": found.profile_summary,
-            "unread_profile_lines": len(found.unread_profile),
-            "nodes_executed": found.nodes_executed,
-            "profiled": found.profiled.to_dict() if found.profiled else None,
-            "failure": self.failure.to_dict() if self.failure else None,
-            "driver_errors": list(self.driver_errors),
-            "unknown_flags": found.unknown_flags,
-            "lost_lines": self.lost_lines,
-            "warnings": list(self.warnings),
+            "profile": [row.to_dict() for row in log.profile],
+            "profile_summary": log.profile_summary,
+            "unread_profile_lines": len(log.unread_profile),
+            "nodes_executed": log.nodes_executed,
+            "profiled": log.profiled.to_dict() if log.profiled else None,
         }
+
+
+def _delegates(log: BenchmarkLog) -> dict[str, Any]:
+    return {
+        "delegation": log.delegation.to_dict() if log.delegation else None,
+        "delegate_kernels": log.kernels,
+        "replaced": [row.to_dict() for row in log.replaced],
+        "offloaded": [row.to_dict() for row in log.facts.offloaded],
+        "refusals": log.refusals,
+    }
 
 
 def _tool(generation: str | None) -> str | None:
@@ -120,7 +148,7 @@ def _tool(generation: str | None) -> str | None:
 
 
 def decode_log(data: bytes) -> str:
-    """The text of a saved log: UTF-8, or UTF-16 as a Windows shell's redirection writes it."""
+    """Decode a saved log: UTF-8, or UTF-16 as a Windows shell's redirection writes it."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
     return data.decode("utf-8-sig", errors="replace")
@@ -132,27 +160,27 @@ def parse_output(
     asked: str | None = None,
     pid: int | None = None,
 ) -> LogReport:
-    """What one start of the tool printed, or what the phone's log has of its process `pid`.
+    """Read the output of one start of the tool, or the phone's log of its process `pid`.
 
-    Standard output and standard error are taken as they came. `asked` is the delegate that the
-    tool was started with; LiteRT's does not print it.
+    `text` holds standard output and error in the order in which they came. `asked` is the delegate
+    that the tool was started with, which LiteRT's tool does not print.
     """
     lines, lost = unfold(read_lines(text))
     return _report(one_run(lines), exit_code, pid, asked, lost)
 
 
 def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -> LogReport:
-    """What an output of one run of the tool, a logcat, or a mixture of both says.
+    """Read an output of one run of the tool, a logcat, or a mixture of both.
 
-    `exit_code` is the tool's, where it is known: numbers count only with 0. `pid` chooses a process
-    of a logcat; without it the one with the most placement lines is taken. Where several runs are
-    there, the report has a failure and no figure: `parse_runs` tells them apart.
+    `exit_code` is the tool's, where it is known: figures count only with 0. `pid` chooses a process
+    of a logcat; without it the one with the most placement lines is taken. A log of several runs
+    gives a report with a failure and no figure; `parse_runs` reads such a log.
     """
     reports = parse_runs(text, exit_code, pid)
     if len(reports) == 1:
         return reports[0]
     models = ", ".join(dict.fromkeys(str(r.benchmark.model) for r in reports))
-    failure = Failure(
+    failure = DeviceFailure(
         "unparsable", f"{len(reports)} runs in one log, where one was expected: {models}"
     )
     return replace(reports[0], benchmark=BenchmarkLog(), nnapi=NnapiLog(), failure=failure)
@@ -161,9 +189,9 @@ def parse_log(text: str, exit_code: int | None = None, pid: int | None = None) -
 def parse_runs(
     text: str, exit_code: int | None = None, pid: int | None = None
 ) -> tuple[LogReport, ...]:
-    """What each run in a log says, one report a run; at least one. Arguments as of `parse_log`.
+    """Read the runs in a log into one report each, at least one; arguments as of `parse_log`.
 
-    The exit code is that of the last run: a shell tells no other.
+    The exit code is that of the last run, the only one that a shell tells.
     """
     lines, lost = unfold(read_lines(text))
     runs = split_runs(lines if pid is None else list(of_process(lines, pid)))
@@ -210,19 +238,19 @@ def _report(
 
 
 def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
-    """Whether nothing of the tool or of NNAPI was found; what was asked for is not the log's."""
+    """Whether the log holds nothing of the tool or of NNAPI."""
     return (
         replace(benchmark, asked=[], facts=replace(benchmark.facts, reasons=[])) == (BenchmarkLog())
         and nnapi == NnapiLog()
     )
 
 
-def _mixed(run: Run) -> Failure | None:
-    """The refusal of statistics of several runs without what tells the runs apart."""
+def _mixed(run: Run) -> DeviceFailure | None:
+    """Return the failure of a log with statistics of several runs that can't be told apart."""
     if not run.mixed:
         return None
     count = len(run.statistics)
-    return Failure(
+    return DeviceFailure(
         "unparsable",
         f"{count} lines of statistics, where one run has two, and nothing that tells the runs "
         "apart; give the log as the tool printed it",
@@ -230,18 +258,20 @@ def _mixed(run: Run) -> Failure | None:
 
 
 def _unread(benchmark: BenchmarkLog) -> list[str]:
-    """What looks like figures or rows of a profile, and could not be read."""
-    told = [
+    """Warn of lines that look like figures or rows of a profile and could not be read."""
+    warnings = [
         f"an incomplete or odd line, of which no figure is taken: {text}" for text in benchmark.odd
     ]
     rows = benchmark.unread_profile
     if rows:
-        told.append(f"{len(rows)} lines of the profile could not be read, first: {rows[0][:160]}")
-    return told
+        warnings.append(
+            f"{len(rows)} lines of the profile could not be read, first: {rows[0][:160]}"
+        )
+    return warnings
 
 
 def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...]:
-    """NNAPI's placement; without one, the CPU's nodes as the operation profile shows them."""
+    """Return NNAPI's placement; without one, the CPU's nodes from the operation profile."""
     if nnapi.compilations or not any(row.is_delegate for row in benchmark.profile):
         return nnapi.placement
     return tuple(
@@ -252,7 +282,7 @@ def _placement(benchmark: BenchmarkLog, nnapi: NnapiLog) -> tuple[Placement, ...
 
 
 def _driver_errors(lines: list[Line], pid: int | None) -> tuple[str, ...]:
-    """Errors that other processes logged beside the tool's: drivers run in their own."""
+    """List the errors of other processes: NNAPI's drivers run in their own."""
     if pid is None:
         return ()
     return tuple(
@@ -263,7 +293,7 @@ def _driver_errors(lines: list[Line], pid: int | None) -> tuple[str, ...]:
 
 
 def _complaints(lines: list[Line]) -> tuple[str, ...]:
-    """The tool's own warnings and errors, each once."""
+    """List the tool's own warnings and errors, each once."""
     return tuple(
         dict.fromkeys(
             line.text.strip()

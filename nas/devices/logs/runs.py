@@ -1,4 +1,4 @@
-"""Where one run of the benchmark tool ends in a log, and the next begins.
+"""Splitting a log into runs of the benchmark tool.
 
 A run prints its parts in one order: the command, the start, its settings, the model, the session,
 two blocks of inferences, a summary. A part that comes earlier in that order than what was already
@@ -18,7 +18,9 @@ COMMAND = re.compile(
     r"(?:^|[\s/\\\"'])(?:[\w.+-]{0,60}benchmark_model[\w.+-]{0,60}|litert[ -]benchmark|run_model)"
     r"[\"']?(?=\s)"
 )
+"""The name of a benchmark tool in a command line."""
 ARGUMENTS = "Running TensorFlow Lite benchmark with args"
+"""The line in which a tool prints its own arguments begins so."""
 _STARTS = (
     (1, (ARGUMENTS, "The list of TFLite runtime options to be benchmarked")),
     (2, ("STARTING!",)),
@@ -50,9 +52,11 @@ _NO_OPTION = ("Timings (microseconds)", "Memory (bytes)")
 class Run:
     """The lines of one run.
 
-    `option` is its name where a summary of several runs gives one, `mixed` says that lines of
-    statistics of several runs can't be told apart, `known` that it has any part of a run, `pid` the
-    process of a logcat that printed it.
+    `option` is the run's name and `option_text` its figures in a summary of several runs. `mixed`:
+    lines of statistics of several runs can't be told apart. `known`: the lines hold some part of a
+    run. `pid` is the process of a logcat that printed the run. While lines are added, `stage` is
+    the last part that was seen, `last` the last text, `blocks` and `limits` count blocks of
+    inferences and their headings, `doubled` says that lines are printed twice.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -69,14 +73,14 @@ class Run:
 
     @property
     def statistics(self) -> list[str]:
-        """Its lines of statistics, as they stand."""
+        """The run's lines of statistics, as they stand in the log."""
         return [line.text for line in self.lines if line.text.startswith("count=")]
 
 
 def split_runs(lines: Iterable[Line]) -> list[Run]:
-    """The runs of a log in order, at least one; every line is in one of them.
+    """Split a log into its runs, in order and at least one; every line is in one of them.
 
-    Lines of other processes, and what stands before the first run, belong to the run beside them.
+    Lines of other processes, and lines before the first run, belong to the run beside them.
     """
     splitter = _Splitter()
     for line in lines:
@@ -85,7 +89,7 @@ def split_runs(lines: Iterable[Line]) -> list[Run]:
 
 
 def one_run(lines: list[Line]) -> Run:
-    """The lines as one run: what one start of the tool printed, in whatever order it came."""
+    """Take all lines as one run, in whatever order one start of the tool printed them."""
     run = Run(lines, known=True)
     run.mixed = len(run.statistics) > 2
     return run
@@ -135,7 +139,7 @@ class _Splitter:
             self._take_part(run, line, stage)
 
     def _take_part(self, run: Run | None, line: Line, stage: int) -> None:
-        """A line that is a part of a run."""
+        """Add a line that begins a part of a run."""
         self.in_summary = False
         if run is None:
             fresh = not self.runs[-1].known and self.runs[-1].stage < 0
@@ -191,7 +195,7 @@ class _Splitter:
         return True
 
     def named(self) -> list[Run]:
-        """The runs, with a run of its own for each line of a summary that no run printed."""
+        """Return the runs, and a run of its own for each line of a summary that no run printed."""
         runs = [run for run in self.runs if run.lines or len(self.runs) == 1]
         for name, line in self.options:
             text = line.text.partition(": ")[2].strip()
@@ -204,21 +208,22 @@ class _Splitter:
 
 
 def _without_repeats(runs: list[Run]) -> list[Run]:
-    """The runs, but for one that was saved both from the terminal and from the phone's log."""
-    kept: list[Run] = []
+    """Merge runs that were saved twice, from the terminal and from the phone's log."""
+    distinct: list[Run] = []
     for run in runs:
-        twin = next((one for one in kept if _is_twin(one, run)), None)
+        twin = next((other for other in distinct if _is_twin(other, run)), None)
         if twin is None:
-            kept.append(run)
+            distinct.append(run)
             continue
-        told = {line.text for line in twin.lines}
-        twin.lines += [line for line in run.lines if line.text not in told]
-    return kept
+        texts = {line.text for line in twin.lines}
+        twin.lines += [line for line in run.lines if line.text not in texts]
+    return distinct
 
 
-def _is_twin(one: Run, other: Run) -> bool:
+def _is_twin(run: Run, other: Run) -> bool:
     pids = [
-        {line.pid for line in run.lines if line.text.startswith("count=")} for run in (one, other)
+        {line.pid for line in lines if line.text.startswith("count=")}
+        for lines in (run.lines, other.lines)
     ]
-    same = one.statistics == other.statistics and len(one.statistics) > 1
+    same = run.statistics == other.statistics and len(run.statistics) > 1
     return same and pids[0] != pids[1] and None in pids[0] | pids[1]

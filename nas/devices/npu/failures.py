@@ -6,7 +6,6 @@ from typing import Literal, final
 
 from nas.devices.failures import (
     Evidence,
-    Failure,
     FailureClass,
     PhoneStableError,
     PhoneTransientError,
@@ -46,7 +45,7 @@ def npu_error(
     device: str, failure_class: FailureClass, detail: str, evidence: Evidence | None = None
 ) -> NpuError | NpuTransientError:
     """The error of a failure, in one line: the device, what happened, what to do."""
-    failure = Failure(failure_class, " ".join(detail.split()))
+    failure = FailureClass(failure_class, " ".join(detail.split()))
     kind = NpuTransientError if failure.transient else NpuError
     message = f"{device}: {failure}; {ADVICE[failure_class]}"
     return kind(message, failure, evidence or Evidence(device))

@@ -1,4 +1,4 @@
-"""`paper:PHONE`: the paper's three phones, of which nothing is at hand but what it published.
+"""The paper's three phones as devices `paper:PHONE`, known only by what the paper published.
 
 The paper's own networks get its own figures (source "published"); any other one gets what a small
 model fitted to them says (source "modelled"). Nothing here was measured.
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, final
 
-from nas.devices.failures import Evidence, Failure, PhoneStableError
+from nas.devices.failures import DeviceFailure, Evidence, PhoneStableError
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.paper_phones import latency_model
 from nas.devices.paper_phones.latency_model import features, fitted
@@ -26,7 +26,9 @@ from nas.tflite.operations import Operations, of_file
 from nas.tflite.size import check_fixed, size_conditions
 
 PREFIX = "paper:"
+"""Specs of the paper's phones begin so."""
 SPECS = tuple(f"{PREFIX}{phone}" for phone in RULES)
+"""The specs of all three phones."""
 FORM = 1
 """Counted up whenever the model gives another figure for the same cells."""
 _FILES = ("latencies.csv", "operations.csv", "table2_networks.csv", "table3_unet_operations.csv",
@@ -36,26 +38,27 @@ Source = Literal["published", "modelled"]
 
 @final
 @dataclass(frozen=True)
-class Told:
-    """What is known of a network on one of the paper's phones.
+class PaperFigure:
+    """The published or modelled latency of a network on one of the paper's phones.
 
-    `latency_ms` is None where `failure` tells why. `interval_ms` holds it with probability
-    `coverage`; None for a published figure, of which the paper tells no spread. `about` says where
-    it comes from, `caution` what to mind, None where there is nothing.
+    `latency_ms` is None where `failure` tells why. `interval_ms` holds the latency with probability
+    `coverage`; both are None for a published figure, of which the paper tells no spread. `plan`
+    says where operations run, `about` where the figure comes from, `caution` what to mind, None
+    where there is nothing.
     """
 
     source: Source
     latency_ms: float | None
     interval_ms: tuple[float, float] | None
     coverage: float | None
-    failure: Failure | None
+    failure: DeviceFailure | None
     plan: Plan
     about: str
     caution: str | None = None
 
 
-def tell(phone: str, operations: Operations) -> Told:
-    """What the paper, or else the model, says of a network on one of its phones.
+def tell(phone: str, operations: Operations) -> PaperFigure:
+    """Return the paper's figure, or else the model's, for a network on one of its phones.
 
     Needs no file and no conversion: `nas.tflite.operations.of_graph` makes the list from
     an architecture, too. Raises ConfigError where the paper has no such phone.
@@ -63,27 +66,27 @@ def tell(phone: str, operations: Operations) -> Told:
     if phone not in RULES:
         raise unknown("phone of the paper", phone, RULES)
     planned = plan(RULES[phone], operations)
-    found = recognised(operations)
-    row = row_of(*found) if found else None
+    match = recognised(operations)
+    row = row_of(*match) if match else None
     cell = row.cell(phone) if row else None
     if row is None or cell is None or cell.outcome == "empty":
         return _modelled(phone, operations, planned, row)
     return _published(row, cell, planned)
 
 
-def _published(row: Row, cell: Cell, planned: Plan) -> Told:
+def _published(row: Row, cell: Cell, planned: Plan) -> PaperFigure:
     about = f"Table {row.table}, {row.row}"
     note = cell.footnote.text if cell.footnote else None
     if row.network == "fpn":
         note = "; ".join(filter(None, (note, "the paper's file multiplies by constants apart")))
     if cell.outcome == "failed":
-        failure = Failure("nnapi_error", f"published: {about}", OP_FAILED)
-        return Told("published", None, None, None, failure, planned, about)
-    return Told("published", cell.latency_ms, None, None, None, planned, about, note)
+        failure = DeviceFailure("nnapi_error", f"published: {about}", OP_FAILED)
+        return PaperFigure("published", None, None, None, failure, planned, about)
+    return PaperFigure("published", cell.latency_ms, None, None, None, planned, about, note)
 
 
-def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> Told:
-    cells = sum(known.cells for known in latency_model.known(phone))
+def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None) -> PaperFigure:
+    cells = sum(structure.cells for structure in latency_model.published_structures(phone))
     about = f"a model fitted to {cells} published cells"
     cautions = []
     if row is not None:
@@ -94,11 +97,11 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
         )
     caution = "; ".join(cautions) or None
     if planned.failure is not None:
-        failure = Failure("nnapi_error", f"modelled: {planned.failure}", planned.code)
-        return Told("modelled", None, None, None, failure, planned, about, caution)
+        failure = DeviceFailure("nnapi_error", f"modelled: {planned.failure}", planned.code)
+        return PaperFigure("modelled", None, None, None, failure, planned, about, caution)
     wanted = features(RULES[phone], operations)
     estimate = fitted(phone).estimate(wanted)
-    return Told(
+    return PaperFigure(
         "modelled", estimate.latency_ms, estimate.interval_ms, estimate.coverage, None, planned,
         about, caution,
     )  # fmt: skip
@@ -108,7 +111,7 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
 class PaperPhoneError(PhoneStableError):
     """A network can't run on one of the paper's phones: as published, or by the model's rules."""
 
-    source: Source = "modelled"
+    source: str | None = "modelled"
 
 
 @final
@@ -124,11 +127,11 @@ class ModelledPhone:
         return f"{PREFIX}{self.rules.phone}"
 
     def identity(self) -> dict[str, str]:
-        """The published data and the form of the model: with others, other figures."""
-        return {"model": _identity()}
+        """Return a hash of the published data and of the model, which the figures depend on."""
+        return {"model": model_identity()}
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
-        """What the paper or the model says of a file; nothing runs, `protocol` changes nothing.
+        """Look up or model the latency of a file; nothing runs, and `protocol` changes nothing.
 
         Raises ConfigError where the file is no `.tflite` of a fixed size, PaperPhoneError where
         the paper says that the network fails on this phone, or its rules do.
@@ -136,35 +139,35 @@ class ModelledPhone:
         file = read_tflite(artifact)
         check_fixed(file, artifact)
         operations = of_file(file)
-        told = tell(self.rules.phone, operations)
-        placement = _placement(self.rules, file, operations, told.plan)
-        if told.failure is not None or told.latency_ms is None:
-            raise self._refusal(told, placement)
+        figure = tell(self.rules.phone, operations)
+        placement = _placement(self.rules, file, operations, figure.plan)
+        if figure.failure is not None or figure.latency_ms is None:
+            raise self._refusal(figure, placement)
         return Measurement(
             device=self.spec,
-            source=told.source,
-            samples_ms=((told.latency_ms,),),
+            source=figure.source,
+            samples_ms=((figure.latency_ms,),),
             init_ms=None,
             first_ms=None,
             peak_memory_mb=None,
             placement=placement,
-            conditions=_conditions(self.rules, artifact, told) | size_conditions(file),
-            accelerated_mac_share=accelerated_mac_share(operations, told.plan),
-            stated_interval_ms=told.interval_ms,
-            stated_coverage=told.coverage,
+            conditions=_conditions(self.rules, artifact, figure) | size_conditions(file),
+            accelerated_mac_share=accelerated_mac_share(operations, figure.plan),
+            stated_interval_ms=figure.interval_ms,
+            stated_coverage=figure.coverage,
         )
 
-    def _refusal(self, told: Told, placement: tuple[Placement, ...]) -> PaperPhoneError:
-        failure = told.failure or Failure("nnapi_error", told.about)
+    def _refusal(self, figure: PaperFigure, placement: tuple[Placement, ...]) -> PaperPhoneError:
+        failure = figure.failure or DeviceFailure("nnapi_error", figure.about)
         error = PaperPhoneError(f"{self.spec}: {failure}", failure, Evidence(self.spec))
-        error.placement, error.source = placement, told.source
+        error.placement, error.source = placement, figure.source
         return error
 
 
 def _placement(
     rules: PhoneRules, file: TfliteFile, operations: Operations, planned: Plan
 ) -> tuple[Placement, ...]:
-    """Where each operation of the file runs by the rules, under NNAPI's names."""
+    """Tell where each operation of the file runs by the rules, under NNAPI's names."""
     where = {
         index: place(rules, step, number in planned.fallen)
         for number, step in enumerate(operations.steps)
@@ -178,19 +181,19 @@ def _placement(
 
 
 def accelerated_mac_share(operations: Operations, planned: Plan) -> float | None:
-    """The share of the MACs that does not fall back by the rules; None where there are no MACs."""
+    """Compute the share of the MACs that do not fall back by the rules; None without MACs."""
     total = sum(step.conv_macs for step in operations.steps)
     fallen = sum(operations.steps[number].conv_macs for number in planned.fallen)
     return 1 - fallen / total if total else None
 
 
-def _conditions(rules: PhoneRules, artifact: Path, told: Told) -> dict[str, Any]:
+def _conditions(rules: PhoneRules, artifact: Path, figure: PaperFigure) -> dict[str, Any]:
     named = next(phone.name for phone in phones() if phone.phone == rules.phone)
-    evidence = {rule.evidence for rule in told.plan.fallen.values() if rule is not None}
+    evidence = {rule.evidence for rule in figure.plan.fallen.values() if rule is not None}
     return {
         "phone": named,
-        "about": told.about,
-        "caution": told.caution,
+        "about": figure.about,
+        "caution": figure.caution,
         "rules": sorted(evidence),
         "protocol": "the paper's: TFLite Benchmark Tool, NNAPI, allow_fp16, 10 runs, 4 threads",
         "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
@@ -198,7 +201,8 @@ def _conditions(rules: PhoneRules, artifact: Path, told: Told) -> dict[str, Any]
 
 
 @cache
-def _identity() -> str:
+def model_identity() -> str:
+    """Hash the published data, the rules and the form of the model."""
     return content_key(
         [
             FORM,
@@ -216,7 +220,7 @@ def _identity() -> str:
 
 
 def open_modelled(spec: str) -> ModelledPhone:
-    """The phone that `paper:PHONE` names; ConfigError, with the valid ones, where there is none."""
+    """Open the phone that `paper:PHONE` names; raises ConfigError, with the valid names."""
     phone = spec.removeprefix(PREFIX)
     if phone not in RULES:
         raise unknown("device", spec, ["host", "adb:SERIAL", *SPECS])

@@ -1,4 +1,4 @@
-"""How long the paper's phones take: a small model a phone, fitted to all of its published cells.
+"""Latency models of the paper's phones, one a phone, fitted to all of its published cells.
 
     latency = s(type) * sum_j a_j x_j  +  sum_k b_k y_k
 
@@ -37,6 +37,7 @@ NARROW = 0.7
 starting an operation costs. All published networks have some 250 GMAC and most 50 to 100
 operations, so their cells alone can't tell those two from a constant."""
 COVERAGE = 0.8
+"""The probability with which an estimate's interval holds the latency."""
 ALIGNMENT = 16
 """Channels that a vector of an accelerator holds; others leave part of it idle (Table 4: the pruned
 networks are slower on the Mate30 than the whole one)."""
@@ -53,12 +54,14 @@ ACCELERATED = {
 }
 """Median of the prior of each coefficient: ms a GMAC, ns an element, ms an operation."""
 FALLEN = {"cpu_mac": 200.0, "cpu_transpose": 500.0, "cpu_element": 50.0, "cpu_concat": 10.0}
+"""Prior medians for operations on the CPU: ms a GMAC, ns an element."""
 TYPE_FACTORS = {"int8": 0.35, "int16": 0.5}
 """Prior medians of an integer type's time over float's, deviation 0.5."""
 _TYPE_SPREAD = 0.5
 _TYPES = ("float32", *TYPE_FACTORS)
 _A, _B = tuple(ACCELERATED), tuple(FALLEN)
 NAMES = (*_A, *_B, *TYPE_FACTORS)
+"""The coefficients in the order of a model's logarithms."""
 _MOVES = frozenset(
     {"DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD"}
 )
@@ -67,7 +70,7 @@ _MOVES = frozenset(
 @final
 @dataclass(frozen=True)
 class Features:
-    """What a latency is made of: `accelerated` (type, feature) and `fallen` (feature)."""
+    """The work behind a latency: arrays `accelerated` (type, feature) and `fallen` (feature)."""
 
     accelerated: Floats
     fallen: Floats
@@ -79,7 +82,7 @@ class Features:
 
 
 def features(phone: PhoneRules, operations: Operations) -> Features:
-    """What a network asks of a phone; in GMAC, millions of elements, and operations."""
+    """Count a network's work on a phone, in GMAC, millions of elements, and operations."""
     fallen = plan(phone, operations).fallen
     steps = operations.steps
     transposed = any(steps[n].op == "TRANSPOSE_CONV" for n in fallen)
@@ -109,21 +112,21 @@ def _fallen(step: Step) -> tuple[str, float]:
 
 def _accelerated(step: Step) -> list[tuple[str, float]]:
     elements = step.elements / 1e6
-    found = [("mac", step.conv_macs / 1e9)]
+    amounts = [("mac", step.conv_macs / 1e9)]
     if step.op == "PRELU":  # runs with the convolution before it, but takes time of its own
         return [("prelu", elements)]
-    found.append(("operation", 1.0))
+    amounts.append(("operation", 1.0))
     if step.op == "CONCATENATION":
-        return [*found, ("concat", elements)]
+        return [*amounts, ("concat", elements)]
     if step.op in _MOVES:
-        return [*found, ("move", elements)]
-    found.append(("element", elements))
+        return [*amounts, ("move", elements)]
+    amounts.append(("element", elements))
     if step.op == "TRANSPOSE_CONV":
-        found.append(("transpose", elements))
+        amounts.append(("transpose", elements))
     channels = step.shape[-1] if step.shape else 1
     if step.conv_macs and channels % ALIGNMENT and channels > 4:
-        found.append(("unaligned", elements))
-    return found
+        amounts.append(("unaligned", elements))
+    return amounts
 
 
 @final
@@ -146,27 +149,30 @@ class LatencyModel:
     widening: float = 1.0
 
     def coefficients(self) -> dict[str, float]:
-        """By name: ms a GMAC, ns an element, ms an operation; the types' factors."""
+        """Return the coefficients by name: ms a GMAC, ns an element, ms an operation; factors."""
         return dict(zip(NAMES, np.exp(self.logarithms).tolist(), strict=True))
 
     def latency_ms(self, wanted: Features) -> float:
-        """Positive, and growing with every feature."""
-        return float(_predict(self.logarithms, [wanted])[0][0])
+        """Return the latency in ms, which is positive and grows with every feature."""
+        return float(predict(self.logarithms, [wanted])[0][0])
 
     def deviation(self, wanted: Features) -> float:
-        """Of the latency's logarithm: the coefficients' doubt and the cells' noise together."""
-        slope = _predict(self.logarithms, [wanted])[1][0]
+        """Return the standard deviation of the latency's logarithm.
+
+        It holds the coefficients' uncertainty and the cells' noise.
+        """
+        slope = predict(self.logarithms, [wanted])[1][0]
         return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
 
     def estimate(self, wanted: Features) -> Estimate:
-        """A latency with its interval."""
+        """Return a latency with its interval."""
         middle = self.latency_ms(wanted)
         factor = math.exp(self.widening * self.deviation(wanted))
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
-def _predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
-    """Latencies in ms (n), and the derivatives of their logarithms by each logarithm (n, names)."""
+def predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
+    """Return latencies in ms (n), and derivatives of their logarithms by each one (n, names)."""
     values = np.exp(logarithms)
     a, b = values[: len(_A)], values[len(_A) : len(_A) + len(_B)]
     factors = np.concatenate([[1.0], values[len(_A) + len(_B) :]])
@@ -186,7 +192,7 @@ _DEVIATIONS = np.array([_SPREADS.get(name, SPREAD) for name in NAMES])
 
 
 def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyModel:
-    """The most probable coefficients, and their covariance around them (Laplace's approximation).
+    """Fit the most probable coefficients, and their covariance by Laplace's approximation.
 
     Least squares of relative errors and of the distance from the priors, by Levenberg-Marquardt.
     """
@@ -195,22 +201,22 @@ def fit(wanted: Sequence[Features], latencies_ms: Sequence[float]) -> LatencyMod
     logs = np.log(np.asarray(latencies_ms, np.float64))
 
     def residuals(x: Floats) -> Floats:
-        told = np.log(_predict(x, wanted)[0])
-        return np.concatenate([(told - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
+        logarithms_ms = np.log(predict(x, wanted)[0])
+        return np.concatenate([(logarithms_ms - logs) / NOISE, (x - _PRIOR) / _DEVIATIONS])
 
     def jacobian(x: Floats) -> Floats:
-        return np.concatenate([_predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
+        return np.concatenate([predict(x, wanted)[1] / NOISE, np.diag(1 / _DEVIATIONS)])
 
-    found = least_squares(residuals, _PRIOR, jacobian, method="lm")
-    at = jacobian(found.x)
+    best = least_squares(residuals, _PRIOR, jacobian, method="lm")
+    at = jacobian(best.x)
     covariance: Floats = np.linalg.inv(at.T @ at).astype(np.float64)
-    return LatencyModel(found.x, covariance)
+    return LatencyModel(best.x, covariance)
 
 
 @final
 @dataclass(frozen=True)
-class Known:
-    """What the paper says of one structure on one phone: of several figures the geometric mean."""
+class PublishedStructure:
+    """The published latency of one structure on one phone: of several cells the geometric mean."""
 
     label: str
     wanted: Features
@@ -219,32 +225,36 @@ class Known:
 
 
 @cache
-def known(phone: str) -> tuple[Known, ...]:
-    """The published latencies of a phone, structures apart: what its model is fitted to.
+def published_structures(phone: str) -> tuple[PublishedStructure, ...]:
+    """List a phone's published structures, which its model is fitted to.
 
-    Tables 3 and 4 repeat rows of the ones before, and 8-bit files of one network do the same work
-    however they were trained: those are one.
+    Cells of one structure are merged: Tables 3 and 4 repeat rows of earlier ones, and 8-bit files
+    of one network do the same work however they were trained.
     """
-    found: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
+    figures: dict[tuple[str, int | None, str], list[tuple[str, float]]] = {}
     for row in rows():
         latency = row.cell(phone).latency_ms
         if latency is not None:
             key = (row.network, row.pruned_percent, row.precision.split("-")[0])
-            found.setdefault(key, []).append((row.row, latency))
+            figures.setdefault(key, []).append((row.row, latency))
     result = []
-    for (name, pruned, kind), cells in found.items():
+    for (name, pruned, kind), cells in figures.items():
         wanted = features(RULES[phone], network(name, pruned, kind))
         different = dict.fromkeys(latency for _, latency in cells)
         middle = math.exp(sum(map(math.log, different)) / len(different))
         label = " / ".join(dict.fromkeys(label for label, _ in cells))
-        result.append(Known(label, wanted, middle, len(cells)))
+        result.append(PublishedStructure(label, wanted, middle, len(cells)))
     return tuple(result)
 
 
 @final
 @dataclass(frozen=True)
-class LeftOut:
-    """A structure, and what the model says of it that was fitted to all others of the phone."""
+class LeftOutStructure:
+    """A structure with the latency that a model gives it which was fitted to the phone's others.
+
+    `deviation` is that of the latency's logarithm. `accelerated`: nothing falls back to the CPU;
+    `convolutions_accelerated`: no convolution does.
+    """
 
     label: str
     published_ms: float
@@ -255,7 +265,7 @@ class LeftOut:
 
     @property
     def error(self) -> float:
-        """Relative to the published latency; negative where the model is too low."""
+        """The relative error; negative where the model is too low."""
         return self.modelled_ms / self.published_ms - 1
 
 
@@ -265,21 +275,23 @@ class LeaveOneOut:
     """The errors of a phone's model on cells that it did not see."""
 
     phone: str
-    rows: tuple[LeftOut, ...]
+    rows: tuple[LeftOutStructure, ...]
 
     def median_error(self, of: str = "accelerated") -> float:
-        """Median absolute relative error: of rows that are "accelerated" (nothing falls back),
-        whose "convolutions" are, or of "all".
-        """
-        chosen = [abs(row.error) for row in self.of(of)]
-        return float(np.median(chosen))
+        """Return the median absolute relative error of the rows that `of` selects."""
+        errors = [abs(row.error) for row in self.of(of)]
+        return float(np.median(errors))
 
-    def of(self, which: str) -> tuple[LeftOut, ...]:
-        """The rows that `median_error` speaks of."""
-        if which == "all":
-            return self.rows
-        name = {"accelerated": "accelerated", "convolutions": "convolutions_accelerated"}[which]
-        return tuple(row for row in self.rows if getattr(row, name))
+    def of(self, which: str) -> tuple[LeftOutStructure, ...]:
+        """Select rows: "accelerated" (nothing falls back), "convolutions" (none does), or "all"."""
+        match which:
+            case "all":
+                return self.rows
+            case "accelerated":
+                return tuple(row for row in self.rows if row.accelerated)
+            case "convolutions":
+                return tuple(row for row in self.rows if row.convolutions_accelerated)
+        raise ValueError(f'which={which!r}: expected "all", "accelerated" or "convolutions"')
 
     @property
     def rank_correlation(self) -> float:
@@ -288,7 +300,7 @@ class LeaveOneOut:
         return kendall_tau(published, [row.modelled_ms for row in self.rows]) or 0.0
 
     def quantile(self, share: float) -> float:
-        """Deviations that `share` of the rows' errors stay within: split-conformal, n + 1."""
+        """Return how many deviations `share` of the errors stay within: split-conformal, n + 1."""
         scores = sorted(
             abs(math.log(row.modelled_ms / row.published_ms)) / row.deviation for row in self.rows
         )
@@ -297,8 +309,8 @@ class LeaveOneOut:
 
 @cache
 def leave_one_out(phone: str) -> LeaveOneOut:
-    """Each structure of a phone predicted by the model fitted to the phone's others."""
-    cells = known(phone)
+    """Predict each structure of a phone by the model fitted to the phone's others."""
+    cells = published_structures(phone)
     left_out = []
     for number, cell in enumerate(cells):
         others = [other for n, other in enumerate(cells) if n != number]
@@ -306,7 +318,7 @@ def leave_one_out(phone: str) -> LeaveOneOut:
         wanted = cell.wanted
         convolutions = not wanted.fallen[[_B.index("cpu_mac"), _B.index("cpu_transpose")]].any()
         left_out.append(
-            LeftOut(
+            LeftOutStructure(
                 cell.label, cell.latency_ms, model.latency_ms(wanted), model.deviation(wanted),
                 wanted.accelerated_only, bool(convolutions),
             )
@@ -316,29 +328,29 @@ def leave_one_out(phone: str) -> LeaveOneOut:
 
 @cache
 def fitted(phone: str) -> LatencyModel:
-    """The model of a phone, fitted to all of its cells; intervals as wide as its left-out errors.
+    """Fit the model of a phone to all of its cells; intervals are as wide as its left-out errors.
 
     An interval is the model's own deviation times the factor within which `COVERAGE` of the
     left-out cells stayed.
     """
-    cells = known(phone)
+    cells = published_structures(phone)
     model = fit([cell.wanted for cell in cells], [cell.latency_ms for cell in cells])
     return LatencyModel(model.logarithms, model.covariance, leave_one_out(phone).quantile(COVERAGE))
 
 
 def as_document(phone: str) -> dict[str, Any]:
-    """The leave-one-out errors of a phone as JSON types."""
-    found = leave_one_out(phone)
+    """Return the leave-one-out errors of a phone as JSON types."""
+    errors = leave_one_out(phone)
     return {
         "phone": phone,
-        "structures": len(found.rows),
+        "structures": len(errors.rows),
         "median_error": {
-            which: found.median_error(which) if found.of(which) else None
+            which: errors.median_error(which) if errors.of(which) else None
             for which in ("accelerated", "convolutions", "all")
         },
-        "count": {w: len(found.of(w)) for w in ("accelerated", "convolutions", "all")},
-        "kendall_tau": found.rank_correlation,
-        "widening": found.quantile(COVERAGE),
+        "count": {w: len(errors.of(w)) for w in ("accelerated", "convolutions", "all")},
+        "kendall_tau": errors.rank_correlation,
+        "widening": errors.quantile(COVERAGE),
         "coefficients": fitted(phone).coefficients(),
-        "rows": [{**vars(row), "error": row.error} for row in found.rows],
+        "rows": [{**vars(row), "error": row.error} for row in errors.rows],
     }

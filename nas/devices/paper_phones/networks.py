@@ -37,21 +37,21 @@ def _all() -> dict[tuple[str, int | None], Operations]:
                 window_over_stride=row["window_over_stride"] == "1",
             )
         )
-    return {key: Operations(tuple(found), SIZE) for key, found in steps.items()}
+    return {key: Operations(tuple(network_steps), SIZE) for key, network_steps in steps.items()}
 
 
 @cache
 def network(name: str, pruned_percent: int | None = None, kind: str = "float") -> Operations:
-    """A network of the paper at 1280x720 and a type: "float", "int8" or "int16".
+    """Return a network of the paper at 1280x720 in a type: "float", "int8" or "int16".
 
     `pruned_percent` is a row of Table 4. Raises ConfigError where the paper has no such network.
     """
-    known = _all()
-    if (name, pruned_percent) not in known:
+    networks = _all()
+    if (name, pruned_percent) not in networks:
         wanted = name if pruned_percent is None else f"{name} -{pruned_percent}%"
-        valid = [n if p is None else f"{n} -{p}%" for n, p in known]
+        valid = [n if p is None else f"{n} -{p}%" for n, p in networks]
         raise unknown("network of the paper", wanted, valid)
-    operations = known[name, pruned_percent]
+    operations = networks[name, pruned_percent]
     if kind == "float":
         return operations
     steps = tuple(replace(step, dtype=_DTYPE[kind]) for step in operations.steps)
@@ -66,7 +66,7 @@ def _by_structure() -> dict[str, str]:
 
 
 def recognised(operations: Operations) -> tuple[str, Precision] | None:
-    """The paper's network and precision that `operations` are those of; None for any other.
+    """Recognise the paper's network and precision in `operations`; None for any other network.
 
     By structure alone: operations, wiring, shapes and MACs at 1280x720. Pruned networks are never
     recognised, as their widths are not published. Integers that change their scale on the way are
@@ -78,12 +78,12 @@ def recognised(operations: Operations) -> tuple[str, Precision] | None:
         return None
     precisions: dict[str, str] = {"float32": "float", "int16": "int16-ptq"}
     precisions["int8"] = "int8-qat" if operations.requantized else "int8-ptq"
-    found = precisions.get(kinds.pop())
-    return (name, cast("Precision", found)) if found else None
+    precision = precisions.get(kinds.pop())
+    return (name, cast("Precision", precision)) if precision else None
 
 
 def row_of(name: str, precision: Precision) -> Row | None:
-    """The first row of the tables about a network at a precision, not pruned; None without one."""
+    """Find the first row about a network at a precision, not pruned; None without one."""
     for row in rows():
         if row.network == name and row.precision == precision and row.pruned_percent is None:
             return row

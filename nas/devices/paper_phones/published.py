@@ -19,9 +19,11 @@ from nas.errors import unknown
 from nas.networks.candidate import Precision
 
 FOLDER = Path(__file__).parent
+"""The folder of the CSV files."""
 SIZE = (1280, 720)
 """The picture (width, height) of every latency in Tables 2 to 4."""
 PHONES = ("mate30-pro-5g", "reno3-5g", "pixel-4")
+"""The paper's phones in the order of its tables."""
 OP_FAILED = "ANEURALNETWORKS_OP_FAILED"
 """NNAPI's result where the paper's tables say "Failed"."""
 Outcome = Literal["number", "failed", "empty"]
@@ -30,8 +32,8 @@ Table = Literal[2, 3, 4]
 
 @final
 @dataclass(frozen=True)
-class Phone:
-    """A column of Table 1."""
+class PaperPhone:
+    """A phone, as Table 1 describes it in one column; `phone` is its name in specs and data."""
 
     phone: str
     name: str
@@ -69,7 +71,7 @@ class Cell:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """What ran on the CPU instead of an accelerator, in the footnote's words."""
+        """The operations that ran on the CPU instead of an accelerator, in the footnote's words."""
         return self.footnote.operations if self.footnote else ()
 
 
@@ -102,7 +104,7 @@ class Row:
         return 3 if self.precision == "float" else 4
 
     def cell(self, phone: str) -> Cell:
-        """The latency on one of `PHONES`; ConfigError for any other."""
+        """Return the latency on one of `PHONES`; raises ConfigError for any other."""
         for cell in self.cells:
             if cell.phone == phone:
                 return cell
@@ -156,10 +158,10 @@ _FILES = {
 
 
 @cache
-def phones() -> tuple[Phone, ...]:
-    """Table 1."""
+def phones() -> tuple[PaperPhone, ...]:
+    """Read Table 1: the three phones."""
     return tuple(
-        Phone(
+        PaperPhone(
             phone=row["phone"],
             name=row["name"],
             chipset=row["chipset"],
@@ -175,7 +177,7 @@ def phones() -> tuple[Phone, ...]:
 
 @cache
 def footnotes() -> tuple[Footnote, ...]:
-    """Every footnote of Tables 2 to 5; `mark` is the number or the sign that the paper prints."""
+    """Read every footnote of Tables 2 to 5; `mark` is the number or sign that the paper prints."""
     return tuple(
         Footnote(
             table=int(row["table"]),
@@ -190,7 +192,7 @@ def footnotes() -> tuple[Footnote, ...]:
 
 @cache
 def rows() -> tuple[Row, ...]:
-    """Tables 2, 3 and 4, row by row. Two rows stand in two tables and are here twice, as there."""
+    """Read Tables 2, 3 and 4; two rows that stand in two tables come twice, too."""
     cells: dict[tuple[int, str], list[Cell]] = {}
     for cell in latencies():
         cells.setdefault((cell.table, cell.row), []).append(cell)
@@ -214,7 +216,7 @@ def rows() -> tuple[Row, ...]:
 
 @cache
 def latencies() -> tuple[Cell, ...]:
-    """All 69 cells of Tables 2 to 4."""
+    """Read all 69 cells of Tables 2 to 4."""
     notes = {(note.table, note.mark): note for note in footnotes()}
     return tuple(
         Cell(
@@ -231,7 +233,7 @@ def latencies() -> tuple[Cell, ...]:
 
 @cache
 def output_errors() -> tuple[OutputError, ...]:
-    """Table 5: what it prints; the two dashes of its 16-bit row are left out."""
+    """Read the figures of Table 5, without the two dashes of its 16-bit row."""
     return tuple(
         OutputError(
             data_type=row["data_type"],
@@ -246,19 +248,20 @@ def output_errors() -> tuple[OutputError, ...]:
 
 
 def trade_offs() -> tuple[TradeOff, ...]:
-    """The points of Figure 1, from the tables that it draws; steps as Section 3 counts them.
+    """List the points of Figure 1, from the tables that it draws; steps as Section 3 counts them.
 
-    1 the networks, 2 up-sampling and activation, 3 pruning, 4 quantization. A row that the tables
-    repeat is here once. Which of Table 4's combined rows the figure shows the text does not tell.
+    The steps are 1 the networks, 2 up-sampling and activation, 3 pruning, 4 quantization. A row
+    that the tables repeat comes once. The text does not tell which of Table 4's combined rows the
+    figure shows.
     """
-    found: dict[tuple[str, Precision, int | None], TradeOff] = {}
+    points: dict[tuple[str, Precision, int | None], TradeOff] = {}
     for row in rows():
         latency = row.cell("reno3-5g").latency_ms
         if latency is None:
             continue
         key = (row.network, row.precision, row.pruned_percent)
-        found.setdefault(key, TradeOff(row.step, row, row.psnr_db, latency))
-    return tuple(found.values())
+        points.setdefault(key, TradeOff(row.step, row, row.psnr_db, latency))
+    return tuple(points.values())
 
 
 FIGURE3_PICTURE = "000/00000039.png"
@@ -268,7 +271,7 @@ prunings; their figures are those of Table 4."""
 
 @cache
 def sizes() -> tuple[SizeOutcome, ...]:
-    """Which picture sizes of Figure 4 ran on which phone, as far as the text tells.
+    """Read which picture sizes of Figure 4 ran on which phone, as far as the text tells.
 
     The figure's own values (latencies over Mate30's at 360p) are printed nowhere.
     """
@@ -284,6 +287,6 @@ def sizes() -> tuple[SizeOutcome, ...]:
 
 
 def read(name: str) -> list[dict[str, str]]:
-    """The rows of one of this package's CSV files."""
+    """Read the rows of one of this package's CSV files."""
     with (FOLDER / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

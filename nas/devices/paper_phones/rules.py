@@ -1,4 +1,4 @@
-"""Where the paper's phones run an operation: rules read off its footnotes.
+"""Rules for where the paper's phones run an operation, derived from its footnotes.
 
 Each rule names the cells that it comes from. The footnotes of all cells follow from the rules; for
 what the paper did not run they are the simplest reading of it, no more.
@@ -17,12 +17,13 @@ from nas.tflite.operations import PICTURE, Operations, Step
 FLOATS = ("float32", "float16")
 INT8 = ("int8", "uint8")
 NNAPI_TYPES = (*FLOATS, *INT8)
+"""The data types that NNAPI has operations for."""
 
 
 @final
 @dataclass(frozen=True)
 class Rule:
-    """Operations that a phone's accelerators do not take ("cpu"), or that fail there ("fail").
+    """A rule about operations that run on the CPU of a phone ("cpu"), or fail there ("fail").
 
     Every condition that is set must hold. `after`: one of the inputs comes straight from one of
     these; with `after_fallen` from one that runs on the CPU itself. `elements` counts the output.
@@ -39,7 +40,7 @@ class Rule:
     window_over_stride: bool = False
 
     def holds(self, step: Step, steps: Sequence[Step], fallen: set[int]) -> bool:
-        """Whether the rule says something about a step; `fallen` are the earlier CPU steps."""
+        """Whether the rule is about a step of `steps`; `fallen` are the earlier CPU steps."""
         if self.op != step.op or step.dtype not in self.types:
             return False
         if step.elements < self.min_elements or len(step.sources) < self.min_inputs:
@@ -56,7 +57,7 @@ class Rule:
 @final
 @dataclass(frozen=True)
 class PhoneRules:
-    """What a phone's accelerators take.
+    """The rules of one phone, and the names of its accelerators.
 
     `most_pixels` is the largest picture that Figure 4 saw running, its height rounded up to what
     five poolings divide. `int16`: a vendor's runtime does
@@ -135,12 +136,16 @@ PIXEL4 = PhoneRules(
     ),
 )  # fmt: skip
 RULES: dict[str, PhoneRules] = {phone.phone: phone for phone in (MATE30, RENO3, PIXEL4)}
+"""The rules of each phone, by the phone's name."""
 
 
 @final
 @dataclass(frozen=True)
 class Plan:
-    """Which steps run on the CPU, by which rule, and what fails, None where nothing does."""
+    """The steps that run on the CPU, each with its rule, and the failure, None without one.
+
+    A step without a rule falls back because of its type. `code` is NNAPI's result.
+    """
 
     fallen: dict[int, Rule | None]
     failure: str | None = None
@@ -148,7 +153,7 @@ class Plan:
 
 
 def plan(phone: PhoneRules, operations: Operations) -> Plan:
-    """Where the phone runs a network, and whether it runs it at all."""
+    """Plan where a phone runs a network, and whether it runs the network at all."""
     fallen: dict[int, Rule | None] = {}
     failure = None
     if operations.pixels > phone.most_pixels:
@@ -168,7 +173,7 @@ def plan(phone: PhoneRules, operations: Operations) -> Plan:
 
 
 def place(phone: PhoneRules, step: Step, fell: bool) -> str:
-    """The name of what runs a step: the paper's, where it tells one."""
+    """Name the accelerator or the CPU that runs a step; `fell` says that it falls back."""
     if fell:
         return "cpu" if step.dtype == "int16" else REFERENCE
     if step.dtype == "int16" and phone.int16 is not None:

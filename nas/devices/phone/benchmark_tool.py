@@ -13,14 +13,15 @@ from typing import Any, Literal
 from nas.devices.adb.connection import Adb
 from nas.devices.delegate import DELEGATES, Delegate
 from nas.devices.measurement import TimingProtocol
-from nas.errors import ConfigError, RunError, unknown
+from nas.errors import ConfigError, RunError, one_line, unknown
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
 
 CACHE_FOLDER = "/data/local/tmp/portable-nas"
-"""Where everything of ours lives on a phone."""
+"""The folder on a phone that holds everything of ours."""
 DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
+"""The path of an installed tool on a phone, unless another is named."""
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_-]*)(?:=|\s|$)", re.MULTILINE)
 _EXECUTABLE_TROUBLE = (
@@ -35,7 +36,7 @@ Method = Literal["robust", "paper"]
 
 @dataclass(frozen=True)
 class Tool:
-    """A benchmark tool that is on a phone: its path, the flags it knows, which of the two it is."""
+    """A benchmark tool on a phone: its path there, the flags that it knows, its SHA-256."""
 
     path: str
     flags: frozenset[str]
@@ -51,16 +52,16 @@ class Tool:
         return flag in self.flags
 
     def to_dict(self) -> dict[str, Any]:
-        """The tool as JSON types."""
+        """Return the tool as JSON types."""
         return {**asdict(self), "flags": sorted(self.flags)}
 
 
 def parse_binaries(values: list[str]) -> dict[str, Path]:
-    """PATH, or ABI=PATH for each of several processors; the key of a bare path is "".
+    """Parse PATH, or ABI=PATH for several processors, into paths by ABI; a bare path has key "".
 
     Raises ConfigError on an unknown ABI or a file that is not there.
     """
-    found = {}
+    binaries = {}
     for value in values:
         abi, equals, path = value.partition("=")
         if not equals:
@@ -69,14 +70,14 @@ def parse_binaries(values: list[str]) -> dict[str, Path]:
             raise unknown("ABI", abi, _MACHINES)
         if not Path(path).is_file():
             raise ConfigError(f"benchmark binary {path}: no such file")
-        found[abi] = Path(path)
-    return found
+        binaries[abi] = Path(path)
+    return binaries
 
 
 def have_tool(
     adb: Adb, binaries: Mapping[str, Path], abis: list[str], installed: str = DEFAULT_TOOL
 ) -> Tool:
-    """The tool for this phone, sent where the user gave a binary, its flags asked once and kept.
+    """Find the tool for this phone, and send it where the user gave a binary; its flags are cached.
 
     Raises ConfigError where there is none, it is for another processor or can't be run.
     """
@@ -97,14 +98,14 @@ def have_tool(
 
 
 def _digest_there(adb: Adb, path: str) -> str:
-    """The SHA-256 of a file on the phone: without it a cache could not tell one tool from another.
+    """Return the SHA-256 of a file on the phone, by which caches tell tools apart.
 
     Raises ConfigError where the phone does not tell it.
     """
-    told = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
-    digest = told.stdout.split()[0] if told.stdout.split() else ""
+    result = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
+    digest = result.stdout.split()[0] if result.stdout.split() else ""
     if not re.fullmatch("[0-9a-f]{64}", digest):
-        words = " ".join(told.output.split())[:120]
+        words = one_line(result.output, 120)
         raise ConfigError(
             f"phone {adb.serial}: expected the SHA-256 of {path}, but `sha256sum` said {words!r}; "
             "it needs Android 8.0 or newer, and a file that `adb shell` may read"
@@ -125,7 +126,7 @@ def _for_phone(adb: Adb, binaries: Mapping[str, Path], abis: list[str]) -> Path:
 
 
 def _checked(adb: Adb, path: Path, abis: list[str]) -> Path:
-    """The binary, where it is a script or an ELF file of one of the phone's processors."""
+    """Return the binary where it is a script or an ELF file for the phone; else ConfigError."""
     with path.open("rb") as file:
         head = file.read(20)
     if head[:2] == b"#!":
@@ -147,32 +148,32 @@ def _safe(name: str) -> str:
 
 def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
     folder = cache_folder() / "tools"
-    kept = folder / f"{content_key(digest)}.json"
-    if digest and kept.exists():
+    cached = folder / f"{content_key(digest)}.json"
+    if digest and cached.exists():
         try:
-            return frozenset(map(str, read_json(kept)))
+            return frozenset(map(str, read_json(cached)))
         except (RunError, TypeError):
-            kept.unlink(missing_ok=True)
-    told = adb.run([path, "--help"], 30.0)
-    flags = frozenset(_FLAG.findall(told.output))
+            cached.unlink(missing_ok=True)
+    result = adb.run([path, "--help"], 30.0)
+    flags = frozenset(_FLAG.findall(result.output))
     if not {"graph", "num_runs"} <= flags:
         for pattern, advice in _EXECUTABLE_TROUBLE:
-            if re.search(pattern, told.output):
+            if re.search(pattern, result.output):
                 raise ConfigError(f"phone {adb.serial}: {path} can't be run: {advice}")
-        words = " ".join(told.output.split())[:120]
+        words = one_line(result.output, 120)
         raise ConfigError(
             f"phone {adb.serial}: {path} is no benchmark tool (--help ended with "
-            f"{told.exit_code} and said {words!r})"
+            f"{result.exit_code} and said {words!r})"
         )
     if digest:
-        write_json(kept, sorted(flags))
+        write_json(cached, sorted(flags))
     return flags
 
 
 def timed_arguments(
     tool: Tool, model: str, delegate: Delegate, method: Method, protocol: TimingProtocol
 ) -> list[str]:
-    """The program and its arguments for one timed launch.
+    """Return the program and its arguments for one timed launch.
 
     "paper" is exactly what the paper ran; its count of runs is whatever the tool's own limits of
     seconds leave. "robust" fixes the counts. Raises ConfigError where the tool lacks a flag.
@@ -197,7 +198,7 @@ def timed_arguments(
 
 
 def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) -> list[str]:
-    """The program and its arguments for the one untimed launch that shows the placement."""
+    """Return the program and its arguments for the untimed launch that shows the placement."""
     arguments = {
         "graph": model,
         **_delegate_flags(tool, delegate, method),
@@ -241,13 +242,14 @@ def output_arguments(
     shape: tuple[int, ...],
     files: tuple[str, str],
 ) -> list[str]:
-    """The program and its arguments for one inference on a file of raw values, its output kept.
+    """Return the program and its arguments for one inference on a file of raw values.
 
-    `shape` is the model's only input's; `files` are the phone's paths of the input and the output.
-    Raises ConfigError where the tool can't.
+    `shape` is that of the model's only input; `files` are the paths of input and output on the
+    phone.
+    Raises ConfigError where the tool can't write outputs.
     """
     check_outputs(tool)
-    given, kept = files
+    input_file, output_file = files
     arguments = {
         "graph": model,
         **_delegate_flags(tool, delegate, method),
@@ -255,8 +257,8 @@ def output_arguments(
         # The name is only for the next flag: the tool warns where the model's differs.
         "input_layer": "picture",
         "input_layer_shape": ",".join(map(str, shape)),
-        "input_layer_value_files": f"picture:{given}",
-        "output_filepath": kept,
+        "input_layer_value_files": f"picture:{input_file}",
+        "output_filepath": output_file,
         "num_runs": "1",
         "warmup_runs": "0",
         "min_secs": "0",

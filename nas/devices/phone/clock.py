@@ -1,4 +1,4 @@
-"""Whether a phone's clock was set while something was timed by it: the benchmark tool does so."""
+"""A check that nobody set the phone's clock, by which the benchmark tool takes its times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nas.devices.adb.connection import Adb
 from nas.devices.failures import PhoneStableError
 
 _SLACK_SECONDS = 0.25
-"""Between two commands of one script on a busy phone."""
+"""The time that may pass between two commands of one script on a busy phone."""
 _CLOCKS = re.compile(r"(\d+)\.(\d+)\n(\d+\.\d+)")
 
 
 @contextmanager
 def steady_clock(adb: Adb) -> Iterator[None]:
-    """Raise a transient PhoneError where the phone's clock was set inside: latencies are wrong.
+    """Raise a transient PhoneError where the phone's clock is set inside: latencies are wrong then.
 
     A refusal inside is then not believed, either, as it may be about a negative time.
     """
@@ -39,8 +39,11 @@ def _check(adb: Adb, before: float | None, error: Exception | None) -> None:
 
 
 def _boot_time(adb: Adb) -> float | None:
-    """When it was started, by its own clock: lasting, until that is set; None if it can't tell."""
-    told = _CLOCKS.search(adb.shell("date +%s.%N; cat /proc/uptime").stdout)
-    if told is None:
+    """Return when the phone was started, by its own clock; None where it can't tell.
+
+    The value stays the same until the clock is set.
+    """
+    match = _CLOCKS.search(adb.shell("date +%s.%N; cat /proc/uptime").stdout)
+    if match is None:
         return None
-    return int(told[1]) + float(f"0.{told[2]}") - float(told[3])
+    return int(match[1]) + float(f"0.{match[2]}") - float(match[3])

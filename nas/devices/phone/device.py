@@ -1,7 +1,7 @@
 """`adb:SERIAL`: a phone as a device.
 
 A measurement: the phone is locked, looked at until it is fit, the file is sent, one untimed launch
-shows the placement, and timed launches follow, interleaved with a reference model whose drift tells
+shows the placement, and timed launches follow, interleaved with a control model whose drift tells
 the phone's own. Whatever goes wrong ends as a `PhoneError` with a class.
 """
 
@@ -11,17 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
+from nas.devices.control_model import control_model
 from nas.devices.failures import (
-    ADVICE,
     RETRIED,
+    DeviceFailure,
     Evidence,
-    Failure,
     PhoneError,
     PhoneSetAsideError,
     PhoneStableError,
@@ -32,27 +31,28 @@ from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, have_tool
 from nas.devices.phone.clock import steady_clock
+from nas.devices.phone.idle_state import Habits
 from nas.devices.phone.info import PhoneInfo, read_info
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
 from nas.devices.phone.outputs import run_inputs
+from nas.devices.phone.presence import NOT_CONNECTED, PhonePresence
 from nas.devices.phone.session import PhoneSession, shortened
-from nas.devices.phone.usual import Habits
 from nas.devices.placement import join
-from nas.devices.reference_model import reference_model
-from nas.errors import ConfigError, NasError
+from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
 from nas.tflite.size import check_fixed
 
 Result = TypeVar("Result")
-ANSWER_SECONDS = 3.0
-"""How long a phone may take to come back when it is asked for."""
-NOT_CONNECTED = "not connected"
 
 
 class AdbDevice:
-    """A phone over adb; safe to share between threads, of which one measures at a time."""
+    """A phone over adb; threads may share it, and one of them measures at a time.
+
+    `failures_in_a_row` counts the measurements that failed since the last good one. `presence`
+    tells whether the phone is there, `tell` is called with sentences for a user.
+    """
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class AdbDevice:
         self.options = options or PhoneOptions()
         self.adb = Adb(server or AdbServer.from_environment(), serial)
         self.failures_in_a_row = 0
-        self._tell = tell or _to_stderr
+        self.tell = tell or _to_stderr
         self._progress = progress
         self._name = name or f"adb:{serial}"
-        self.expected = False
+        self.presence = PhonePresence(self.adb)
         self._info: PhoneInfo | None = None
         self._tool: Tool | None = None
 
@@ -99,9 +99,10 @@ class AdbDevice:
         return self._retried(lambda: self._measure(artifact, protocol), protocol)
 
     def place(self, artifact: Path) -> tuple[tuple[Placement, ...], LogReport]:
-        """One untimed launch: where each operation ran, and what the logs said; raises as measure.
+        """Launch once, untimed; returns where each operation ran, and the report of the logs.
 
-        A failing launch is returned, not raised: its report's `failure` tells.
+        A launch that fails is returned, with the `failure` in its report, unless the failure is
+        about the moment. Raises as `measure`.
         """
         file = read_tflite(artifact)
         check_fixed(file, artifact)
@@ -124,11 +125,11 @@ class AdbDevice:
     def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
         """Hold the phone, with its tool ready; raises as `measure`, but tries once only.
 
-        `artifact` is what it is for, where that is known: it is not removed to make room.
+        `artifact` will be used in the session: its file on the phone is not removed to make room.
         """
         wait_seconds = self.options.lock_wait_seconds
-        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self._tell) as held:
-            make_room(self.adb, CACHE_FOLDER, held, artifact, reference_model())
+        with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self.tell) as held:
+            make_room(self.adb, CACHE_FOLDER, held, artifact, control_model())
             yield PhoneSession(
                 self.adb,
                 self.options,
@@ -136,7 +137,7 @@ class AdbDevice:
                 self._known_tool(),
                 held,
                 self.spec,
-                self._tell,
+                self.tell,
                 self._progress,
                 Habits.of(self.serial),
             )
@@ -144,9 +145,10 @@ class AdbDevice:
     def outputs(
         self, artifact: Path, inputs: Sequence[bytes], protocol: TimingProtocol
     ) -> list[bytes]:
-        """What the artifact makes of its only input: an output for each, as the tensors hold them.
+        """Run the artifact on each of `inputs`; returns the outputs, in their order.
 
-        Of `protocol` the threads and the seconds of a launch count. Raises as `measure`.
+        Inputs and outputs are the raw bytes of the artifact's only input and output tensor. Of
+        `protocol` only the threads and the seconds of a launch count. Raises as `measure`.
         """
         file = read_tflite(artifact)
         check_fixed(file, artifact)
@@ -158,90 +160,31 @@ class AdbDevice:
         return self._retried(run, protocol)
 
     def tool(self) -> Tool:
-        """The benchmark tool on the phone; raises as `measure`."""
+        """Return the benchmark tool on the phone; raises as `measure`."""
         if self._tool is None:
             self.identity()
         return self._known_tool()
 
     def check(self) -> None:
-        """Raise where the phone is not there, not authorised, or is one of several of that name.
-
-        Raises PhoneTransientError, or ConfigError where it was never seen and only another name, or
-        an adb server, would help.
-        """
-        self._ensure_server()
-        entries = self.adb.server.entries()
-        states = [row.state for row in entries if row.serial == self.serial]
-        state = states[0] if states else None
-        if len(states) > 1:
-            raise self._no_answer(
-                f"phone {self.serial}: {len(states)} phones report this serial, and adb can't tell "
-                "them apart; unplug all but one, or name each by HOST:PORT (`adb tcpip 5555` with "
-                "one plugged in, then `adb connect HOST`)"
-            )
-        if state == "device":
-            return
-        if state is None:
-            there = ", ".join(row.serial for row in entries) or "none"
-            raise PhoneTransientError(
-                f"phone {self.serial} is not connected; connected: {there} (see `nas devices`)",
-                Failure("device_offline", NOT_CONNECTED),
-                Evidence(self.serial),
-            )
-        unauthorized = state in ("unauthorized", "authorizing")
-        failure = Failure("unauthorized" if unauthorized else "device_offline", f"adb says {state}")
-        advice = ADVICE[failure.failure_class]
-        if state.startswith("no permissions"):
-            advice = "this user may not use the USB device: add a udev rule for it"
-        raise phone_error(failure, Evidence(self.serial), advice)
-
-    def _ensure_server(self) -> None:
-        try:
-            self.adb.server.ensure()
-        except ConfigError as error:
-            raise self._no_answer(str(error)) from error
-
-    def _no_answer(self, message: str) -> NasError:
-        """What keeps adb from the phone: once it was seen, as much of the moment as its cable."""
-        if self._never_seen:
-            return ConfigError(message)
-        failure = Failure("device_offline", message)
-        return PhoneTransientError(message, failure, Evidence(self.serial))
-
-    @property
-    def _never_seen(self) -> bool:
-        return self._info is None and not self.expected
+        """Raise as `PhonePresence.check` where the phone can't be used now."""
+        self.presence.check()
 
     def answer(self) -> None:
-        """Raise at once where the phone can't be used: before a long work that needs it.
-
-        Raises ConfigError where adb knows no such serial, PhoneTransientError, with what to do,
-        where it knows it and can't use it.
-        """
-        try:
-            self.check()
-        except PhoneTransientError as error:
-            if error.failure.failure_class == "unauthorized":
-                raise
-            self.adb.server.reconnect(self.serial, ANSWER_SECONDS)
-            try:
-                self.check()
-            except PhoneTransientError as again:
-                if again.failure.detail != NOT_CONNECTED:
-                    raise
-                raise ConfigError(str(again)) from again
+        """Raise at once, as `PhonePresence.answer`, where the phone can't be used."""
+        self.presence.answer()
 
     def info(self) -> PhoneInfo:
-        """The phone's lasting facts; asked once."""
+        """Return the phone's lasting facts, which are asked once."""
         if self._info is None:
             self._info = read_info(self.adb)
+            self.presence.seen = True
         return self._info
 
     def identity(self) -> dict[str, str]:
-        """What a measurement depends on beside the file and the protocol: a cache's key.
+        """Return what a measurement depends on beside the file and the protocol.
 
-        The phone's build, the tool's content, the delegate and the method; asked once, so that
-        what was measured is found while the phone is away. Raises as `measure`.
+        That is the phone's build, the tool's content, the delegate and the method. They are asked
+        once, so that kept measurements can be read while the phone is away. Raises as `measure`.
         """
         if self._info is None or self._tool is None:
             self._retried(lambda: (self.info(), self._known_tool()), TimingProtocol())
@@ -254,11 +197,11 @@ class AdbDevice:
         }
 
     def expect(self) -> None:
-        """Be patient from now on: an absent phone is a pulled cable, not a wrong serial."""
-        self.expected = True
+        """Take an absent phone for a pulled cable from now on, not for a wrong serial."""
+        self.presence.expected = True
 
     def readmit(self) -> None:
-        """Forget its failures: a person may have seen to a phone that was set aside."""
+        """Forget the phone's failures: a person may have repaired one that was set aside."""
         self.failures_in_a_row = 0
 
     def _known_tool(self) -> Tool:
@@ -284,10 +227,10 @@ class AdbDevice:
                 raise self._believed(error, protocol) from error
             except PhoneTransientError as error:
                 absent = error.failure.detail == NOT_CONNECTED
-                if self._never_seen and attempt == 0 and absent:
+                if self.presence.never_seen and attempt == 0 and absent:
                     raise  # a wrong serial rather than a pulled cable
                 failures.append(error)
-                self._tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
+                self.tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
                 if error.failure.failure_class not in RETRIED:
                     break
             else:
@@ -296,28 +239,28 @@ class AdbDevice:
         raise self._verdict(failures, protocol) from failures[-1]
 
     def _believed(self, refusal: PhoneStableError, protocol: TimingProtocol) -> PhoneError:
-        """The refusal, if the phone still runs the reference model: else it is the phone's."""
-        if self._reference_runs(protocol):
+        """Return the refusal, or the phone's own error where its control model fails, too."""
+        if self._control_runs(protocol):
             self.failures_in_a_row = 0
             return refusal
         self.failures_in_a_row += 1
         if self.set_aside:
             return self._set_aside_error(refusal)
-        message = f"{refusal}; it fails with the reference model, too"
+        message = f"{refusal}; it fails with the control model, too"
         error = PhoneTransientError(message, refusal.failure, refusal.evidence)
         error.placement = refusal.placement
         return error
 
     def _verdict(self, failures: list[PhoneTransientError], protocol: TimingProtocol) -> PhoneError:
-        """Whose fault repeated failures are: the reference model's fate tells."""
+        """Return the error of repeated failures: the phone's, if its control model fails, too."""
         last = failures[-1]
         kinds = {error.failure.failure_class for error in failures}
         if "held" in kinds:
             return last  # somebody else is at work on it: says nothing against the phone
-        if self._reference_runs(protocol):
+        if self._control_runs(protocol):
             self.failures_in_a_row = 0
             if len(failures) == self.options.attempts and kinds <= {"timeout", "driver_crash"}:
-                times = f"{len(failures)} times, while the reference model ran"
+                times = f"{len(failures)} times, while the control model ran"
                 message = f"{last} ({times})"
                 return PhoneStableError(message, last.failure, last.evidence)
             return last
@@ -325,40 +268,27 @@ class AdbDevice:
         return self._set_aside_error(last) if self.set_aside else last
 
     def _set_aside_error(self, last: PhoneError | None = None) -> PhoneSetAsideError:
-        failure = last.failure if last else Failure("device_offline", "set aside")
+        failure = last.failure if last else DeviceFailure("device_offline", "set aside")
         evidence = last.evidence if last else Evidence(self.serial)
         return PhoneSetAsideError(
             f"phone {self.serial} is set aside: {self.failures_in_a_row} measurements in a row "
-            f"failed with the reference model, too ({failure})",
+            f"failed with the control model, too ({failure})",
             failure,
             evidence,
         )
 
-    def _reference_runs(self, protocol: TimingProtocol) -> bool:
+    def _control_runs(self, protocol: TimingProtocol) -> bool:
         try:
             self.check()
             with self.session() as session:
-                remote = session.send(reference_model())
+                remote = session.send(control_model())
                 session.launch(remote, shortened(protocol), tolerant=True)
         except PhoneStableError as error:
-            # A delegate may refuse the reference's type: the phone itself is well then.
+            # A delegate may refuse the control model's type: the phone itself is well then.
             return error.failure.failure_class == "delegate_refused"
         except (PhoneError, ConfigError):
             return False
         return True
-
-
-def failed(device: str, error: Any) -> dict[str, Any]:
-    """A failed measurement (a PhoneError) as the JSON that `nas measure --json` prints."""
-    return {
-        "device": device,
-        "latency_ms": None,
-        "count": 0,
-        "placement": [asdict(row) for row in error.placement],
-        "accelerated_mac_share": None,
-        "failure": error.failure.to_dict(),
-        "message": str(error),
-    }
 
 
 def _to_stderr(text: str) -> None:

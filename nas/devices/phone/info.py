@@ -1,4 +1,4 @@
-"""What a phone is: model, chip, Android, processors, accelerators."""
+"""The lasting facts about a phone: model, chip, Android, processors, accelerators."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ SYNTHETIC_PROPERTY = "ro.portable_nas.synthetic"
 
 @dataclass(frozen=True)
 class PhoneInfo:
-    """The lasting facts about a phone; an empty text where it does not tell one."""
+    """The lasting facts about a phone; an empty text is a fact that the phone does not tell.
+
+    `fingerprint` names its build, `sdk` is Android's API level, `abis` are its processors' binary
+    interfaces, best first, `accelerators` NNAPI's drivers by name. `synthetic`: it is the emulated
+    phone of the tests.
+    """
 
     manufacturer: str
     model: str
@@ -38,22 +43,22 @@ class PhoneInfo:
 
     @property
     def source(self) -> str:
-        """What its numbers are: "measured", or "synthetic" on an emulated phone."""
+        """The source of the phone's figures: "measured", or "synthetic" on an emulated phone."""
         return "synthetic" if self.synthetic else "measured"
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as JSON types."""
+        """Return the facts as JSON types."""
         values = asdict(self)
         return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
 
 def read_info(adb: Adb) -> PhoneInfo:
-    """The facts, in one command."""
+    """Read the facts in one command; raises PhoneError as `Adb.shell`."""
     return parse_info(adb.shell(_SCRIPT, 20.0).stdout)
 
 
 def parse_info(text: str) -> PhoneInfo:
-    """The facts that the command printed."""
+    """Parse the output of `read_info`'s command."""
     head, _, tail = text.partition("#accelerators\n")
     accelerators, _, commands = tail.partition("#commands\n")
     values = dict(re.findall(r"^\[([^\]]+)\]: \[(.*)\]\r?$", head, re.MULTILINE))

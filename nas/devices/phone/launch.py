@@ -1,4 +1,4 @@
-"""The parts of a measurement on a phone: its options, one launch, a block of launches."""
+"""The parts of a measurement on a phone: options, launches, and blocks of launches."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 
 from nas.devices.adb.wire import ShellResult
 from nas.devices.delegate import Delegate
-from nas.devices.failures import Failure
+from nas.devices.failures import DeviceFailure
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.logs.classify import driver_death
 from nas.devices.logs.lines import Line, read_lines, unfold
 from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
-from nas.devices.phone.conditions import Conditions, Limits
-from nas.devices.phone.usual import Usual
+from nas.devices.phone.conditions import Conditions
+from nas.devices.phone.fitness import Limits
+from nas.devices.phone.idle_state import IdleState
 
 
 @dataclass(frozen=True)
 class PhoneOptions:
     """How a phone is used.
 
-    `drift` bounds how far the reference's launches may be from their median (a share of it), and
-    `spread` the candidate's launches; a block of launches beyond either, or one that ended hot, is
-    taken again, up to `blocks` times. `attempts` is how often a transient failure is met again,
-    waiting `backoff_seconds`, then twice that. After `set_aside_after` measurements in a row in
-    which the reference failed, too, the phone is set aside.
+    `drift` bounds how far the control model's launches may be from their median, `spread` the range
+    of the candidate's launches, both as a share of the median. A block of launches beyond either,
+    or one that ended hot, is taken again, up to `blocks` times. A transient failure is tried again
+    up to `attempts` times, after `backoff_seconds`, then after twice that. After `set_aside_after`
+    measurements in a row in which the control model failed, too, the phone is set aside.
     """
 
     delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
@@ -48,85 +49,90 @@ class PhoneOptions:
 
 @dataclass(frozen=True)
 class Launch:
-    """One timed launch: the figure that stands for it, and the tool's own statistics."""
+    """One timed launch: its latency, its count of inferences, and the log of the tool."""
 
     latency_ms: float
     count: int
     report: LogReport
 
     def to_dict(self) -> dict[str, Any]:
-        """The launch as JSON types."""
+        """Return the launch as JSON types."""
         timed = self.report.benchmark.timed
         return {"init_ms": self.report.benchmark.init_ms, **(timed.to_dict() if timed else {})}
 
 
 @dataclass(frozen=True)
 class Block:
-    """Launches of the candidate and, between them, of the reference; and the phone afterwards."""
+    """Launches of the candidate and of the control model, in turn, and the phone around them.
+
+    `control_ms` holds the control model's latencies, `before` and `after` the phone's conditions,
+    `usual` what is usual for the phone.
+    """
 
     launches: tuple[Launch, ...]
-    references: tuple[float, ...]
+    control_ms: tuple[float, ...]
     before: Conditions
     after: Conditions
-    usual: Usual = field(default_factory=Usual)
+    usual: IdleState = field(default_factory=IdleState)
 
     @property
     def capped_afterwards(self) -> tuple[int, ...]:
-        """Cores that ended slower than is usual."""
+        """Numbers of the cores that ended with a lower allowed frequency than is usual."""
         return self.usual.capped_cores(self.after)
 
     @property
     def drift(self) -> float:
-        """The reference's farthest launch from the median of its launches, as a share of it."""
-        if len(self.references) < 2:
+        """The control model's farthest launch from the median of its launches, as a share of it."""
+        if len(self.control_ms) < 2:
             return 0.0
-        middle = statistics.median(self.references)
-        return max(abs(value / middle - 1) for value in self.references)
+        middle = statistics.median(self.control_ms)
+        return max(abs(value / middle - 1) for value in self.control_ms)
 
     @property
     def spread(self) -> float:
-        """The range of the candidate's launches over their median."""
+        """The range of the candidate's launches, as a share of their median."""
         values = [launch.latency_ms for launch in self.launches]
         return (max(values) - min(values)) / statistics.median(values)
 
     def troubles(self, options: PhoneOptions) -> list[str]:
-        """Why the block should be taken again; empty where it is good."""
-        found = []
+        """List why the block should be taken again; empty where the block is good."""
+        troubles = []
         if self.drift > options.drift:
-            found.append(f"the reference drifted by {self.drift:.0%}")
+            troubles.append(f"the control model drifted by {self.drift:.0%}")
         if self.spread > options.spread:
-            found.append(f"launches differ by {self.spread:.0%}")
+            troubles.append(f"launches differ by {self.spread:.0%}")
         calm = replace(options.limits, load_per_core=math.inf, battery_percent=0)
-        return found + [
+        return troubles + [
             f"afterwards {reason}" for reason in calm.complaints(self.after, self.usual)
         ]
 
 
-def doubt(report: LogReport, passing: frozenset[str]) -> Failure | None:
-    """Why a launch's numbers may not be used; None where they may. `passing` failures don't matter.
+def doubt(report: LogReport, passing: frozenset[str]) -> DeviceFailure | None:
+    """Return why a launch's figures may not be used; None where they may.
 
-    A tool that was cut short may say of delegation what it likes: without numbers it has failed.
+    Failures of the classes `passing` are ignored. A launch without figures has failed, whatever its
+    log says about delegates.
     """
     failure, latency = report.failure, report.latency_ms
     if failure is not None and failure.failure_class not in passing:
         return failure
     if latency is None or not math.isfinite(latency) or latency <= 0:
-        return Failure("unparsable", f"it ended well, but with a latency of {latency}")
+        return DeviceFailure("unparsable", f"it ended well, but with a latency of {latency}")
     if report.benchmark.init_ms is None or first_ms(report) is None:
-        return Failure("unparsable", "it tells no time of initialisation")
+        return DeviceFailure("unparsable", "it tells no time of initialisation")
     return None
 
 
 def first_ms(report: LogReport) -> float | None:
-    """The first inference; older tools print it only as the first of the warm-up."""
-    found = report.benchmark
-    if found.first_ms is not None:
-        return found.first_ms
-    return found.warmup.first_ms if found.warmup is not None else None
+    """Return the time of the first inference; older tools print it as the first of the warm-up."""
+    log = report.benchmark
+    if log.first_ms is not None:
+        return log.first_ms
+    return log.warmup.first_ms if log.warmup is not None else None
 
 
 def merged(result: ShellResult, logcat: str) -> LogReport:
-    """The tool's own words, with NNAPI's from the phone's log of the same process."""
+    """Join the tool's output with what NNAPI logged about the same process."""
     report = parse_output(result.output, result.exit_code, "nnapi")
     if result.pid is None:
         return report
@@ -146,14 +152,14 @@ def merged(result: ShellResult, logcat: str) -> LogReport:
 
 
 def _only_in(log: LogReport, report: LogReport) -> bool:
-    """Whether a delegate of which the tool says nothing did run, by NNAPI's own log."""
+    """Whether NNAPI's log shows a delegate at work that the tool does not mention."""
     failure, silent = report.failure, report.benchmark.delegation is None
     missing = failure is not None and failure.failure_class == "not_delegated" and silent
     return missing and bool(log.nnapi.compilations)
 
 
-def _refined(failure: Failure | None, lines: list[Line], pid: int) -> Failure | None:
-    """NNAPI's refusal is the driver's crash where the phone's log says so; nothing else it says."""
+def _refined(failure: DeviceFailure | None, lines: list[Line], pid: int) -> DeviceFailure | None:
+    """Turn NNAPI's refusal into the driver's crash where the phone's log shows one."""
     if failure is None or failure.failure_class != "nnapi_error":
         return failure
     death = driver_death(unfold(lines)[0], pid)

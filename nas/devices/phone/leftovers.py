@@ -1,8 +1,8 @@
-"""What a trial leaves on a phone whose link or whose owner goes away, and what clears it up.
+"""Shell text that clears up after a trial whose connection or whose process was lost.
 
 The tool goes on without its connection, and NNAPI's log stays on. Both are noted in the phone's
-folder, before; the phone itself clears up when the lock is let go, and again when it is taken. All
-of it is text for the phone's shell.
+folder before they start. The phone itself clears up when its lock is released, and again when the
+lock is taken.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import socket
 VLOG = "compilation,manager,execution"
 """NNAPI's log tags for placement and for fallbacks while running, without operands' dumps."""
 VLOG_PROPERTY = "debug.nn.vlog"
+"""The phone's property that switches NNAPI's log."""
 VLOG_NOTE = "vlog.before"
+"""The file that holds the property's older value."""
 TOOL_NOTE = "running"
+"""The file that names the tool's process."""
 # The 22nd word of `stat`: the name before it may hold blanks and brackets. With the id it tells a
 # process from a later one of the same id.
 _STARTED = (
@@ -30,19 +33,19 @@ def _host() -> str:
 
 
 def note_process(folder: str) -> str:
-    """Note the shell's own process, which becomes the tool: when it started, and for which host."""
+    """Write the script that notes its own process, which becomes the tool, and our host."""
     note = f"{folder}/{TOOL_NOTE}"
     return f"{_STARTED}; {{ echo $$ $(started $$) {_host()} >{note}; }} 2>/dev/null"
 
 
 def vlog_on(folder: str) -> str:
-    """Switch NNAPI's log on, the old setting noted: never our own, which an earlier probe left."""
+    """Write the script that notes the setting of NNAPI's log, and switches the log on."""
     note = shlex.quote(f"{folder}/{VLOG_NOTE}")
     return f"{vlog_back(folder)}; getprop {VLOG_PROPERTY} >{note}; setprop {VLOG_PROPERTY} {VLOG}"
 
 
 def vlog_back(folder: str) -> str:
-    """Put NNAPI's log back as it was, or off where nothing tells; leaves a setting not of ours."""
+    """Write the script that undoes `vlog_on`: the log is off where no older setting is noted."""
     note = shlex.quote(f"{folder}/{VLOG_NOTE}")
     return (
         f'if [ "$(getprop {VLOG_PROPERTY})" = {VLOG} ]; then '
@@ -51,10 +54,10 @@ def vlog_back(folder: str) -> str:
 
 
 def clear_up(folder: str) -> str:
-    """The function `clear_up`: end the tool that was noted, and put NNAPI's log back.
+    """Write the shell function `clear_up`: end the noted tool, and put NNAPI's log back.
 
-    `$how` tells whether the phone is locked ("phone"). Where only this host is, another host's tool
-    may run rightly.
+    `$how` is "phone" where the phone is locked. Otherwise only this host's own tool is ended, as
+    another host's may run rightly.
     """
     note = shlex.quote(f"{folder}/{TOOL_NOTE}")
     return (

@@ -2,7 +2,7 @@
 
 Two locks. A file of this machine, locked by its kernel; and, for phones that several hosts reach,
 a file on the phone, locked by a process there that ends with its adb connection. Neither outlives
-its owner, however that ends.
+its owner, even a killed one.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import translated
 from nas.devices.adb.wire import ShellStream
-from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import ADVICE, DeviceFailure, Evidence, PhoneError, phone_error
 from nas.devices.phone.leftovers import clear_up
+from nas.errors import one_line
+from nas.system.cache import LOCK_VARIABLE, lock_folder
 from nas.system.files import open_lock
 from nas.system.hashing import content_key
-from nas.system.host_lock import FOLDER_VARIABLE
 from nas.system.lock_holders import holders, own_command
 
 PICTURES = "pictures"
-"""The folder, inside the phone's own, of what is only there while the phone is held."""
+"""The folder, inside the phone's own, for files that stay only while the phone is held."""
 TELL_AFTER_SECONDS = 1.0
 """A lock that is just being let go is no news."""
 _LONGEST_PAUSE = 2.0
@@ -41,9 +40,10 @@ _LONGEST_PAUSE = 2.0
 
 
 @dataclass(frozen=True)
-class Held:
-    """A held phone: by what ("host and phone", or "host" where the phone has no `flock`), and the
-    files of the folder with their sizes in bytes.
+class PhoneHold:
+    """A phone that is held: `files` of its folder with their sizes in bytes, and the lock.
+
+    `by` is "host and phone", or "host" where the phone has no `flock`.
     """
 
     by: str
@@ -51,7 +51,7 @@ class Held:
 
 
 def owner() -> str:
-    """Who holds a lock: shown to whoever waits."""
+    """Describe this process as the owner of a lock, for those who wait for it."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -63,7 +63,7 @@ def owner() -> str:
 
 @dataclass
 class _Wait:
-    """The waiting for a phone that others hold: for how long, and who is told of it."""
+    """The waiting for a phone that others hold: at most `seconds`, announced once by `tell`."""
 
     serial: str
     seconds: float
@@ -72,10 +72,10 @@ class _Wait:
     started: float = field(default_factory=time.monotonic)
 
     def pause(self, holder: str, seconds: float) -> None:
-        """Wait on, and tell once for whom; raises the transient PhoneError once it was too long."""
+        """Wait `seconds` more, and announce it once; raises a transient PhoneError in the end."""
         left = self.started + self.seconds - time.monotonic()
         if left <= 0:
-            failure = Failure("held", f"it is held by another trial ({holder})")
+            failure = DeviceFailure("held", f"it is held by another trial ({holder})")
             raise phone_error(failure, Evidence(self.serial), "wait for it, or stop it")
         if not self.told and self.tell is not None and self.seconds - left >= TELL_AFTER_SECONDS:
             self.tell(
@@ -89,13 +89,13 @@ class _Wait:
 @contextmanager
 def phone_lock(
     adb: Adb, folder: str, wait_seconds: float, tell: Callable[[str], None] | None = None
-) -> Iterator[Held]:
-    """Hold the phone, and clear away what others left: files half sent in `folder`, a tool that
-    still runs, NNAPI's log.
+) -> Iterator[PhoneHold]:
+    """Hold the phone, and clear away what others left there.
 
-    Waits `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is told of
-    the waiting, once. `folder` is the phone's folder for the lock's file; raises a PhoneError at
-    once where it can't be used.
+    That is files half sent in `folder`, a tool that still runs, and NNAPI's log. Waits
+    `wait_seconds`, then raises a transient PhoneError that names the owner; `tell` is called once
+    with a sentence about the waiting. `folder` is the phone's folder for the lock's file; raises a
+    PhoneError at once where it can't be used.
     """
     wait = _Wait(adb.serial, wait_seconds, tell)
     with _host_lock(adb.serial, wait):
@@ -108,9 +108,8 @@ def phone_lock(
 
 @contextmanager
 def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
-    path = folder / f"phone-{content_key(serial)}.lock"
-    descriptor = open_lock(path, FOLDER_VARIABLE)
+    path = lock_folder() / f"phone-{content_key(serial)}.lock"
+    descriptor = open_lock(path, LOCK_VARIABLE)
     try:
         while True:
             try:
@@ -128,17 +127,19 @@ def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
 
 
 def _read_owner(path: Path) -> str:
-    """Who wrote that it holds the phone, or who the system says does; and whether it is stopped."""
-    found = holders(path)
-    stopped = "".join(f", stopped: `kill -CONT {one.pid}`" for one in found if one.stopped)
+    """Describe the owner of a lock, by its own words or by the system's; say if it is stopped."""
+    processes = holders(path)
+    stopped = "".join(
+        f", stopped: `kill -CONT {process.pid}`" for process in processes if process.stopped
+    )
     try:
         return str(json.loads(path.read_text())) + stopped
     except (OSError, ValueError):
-        return "; ".join(one.said for one in found) or "owner unknown"
+        return "; ".join(process.said for process in processes) or "owner unknown"
 
 
 def _lock_script(folder: str) -> str:
-    """What locks the phone and holds it until its input ends; it says "held-…" or "busy".
+    """Write the script that locks the phone until its input ends; it prints "held-…" or "busy".
 
     Whatever else it says tells why the lock could not be had at all.
     """
@@ -154,8 +155,8 @@ def _lock_script(folder: str) -> str:
     )
 
 
-def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Held]:
-    """A process on the phone that holds the lock until its connection ends."""
+def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, PhoneHold]:
+    """Start a process on the phone that holds the lock until its connection ends."""
     script, pause = _lock_script(folder), 0.1
     while True:
         stream = adb.stream(script, time.monotonic() + 10.0)
@@ -168,7 +169,7 @@ def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Hel
         if "held-" in answer:
             rows = re.findall(r"^(\d+) (\S+)\s*$", answer, re.MULTILINE)
             where = "host and phone" if "held-phone" in answer else "host"
-            return stream, Held(where, {name: int(size) for size, name in rows})
+            return stream, PhoneHold(where, {name: int(size) for size, name in rows})
         stream.close()
         if not answer.startswith("busy"):
             raise _no_lock(adb.serial, folder, answer)
@@ -177,11 +178,12 @@ def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Hel
 
 
 def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
-    """The error of a lock that can't be had, though nobody holds it."""
-    words = " ".join(answer.split())[:200]
-    if not words:
-        failure = Failure("device_offline", f"its shell ended before it had locked {folder}")
+    """Return the error of a lock that can't be had, though nobody holds it."""
+    if not answer.strip():
+        failure = DeviceFailure("device_offline", f"its shell ended before it had locked {folder}")
         return phone_error(failure, Evidence(serial), ADVICE["device_offline"])
-    failure = Failure("storage_full", f"the lock in its folder {folder} can't be had: {words}")
+    failure = DeviceFailure(
+        "storage_full", f"the lock in its folder {folder} can't be had: {one_line(answer)}"
+    )
     advice = "`adb shell` has to be able to write there: free some space, or remove that folder"
     return phone_error(failure, Evidence(serial, stdout=answer), advice)

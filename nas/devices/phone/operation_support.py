@@ -1,6 +1,7 @@
-"""Which operations a phone accelerates: operation x data type x what stands before it.
+"""Which operations a phone accelerates, by data type and by the operation before.
 
-Measured with small graphs, kept per phone, build, tool and delegate, and asked by search spaces.
+Small graphs are run to find out. The answers are kept by phone, build, tool and delegate, and
+search spaces ask for them.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ from typing import Any
 from nas.devices.failures import PhoneStableError
 from nas.devices.phone.device import AdbDevice
 from nas.devices.placement import is_cpu
-from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, Asked, write_probe
+from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, Question, write_probe
 from nas.errors import RunError
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
 FORMAT = 1
+"""Counted up whenever kept answers would mean something else."""
 
 
 @dataclass(frozen=True)
 class Support:
-    """One answer: where `op` of a type ran after `after`; `failure` where the graph was refused.
+    """One answer: where the operation `op` of type `dtype` ran when it stood after `after`.
 
-    `accelerator` None: nothing could tell, or it failed.
+    `failure` says why the graph was refused, None where it ran. `accelerator` is None where nothing
+    could tell, or the graph failed.
     """
 
     op: str
@@ -38,7 +41,7 @@ class Support:
 
     @property
     def accelerated(self) -> bool | None:
-        """Whether an accelerator ran it; None where nothing could tell."""
+        """Whether an accelerator ran the operation; None where nothing could tell."""
         if self.failure is not None:
             return False
         return None if self.accelerator is None else not is_cpu(self.accelerator)
@@ -46,7 +49,11 @@ class Support:
 
 @dataclass(frozen=True)
 class SupportMatrix:
-    """All answers of one phone."""
+    """All answers of one phone.
+
+    `source` is "measured" or "synthetic", `fingerprint` the phone's build, `delegate` what the
+    graphs ran with.
+    """
 
     device: str
     source: str
@@ -55,7 +62,7 @@ class SupportMatrix:
     rows: tuple[Support, ...]
 
     def row(self, op: str, dtype: str = "float32", after: str = "CONV_2D") -> Support | None:
-        """The answer about one operation in TFLite's name; None where it was not asked."""
+        """Find the answer about an operation, by TFLite's name; None where there is none."""
         wanted = (op, dtype, after)
         return next((r for r in self.rows if (r.op, r.dtype, r.after) == wanted), None)
 
@@ -68,7 +75,7 @@ class SupportMatrix:
         return row.accelerated if row else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The matrix as JSON types."""
+        """Return the matrix as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
@@ -79,7 +86,7 @@ class SupportMatrix:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SupportMatrix:
-        """The matrix that `to_dict` wrote."""
+        """Read what `to_dict` wrote; raises KeyError or TypeError on anything else."""
         names = ("op", "dtype", "after", "accelerator", "failure")
         rows = tuple(Support(*(row[name] for name in names)) for row in values["rows"])
         return cls(
@@ -94,19 +101,19 @@ def probe_support(
     types: tuple[str, ...] = TYPES,
     neighbours: tuple[str, ...] = NEIGHBOURS,
 ) -> SupportMatrix:
-    """The matrix of a phone: the kept one, or a new one where there is none or `again` is said.
+    """Return a phone's matrix: the kept one, or a new one where none is kept or `again` is set.
 
-    `progress` is told graphs done and graphs in all. Raises as `AdbDevice.measure`, but for graphs
-    that the phone refuses: those are answers.
+    `progress` is called with graphs done and graphs in all. A graph that the phone refuses is an
+    answer; otherwise raises as `AdbDevice.measure`.
     """
     device.check()
-    asked = content_key([FORMAT, device.identity(), types, neighbours])
-    kept = cache_folder() / "support" / f"{asked}.json"
-    if kept.exists() and not again:
+    key = content_key([FORMAT, device.identity(), types, neighbours])
+    path = cache_folder() / "support" / f"{key}.json"
+    if path.exists() and not again:
         try:
-            return replace(SupportMatrix.from_dict(read_json(kept)), device=device.spec)
+            return replace(SupportMatrix.from_dict(read_json(path)), device=device.spec)
         except (RunError, KeyError, TypeError):
-            kept.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     rows: list[Support] = []
     graphs = [(dtype, after) for dtype in types for after in neighbours]
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
@@ -116,16 +123,16 @@ def probe_support(
             rows += _ask(device, Path(folder), dtype, after, tuple(OPERATIONS))
     info, delegate = device.info(), str(device.options.delegate)
     matrix = SupportMatrix(device.spec, info.source, info.fingerprint, delegate, tuple(rows))
-    write_json(kept, matrix.to_dict())
+    write_json(path, matrix.to_dict())
     return matrix
 
 
 def _ask(
     device: AdbDevice, folder: Path, dtype: str, after: str, ops: tuple[str, ...]
 ) -> list[Support]:
-    """The answers about `ops`; where the graph fails, halves of it, down to the one to blame."""
+    """Ask about `ops`; a graph that fails is halved until the operation to blame stands alone."""
     path = folder / "probe.tflite"
-    asked: tuple[Asked, ...] = write_probe(path, dtype, after, ops)
+    questions: tuple[Question, ...] = write_probe(path, dtype, after, ops)
     try:
         placement, report = device.place(path)
         failure = report.failure
@@ -133,7 +140,7 @@ def _ask(
         placement, failure = (), error.failure
     if failure is None or failure.failure_class in ("partially_delegated", "not_delegated"):
         where = {row.index: row.accelerator for row in placement}
-        return [Support(a.op, dtype, after, where.get(a.index)) for a in asked]
+        return [Support(a.op, dtype, after, where.get(a.index)) for a in questions]
     if len(ops) == 1:
         return [Support(ops[0], dtype, after, None, str(failure))]
     half = len(ops) // 2

@@ -1,4 +1,4 @@
-"""Real inputs through an artifact on a phone, by the benchmark tool, and its outputs back."""
+"""Outputs of an artifact on a phone, computed there by the benchmark tool from inputs of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.devices.failures import Evidence, Failure, PhoneError, phone_error
+from nas.devices.failures import DeviceFailure, Evidence, PhoneError, phone_error
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, output_arguments
 from nas.devices.phone.lock import PICTURES
@@ -27,9 +27,10 @@ def run_inputs(
     inputs: Sequence[bytes],
     protocol: TimingProtocol,
 ) -> list[bytes]:
-    """An output for each input, as the tensors hold them; one fresh process of the tool each.
+    """Run an artifact on each of `inputs`, in a fresh process each; returns the outputs.
 
-    Inputs are sent together and outputs fetched together; nothing of them stays on the phone.
+    Inputs and outputs are the raw bytes of the tensors of `file`. They are sent and fetched
+    together, and removed from the phone.
     Raises PhoneError where a launch fails, or runs without the delegate, and ConfigError where the
     tool on the phone can't do it.
     """
@@ -76,10 +77,10 @@ def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
 
 def _fetched(session: PhoneSession, number: int, local: Path, size: int) -> bytes:
     remote = f"{_FOLDER}/{number}.out"
-    found = session.adb.size_of(remote)
-    if found != size:
-        seen = "no output" if found is None else f"an output of {found} bytes"
-        failure = Failure("unparsable", f"the tool left {seen}, {size} bytes were expected")
+    received = session.adb.size_of(remote)
+    if received != size:
+        seen = "no output" if received is None else f"an output of {received} bytes"
+        failure = DeviceFailure("unparsable", f"the tool left {seen}, {size} bytes were expected")
         raise phone_error(failure, Evidence(session.adb.serial))
     session.adb.pull(remote, local)
     return local.read_bytes()

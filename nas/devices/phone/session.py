@@ -1,4 +1,4 @@
-"""A phone that is held, ready to be measured on: files, the untimed launch, blocks of launches."""
+"""A session on a phone that is held: files, the untimed launch, blocks of timed launches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.wire import ShellResult
+from nas.devices.control_model import control_model
 from nas.devices.failures import (
     ADVICE,
     WITH_LATENCY,
+    DeviceFailure,
     Evidence,
-    Failure,
     PhoneError,
     PhoneStableError,
     phone_error,
@@ -21,47 +23,49 @@ from nas.devices.failures import (
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
-from nas.devices.phone.conditions import (
-    Conditions,
-    Limits,
-    read_conditions,
-    strongest_mask,
-    wait_until_fit,
-)
+from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask
+from nas.devices.phone.fitness import Limits, wait_until_fit
+from nas.devices.phone.idle_state import Habits
 from nas.devices.phone.info import PhoneInfo
 from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_ms, merged
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
-from nas.devices.phone.lock import Held
+from nas.devices.phone.lock import PhoneHold
 from nas.devices.phone.model_cache import model_name
-from nas.devices.phone.usual import Habits
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
-from nas.devices.reference_model import reference_model
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
 from nas.tflite.size import size_conditions
 
 PAPER_MASK = "f0"
+"""The cores that the paper ran on, as `taskset` takes them."""
 PAPER_TIMEOUT_SECONDS = 900.0
+"""The least time limit of a launch by the paper's protocol."""
 PROBE_TIMEOUT_SECONDS = 900.0
+"""The time limit of the untimed launch."""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Paths on the phone; `reference` None where none runs beside the candidate."""
+    """Paths on the phone; `control` is None where no control model runs beside the candidate."""
 
     candidate: str
-    reference: str | None
+    control: str | None
 
 
 @dataclass(frozen=True)
 class PhoneSession:
-    """What launches need while the phone is held; `spec` is the device's name in a measurement."""
+    """A phone while it is held, and what launches on it need.
+
+    `spec` is the device's name in a measurement. `tell` is called with sentences for the user,
+    `progress` with the bytes sent and the bytes in all of a file, `habits` learns the phone's idle
+    state.
+    """
 
     adb: Adb
     options: PhoneOptions
     info: PhoneInfo
     tool: Tool
-    held: Held
+    held: PhoneHold
     spec: str
     tell: Callable[[str], None]
     progress: Callable[[int, int], None] | None = None
@@ -76,7 +80,7 @@ class PhoneSession:
         file = read_tflite(artifact)
         interleaved = self.options.method == "robust" and self.options.interleave
         remote = self.send(artifact)
-        files = _Files(remote, self.send(reference_model()) if interleaved else None)
+        files = _Files(remote, self.send(control_model()) if interleaved else None)
         report = self.probe(remote)
         placement = join(file.operations, report, self.options.delegate)
         try:
@@ -91,7 +95,7 @@ class PhoneSession:
         return measured
 
     def send(self, artifact: Path) -> str:
-        """Have a file on the phone, named by its content; its path there."""
+        """Put a file on the phone, named by its content; returns its path there."""
         name = model_name(artifact)
         remote = f"{CACHE_FOLDER}/{name}"
         if self.held.files.get(name) == artifact.stat().st_size:
@@ -100,7 +104,7 @@ class PhoneSession:
         return remote
 
     def probe(self, remote: str) -> LogReport:
-        """The untimed launch, with NNAPI's log on; the old setting is put back."""
+        """Launch once, untimed, with NNAPI's log on; the log's old setting is put back."""
         arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
         if self.options.delegate.kind != "nnapi":
             return self.read(self.run(arguments, PROBE_TIMEOUT_SECONDS))
@@ -112,26 +116,32 @@ class PhoneSession:
         return merged(result, text)
 
     def read(self, result: ShellResult) -> LogReport:
-        """What one start of the tool printed, judged by the delegate that it was started with."""
+        """Parse the output of one start of the tool, judged by the session's delegate."""
         return parse_output(result.output, result.exit_code, self.options.delegate.kind)
 
     def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
-        """One start of the tool; one that outlives its connection ends before the phone is held
-        again. As `Adb.run`.
+        """Start the tool once; arguments, result and errors are those of `Adb.run`.
+
+        A tool that outlives its connection ends before the phone is held again.
         """
         return self.adb.run(arguments, seconds, prefix, first=note_process(CACHE_FOLDER))
 
     def _logcat_and_restore(self) -> str:
-        """The phone's log; raises where NNAPI's log stays on, as every timed run would write it."""
+        """Fetch the phone's log and switch NNAPI's off; raises PhoneError where it stays on."""
         script = f"{vlog_back(CACHE_FOLDER)}; getprop {VLOG_PROPERTY}; logcat -d -v threadtime"
         left, _, text = self.adb.shell(script, 60.0).stdout.partition("\n")
         if left.strip() == VLOG:
-            failure = Failure("device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back")
+            failure = DeviceFailure(
+                "device_offline", f"it does not take `setprop {VLOG_PROPERTY}` back"
+            )
             raise phone_error(failure, Evidence(self.adb.serial), "restart it")
         return text
 
     def believe(self, report: LogReport) -> None:
-        """Raise where the launch failed, or nothing runs on the delegate that was asked for."""
+        """Raise where the launch failed, or nothing runs on the delegate that was asked for.
+
+        PhoneError tells the failure, ConfigError that the phone has no NNAPI.
+        """
         failure, delegate = report.failure, self.options.delegate
         evidence = Evidence(self.adb.serial, " ".join([self.tool.path, str(delegate)]))
         library = any("libneuralnetworks" in warning for warning in report.warnings)
@@ -145,53 +155,53 @@ class PhoneSession:
         applied = report.benchmark.delegation is not None or report.nnapi.compilations
         if delegate.kind != "cpu" and not applied and not report.benchmark.dispatched:
             words = next(iter(report.warnings), "the tool says nothing of it")
-            failure = Failure("not_delegated", f"{delegate} was not applied: {words}")
+            failure = DeviceFailure("not_delegated", f"{delegate} was not applied: {words}")
             raise phone_error(failure, evidence)
 
     def _steady_block(self, files: _Files, protocol: TimingProtocol) -> tuple[Block, int]:
-        """The first block without trouble, else the calmest; and how many were taken."""
+        """Take blocks until one has no trouble; returns it, or the calmest, and their number."""
         count = self.options.blocks if self.options.method == "robust" else 1
-        taken: list[Block] = []
+        blocks: list[Block] = []
         for _ in range(count):
             block = self._block(files, protocol)
             troubles = block.troubles(self.options)
             if not troubles:
-                return block, len(taken) + 1
-            taken.append(block)
+                return block, len(blocks) + 1
+            blocks.append(block)
             self.tell(f"phone {self.adb.serial}: {', '.join(troubles)}")
-        cool = [b for b in taken if not b.capped_afterwards] or taken
-        return min(cool, key=lambda b: max(b.drift, b.spread)), len(taken)
+        cool = [b for b in blocks if not b.capped_afterwards] or blocks
+        return min(cool, key=lambda b: max(b.drift, b.spread)), len(blocks)
 
     def _block(self, files: _Files, protocol: TimingProtocol) -> Block:
         before = self.wait_until_fit()
         mask = self._mask(before, protocol.threads)
-        launches, references = [], []
+        launches, control_ms = [], []
         for _ in range(protocol.launches if self.options.method == "robust" else 1):
-            if files.reference is not None:
-                references += self._reference(files.reference, protocol, mask)
+            if files.control is not None:
+                control_ms += self._control(files.control, protocol, mask)
             launches.append(self.launch(files.candidate, protocol, mask))
         after = read_conditions(self.adb)
         if before.boot_id != after.boot_id:
             raise self.adb.offline("it was restarted in the middle of a measurement")
-        return Block(tuple(launches), tuple(references), before, after, self.habits.usual)
+        return Block(tuple(launches), tuple(control_ms), before, after, self.habits.usual)
 
     def wait_until_fit(self) -> Conditions:
-        """The phone's conditions once it is fit; raises as `conditions.wait_until_fit`."""
+        """Wait until the phone is fit; returns and raises as `fitness.wait_until_fit`."""
         return wait_until_fit(self.adb, self.options.limits, self.tell, habits=self.habits)
 
-    def _mask(self, found: Conditions, threads: int) -> str | None:
+    def _mask(self, conditions: Conditions, threads: int) -> str | None:
         if not self.info.has_taskset:
             return None
         if self.options.method == "paper":
             return PAPER_MASK
-        return strongest_mask(found.cores, threads)
+        return strongest_mask(conditions.cores, threads)
 
-    def _reference(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
-        """One launch of the reference; none where the delegate refuses it, which says nothing."""
+    def _control(self, remote: str, protocol: TimingProtocol, mask: str | None) -> list[float]:
+        """Launch the control model; returns its latency, nothing where the delegate refuses it."""
         try:
             return [self.launch(remote, shortened(protocol), mask, tolerant=True).latency_ms]
         except PhoneStableError as error:
-            self.tell(f"no reference beside it: {error}")
+            self.tell(f"no control model beside it: {error}")
             return []
 
     def launch(
@@ -201,9 +211,11 @@ class PhoneSession:
         mask: str | None = None,
         tolerant: bool = False,
     ) -> Launch:
-        """One fresh process of the tool; raises a PhoneError where it fails or makes no sense.
+        """Time one fresh process of the tool.
 
-        `tolerant`: a run that the delegate took no part in is good enough.
+        `remote` is the artifact's path on the phone, `mask` the cores' for `taskset`. `tolerant`: a
+        run that the delegate took no part in is good enough. Raises PhoneError where the launch
+        fails or its figures make no sense.
         """
         options = self.options
         arguments = timed_arguments(self.tool, remote, options.delegate, options.method, protocol)
@@ -217,15 +229,15 @@ class PhoneSession:
         latency = report.latency_ms
         if failure is None and latency is not None:
             return Launch(latency, report.count or 0, report)
-        failure = failure or Failure("unparsable", "no latency")
+        failure = failure or DeviceFailure("unparsable", "no latency")
         evidence = Evidence(
             self.adb.serial, result.command, result.exit_code, result.stdout, result.stderr
         )
         failure = self._refined(failure, result)
         raise phone_error(failure, evidence, ADVICE.get(failure.failure_class, ""))
 
-    def _refined(self, failure: Failure, result: ShellResult) -> Failure:
-        """The failure, or the one that the drivers' own words in the phone's log make of it."""
+    def _refined(self, failure: DeviceFailure, result: ShellResult) -> DeviceFailure:
+        """Refine NNAPI's refusal by the drivers' own words in the phone's log."""
         if failure.failure_class != "nnapi_error":
             return failure
         text = self.adb.shell("logcat -d -v threadtime -t 400", 20.0).stdout
@@ -243,7 +255,6 @@ class PhoneSession:
         first = block.launches[0].report.benchmark
         inits = [launch.report.benchmark.init_ms for launch in block.launches]
         firsts = [first_ms(launch.report) for launch in block.launches]
-        delegation = probe.benchmark.delegation
         return Measurement(
             device=self.spec,
             source=self.info.source,
@@ -255,37 +266,56 @@ class PhoneSession:
             counts=tuple(launch.count for launch in block.launches),
             accelerated_mac_share=share,
             conditions={
-                "method": self.options.method,
-                "delegate": str(self.options.delegate),
-                "threads": 4 if self.options.method == "paper" else protocol.threads,
-                "statistic": block.launches[0].report.latency_statistic,
-                "launches": [launch.to_dict() for launch in block.launches],
-                "reference_ms": list(block.references),
-                "drift": block.drift,
-                "steady": not block.troubles(self.options),
-                "blocks": blocks,
-                "disturbed": _disturbed(block),
-                "limits": asdict(self.options.limits),
-                "usual": block.usual.to_dict(),
-                "before": block.before.to_dict(),
-                "after": block.after.to_dict(),
-                "phone": self.info.to_dict(),
-                "tool": {
-                    "path": self.tool.path,
-                    "sha256": self.tool.sha256,
-                    "generation": first.generation,
-                },
-                "delegation": delegation.to_dict() if delegation else None,
-                "lost_lines": probe.lost_lines,
-                "fallbacks": fallbacks(placement),
-                "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+                **self._conditions_of_block(protocol, block, blocks),
+                **self._conditions_of_phone(block),
+                **_conditions_of_probe(probe, placement),
                 "lock": self.held.by,
             },
         )
 
+    def _conditions_of_block(
+        self, protocol: TimingProtocol, block: Block, blocks: int
+    ) -> dict[str, Any]:
+        return {
+            "method": self.options.method,
+            "delegate": str(self.options.delegate),
+            "threads": 4 if self.options.method == "paper" else protocol.threads,
+            "statistic": block.launches[0].report.latency_statistic,
+            "launches": [launch.to_dict() for launch in block.launches],
+            "reference_ms": list(block.control_ms),  # the name in runs made before
+            "drift": block.drift,
+            "steady": not block.troubles(self.options),
+            "blocks": blocks,
+            "disturbed": _disturbed(block),
+        }
+
+    def _conditions_of_phone(self, block: Block) -> dict[str, Any]:
+        return {
+            "limits": asdict(self.options.limits),
+            "usual": block.usual.to_dict(),
+            "before": block.before.to_dict(),
+            "after": block.after.to_dict(),
+            "phone": self.info.to_dict(),
+            "tool": {
+                "path": self.tool.path,
+                "sha256": self.tool.sha256,
+                "generation": block.launches[0].report.benchmark.generation,
+            },
+        }
+
+
+def _conditions_of_probe(probe: LogReport, placement: tuple[Placement, ...]) -> dict[str, Any]:
+    delegation = probe.benchmark.delegation
+    return {
+        "delegation": delegation.to_dict() if delegation else None,
+        "lost_lines": probe.lost_lines,
+        "fallbacks": fallbacks(placement),
+        "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+    }
+
 
 def _disturbed(block: Block) -> str | None:
-    """The work beside it that a loosened limit let pass; None where there was none."""
+    """Describe other work that a loosened limit let pass; None where there was none."""
     for reason in Limits().complaints(block.before, block.usual):
         if reason.startswith("busy"):
             return f"the phone was {reason.partition(';')[0]})"
@@ -293,5 +323,5 @@ def _disturbed(block: Block) -> str | None:
 
 
 def shortened(protocol: TimingProtocol) -> TimingProtocol:
-    """The reference's launches: as many runs, but no minimum of seconds."""
+    """Shorten a protocol for the control model: at most 10 runs, no minimum of seconds."""
     return replace(protocol, min_seconds=0.0, runs=min(protocol.runs, 10))

@@ -1,6 +1,6 @@
-"""`adb:SERIAL[@HOST[:PORT]][?delegate=…&protocol=…&binary=…]`: a phone and how it is used, as text.
+"""Specs of phones: `adb:SERIAL[@HOST[:PORT]][?delegate=…&protocol=…&binary=…]`, read and written.
 
-The whole of it is the device's name in a study, so two ways of using one phone are two devices.
+The whole spec is the device's name in a study, so two ways of using one phone are two devices.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from urllib.parse import parse_qsl, quote, urlencode
 from nas.devices.adb.server import AdbServer
 from nas.devices.delegate import Delegate
 from nas.devices.phone.benchmark_tool import parse_binaries
-from nas.devices.phone.conditions import LIMITS_VARIABLE, Limits
 from nas.devices.phone.device import AdbDevice
+from nas.devices.phone.fitness import LIMITS_VARIABLE, Limits
 from nas.devices.phone.launch import PhoneOptions
 from nas.errors import ConfigError, unknown
 
 PREFIX = "adb:"
+"""Specs of phones begin so."""
 METHODS = ("robust", "paper")
+"""The values of a spec's `protocol`."""
 _KEYS = ("delegate", "protocol", "binary", "tool")
 
 
 def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
-    """The serial, the adb server and the options that a spec names.
+    """Parse a spec into the serial, the adb server and the options.
 
     Raises ConfigError where the serial is missing, or a key or value is unknown.
     """
@@ -64,21 +66,26 @@ def with_options(
     protocol: str | None = None,
     binaries: tuple[str, ...] = (),
 ) -> str:
-    """The spec with options added, as the command line's flags give them."""
+    """Add options to a spec, as the command line's flags give them; None adds nothing."""
     pairs = [("delegate", delegate), ("protocol", protocol), *(("binary", b) for b in binaries)]
-    given = [(key, value) for key, value in pairs if value is not None]
-    if not given:
+    options = [(key, value) for key, value in pairs if value is not None]
+    if not options:
         return spec
-    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(given, safe=':/=', quote_via=quote)}"
+    return f"{spec}{'&' if '?' in spec else '?'}{urlencode(options, safe=':/=', quote_via=quote)}"
 
 
 def open_phone(spec: str) -> AdbDevice:
-    """The phone that a spec names, the same object every time; raises as `parse_spec`.
+    """Open the phone that a spec names, the same object every time; raises as `parse_spec`.
 
-    Its limits are those of the environment (`nas.devices.phone.conditions.LIMITS_VARIABLE`): when a
-    phone is measured is no part of its name.
+    Its limits are those of the environment (`nas.devices.phone.fitness.LIMITS_VARIABLE`): they
+    say when a phone is measured, so they are no part of its name.
     """
     return _opened(spec, os.environ.get(LIMITS_VARIABLE, ""))
+
+
+def forget_phones() -> None:
+    """Let `open_phone` open every phone anew: an address may belong to another phone by now."""
+    _opened.cache_clear()
 
 
 @cache

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.data import Dataset
-from nas.devices.phone.conditions import LIMITS_VARIABLE
+from nas.devices.phone.fitness import LIMITS_VARIABLE
 from nas.errors import RunError
 from nas.execution.pool import PoolExecutor
 from nas.execution.processes import attempt

@@ -1,67 +1,15 @@
-"""Emulated phones on the real adb server, each test with caches and locks of its own."""
+"""Emulated phones for every test of devices, and small artifacts."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nas.devices.adb.connection import Adb
-from nas.devices.adb.server import AdbServer
-from nas.devices.phone.conditions import Limits
-from nas.devices.phone.device import AdbDevice
-from nas.devices.phone.launch import PhoneOptions
-from nas.devices.phone.spec import open_phone
 from tests.emulated_phone import models
-from tests.emulated_phone.phone import EmulatedPhone
-from tests.emulated_phone.profiles import PROFILES
-from tests.emulated_phone.server import PrivateAdbServer
+from tests.helpers.phones import adb_server, own_folders, start_phone
 
-StartPhone = Callable[..., EmulatedPhone]
-
-
-@pytest.fixture(scope="session")
-def adb_server() -> Iterator[AdbServer]:
-    """The real adb server on a private port."""
-    with PrivateAdbServer() as server:
-        yield AdbServer("127.0.0.1", server.port)
-
-
-@pytest.fixture(autouse=True)
-def _own_folders(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if "adb_server" not in request.fixturenames:
-        return
-    open_phone.cache_clear()  # a port may be another phone's by now
-    server = request.getfixturevalue("adb_server")
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
-    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
-
-
-@pytest.fixture
-def start_phone(
-    adb_server: AdbServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[StartPhone]:
-    """A function that starts an emulated phone, connected; its arguments change the profile."""
-    phones: list[EmulatedPhone] = []
-    cache = tmp_path_factory.getbasetemp() / "emulated-phones"
-
-    def start(profile: str = "modern", **changes: Any) -> EmulatedPhone:
-        phone = EmulatedPhone(replace(PROFILES[profile], **changes), cache=cache)
-        phones.append(phone)
-        adb_server.connect(phone.address)
-        return phone
-
-    yield start
-    for phone in phones:
-        phone.stop()
-        adb_server.client().disconnect(phone.address)
+__all__ = ["adb_server", "own_folders", "start_phone"]
 
 
 @pytest.fixture
@@ -72,39 +20,3 @@ def unet(tmp_path: Path) -> Path:
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     return models.plain(tmp_path / "plain.tflite")
-
-
-def adb_of(phone: EmulatedPhone, server: AdbServer) -> Adb:
-    """The driver of an emulated phone."""
-    return Adb(server, phone.address)
-
-
-def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDevice:
-    """The device of an emulated phone, with waits fit for a test."""
-    defaults: dict[str, Any] = {
-        "limits": Limits(wait_seconds=3.0, poll_seconds=0.1),
-        "backoff_seconds": 0.05,
-        "interleave": False,
-        "lock_wait_seconds": 10.0,
-        "reconnect_seconds": 8.0,
-    }
-    told: list[str] = []
-    device = AdbDevice(
-        phone.address, PhoneOptions(**{**defaults, **options}), server, tell=told.append
-    )
-    device.told = told  # type: ignore[attr-defined]
-    return device
-
-
-def clean(phone: EmulatedPhone) -> bool:
-    """Nothing on the phone beyond the cache, nothing running, NNAPI's log as it was."""
-    allowed = ("benchmark_model", "portable-nas/")
-    base = "data/local/tmp/"
-    extra = [name for name in phone.files() if not name.removeprefix(base).startswith(allowed)] + [
-        name for name in phone.files() if name.endswith(".part")
-    ]
-    vlog = phone.folder / "props/debug.nn.vlog"
-    deadline = time.monotonic() + 300
-    while phone.running() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not extra and not phone.running() and (not vlog.exists() or not vlog.read_text().strip())

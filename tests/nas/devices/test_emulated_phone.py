@@ -19,7 +19,7 @@ from nas.devices.measurement import TimingProtocol
 from tests.emulated_phone import models, network
 from tests.emulated_phone.__main__ import main
 from tests.emulated_phone.tool import statistics_line
-from tests.nas.devices.conftest import StartPhone, device_of
+from tests.helpers.phones import StartPhone, device_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,7 +36,7 @@ def test_the_documented_command_starts_phones_and_ends_them() -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 0
     assert not any(os.path.exists(phone["folder"]) for phone in phones)
-    assert not server._answers()
+    assert not server.answers()
 
 
 def test_models_and_faults_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_models_and_faults_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(fault.read_text())["seconds"] == 2.0
     assert main(["profiles"]) == 0
     assert "mate30-like" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="unknown profile 'nokia'"):
         main(["start", "nokia"])
 
 

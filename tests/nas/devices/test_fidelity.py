@@ -16,17 +16,13 @@ from typer.testing import CliRunner
 
 from nas.cli import fidelity as command
 from nas.data import Pair
-from nas.devices import open_device
-from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneStableError
 from nas.devices.fidelity import measure_fidelity
-from nas.devices.phone.benchmark_tool import CACHE_FOLDER
-from nas.devices.phone.lock import phone_lock
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, DeviceStableError, NasError
-from nas.tflite.reference import Reference, file_reference
+from nas.tflite.expected_output import ExpectedOutput, file_output
 from tests.emulated_phone import models
-from tests.nas.devices.conftest import StartPhone, adb_of, clean
+from tests.helpers.phones import StartPhone, clean
 
 SIDE = 32
 
@@ -58,9 +54,7 @@ def outputs(path: Path, pairs: list[Pair]) -> list[Any]:
 
 def int8_convolution(path: Path) -> Path:
     """An int8 network for pictures of 16x16: one convolution."""
-    graph = Builder("int8")
-    graph.input = graph.activation((1, 16, 16, 3))
-    graph._graph.inputs = [graph.input]
+    graph = GraphBuilder("int8", (1, 16, 16, 3))
     inputs = [graph.input, graph.weights((3, 3, 3, 3)), graph.bias(3)]
     output = graph.add("CONV_2D", inputs, (1, 16, 16, 3), graph.options("Conv2DOptions"))
     return graph.write([output], path)
@@ -70,7 +64,7 @@ def test_a_phones_outputs_against_the_interpreters(start_phone: StartPhone, unet
     """The emulated accelerator rounds outputs to 16 bits: the error is known to the last digit."""
     phone, pairs = start_phone(), pictures(10)  # two batches
     found = measure_fidelity(
-        unet, f"adb:{phone.address}", pairs, file_reference(unet, unet), threads=1
+        unet, f"adb:{phone.address}", pairs, file_output(unet, unet), threads=1
     )
     psnrs, errors = [], []
     for pair, row, output in zip(pairs, found.pictures, outputs(unet, pairs), strict=True):
@@ -108,7 +102,7 @@ def test_the_host_and_a_cpu_delegate_are_equal_to_the_interpreter(
         return answers[np.rint(frame * 255).astype(np.uint8).tobytes()]
 
     for device in ("host", f"adb:{start_phone().address}?delegate=cpu"):
-        found = measure_fidelity(unet, device, pairs, Reference("known", look_up), threads=1)
+        found = measure_fidelity(unet, device, pairs, ExpectedOutput("known", look_up), threads=1)
         assert found.l2_error < 1e-12
         assert found.largest_error < 1e-6
         document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -119,7 +113,7 @@ def test_the_host_and_a_cpu_delegate_are_equal_to_the_interpreter(
 
 def test_a_known_error_by_formula(unet: Path) -> None:
     pairs = pictures(3)
-    grey = Reference("grey", lambda frame: np.full_like(frame, 0.5))
+    grey = ExpectedOutput("grey", lambda frame: np.full_like(frame, 0.5))
     found = measure_fidelity(unet, "host", pairs, grey)
     for row, output in zip(found.pictures, outputs(unet, pairs), strict=True):
         error = ((np.clip(output, 0, 1).astype(np.float64) - 0.5) ** 2).mean()
@@ -141,14 +135,14 @@ def test_integers_are_stored_by_the_files_own_scale(
     model.set_tensor(source["index"], stored.astype(np.int8))
     model.invoke()
     output = (model.get_tensor(target["index"])[0].astype(np.float64) - out_zero) * out_scale
-    reference = Reference("zero", np.zeros_like)
+    reference = ExpectedOutput("zero", np.zeros_like)
     found = measure_fidelity(path, f"adb:{start_phone().address}", [pair], reference)
     assert found.l2_error == pytest.approx(np.mean(np.clip(output, 0, 1) ** 2), rel=1e-5)
     assert found.l2_error > 0
 
 
 def test_pictures_of_other_sizes_are_cut_or_mirrored(unet: Path) -> None:
-    same = file_reference(unet, unet, threads=4)
+    same = file_output(unet, unet, threads=4)
     large = measure_fidelity(unet, "host", pictures(1, 48), same)
     assert large.conditions["fitting"] == "32x32 of the centre"
     small = measure_fidelity(unet, "host", pictures(1, 20), same)
@@ -156,32 +150,9 @@ def test_pictures_of_other_sizes_are_cut_or_mirrored(unet: Path) -> None:
     assert large.equal_pictures == small.equal_pictures == 1
 
 
-def test_a_cable_pulled_in_the_middle_is_met_again(start_phone: StartPhone, unet: Path) -> None:
-    phone = start_phone()
-    phone.inject("unplug", "output_filepath.*1.out", seconds=0.3)
-    spec = f"adb:{phone.address}"
-    device: Any = open_device(spec)
-    device._tell = lambda text: None
-    found = measure_fidelity(unet, spec, pictures(2), file_reference(unet, unet), threads=1)
-    assert len(found.pictures) == 2
-    assert not list(phone.faults.glob("*.json"))
-    assert clean(phone)
-
-
-def test_what_a_killed_process_left_is_removed_by_the_next(
-    start_phone: StartPhone, adb_server: AdbServer
-) -> None:
-    phone = start_phone()
-    left = phone.path(f"{CACHE_FOLDER}/pictures/0.in")
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"x" * 100)
-    with phone_lock(adb_of(phone, adb_server), CACHE_FOLDER, 1.0):
-        assert not left.parent.exists()
-
-
 def test_refusals(start_phone: StartPhone, unet: Path, tmp_path: Path) -> None:
     old = start_phone("pixel4-like")
-    same = file_reference(unet, unet)
+    same = file_output(unet, unet)
     with pytest.raises(ConfigError, match=r"too old to write outputs \(it does not know --output"):
         measure_fidelity(unet, f"adb:{old.address}", pictures(1), same)
     new = start_phone("pixel4-like", tool="2026")
@@ -203,7 +174,7 @@ def test_values_that_are_not_finite_are_a_failure(tmp_path: Path) -> None:
     assert weights.tobytes() in content
     path.write_bytes(content.replace(weights.tobytes(), np.full_like(weights, np.nan).tobytes()))
     with pytest.raises(DeviceStableError, match="768 of 768 values of the output for 0 are not"):
-        measure_fidelity(path, "host", pictures(1, 16), Reference("", lambda frame: frame))
+        measure_fidelity(path, "host", pictures(1, 16), ExpectedOutput("", lambda frame: frame))
 
 
 def invoke(*arguments: object) -> Any:

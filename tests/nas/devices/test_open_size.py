@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 from nas.cli import fidelity, inspect
 from nas.devices import TimingProtocol, open_device
 from nas.devices.fleet import measure_everywhere
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError
 from tests.emulated_phone import models
-from tests.nas.devices.conftest import StartPhone
-from tests.nas.tflite.test_size import changed, open_batch
+from tests.helpers.open_files import changed, open_batch
+from tests.helpers.phones import StartPhone
 
 QUICK = ["--launches", "1", "--runs", "1"]
 
@@ -37,7 +37,7 @@ def open_file(tmp_path: Path) -> Path:
                 tensor.shape = [1, 1, 1, 3]
                 tensor.shapeSignature = [1, -1, -1, 3]
 
-    made = Builder("float32", (1, 8, 8, 3))
+    made = GraphBuilder("float32", (1, 8, 8, 3))
     kernel, options = made.weights((3, 3, 3, 3)), made.options("Conv2DOptions")
     last = made.add("CONV_2D", [made.input, kernel, made.bias(3)], (1, 8, 8, 3), options)
     path = made.write([last], tmp_path / "open.tflite")

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from nas.cli import phones
 from nas.devices import TimingProtocol
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.devices.sweep import SIZES, resize, sweep
 from nas.errors import ConfigError, ConversionError
 from nas.tflite.file import read_tflite
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
-from tests.nas.devices.conftest import StartPhone
+from tests.helpers.phones import StartPhone
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=60)
 
@@ -74,7 +74,7 @@ def test_a_size_that_poolings_do_not_divide_is_the_next_one_up(tmp_path: Path) -
 
 def of_one_size(path: Path) -> Path:
     """A network that adds a table of 24x16 positions to its picture."""
-    made = Builder("float32", (1, 16, 24, 3))
+    made = GraphBuilder("float32", (1, 16, 24, 3))
     table = made.constant(np.arange(16 * 24 * 3, dtype=np.float32).reshape(1, 16, 24, 3))
     placed = made.add("ADD", [made.input, table], (1, 16, 24, 3), made.options("AddOptions"))
     kernel, options = made.weights((4, 3, 3, 3)), made.options("Conv2DOptions")
@@ -112,7 +112,7 @@ def test_the_command_names_the_operation_in_full(tmp_path: Path) -> None:
 
 
 def test_a_file_of_no_picture_has_no_sizes(tmp_path: Path) -> None:
-    made = Builder("float32", (1, 12))
+    made = GraphBuilder("float32", (1, 12))
     last = made.add("TANH", [made.input], (1, 12))
     model = made.write([last], tmp_path / "row.tflite")
     with pytest.raises(ConversionError, match=r"row.tflite: .*no picture goes into it.* 1x12"):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nas.devices import Measurement, TimingProtocol, fleet
-from nas.devices.failures import Evidence, Failure, PhoneStableError
+from nas.devices.failures import DeviceFailure, Evidence, PhoneStableError
 from nas.devices.fleet import Outcome
 from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
 from nas.execution.measurement_jobs import InHand, MeasureJob, Wanted, unreachable
@@ -40,7 +40,7 @@ def test_a_measurement_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_lasting_refusal_keeps_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = PhoneStableError("no GPU", Failure("delegate_refused", "no GPU"), Evidence("A"))
+    error = PhoneStableError("no GPU", DeviceFailure("delegate_refused", "no GPU"), Evidence("A"))
     found = _answer(monkeypatch, Outcome(PHONE, None, error, "abc"))
     assert isinstance(found.error, DeviceStableError)
     assert str(found.error) == "no GPU"

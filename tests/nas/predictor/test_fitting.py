@@ -14,7 +14,7 @@ from nas.cli.app import app
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.adb.server import AdbServer
 from nas.devices.fleet import Outcome
-from nas.devices.host.device import _Pace
+from nas.devices.host.pace import Pace
 from nas.devices.paper_phones.device import tell
 from nas.errors import BusyMachineError, ConfigError, DeviceTransientError, NasError
 from nas.networks.candidate import Architecture, Precision
@@ -25,10 +25,10 @@ from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
 from nas.tflite.operations import of_graph
 from search_spaces import CompressionSpace, UNetSpace
+from tests.helpers.phones import StartPhone, adb_server, own_folders, start_phone
 from tests.helpers.small_study import small_study
-from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone
 
-__all__ = ["_own_folders", "adb_server", "start_phone"]  # fixtures
+__all__ = ["adb_server", "own_folders", "start_phone"]  # fixtures
 PHONE = "paper:pixel-4"
 STUDY = small_study()
 
@@ -251,7 +251,7 @@ def test_figures_of_a_busy_machine_are_not_kept(
         return [Outcome("host", measured, key="key")]
 
     monkeypatch.setattr(fitting, "measure_everywhere", answers)
-    monkeypatch.setattr(fitting, "PACE", pace := _Pace())
+    monkeypatch.setattr(fitting, "PACE", pace := Pace())
     monkeypatch.setattr(Networks, "_file", lambda *_: Path("x.tflite"))
     (tmp_path / "networks" / "earlier.json").write_text(
         json.dumps({"conditions": {"pace": {"best_ms": 0.25}}})

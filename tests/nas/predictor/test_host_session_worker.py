@@ -27,8 +27,8 @@ def timed(tmp_path, monkeypatch):
             SEED=0,
             SLOW=1.25,
             PATIENCE_SECONDS=0.01,
-            _pace_ms=lambda: left.pop(0) if len(left) > 1 else left[0],
-            _timed_ms=lambda _: float(next(runs)),
+            pace_ms=lambda: left.pop(0) if len(left) > 1 else left[0],
+            timed_ms=lambda _: float(next(runs)),
         )
         found = session.timed({**REQUEST, "artifact": str(path)}, worker)["samples_ms"]
         return [float(one) for one in found]

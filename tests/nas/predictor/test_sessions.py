@@ -13,9 +13,9 @@ from nas.errors import ConfigError, DeviceError, DeviceStableError, DeviceTransi
 from nas.predictor.microbenchmark_graphs import write_micrograph
 from nas.predictor.sessions import open_session
 from nas.predictor.terms import Term
-from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone
+from tests.helpers.phones import StartPhone, adb_server, own_folders, start_phone
 
-__all__ = ["_own_folders", "adb_server", "start_phone"]  # fixtures
+__all__ = ["adb_server", "own_folders", "start_phone"]  # fixtures
 PROTOCOL = TimingProtocol(launches=1, runs=2, threads=1)
 
 

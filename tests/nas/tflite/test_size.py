@@ -4,32 +4,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
-from nas.devices.probe_graphs import Builder
+from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, ConversionError
-from nas.tflite.editing import packed
 from nas.tflite.file import parse_tflite
 from nas.tflite.shapes import allocated, picture_axes
 from nas.tflite.size import at_given_size, check_fixed, fixed_at, resized
 from tests.helpers import foreign
+from tests.helpers.open_files import changed, open_batch
 
 
 def two_convolutions(path: Path) -> bytes:
     """From a picture 1x16x24x3 to a picture, with one convolution of stride 2 between."""
-    made = Builder("float32", (1, 16, 24, 3))
+    made = GraphBuilder("float32", (1, 16, 24, 3))
     kernels = [made.weights((8, 3, 3, 3)), made.weights((4, 3, 3, 8))]
     half = made.options("Conv2DOptions", strideH=2, strideW=2)
     inner = made.add("CONV_2D", [made.input, kernels[0], made.bias(8)], (1, 8, 12, 8), half)
     whole = made.options("Conv2DOptions")
     last = made.add("CONV_2D", [inner, kernels[1], made.bias(4)], (1, 8, 12, 4), whole)
     return made.write([last], path).read_bytes()
-
-
-def changed(content: bytes, change) -> bytes:
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    change(model.subgraphs[0])
-    return packed(model)
 
 
 def without_inner_shapes(graph) -> None:
@@ -39,12 +32,6 @@ def without_inner_shapes(graph) -> None:
             graph.tensors[index].shape = None
     for index in given:
         graph.tensors[index].shapeSignature = [-1, *list(graph.tensors[index].shape)[1:]]
-
-
-def open_batch(graph) -> None:
-    for operation in graph.operators:
-        for index in (*map(int, graph.inputs), *map(int, operation.outputs)):
-            graph.tensors[index].shapeSignature = [-1, *list(graph.tensors[index].shape)[1:]]
 
 
 def old_converters_open_size(graph) -> None:

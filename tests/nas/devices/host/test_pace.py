@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,76 +11,8 @@ from nas.devices import TimingProtocol
 from nas.devices.host import device as host
 from nas.devices.host import worker as host_worker
 from nas.devices.host.device import HostDevice
+from nas.devices.host.pace import Pace
 from tests.helpers.artifacts import artifact, network
-
-REQUEST = {"runs": 3, "min_seconds": 0.0, "best_pace_ms": None}
-
-
-@pytest.fixture
-def paces(monkeypatch):
-    """Have the fixed work take what is given, then the last one for good; a run takes 10 ms."""
-    clock = [0.0]
-
-    def given(*milliseconds: float) -> list[float]:
-        left = list(milliseconds)
-
-        def pace() -> float:
-            clock[0] += 0.05
-            return left.pop(0) if len(left) > 1 else left[0]
-
-        def timed(_: object) -> float:
-            clock[0] += 0.01
-            return 10.0
-
-        monkeypatch.setattr(host_worker, "_pace_ms", pace)
-        monkeypatch.setattr(host_worker, "_timed_ms", timed)
-        monkeypatch.setattr(host_worker, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-        return left
-
-    return given
-
-
-def runs(**changes: object) -> tuple[list[float], int]:
-    found, disturbed = host_worker._runs(None, REQUEST | changes)
-    return [pace for pace, _ in found], disturbed
-
-
-def test_a_steady_processor_is_timed_as_often_as_asked(paces) -> None:
-    paces(1.0)
-    assert runs() == ([1.0, 1.0, 1.0], 0)
-
-
-def test_a_run_beside_a_slow_pace_is_done_again(paces) -> None:
-    paces(1.0, 1.0, 1.7, 1.0)  # slow after the second run, then waited for
-    assert runs() == ([1.0, 1.0, 1.0], 1)
-
-
-def test_it_waits_for_the_pace_that_is_known(paces) -> None:
-    left = paces(1.7, 1.7, 1.7, 1.0)
-    assert runs(best_pace_ms=1.0) == ([1.0, 1.0, 1.0], 0)
-    assert left == [1.0]
-
-
-def test_patience_ends_with_the_least_disturbed_runs(paces) -> None:
-    paces(2.0)
-    kept, disturbed = runs(best_pace_ms=1.0)
-    assert kept == [2.0, 2.0, 2.0]
-    assert disturbed == 0
-    paces(*[2.0] * 13, 1.9, 3.0, 2.5, 1.9)  # 0.6 s go by with waiting, 12 times 50 ms
-    kept, disturbed = runs(best_pace_ms=1.0)
-    assert len(kept) == 3
-    assert disturbed == 0
-
-
-def test_small_networks_are_not_timed_between_paces_alone(paces, monkeypatch) -> None:
-    paces(1.0)
-    monkeypatch.setattr(host_worker, "_timed_ms", lambda _: 4.0)
-    assert runs(runs=7) == ([1.0] * 9, 0)  # three blocks of three
-    assert len(runs(runs=1, min_seconds=0.1)[0]) == 27
-
-
-def test_a_pace_is_a_time() -> None:
-    assert 0 < host_worker._pace_ms() < 1000
 
 
 @pytest.fixture
@@ -112,7 +43,7 @@ def launches(tmp_path: Path, monkeypatch):
             "first.unlink()\n"
         )
         monkeypatch.setattr(host_worker, "__file__", str(script))
-        monkeypatch.setattr(host, "PACE", host._Pace())
+        monkeypatch.setattr(host, "PACE", Pace())
         return model
 
     return told

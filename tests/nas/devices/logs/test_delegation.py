@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.devices.logs import LogReport, parse_log, parse_output
-from tests.nas.devices.logs.texts import modern, rows, text
+from tests.helpers.log_texts import modern, rows, text
 
 XNNPACK = [
     "Created TensorFlow Lite XNNPACK delegate for CPU.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nas.devices.failures import ADVICE, FAILURE_CLASSES, RETRIED, Failure
+from nas.devices.failures import ADVICE, FAILURE_CLASSES, RETRIED, DeviceFailure
 from nas.devices.logs import parse_log
 from nas.devices.logs.endings import ENDINGS, EXITS
-from tests.nas.devices.logs.texts import modern, rows, text
+from tests.helpers.log_texts import modern, rows, text
 
 NODE = "ERROR: Node number 13 ({}) failed to {}."
 ENDED = "ERROR: Benchmarking failed."
@@ -182,7 +182,7 @@ CASES: list[tuple[str, list[str], str]] = [
 ]
 
 
-def failure_of(*parts: list[str]) -> Failure:
+def failure_of(*parts: list[str]) -> DeviceFailure:
     failure = parse_log(text(*parts)).failure
     assert failure is not None
     return failure
@@ -240,6 +240,6 @@ def test_the_table_knows_only_classes_that_there_are() -> None:
     )
     assert {"tool_not_started", "op_refused"} <= set(ADVICE)
     assert "tool_not_started" not in RETRIED
-    assert Failure("tool_not_started", "").transient
-    assert not Failure("op_refused", "").transient
-    assert not Failure("invoke_failed", "").transient
+    assert DeviceFailure("tool_not_started", "").transient
+    assert not DeviceFailure("op_refused", "").transient
+    assert not DeviceFailure("invoke_failed", "").transient

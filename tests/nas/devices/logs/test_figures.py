@@ -8,7 +8,7 @@ import pytest
 
 from nas.devices.logs import parse_runs
 from nas.devices.logs.figures import figure, statistics_of
-from tests.nas.devices.logs.texts import rows, text
+from tests.helpers.log_texts import rows, text
 
 FULL = "count=50 first=8000 curr=12345 min=7000 max=13000 avg=8044.5 std=410"
 

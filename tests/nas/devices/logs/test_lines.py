@@ -8,7 +8,7 @@ import pytest
 
 from nas.devices.logs import parse_runs
 from nas.devices.logs.lines import read_lines
-from tests.nas.devices.logs.texts import modern, rows, text
+from tests.helpers.log_texts import modern, rows, text
 
 MESSAGE = "Loaded model /data/local/tmp/a b.tflite"
 STAMP = "11-28 10:00:00.123"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.devices.logs import LogReport, parse_log, parse_output, parse_runs
-from tests.nas.devices.logs.texts import modern, rows, statistics, text
+from tests.helpers.log_texts import modern, rows, statistics, text
 
 
 def told(*reports: LogReport) -> list[tuple[str | None, float | None, float | None]]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nas.devices.paper_phones import networks, published
 from nas.devices.paper_phones.published import PHONES
-from nas.devices.paper_phones.rules import RULES, plan
-from nas.devices.placement import nnapi_name
 from nas.errors import ConfigError
 
 ROOT = Path(__file__).parents[4]
+
+
 # PSNR, SSIM, GMAC and the three latencies with their footnotes, as the tables print them.
 TEXT = """
 2 U-Net                     31.67 0.899 238 54206^1 1946     31870^2
@@ -94,57 +92,6 @@ def test_footnotes_of_every_table() -> None:
     assert Counter(note.table for note in published.footnotes()) == {2: 7, 3: 5, 4: 6, 5: 2}
     texts = [note.text for note in published.footnotes() if note.kind == "failure"]
     assert texts == [f"ERROR: NN API returned error {published.OP_FAILED}."]
-
-
-@pytest.mark.parametrize(
-    "cell", published.latencies(), ids=lambda c: f"{c.table}-{c.row}-{c.phone}"
-)
-def test_the_rules_give_every_footnote(cell: published.Cell) -> None:
-    row = next(r for r in published.rows() if (r.table, r.row) == (cell.table, cell.row))
-    operations = networks.network(row.network, row.pruned_percent, row.precision.split("-")[0])
-    planned = plan(RULES[cell.phone], operations)
-    if cell.outcome == "empty":
-        return
-    assert (planned.failure is not None) == (cell.outcome == "failed")
-    if cell.outcome == "failed":
-        assert planned.code == published.OP_FAILED
-        return
-    fallen = {nnapi_name(operations.steps[n].op) for n in planned.fallen}
-    printed = {op.removeprefix("some ").split(" after ")[0] for op in cell.fallbacks}
-    assert fallen == printed
-
-
-@pytest.mark.parametrize(
-    ("name", "gmacs"),
-    [("edsr", 247.90), ("rdn", 242.71), ("dbpn", 241.41), ("fpn", 250.19), ("sgn", 246.31),
-     ("unet-transposeconv-relu", 237.76), ("unet-depthtospace-relu", 222.25),
-     ("unet-resizebilinear-prelu", 255.69)],
-)  # fmt: skip
-def test_macs_of_the_operations(name: str, gmacs: float) -> None:
-    steps = networks.network(name).steps
-    assert sum(step.conv_macs for step in steps) / 1e9 == pytest.approx(gmacs, abs=0.005)
-
-
-def test_pruned_networks_come_near_their_macs() -> None:
-    for row in published.rows():
-        if row.pruned_percent is not None:
-            steps = networks.network(row.network, row.pruned_percent).steps
-            missing = row.gmacs - sum(step.conv_macs for step in steps) / 1e9
-            assert 0 <= missing < 2.5  # biases, poolings, and widths are whole channels
-
-
-def test_operations_are_those_of_the_search_spaces() -> None:
-    program: Any = _program("published_operations")
-    assert (published.FOLDER / "operations.csv").read_text() == program.content()
-
-
-def _program(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_unknown_names_are_told() -> None:

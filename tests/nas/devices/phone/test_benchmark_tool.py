@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas.devices.adb.server import AdbServer
-from nas.devices.delegate import DELEGATES, Delegate
+from nas.devices.delegate import Delegate
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import (
     CACHE_FOLDER,
@@ -21,11 +21,17 @@ from nas.system.hashing import file_sha256
 from tests.emulated_phone.phone import TOOL_PATH
 from tests.emulated_phone.programs import write_tool
 from tests.emulated_phone.tool import FLAGS_2020, FLAGS_2026
-from tests.nas.devices.conftest import StartPhone, adb_of
+from tests.helpers.phones import StartPhone, adb_of
 
 OLD = Tool("/t", frozenset(FLAGS_2020), "x")
+
+
 NEW = Tool("/t", frozenset(FLAGS_2026), "x")
+
+
 COMPILED = Tool("/t", frozenset({"graph", "num_runs", "use_npu", "use_gpu", "use_cpu"}), "x")
+
+
 PROTOCOL = TimingProtocol(runs=12, warmup=3, threads=4, timeout_seconds=90)
 
 
@@ -82,18 +88,6 @@ def test_the_other_tool_of_the_name() -> None:
         probe_arguments(COMPILED, "/m", Delegate("nnapi"), "robust")
     with pytest.raises(ConfigError, match="classic benchmark tool /t does not know --use_npu"):
         probe_arguments(OLD, "/m", Delegate("npu"), "robust")
-
-
-@pytest.mark.parametrize("text", ["nnap", "external", "gpu:1", "", "external:"])
-def test_wrong_delegates(text: str) -> None:
-    with pytest.raises(ConfigError, match="delegate"):
-        Delegate.parse(text)
-
-
-def test_near_delegates_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"Did you mean 'nnapi'\?") as caught:
-        Delegate.parse("nnap")
-    assert all(name in str(caught.value) for name in DELEGATES)
 
 
 @pytest.mark.parametrize(

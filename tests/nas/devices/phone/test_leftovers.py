@@ -19,7 +19,7 @@ from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.leftovers import TOOL_NOTE, VLOG, VLOG_NOTE
 from nas.devices.phone.lock import phone_lock
 from tests.emulated_phone.phone import EmulatedPhone
-from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
+from tests.helpers.phones import StartPhone, adb_of, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
 

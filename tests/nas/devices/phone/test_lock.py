@@ -18,7 +18,7 @@ from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.lock import phone_lock
 from nas.errors import RunError
-from tests.nas.devices.conftest import StartPhone, adb_of, clean, device_of
+from tests.helpers.phones import StartPhone, adb_of, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=20)
 
@@ -106,7 +106,10 @@ def test_a_lock_that_cannot_be_had_is_told_at_once_and_why(
     ):
         pass
     (phone.folder / "bin/flock").write_text("#!/bin/sh\nkill -9 $PPID\n")
-    with pytest.raises(PhoneTransientError) as caught, phone_lock(adb, CACHE_FOLDER, 3600.0):
+    with (
+        pytest.raises(PhoneTransientError, match="device_offline") as caught,
+        phone_lock(adb, CACHE_FOLDER, 3600.0),
+    ):
         pass
     assert caught.value.failure.failure_class == "device_offline"
 
@@ -150,7 +153,8 @@ def test_a_killed_process_leaves_no_lock(
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
     adb = adb_of(phone, adb_server)
-    with pytest.raises(PhoneTransientError), phone_lock(adb, CACHE_FOLDER, 0.2):
+    held = pytest.raises(PhoneTransientError, match="held by another trial")
+    with held, phone_lock(adb, CACHE_FOLDER, 0.2):
         pass
     process.kill()
     process.wait()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from nas.devices.adb.server import AdbServer
+from nas.devices.control_model import control_model
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone import model_cache
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER
 from nas.devices.phone.model_cache import model_name
-from nas.devices.reference_model import reference_model
 from tests.emulated_phone import models
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
-from tests.nas.devices.conftest import StartPhone, clean, device_of
+from tests.helpers.phones import StartPhone, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=5, warmup=1, threads=4, timeout_seconds=20)
 
@@ -49,14 +49,14 @@ def test_the_longest_unused_models_go(
     stays = phone.path(f"{CACHE_FOLDER}/a b;$(touch hurt).tflite")
     stays.write_bytes(b"not ours")
     assert _models(phone) - {stays.name} == {
-        model_name(path) for path in (*files[:3], reference_model())
+        model_name(path) for path in (*files[:3], control_model())
     }
-    for hours, path in ((4, reference_model()), (3, files[0]), (2, files[1]), (1, files[2])):
+    for hours, path in ((4, control_model()), (3, files[0]), (2, files[1]), (1, files[2])):
         _age(phone, path, hours)
     device.measure(files[0], PROTOCOL)  # the oldest is used again
     monkeypatch.setattr(model_cache, "MAX_FILES", 2)
     device.measure(files[3], PROTOCOL)
-    expected = {model_name(path) for path in (files[0], files[3], reference_model())}
+    expected = {model_name(path) for path in (files[0], files[3], control_model())}
     assert _models(phone) == expected | {stays.name}
     assert device.measure(files[1], PROTOCOL).latency_ms > 0  # sent again
     assert any(path.name.endswith("benchmark_model") for path in stays.parent.iterdir())

@@ -19,8 +19,8 @@ from nas.errors import ConfigError
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
 from tests.emulated_phone.phone import EmulatedPhone
+from tests.helpers.phones import StartPhone
 from tests.helpers.small_study import MadeUp, small_study
-from tests.nas.devices.conftest import StartPhone
 
 PROTOCOL = TimingProtocol(launches=1, runs=5, warmup=1, timeout_seconds=120)
 

@@ -1,51 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from nas.devices.adb.server import AdbServer
 from nas.devices.phone.operation_support import Support, SupportMatrix, probe_support
-from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, write_probe
-from nas.devices.reference_model import reference_model
-from nas.tflite.file import read_tflite
+from nas.devices.probe_graphs import OPERATIONS, TYPES
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
-from tests.nas.devices.conftest import StartPhone, device_of
-
-
-@pytest.mark.parametrize("dtype", TYPES)
-def test_every_probe_is_a_model_that_runs(dtype: str, tmp_path: Path) -> None:
-    """LiteRT itself, with and without XNNPACK's optimisations, is the judge."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    for number, after in enumerate(NEIGHBOURS):
-        path = tmp_path / f"{number}.tflite"
-        asked = write_probe(path, dtype, after, tuple(OPERATIONS))
-        operations = read_tflite(path).operations
-        for question in asked:
-            step = operations[question.index]
-            assert step.name == question.op
-            assert step.outputs[0].dtype == dtype
-            last = question.after.split(">")[-1]
-            sources = {tensor.index for tensor in step.inputs if tensor is not None}
-            before = [s for s in operations if s.outputs[0].index in sources]
-            assert last in [s.name for s in before]
-        interpreter = Interpreter(str(path), num_threads=1)
-        interpreter.allocate_tensors()
-        interpreter.invoke()
-
-
-def test_the_reference_model_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from ai_edge_litert.interpreter import Interpreter
-
-    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path))
-    path = reference_model()
-    assert read_tflite(path).conv_macs == 9 * 128 * 128 * (3 * 16 + 16 * 16 + 16 * 3)
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    interpreter.invoke()
-    assert interpreter.get_output_details()[0]["shape"].tolist() == [1, 128, 128, 3]
-    assert reference_model().stat().st_mtime_ns == path.stat().st_mtime_ns
+from tests.helpers.phones import StartPhone, device_of
 
 
 def test_the_matrix_of_a_phone_like_the_papers(

@@ -13,7 +13,7 @@ from nas.devices.placement import is_cpu
 from nas.networks.candidate import Architecture
 from nas.training.schedule import Schedule
 from search_spaces import DBPN, UNet
-from tests.nas.devices.conftest import StartPhone
+from tests.helpers.phones import StartPhone
 
 PHONES = ("mate30-like", "reno3-like", "pixel4-like")
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=60)

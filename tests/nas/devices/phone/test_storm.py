@@ -22,7 +22,7 @@ from tests.emulated_phone import models, placing
 from tests.emulated_phone.adbd import Service
 from tests.emulated_phone.network import read
 from tests.emulated_phone.phone import EmulatedPhone
-from tests.nas.devices.conftest import StartPhone, adb_of, device_of
+from tests.helpers.phones import StartPhone, adb_of, device_of
 
 PROTOCOL = TimingProtocol(launches=1, runs=5, warmup=1, timeout_seconds=4)
 PROBE_SECONDS = 4.0
@@ -47,7 +47,7 @@ FAULTS = [
 def make_stormy(phone: EmulatedPhone, share: float, seed: int) -> None:
     """From now on a `share` of the phone's services meets a fault."""
     generator, lock = random.Random(seed), threading.Lock()
-    opened = phone._open
+    opened = phone.open
     weights = [weight for _, _, weight in FAULTS]
 
     def stormy(name: str) -> Service | None:
@@ -60,7 +60,7 @@ def make_stormy(phone: EmulatedPhone, share: float, seed: int) -> None:
                 phone.inject(kind, match=match, seconds=seconds)
         return opened(name)
 
-    phone._open = stormy  # type: ignore[method-assign]
+    phone.open = stormy  # type: ignore[method-assign]
 
 
 def storm(
@@ -119,7 +119,7 @@ def run_storm(
 
 def calm(phone: EmulatedPhone, server: AdbServer) -> None:
     """Nothing is left on the phone beyond the cache: no lock, no file, no process."""
-    phone._open = type(phone)._open.__get__(phone)  # type: ignore[method-assign]
+    phone.open = type(phone).open.__get__(phone)  # type: ignore[method-assign]
     for fault in phone.faults.glob("*.json"):
         fault.unlink(missing_ok=True)
     assert server.reconnect_if_away(phone.address, 20)

@@ -1,4 +1,4 @@
-"""What the benchmark tool said, as values: statistics, delegation, settings, failures."""
+"""The facts of one run of a benchmark tool, as values: figures, delegates, settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISPATCH_OP = "DISPATCH_OP"
 
 @dataclass(frozen=True)
 class Statistics:
-    """One block of runs, in milliseconds; None where this tool does not print the figure.
+    """Statistics of one block of runs, in milliseconds; None where the tool prints no such figure.
 
     `std_ms` is the population's deviation, truncated by the tool to a whole microsecond.
     `incomplete`: the line was cut, or held what is no number, so that no figure of it counts.
@@ -31,13 +31,16 @@ class Statistics:
     incomplete: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON types."""
+        """Return the figures as JSON types."""
         return dict(self.__dict__)
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """Nodes of one subgraph that a delegate took: `nodes` of `total`, in `partitions` pieces."""
+class ReplacedNodes:
+    """Nodes of one subgraph that a delegate took: `nodes` of `total`, in `partitions` pieces.
+
+    `total` and `partitions` are None where the log does not tell them.
+    """
 
     delegate: str
     nodes: int
@@ -63,15 +66,16 @@ class Replaced:
         return f"{self.nodes}{of} nodes on {self.delegate}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON types."""
+        """Return the figures as JSON types."""
         return dict(self.__dict__)
 
 
 @dataclass(frozen=True)
 class Delegation:
-    """Whether a delegate took the graph: `coverage` is "complete", "partial" or "none".
+    """How much of the graph a delegate took: `coverage` is "complete", "partial" or "none".
 
-    "complete" says that one node is left in the plan, not that an accelerator runs it.
+    "complete" says that one node is left in the plan, not that an accelerator runs it. `kernels`
+    counts the delegate's kernels, None where the log does not tell.
     """
 
     delegate: str
@@ -79,24 +83,26 @@ class Delegation:
     kernels: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as JSON types."""
+        """Return the facts as JSON types."""
         return dict(self.__dict__)
 
 
 @dataclass
 class DelegationFacts:
-    """All that one run tells of delegates, in the log's order.
+    """The facts about delegates in one run's log, in the log's order.
 
-    `said` are sentences ("… will be partially executed by …") with their lines, `replaced` counts
-    of nodes, `replacing` the counts of the runtime itself by delegate and subgraph, `offloaded`
-    what a compiler took for an accelerator before anything ran, `came_up` delegates that were
-    created, `kernels` their kernels, `reasons` lines that tell why one did not come up.
+    `said` holds the coverages that the tool put in words ("… will be partially executed by …"),
+    with their lines. `replaced` holds counts of nodes, `replacing` those of the runtime itself, by
+    delegate and subgraph, `offloaded` those that a compiler took for an accelerator before anything
+    ran. `came_up` are the delegates that were created, `kernels` the numbers of their kernels,
+    `refusals` the operations that they did not take. `reasons` are lines that tell why a delegate
+    did not come up, `listing` the delegate whose refusals the next lines list.
     """
 
     said: list[tuple[Delegation, str]] = field(default_factory=list)
-    replaced: list[Replaced] = field(default_factory=list)
-    replacing: dict[tuple[str, str | None], Replaced] = field(default_factory=dict)
-    offloaded: list[Replaced] = field(default_factory=list)
+    replaced: list[ReplacedNodes] = field(default_factory=list)
+    replacing: dict[tuple[str, str | None], ReplacedNodes] = field(default_factory=dict)
+    offloaded: list[ReplacedNodes] = field(default_factory=list)
     came_up: list[str] = field(default_factory=list)
     kernels: dict[str, int] = field(default_factory=dict)
     refusals: list[dict[str, str]] = field(default_factory=list)
@@ -106,12 +112,29 @@ class DelegationFacts:
 
 @dataclass
 class BenchmarkLog:
-    """Every fact of one run's output; fields stay None or empty where it does not tell.
+    """The facts of one run's output; fields stay None or empty where the output does not tell.
 
-    `asked` are the delegates that the run was started with ("cpu", "gpu", "nnapi", …), `option`
-    the name of the run in the summary of several, `unread_profile` lines of a profile that are no
-    rows, `odd` lines that look like figures and are none. `finished`: the tool came to its
-    results; `failed`: it said itself that it failed.
+    The run: `parameters` are the tool's settings as it printed them, `asked` the delegates that it
+    was started with ("cpu", "gpu", "nnapi", …), `option` the run's name in a summary of several
+    runs, `unknown_flags` flags that the tool did not know, `limits` the bounds of each block.
+    `generation` names the tool by the first year of its format. `signature` is the model's, `soc`
+    the chip's name, `plugins` are the accelerators that the tool registered, `gpu_api` is the
+    GPU's programming interface.
+
+    The model: its path `model`, `model_size_mb`. `loaded`: the tool said that it loaded the model.
+
+    Figures: `blocks` holds the untimed and the timed statistics, `profiled` those of the profile;
+    `init_ms`, `first_ms`, `warmup_mean_ms` and `mean_ms` come from the summary line. `memory` holds
+    megabytes ("init_mb", "overall_mb", "peak_mb"). `compiled` holds CompiledModel's result table by
+    its own names.
+
+    Operations: `accelerators` are those that NNAPI offers, `facts` what the log tells of delegates,
+    `delegation` is the delegate's coverage that follows. `profile` are the nodes in run order,
+    `profile_summary` counts them by type, `nodes_executed` is the tool's own count.
+
+    Doubts: `unread_profile` are lines of a profile that are no rows, `odd` lines that look like
+    figures and are none, `warnings` the reader's own. `finished`: the tool came to its results;
+    `failed`: the tool itself said that it failed.
     """
 
     parameters: dict[str, str] = field(default_factory=dict)
@@ -155,25 +178,25 @@ class BenchmarkLog:
 
     @property
     def kernels(self) -> dict[str, int]:
-        """How many kernels each delegate made."""
+        """The number of kernels that each delegate made."""
         return self.facts.kernels
 
     @property
-    def replaced(self) -> list[Replaced]:
-        """Counts of nodes that delegates took."""
+    def replaced(self) -> list[ReplacedNodes]:
+        """The counts of nodes that delegates took."""
         return self.facts.replaced
 
     @property
     def refusals(self) -> list[dict[str, str]]:
-        """Operations that a delegate did not take, with its reasons."""
+        """The operations that a delegate did not take, with its reasons."""
         return self.facts.refusals
 
     @property
     def warmup(self) -> Statistics | None:
-        """The untimed runs: always the first block."""
+        """The statistics of the untimed runs: the first block."""
         return self.blocks[0] if self.blocks else None
 
     @property
     def timed(self) -> Statistics | None:
-        """The timed runs: the second block."""
+        """The statistics of the timed runs: the second block."""
         return self.blocks[1] if len(self.blocks) > 1 else None

@@ -1,17 +1,15 @@
-"""The evaluators on a real artifact: an untrained network, converted, run and timed."""
+"""The quality of a real artifact on pictures."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from evaluators import Cost, FileSize, Latency, Quality
+from evaluators import Quality
 from evaluators.quality import score_artifact
 from nas.data import Dataset, Pair, open_dataset
 from nas.data.image_quality import psnr_db
-from nas.devices import TimingProtocol
 from nas.errors import TrainingError
 from nas.networks.candidate import Candidate
 from nas.networks.graph import Add, Conv, Graph, Input
@@ -21,13 +19,6 @@ from nas.tflite.tiling import restore_any_size
 from search_spaces import UNet
 
 NETWORK = UNet("resize-bilinear", "prelu", (4, 8), 1, 3, False)
-
-
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Path:
-    path = tmp_path_factory.mktemp("artifact") / "model.tflite"
-    path.write_bytes(_converted(256, 320))
-    return path
 
 
 def _converted(height: int, width: int) -> bytes:
@@ -41,19 +32,6 @@ def _converted(height: int, width: int) -> bytes:
 def _subject(artifact: Path | None, cache: Path, dataset: Dataset | None = None) -> Subject:
     dataset = dataset or open_dataset("photos")
     return Subject(Candidate(NETWORK), (320, 256), artifact, dataset, ("host",), cache)
-
-
-def test_cost_is_the_graphs(tmp_path: Path) -> None:
-    figures = Cost().evaluate(_subject(None, tmp_path))
-    assert figures["gmacs_conv"].value == NETWORK.graph().macs(256, 320).conv / 1e9
-    assert figures["gmacs_profiler"].definition == "profiler"
-    assert figures["parameters"].value == NETWORK.graph().parameters()
-    assert set(figures) == set(Cost().metrics(("host",)))
-
-
-def test_size_is_the_files(artifact: Path, tmp_path: Path) -> None:
-    figures = FileSize().evaluate(_subject(artifact, tmp_path))
-    assert figures["bytes"].value == len(artifact.read_bytes())
 
 
 def test_quality_is_what_scikit_image_says_of_the_artifacts_pictures(
@@ -116,19 +94,3 @@ def test_no_pictures_are_no_score(artifact: Path) -> None:
     nothing: list[Pair] = []
     with pytest.raises(ValueError, match="no held-out pictures"):
         score_artifact(artifact, nothing)
-
-
-def test_latency_is_measured_once_a_structure(artifact: Path, tmp_path: Path) -> None:
-    latency = Latency(TimingProtocol(launches=2, runs=2, warmup=0, threads=1))
-    first = latency.evaluate(_subject(artifact, tmp_path))
-    figure = first["latency_ms[host]"]
-    assert figure.source == "measured"
-    assert figure.interval is not None
-    assert figure.interval[0] <= figure.value <= figure.interval[1]
-    # A slow processor is timed more often.
-    assert re.fullmatch(r"320x256, 2 launches, \d+ runs, 1 threads", str(figure.conditions))
-    assert len(list(tmp_path.glob("*.json"))) == 1
-    assert latency.evaluate(_subject(artifact, tmp_path)) == first
-    next(tmp_path.glob("*.json")).write_text("{")  # damaged: measured again
-    assert latency.evaluate(_subject(artifact, tmp_path)) != first
-    assert set(latency.metrics(("host",))) - {"worst_latency_ratio"} <= set(first)

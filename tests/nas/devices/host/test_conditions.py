@@ -47,7 +47,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     busy = [100.0, 100.0]
     monkeypatch.setattr(host_conditions.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(host_conditions.time, "monotonic", lambda: seconds.pop(0))
-    monkeypatch.setattr(host_conditions, "_own_seconds", lambda: 5.0)
+    monkeypatch.setattr(host_conditions, "own_seconds", lambda: 5.0)
     monkeypatch.setattr(host_conditions, "busy_seconds", lambda: busy.pop(0))
     return busy
 
@@ -69,17 +69,17 @@ def test_a_benchmark_beside_other_work_has_none(
 
 
 def test_what_a_child_process_works_is_our_own() -> None:
-    before = host_conditions._own_seconds()
+    before = host_conditions.own_seconds()
     program = "import time\nwhile time.process_time() < 0.5: pass\nprint(1, flush=True)\ninput()"
     child = subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert child.stdout is not None
     child.stdout.readline()
-    alive = host_conditions._own_seconds() - before
+    alive = host_conditions.own_seconds() - before
     child.communicate(b"\n")
     assert alive > 0.4
-    assert host_conditions._own_seconds() - before > 0.4
+    assert host_conditions.own_seconds() - before > 0.4
 
 
 def test_benchmarks_that_take_times_are_run_so() -> None:

@@ -1,46 +1,21 @@
 """Phones that never look fit: what is their own idle state, and what goes beyond it."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nas.cli.options import use_limits
 from nas.devices import TimingProtocol
 from nas.devices.adb.server import AdbServer
 from nas.devices.failures import PhoneTransientError
-from nas.devices.phone import conditions as hygiene
-from nas.devices.phone.conditions import Conditions, Limits, parse_conditions, wait_until_fit
-from nas.devices.phone.spec import open_phone, parse_spec
-from nas.devices.phone.usual import Habits, Usual
-from nas.errors import ConfigError
-from tests.nas.devices.conftest import StartPhone, adb_of, device_of
+from nas.devices.phone.conditions import Conditions
+from nas.devices.phone.fitness import Limits
+from nas.devices.phone.idle_state import Habits, IdleState
+from tests.helpers.phone_states import look
+from tests.helpers.phones import StartPhone, device_of
 
 QUICK = TimingProtocol(launches=1, warmup=0, runs=1, threads=4)
 KEPT_LOW = (1800000,) * 4 + (2400000,) * 3 + (1804800,)
-
-
-def look(
-    load: str = "1.20 1.10 1.00 2/900 4711",
-    prime: str = "3187200 3187200",
-    sensor: str = "mValue=31.0, mType=3, mName=skin, mStatus=0",
-    status: int = 0,
-    battery: str = "USB powered: true\n  present: true\n  level: 83\n  temperature: 285",
-    cooling: int = 0,
-) -> Conditions:
-    """A phone of eight cores at one moment, as its own commands print it."""
-    return parse_conditions(
-        f"#thermal\nThermal Status: {status}\nCurrent temperatures from HAL:\n"
-        f"\tTemperature{{{sensor}}}\n\tTemperature{{mValue=33.0, mType=0, mName=CPU0, mStatus=0}}\n"
-        "Current cooling devices from HAL:\n"
-        f"\tCoolingDevice{{mValue={cooling}, mType=2, mName=thermal-cpufreq-0}}\n"
-        f"#battery\n  {battery}\n#power\n  mWakefulness=Awake\n#load\n{load}\n#build\na/b:14\n"
-        "#boot\n0\n#cpu\n"
-        + "".join(f"cpu{n} 1800000 1800000 250\n" for n in range(7))
-        + f"cpu7 {prime} 1024\n"
-    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +73,7 @@ def test_work_and_heat_are_no_idle_state(found: Conditions, said: str) -> None:
 
 def test_beyond_what_is_usual_is_told_with_what_is_usual() -> None:
     quiet = look(load="11.42 11.30 11.10 1/2890 4711", prime="3187200 1804800")
-    usual = Usual().updated(quiet)
+    usual = IdleState().updated(quiet)
     assert (usual.load, usual.allowed_khz[7]) == (11.42, 1804800)
     assert Limits().complaints(quiet, usual) == []
     busier = look(load="16.00 11.30 11.10 6/2890 4711", prime="3187200 1209600")
@@ -110,7 +85,7 @@ def test_beyond_what_is_usual_is_told_with_what_is_usual() -> None:
 
 
 def test_a_core_that_was_seen_faster_is_capped_again() -> None:
-    usual = Usual().updated(look(prime="3187200 1804800")).updated(look())
+    usual = IdleState().updated(look(prime="3187200 1804800")).updated(look())
     assert usual.capped_cores(look(prime="3187200 1804800")) == (7,)
 
 
@@ -149,40 +124,3 @@ def test_a_phone_with_all_of_it_is_measured_and_throttling_is_still_noticed(
         again = device_of(phone, adb_server, limits=limits, attempts=1)  # another process
         with pytest.raises(PhoneTransientError, match=said):
             again.measure(plain, QUICK)
-
-
-def test_a_sensor_that_never_cools_is_stuck(
-    start_phone: StartPhone, adb_server: AdbServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    phone = start_phone("modern", hot_celsius=43.0, temperature=((0.0, 50.0),))
-    monkeypatch.setattr(hygiene, "STUCK_SECONDS", 0.1)
-    limits, told = Limits(wait_seconds=60, poll_seconds=0.2, frequency=0.4), list[str]()
-    found = wait_until_fit(adb_of(phone, adb_server), limits, told.append)
-    assert found.thermal_status == 3
-    assert "hot (thermal status 3 by skin 50 °C" in told[0]
-    assert "thermal status 3 (skin never changes)" in told[1]
-
-
-def test_limits_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_LIMITS", "load=3")
-    assert parse_spec("adb:A")[2].limits == Limits(load_per_core=3)
-    use_limits(["battery=0", "wait=5"])
-    assert os.environ["NAS_LIMITS"] == "load=3,battery=0,wait=5"
-    told: Any = open_phone("adb:A")
-    assert told.options.limits == Limits(load_per_core=3, battery_percent=0, wait_seconds=5)
-    assert told.spec == "adb:A"
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("lod=2", "unknown limit 'lod'. Did you mean 'load'"),
-        ("load", "--limit load: expected a number from 0"),
-        ("frequency=2", "--limit frequency=2: expected a number from 0 to 1"),
-        ("battery=nan", "--limit battery=nan: expected a number from 0 to 100"),
-    ],
-)
-def test_a_limit_that_makes_no_sense(text: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        Limits.parse([text])
-    assert said in str(caught.value)

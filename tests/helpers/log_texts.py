@@ -1,8 +1,14 @@
-"""Logs as the tools print them, made from parts. Made by hand after the tools' own formats."""
+"""Logs of the tools: real ones, and ones made by hand from parts, after the tools' own formats."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nas.devices.adb.wire import ShellResult
+from nas.devices.logs import LogReport, decode_log, parse_log
+from nas.devices.phone.launch import merged
 
 BLOCK = "Running benchmark for at least {} iterations and at least {} seconds but terminate if "
 BLOCK += "exceeding 150 seconds."
@@ -52,3 +58,28 @@ def text(*parts: Iterable[str]) -> str:
 def modern(lines: Iterable[str]) -> list[str]:
     """The lines with the prefix of tools since 2023."""
     return [f"INFO: {line}" if line else "" for line in lines]
+
+
+LOGS = Path(__file__).parents[1] / "fixtures" / "device_logs"
+
+
+def report(name: str, **options: Any) -> LogReport:
+    """The report of a real log, by the beginning of its name."""
+    (path,) = LOGS.glob(f"{name}*.txt")
+    return parse_log(decode_log(path.read_bytes()), **options)
+
+
+def facts(name: str) -> dict[str, Any]:
+    """The report of a real log as JSON types."""
+    return report(name).to_dict()
+
+
+LINE = "ModelBuilder::findBestDeviceForEachOperation(CONV_2D) = 0 (dsp)"
+REFUSED = "NN API returned error ANEURALNETWORKS_OP_FAILED at line 4113 while running computation."
+
+
+def refused_with(*rows: str) -> LogReport:
+    """What is made of NNAPI's refusal to process 77 with such rows in the phone's log."""
+    log = [f"01-02 03:04:05.678    77    77 I ExecutionPlan: {LINE}"]
+    log += [f"01-02 03:04:05.700   {row}" for row in rows]
+    return merged(ShellResult("tool", 1, "", "", f"ERROR: {REFUSED}\n", 1.0, 77), "\n".join(log))

@@ -13,7 +13,7 @@ from nas.tflite.size import check_fixed
 
 
 @dataclass(frozen=True)
-class Reference:
+class ExpectedOutput:
     """What a device is compared with: a network for pictures (height, width, 3) of 0..1."""
 
     name: str
@@ -39,7 +39,7 @@ def picture_size(file: TfliteFile, artifact: Path) -> tuple[int, int]:
     return file.inputs[0].shape[1], file.inputs[0].shape[2]
 
 
-def file_reference(path: Path, artifact: Path, threads: int = 1) -> Reference:
+def file_output(path: Path, artifact: Path, threads: int = 1) -> ExpectedOutput:
     """A `.tflite` as LiteRT runs it on this machine; may be the artifact itself.
 
     Raises ConfigError where its pictures have another size than the artifact's.
@@ -52,6 +52,6 @@ def file_reference(path: Path, artifact: Path, threads: int = 1) -> Reference:
             f"for {ours.inputs[0].shape[1:3]}; give a reference of the same size"
         )
     name = "the same file" if path == artifact else path.name
-    return Reference(
+    return ExpectedOutput(
         f"{name} ({theirs.inputs[0].dtype}) by LiteRT on this machine", Artifact(path, threads).run
     )

@@ -1,4 +1,4 @@
-"""A small network of plain convolutions: every phone runs it, so it tells the phone's own state."""
+"""The control model: every phone runs this small network, so it shows the phone's own state."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from pathlib import Path
 from nas.system.cache import cache_folder
 
 SIZE = 128
+"""The side of the control model's picture."""
 WIDTHS = (16, 16, 3)
+"""The channels of its convolutions."""
 _RELU = 1
-"""As the format numbers an operation's fused function."""
+"""The number of an operation's fused function in the format."""
 
 
-def reference_model() -> Path:
-    """The reference network's file, written once into the user's cache.
+def control_model() -> Path:
+    """Return the control model's file, which is written once into the user's cache.
 
     Convolutions 3x3 with ReLU of 16, 16 and 3 channels on 128x128x3, float32, constant weights.
     """
-    path = cache_folder() / "reference-1.tflite"
+    path = cache_folder() / "control-1.tflite"
     if not path.exists():
         _write(path)
     return path
@@ -26,9 +28,9 @@ def reference_model() -> Path:
 def _write(path: Path) -> None:
     import numpy as np
 
-    from nas.devices.probe_graphs import Builder
+    from nas.devices.graph_builder import GraphBuilder
 
-    graph = Builder("float32", (1, SIZE, SIZE, 3))
+    graph = GraphBuilder("float32", (1, SIZE, SIZE, 3))
     tensor = graph.input
     for width in WIDTHS:
         weights = np.full((width, 3, 3, graph.shape(tensor)[3]), 0.05, np.float32)

@@ -1,0 +1,32 @@
+"""Probe graphs are models that run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, TYPES, write_probe
+from nas.tflite.file import read_tflite
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_every_probe_is_a_model_that_runs(dtype: str, tmp_path: Path) -> None:
+    """LiteRT itself, with and without XNNPACK's optimisations, is the judge."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    for number, after in enumerate(NEIGHBOURS):
+        path = tmp_path / f"{number}.tflite"
+        asked = write_probe(path, dtype, after, tuple(OPERATIONS))
+        operations = read_tflite(path).operations
+        for question in asked:
+            step = operations[question.index]
+            assert step.name == question.op
+            assert step.outputs[0].dtype == dtype
+            last = question.after.split(">")[-1]
+            sources = {tensor.index for tensor in step.inputs if tensor is not None}
+            before = [s for s in operations if s.outputs[0].index in sources]
+            assert last in [s.name for s in before]
+        interpreter = Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.invoke()
