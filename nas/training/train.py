@@ -29,6 +29,7 @@ from nas.system.host_lock import working
 from nas.training.identity_start import start_near_identity
 from nas.training.schedule import Schedule
 from nas.training.weight_average import Average, averaging
+from nas.training.workshop import Workshop
 
 FINAL = "final.weights.h5"
 CHECKPOINT = "checkpoint.npz"
@@ -39,8 +40,8 @@ SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to
 # building it anew and reading the file take 0.15 s of a trial.
 _last: dict[Path, keras.Model] = {}
 
-Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since the last call
 Judge = Callable[[keras.Model], dict[str, float]]
+"""A judge returns figures of a model by their metrics' names."""
 
 
 def training_key(
@@ -74,35 +75,30 @@ def trained(graph: Graph, weights: Path) -> keras.Model:
     return model
 
 
-def train(
-    graph: Graph, pack: Pack, schedule: Schedule, seed: int, folder: Path, progress: Progress
-) -> Path:
-    """Train, or go on from the checkpoint in `folder`, or return at once if it was done before.
+def train(graph: Graph, workshop: Workshop, key: str) -> Path:
+    """Train a network, or resume from its checkpoint, or return at once if it was done before.
 
-    Returns the file of the final weights. Where another process trains the same, waits for it.
-    Raises ConfigError where patches don't fit the network, TrainingError if the loss stops being
-    finite.
+    Everything is stored in the folder `key` of the workshop's; `key` has to be the training's own
+    (see `training_key`). Returns the file of the final weights. Where another process trains under
+    the same key, waits for it. Raises ConfigError where patches don't fit the network,
+    TrainingError if the loss stops being finite.
     """
-    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
-    return train_model(
-        lambda: untrained(graph, schedule, seed), pack, schedule, seed, folder, progress
-    )
+    _check_patch(graph, workshop.schedule)
+    return train_model(lambda: _start(graph, workshop), workshop, key, "training")
 
 
-def train_model(
-    build: Callable[[], keras.Model],
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    progress: Progress,
-) -> Path:
-    """As `train`, of any model: `build` makes it as the training starts from, always the same."""
+def train_model(build: Callable[[], keras.Model], workshop: Workshop, key: str, stage: str) -> Path:
+    """Train the model that `build` returns as `train` trains a network; `stage` names the work.
+
+    `build` is called only where something is left to train, and has to return the same first
+    weights each time. Raises TrainingError if the loss stops being finite.
+    """
+    folder = workshop.folder / key
     final = folder / FINAL
     with held(folder, wait=True):
         if not final.exists():
-            run = _Training.start(build(), schedule, folder / CHECKPOINT)
-            _loop(run, pack, schedule, seed, progress)
+            run = _Training.start(build(), workshop.schedule, folder / CHECKPOINT)
+            _loop(run, workshop, stage)
             _save_weights(run.model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             _last.clear()
@@ -111,60 +107,57 @@ def train_model(
 
 
 def train_until(
-    graph: Graph,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    stop: int,
-    judge: Judge,
-    progress: Progress,
+    graph: Graph, workshop: Workshop, key: str, stop: int, judge: Judge
 ) -> dict[str, float]:
-    """Train up to step `stop` as `train` does, and return what `judge` says of the network there.
+    """Train a network up to step `stop` as `train` does, and return what `judge` says of it there.
 
     `judge` sees the mean of the weights over the steps before `stop` (see `Average`). The training
-    itself goes on from the plain ones: its checkpoint is kept, and whoever asks for more steps, or
-    for all, ends with the weights of an unbroken training. What was said is kept, too, and never
-    asked twice. Raises as `train`.
+    itself resumes from the plain weights: the checkpoint stays, and whoever asks for more steps, or
+    for all, ends with the weights of an unbroken training. The figures are stored, too: `judge` is
+    asked once for each `stop`. Raises as `train`.
     """
-    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+    _check_patch(graph, workshop.schedule)
+    folder, schedule = workshop.folder / key, workshop.schedule
     path, checkpoint = folder / READINGS, folder / CHECKPOINT
     with held(folder, wait=True):
-        known: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
-        if str(stop) not in known:
-            run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+        readings: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
+        if str(stop) not in readings:
+            run = _Training.start(_start(graph, workshop), schedule, checkpoint, stop)
             if run.step > stop:  # it went past without a reading: another study's training
                 checkpoint.unlink()
-                run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
-            _loop(run, pack, schedule, seed, progress, stop)
+                run = _Training.start(_start(graph, workshop), schedule, checkpoint, stop)
+            _loop(run, workshop, "training", stop)
             run.save()
             run.average.put_into(run.model)
             with working():
-                known[str(stop)] = judge(run.model)
-            write_json(path, known)
-        return known[str(stop)]
+                readings[str(stop)] = judge(run.model)
+            write_json(path, readings)
+        return readings[str(stop)]
 
 
-def _loop(
-    run: _Training,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    progress: Progress,
-    until: int | None = None,
-) -> None:
+def _check_patch(graph: Graph, schedule: Schedule) -> None:
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+
+
+def _start(graph: Graph, workshop: Workshop) -> keras.Model:
+    return untrained(graph, workshop.schedule, workshop.seed)
+
+
+def _loop(run: _Training, workshop: Workshop, stage: str, until: int | None = None) -> None:
+    """Take steps in slices up to step `until`, or to the schedule's end, saving now and then."""
+    schedule = workshop.schedule
     saved = time.monotonic()
     end = schedule.steps if until is None else until
     while run.step < end:
         with working():
-            losses = run.advance(pack, seed, SLICE_SECONDS, end)
+            losses = run.advance(workshop.pack, workshop.seed, SLICE_SECONDS, end)
         loss = float(np.mean(losses))
         if not np.isfinite(loss):
             raise TrainingError(
                 f"the training diverged before step {run.step} of {schedule.steps}: the L1 loss is "
                 f"{loss}. Lower the learning rate ({schedule.learning_rate:g}) or set clip_norm"
             )
-        progress(run.step, schedule.steps, loss)
+        workshop.progress(stage, run.step, schedule.steps, loss)
         if time.monotonic() - saved > schedule.checkpoint_seconds:
             run.save()
             saved = time.monotonic()

@@ -16,6 +16,7 @@ from nas.compression.pruning import Pruning
 from nas.errors import ConfigError
 from nas.training.schedule import Schedule
 from nas.training.train import train, trained
+from nas.training.workshop import Workshop
 from search_spaces import UNet, architecture_from_dict
 
 BASE = UNet("resize-bilinear", "prelu", (8, 12), 1, 3, True)
@@ -33,15 +34,19 @@ def batch(step, count, patch, seed):
 PACK = SimpleNamespace(side=16, batch=batch)
 
 
+def workshop(folder, progress=lambda *_: None):
+    return Workshop(PACK, SCHEDULE, 0, folder, progress)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("float")
-    weights = train(BASE.graph(), PACK, SCHEDULE, 0, folder, lambda *_: None)
+    weights = train(BASE.graph(), workshop(folder), "float")
     return Trained(BASE, weights, "float")
 
 
 def prune(source, share, folder, settings=SETTINGS, progress=lambda *_: None):
-    return prune_trained(source, share, settings, PACK, SCHEDULE, 0, folder, progress)
+    return prune_trained(source, share, settings, workshop(folder, progress))
 
 
 def digest(path):
@@ -79,9 +84,9 @@ def test_deeper_goes_on_from_shallower_and_comes_to_the_same(source, tmp_path):
     assert digest(prune(source, 0.2, tmp_path / "both")) == digest(alone)
 
 
-def test_removed_filters_stay_at_zero_while_the_others_learn():
+def test_removed_filters_stay_at_zero_while_the_others_learn(tmp_path):
     groups = group_channels(BASE.graph())
-    network = MaskedNetwork(groups, PACK, SCHEDULE, 0, SETTINGS)
+    network = MaskedNetwork(groups, workshop(tmp_path), SETTINGS)
     before = network.weights()
     kept = groups.all_kept()
     kept[groups.of["down0_conv1"][:3]] = False
@@ -96,9 +101,9 @@ def test_removed_filters_stay_at_zero_while_the_others_learn():
     assert network._step == round(SCHEDULE.steps * SETTINGS.round_steps * share / 0.05) > 0
 
 
-def test_the_check_set_sees_what_a_removal_costs(source):
+def test_the_check_set_sees_what_a_removal_costs(source, tmp_path):
     groups = group_channels(BASE.graph())
-    network = MaskedNetwork(groups, PACK, SCHEDULE, 0, SETTINGS)
+    network = MaskedNetwork(groups, workshop(tmp_path), SETTINGS)
     weights = {
         name: trained(BASE.graph(), source.weights).get_layer(name).get_weights()
         for name in masks(groups, groups.all_kept())

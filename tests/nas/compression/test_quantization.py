@@ -20,6 +20,7 @@ from nas.networks.candidate import PRECISIONS
 from nas.networks.keras_model import DepthToSpaceLayer, build_model
 from nas.tflite.interpreter import Artifact
 from nas.training.schedule import Schedule
+from nas.training.workshop import Workshop
 from search_spaces import UNet
 from tests.helpers.artifacts import SIDE, SIX, keras_model, model_of, network, picture
 
@@ -60,9 +61,8 @@ def test_trained_fake_quantization_is_what_the_file_computes(
     monkeypatch.setattr(
         convert_module, "verify", lambda *arguments: found.append(verify(*arguments))
     )
-    path = train_quantized(
-        graph, weights, PACK, SCHEDULE, 0, tmp_path / "qat", lambda step, *_: steps.append(step)
-    )
+    workshop = Workshop(PACK, SCHEDULE, 0, tmp_path, lambda _, step, *rest: steps.append(step))
+    path = train_quantized(graph, weights, workshop, "qat")
     assert steps[-1] == SCHEDULE.steps // 4
     convert_trained(graph, path, SIDE, SIDE, "int8-qat", PACK)
     assert found[0].precision == "int8-qat"
