@@ -89,6 +89,11 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> ConfigError:
 
 
 def one_line(error: object, limit: int = 300) -> str:
-    """A native library's message as one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """Return a native library's message as one line of at most `limit` characters.
+
+    `error` is an exception or a text; an exception without a message gives its type's name.
+    """
+    text = " ".join(str(error).split())
+    if not text and isinstance(error, BaseException):
+        text = type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas.compression.calibration import CALIBRATION_PIXELS, _checked, _spanning, fill_biases, mosaic
+from nas.compression.calibration import (
+    CALIBRATION_PIXELS,
+    checked_calibration,
+    fill_biases,
+    mosaic,
+    with_full_range,
+)
 from nas.compression.quantization import fake_quantized, int16_form, with_trained_ranges
 from nas.compression.verify import MINIMUM_DB, UNTRAINED_MINIMUM_DB, verify
 from nas.data import Pack
@@ -30,10 +36,12 @@ from nas.system.native_logs import quiet_native_logs
 from nas.tflite.editing import with_headroom
 from nas.tflite.interpreter import Float32
 from nas.training.schedule import Schedule
+from nas.training.train import trained, untrained
 
 # Half a bit of 16. What the calibration has not seen is clipped, which costs more than wider steps:
 # on such pictures int16 agrees with float32 to 73 dB at 1, 87 at 1.5, 84 at 2, 78 at 4.
 INT16_HEADROOM = 1.5
+# The ranges of the activations come from calibration pictures, not from a training.
 _CALIBRATED: tuple[Precision, ...] = ("int8-ptq", "int16-ptq")
 
 
@@ -58,7 +66,9 @@ def convert(
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     calibrated = precision in _CALIBRATED
-    frames = _spanning(_checked(calibration, height, width)) if calibrated else []
+    frames = []
+    if calibrated:
+        frames = with_full_range(checked_calibration(calibration, height, width))
     spec = tf.TensorSpec([1, height, width, 3], tf.float32, name="input")
     try:
         with quiet_native_logs(), warnings.catch_warnings():
@@ -121,7 +131,6 @@ def convert_trained(
     what can be asked for. Not to be called inside `nas.system.host_lock.working`,
     which it takes itself. Raises as `convert` and `verify`.
     """
-    from nas.training.train import trained
 
     def model() -> keras.Model:
         if precision != "int8-qat":
@@ -141,7 +150,6 @@ def convert_untrained(
     Has the structure of the trained one: calibrated on noise, and with biases other than 0, which
     the converter would leave out. Raises and may be called as `convert_trained`.
     """
-    from nas.training.train import untrained
 
     def model() -> keras.Model:
         network = untrained(graph, schedule, seed=0)

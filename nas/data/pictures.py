@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, features
 
 from nas.data.formats import NOT_READ, READ, content_of
 from nas.data.image_quality import UInt8Image
-from nas.errors import DataError
+from nas.errors import DataError, one_line
 
 _AVIF = {".avif"} if features.check("avif") else set()
 SUFFIXES = frozenset(
@@ -141,7 +141,7 @@ def _refuse_modes(path: Path, image: Image.Image) -> None:
 def _unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is missing")
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     if isinstance(error, KeyError):
         reason = f"Pillow doesn't know its way of packing, {reason}"
     if "MAX_TEXT" in reason:

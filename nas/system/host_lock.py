@@ -16,14 +16,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import platformdirs
-
+from nas.system.cache import LOCK_VARIABLE, lock_folder
 from nas.system.files import open_lock
 from nas.system.lock_holders import Holder, holders, recorded
 
-FOLDER_VARIABLE = "NAS_LOCK_DIR"
 TELL_AFTER_SECONDS = 2.0
 """A lock that is just being let go is no news."""
 LOOK_SECONDS = 10.0
@@ -47,7 +44,7 @@ def working() -> Iterator[None]:
         work = _open(_WORK)
         _take(work, fcntl.LOCK_SH, (_WORK,))
     try:
-        with recorded(_folder() / _WORK):
+        with recorded(lock_folder() / _WORK):
             yield
     finally:
         os.close(work)
@@ -58,9 +55,9 @@ def measuring() -> Iterator[None]:
     """Have the machine alone: waits until the work that is going on has paused."""
     with (
         _lock(_GATE, fcntl.LOCK_EX),
-        recorded(_folder() / _GATE),
+        recorded(lock_folder() / _GATE),
         _lock(_WORK, fcntl.LOCK_EX),
-        recorded(_folder() / _WORK),
+        recorded(lock_folder() / _WORK),
     ):
         yield
 
@@ -102,7 +99,7 @@ def _tell_of_waiting(names: tuple[str, ...], done: threading.Event) -> None:
             continue
         told |= strangers.keys() or {0}
         who = "; ".join(one.said for one in strangers.values())
-        who = who or f"a process that can't be seen from here holds {_folder() / names[0]}"
+        who = who or f"a process that can't be seen from here holds {lock_folder() / names[0]}"
         teller[-1](
             f"waiting for this machine, as latencies are measured on a quiet one only: {who}"
         )
@@ -111,13 +108,9 @@ def _tell_of_waiting(names: tuple[str, ...], done: threading.Event) -> None:
 def _in_the_way(names: tuple[str, ...]) -> list[Holder]:
     """Who holds the first lock, and who keeps those from going on by being stopped."""
     first, *others = names
-    rest = [one for name in others for one in holders(_folder() / name) if one.stopped]
-    return holders(_folder() / first) + rest
-
-
-def _folder() -> Path:
-    return Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
+    rest = [one for name in others for one in holders(lock_folder() / name) if one.stopped]
+    return holders(lock_folder() / first) + rest
 
 
 def _open(name: str) -> int:
-    return open_lock(_folder() / name, FOLDER_VARIABLE)
+    return open_lock(lock_folder() / name, LOCK_VARIABLE)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.errors import ConfigError, ConversionError
+from nas.errors import ConfigError, ConversionError, one_line
 from nas.system.hashing import content_key
 from nas.tflite.shapes import Shape, allocated, given_shape, largest_picture, listed, stored_shape
 
@@ -263,9 +263,9 @@ def parse_tflite(content: bytes, name: str) -> TfliteFile:
         struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
         MemoryError, RecursionError,
     ) as error:  # fmt: skip
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"{name} is a damaged or truncated .tflite file ({len(content)} bytes): {reason}"
+            f"{name} is a damaged or truncated .tflite file ({len(content)} bytes): "
+            f"{one_line(error)}"
         ) from error
 
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nas.errors import ConversionError
+from nas.errors import ConversionError, one_line
 from nas.tflite import shapes_worker
 
 Shape = tuple[int, ...]
@@ -119,7 +119,7 @@ def _allocated(
             return f"LiteRT {_ending(done.returncode, done.stderr)} on the file"
         answer = json.loads(told.read_text())
     if "error" in answer:
-        return f"LiteRT refuses it: {' '.join(answer['error'].split())[:300]}"
+        return f"LiteRT refuses it: {one_line(answer['error'])}"
     return tuple((int(index), tuple(shape)) for index, shape in answer["shapes"].items())
 
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nas.errors import one_line
+
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
 STALL_SECONDS = 10.0
 CHUNK_BYTES = 32 * 1024
@@ -197,7 +199,7 @@ class SyncStream:
         kind, size = struct.unpack("<4sI", self._receive(8, left))
         if kind == b"FAIL":
             words = self._receive(min(size, 4096)).decode(errors="replace")
-            raise SyncRefusedError(" ".join(words.split()))
+            raise SyncRefusedError(one_line(words))
         return kind, size
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from nas.devices.host import worker as host_worker
 from nas.devices.host.conditions import busy_seconds, conditions, disturbed, moment
 from nas.devices.host.pipes import read_some
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
-from nas.errors import ConfigError, DeviceStableError, DeviceTransientError
+from nas.errors import ConfigError, DeviceStableError, DeviceTransientError, one_line
 from nas.system.host_lock import measuring, working
 from nas.tflite.file import TfliteFile, read_tflite
 from nas.tflite.size import check_fixed, size_conditions
@@ -356,8 +356,7 @@ def _answer(
             f"host: running {artifact} ended in signal {-code} {name}{memory}; {said}"
         ) from error
     if "error" in answer:
-        reason = " ".join(answer["error"].split())
-        raise DeviceStableError(f"host: LiteRT can't run {artifact}: {reason}")
+        raise DeviceStableError(f"host: LiteRT can't run {artifact}: {one_line(answer['error'])}")
     return answer
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from nas.devices.adb.connection import Adb
 from nas.devices.delegate import DELEGATES, Delegate
 from nas.devices.measurement import TimingProtocol
-from nas.errors import ConfigError, RunError, unknown
+from nas.errors import ConfigError, RunError, one_line, unknown
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
@@ -104,7 +104,7 @@ def _digest_there(adb: Adb, path: str) -> str:
     told = adb.shell(f"sha256sum < {shlex.quote(path)}", 60.0)
     digest = told.stdout.split()[0] if told.stdout.split() else ""
     if not re.fullmatch("[0-9a-f]{64}", digest):
-        words = " ".join(told.output.split())[:120]
+        words = one_line(told.output, 120)
         raise ConfigError(
             f"phone {adb.serial}: expected the SHA-256 of {path}, but `sha256sum` said {words!r}; "
             "it needs Android 8.0 or newer, and a file that `adb shell` may read"
@@ -159,7 +159,7 @@ def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
         for pattern, advice in _EXECUTABLE_TROUBLE:
             if re.search(pattern, told.output):
                 raise ConfigError(f"phone {adb.serial}: {path} can't be run: {advice}")
-        words = " ".join(told.output.split())[:120]
+        words = one_line(told.output, 120)
         raise ConfigError(
             f"phone {adb.serial}: {path} is no benchmark tool (--help ended with "
             f"{told.exit_code} and said {words!r})"

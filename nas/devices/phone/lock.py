@@ -20,16 +20,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import translated
 from nas.devices.adb.wire import ShellStream
 from nas.devices.failures import ADVICE, Evidence, Failure, PhoneError, phone_error
 from nas.devices.phone.leftovers import clear_up
+from nas.errors import one_line
+from nas.system.cache import LOCK_VARIABLE, lock_folder
 from nas.system.files import open_lock
 from nas.system.hashing import content_key
-from nas.system.host_lock import FOLDER_VARIABLE
 from nas.system.lock_holders import holders, own_command
 
 PICTURES = "pictures"
@@ -108,9 +107,8 @@ def phone_lock(
 
 @contextmanager
 def _host_lock(serial: str, wait: _Wait) -> Iterator[None]:
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
-    path = folder / f"phone-{content_key(serial)}.lock"
-    descriptor = open_lock(path, FOLDER_VARIABLE)
+    path = lock_folder() / f"phone-{content_key(serial)}.lock"
+    descriptor = open_lock(path, LOCK_VARIABLE)
     try:
         while True:
             try:
@@ -178,10 +176,11 @@ def _hold_on_phone(adb: Adb, folder: str, wait: _Wait) -> tuple[ShellStream, Hel
 
 def _no_lock(serial: str, folder: str, answer: str) -> PhoneError:
     """The error of a lock that can't be had, though nobody holds it."""
-    words = " ".join(answer.split())[:200]
-    if not words:
+    if not answer.strip():
         failure = Failure("device_offline", f"its shell ended before it had locked {folder}")
         return phone_error(failure, Evidence(serial), ADVICE["device_offline"])
-    failure = Failure("storage_full", f"the lock in its folder {folder} can't be had: {words}")
+    failure = Failure(
+        "storage_full", f"the lock in its folder {folder} can't be had: {one_line(answer)}"
+    )
     advice = "`adb shell` has to be able to write there: free some space, or remove that folder"
     return phone_error(failure, Evidence(serial, stdout=answer), advice)
