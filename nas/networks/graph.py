@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import ConfigError
+from nas.networks.layer_costs import NO_MACS, Macs, Shape, TooSmallError
 from nas.networks.layers import (
-    NO_MACS,
     Add,
     AveragePool,
     BatchNorm,
@@ -26,18 +26,15 @@ from nas.networks.layers import (
     DepthToSpace,
     Input,
     Layer,
-    Macs,
     MaxPool,
     PReLU,
     ReLU,
     ResizeBilinear,
     ResizeNearest,
     Scale,
-    Shape,
     SpaceToDepth,
     Subtract,
     Tanh,
-    TooSmallError,
     TransposeConv,
     ZeroPad,
     layer_kind,

@@ -1,6 +1,7 @@
-"""The kinds of layers that networks are made of: shapes, MACs and parameters, without TensorFlow.
+"""The kinds of layers that networks are made of, each a frozen value, without TensorFlow.
 
-Tensors are channels-last; a shape is (height, width, channels).
+Every kind has a `name`, unique in its network, and the names of its `inputs`. How it is counted is
+told by `nas.networks.layer_costs`.
 """
 
 from __future__ import annotations
@@ -10,79 +11,15 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from nas.errors import ConfigError
+from nas.networks.layer_costs import BaseLayer, Shape, TooSmallError, Work, element_wise
 
-Shape = tuple[int, int, int]
 Activation = Literal["linear", "relu"]
 Padding = Literal["same", "valid"]
 
 
-class TooSmallError(ConfigError):
-    """A picture that leaves nothing of itself somewhere in a network."""
-
-
-@dataclass(frozen=True)
-class Macs:
-    """Multiply-accumulate operations of one inference, in the two conventions kept side by side.
-
-    `conv` counts convolutions and transposed convolutions only (a transposed one k^2 * Cin * Cout a
-    pixel of its *input*). `profiler` is half of what TensorFlow's profiler calls FLOPs: `conv`, and
-    0.5 an element for every bias, element-wise addition, subtraction and multiplication, 0.5 * k^2
-    an output of a pooling; concatenation, resizing, padding, moving channels to pixels and back,
-    ReLU, tanh and batch normalisation count nothing.
-    """
-
-    conv: float
-    profiler: float
-
-    def __add__(self, other: Macs) -> Macs:
-        return Macs(self.conv + other.conv, self.profiler + other.profiler)
-
-
-NO_MACS = Macs(0, 0)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a layer's MACs grow with at one picture size.
-
-    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones `each` * Cout more.
-    """
-
-    pair: int = 0
-    each: float = 0
-
-
-def _element_wise(shape: Shape, operations: int = 1) -> Work:
-    return Work(each=0.5 * operations * shape[0] * shape[1])
-
-
-class _Kind:
-    """What all kinds have; as it stands a layer that keeps the shape and does nothing countable."""
-
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The output's shape, from those of the inputs; ConfigError where they don't fit."""
-        return inputs[0]
-
-    def work(self, inputs: Sequence[Shape]) -> Work:
-        """What the MACs are made of."""
-        return Work()
-
-    def macs(self, inputs: Sequence[Shape]) -> Macs:
-        """Of one inference."""
-        if not inputs:
-            return NO_MACS
-        work, channels = self.work(inputs), self.shape(inputs)[2]
-        conv = work.pair * inputs[0][2] * channels
-        return Macs(conv, conv + work.each * channels)
-
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """How many numbers training sets."""
-        return 0
-
-
 @final
 @dataclass(frozen=True)
-class Input(_Kind):
+class Input(BaseLayer):
     """The picture, values from 0 to 1. Its shape is given to `Graph.costs`."""
 
     name: str
@@ -92,7 +29,7 @@ class Input(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Conv(_Kind):
+class Conv(BaseLayer):
     """A convolution; ReLU fused where `activation` says so. `kernel` is a side, or (height, width).
 
     SAME padding needs sides that `stride` divides.
@@ -130,7 +67,7 @@ class Conv(_Kind):
 
 @final
 @dataclass(frozen=True)
-class TransposeConv(_Kind):
+class TransposeConv(BaseLayer):
     """A transposed convolution of stride `factor`, SAME padding, with a bias.
 
     Its kernel is as large as the stride where `kernel` says nothing else.
@@ -156,7 +93,7 @@ class TransposeConv(_Kind):
     def work(self, inputs: Sequence[Shape]) -> Work:
         """k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
         height, width, _ = inputs[0]
-        return Work(self.side**2 * height * width, _element_wise(self.shape(inputs)).each)
+        return Work(self.side**2 * height * width, element_wise(self.shape(inputs)).each)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """Weights and biases."""
@@ -165,7 +102,7 @@ class TransposeConv(_Kind):
 
 @final
 @dataclass(frozen=True)
-class PReLU(_Kind):
+class PReLU(BaseLayer):
     """x where positive, a learned slope times x where not; one slope a channel."""
 
     name: str
@@ -173,7 +110,7 @@ class PReLU(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """A negation, a multiplication and an addition an element under `profiler`."""
-        return _element_wise(inputs[0], operations=3)
+        return element_wise(inputs[0], operations=3)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """The slopes."""
@@ -182,7 +119,7 @@ class PReLU(_Kind):
 
 @final
 @dataclass(frozen=True)
-class ReLU(_Kind):
+class ReLU(BaseLayer):
     """x where positive, else 0; for what can't have it fused: sums and normalised values."""
 
     name: str
@@ -191,7 +128,7 @@ class ReLU(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Tanh(_Kind):
+class Tanh(BaseLayer):
     """The hyperbolic tangent."""
 
     name: str
@@ -200,7 +137,7 @@ class Tanh(_Kind):
 
 @final
 @dataclass(frozen=True)
-class BatchNorm(_Kind):
+class BatchNorm(BaseLayer):
     """Batch normalisation; in an inference a factor and a summand a channel."""
 
     name: str
@@ -213,7 +150,7 @@ class BatchNorm(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Scale(_Kind):
+class Scale(BaseLayer):
     """Every element times a constant."""
 
     name: str
@@ -222,12 +159,12 @@ class Scale(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """One multiplication an element under `profiler`."""
-        return _element_wise(inputs[0])
+        return element_wise(inputs[0])
 
 
 @final
 @dataclass(frozen=True)
-class MaxPool(_Kind):
+class MaxPool(BaseLayer):
     """The maximum over `factor` x `factor` pixels, stride `factor`.
 
     With a `kernel` over windows of that side, without padding: those that don't fit are left out.
@@ -257,12 +194,12 @@ class MaxPool(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """The window's pixels at 0.5 each, an output, under `profiler`."""
-        return _element_wise(self.shape(inputs), operations=self.side**2)
+        return element_wise(self.shape(inputs), operations=self.side**2)
 
 
 @final
 @dataclass(frozen=True)
-class AveragePool(_Kind):
+class AveragePool(BaseLayer):
     """The mean over `kernel` x `kernel` pixels, stride 1, of those that lie in the picture."""
 
     name: str
@@ -271,12 +208,12 @@ class AveragePool(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """kernel^2 an output at 0.5 under `profiler`."""
-        return _element_wise(inputs[0], operations=self.kernel**2)
+        return element_wise(inputs[0], operations=self.kernel**2)
 
 
 @final
 @dataclass(frozen=True)
-class DepthToSpace(_Kind):
+class DepthToSpace(BaseLayer):
     """Groups of factor^2 channels become factor x factor pixels."""
 
     name: str
@@ -293,7 +230,7 @@ class DepthToSpace(_Kind):
 
 @final
 @dataclass(frozen=True)
-class SpaceToDepth(_Kind):
+class SpaceToDepth(BaseLayer):
     """factor x factor pixels become groups of factor^2 channels."""
 
     name: str
@@ -310,7 +247,7 @@ class SpaceToDepth(_Kind):
 
 @final
 @dataclass(frozen=True)
-class ResizeBilinear(_Kind):
+class ResizeBilinear(BaseLayer):
     """Bilinear resizing by a whole factor, half-pixel centres."""
 
     name: str
@@ -325,7 +262,7 @@ class ResizeBilinear(_Kind):
 
 @final
 @dataclass(frozen=True)
-class ResizeNearest(_Kind):
+class ResizeNearest(BaseLayer):
     """The first input resized to 1/`divisor` of the second's height and width, rounded up.
 
     To the nearest pixel, half-pixel centres.
@@ -342,7 +279,7 @@ class ResizeNearest(_Kind):
 
 @final
 @dataclass(frozen=True)
-class ZeroPad(_Kind):
+class ZeroPad(BaseLayer):
     """Zeros around the first input, to 1/`divisor` of the second's height and width, rounded up.
 
     As many before as after, or one more after.
@@ -362,7 +299,7 @@ class ZeroPad(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Concat(_Kind):
+class Concat(BaseLayer):
     """The inputs' channels one after another."""
 
     name: str
@@ -377,7 +314,7 @@ class Concat(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Add(_Kind):
+class Add(BaseLayer):
     """The sum of two tensors of one shape."""
 
     name: str
@@ -391,12 +328,12 @@ class Add(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """One addition an element under `profiler`."""
-        return _element_wise(inputs[0])
+        return element_wise(inputs[0])
 
 
 @final
 @dataclass(frozen=True)
-class Subtract(_Kind):
+class Subtract(BaseLayer):
     """The first of two tensors of one shape less the second."""
 
     name: str
@@ -410,7 +347,7 @@ class Subtract(_Kind):
 
     def work(self, inputs: Sequence[Shape]) -> Work:
         """One subtraction an element under `profiler`."""
-        return _element_wise(inputs[0])
+        return element_wise(inputs[0])
 
 
 Layer = (

@@ -15,9 +15,14 @@ from nas.errors import ConversionError
 from nas.tflite.shapes import Shape
 from nas.tflite.values import Values
 
-Dim = tuple[tuple[int, int], ...]
+Factor = tuple[int, int]
+"""A factor of a dimension: in the file, and at the new picture size."""
+Dim = tuple[Factor, ...]
+"""A dimension of a tensor: the product of its factors, the outermost first."""
 Dims = tuple[Dim, ...]
+"""A tensor's dimensions."""
 Pair = tuple[Values, Values]
+"""A constant's values: in the file, and at the new picture size."""
 
 
 def dim(was: int, now: int) -> Dim:
@@ -52,7 +57,7 @@ def fixed_dims(shape: Iterable[int]) -> Dims:
 
 @final
 @dataclass
-class Step:
+class GrowthStep:
     """One operation: its inputs as they grow, and its outputs' shapes in the file.
 
     `values` are inputs' values in the file and now, None where they are computed from pictures.
@@ -84,7 +89,7 @@ class Step:
             raise self.refusal(f"its input {place} is missing")
         return dims
 
-    def told(self, place: int) -> Values:
+    def constant(self, place: int) -> Values:
         """An input's values in the file; raises ConversionError where they are not known."""
         pair = self.values[place] if place < len(self.values) else None
         if pair is None:
@@ -117,7 +122,7 @@ class Step:
             f"of {self.old[1]}x{self.old[0]}"
         )
 
-    def unruled(self) -> list[Dims]:
+    def without_rule(self) -> list[Dims]:
         """An operation without a rule: one that keeps its input's shape is taken to keep it."""
         for dims in self.inputs:
             if dims is not None and was_of(dims) != now_of(dims):

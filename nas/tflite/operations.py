@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from nas.errors import ConfigError
@@ -131,7 +131,7 @@ def of_graph(
     Raises ConfigError where the network can't take the size, or has a kind of layer that is
     unknown here.
     """
-    found = _Collected()
+    rows = _OperationList()
     dtype = _DTYPES[precision]
     shapes: dict[str, Shape] = {}
     for row in (folded(graph) if fold else graph).costs(size[1], size[0]):
@@ -139,17 +139,18 @@ def of_graph(
         shapes[layer.name] = row.shape
         inputs = layer.inputs[:1] if kind in _SIZE_ONLY else layer.inputs
         if not layer.inputs:
-            found.alias(layer.name, PICTURE)
+            rows.alias(layer.name, PICTURE)
             continue
         if kind not in _OF_LAYER:
             raise ConfigError(f"layer {layer.name!r}: no operation is known for {kind}")
         op = _OF_LAYER[kind]
         if op is None or (kind in _SIZE_ONLY and shapes[inputs[0]] == row.shape):
-            found.alias(layer.name, found.step_of(inputs[0]))
+            rows.alias(layer.name, rows.step_of(inputs[0]))
             continue
         over = getattr(layer, "side", 0) > getattr(layer, "factor", 0)
-        found.add(layer.name, op, dtype, row.shape, int(row.macs.conv), inputs, over)
-    return Operations(found.steps(), size, precision == "int8-qat")
+        macs, sources = int(row.macs.conv), rows.steps_of(inputs)
+        rows.add(layer.name, Step(op, dtype, row.shape, macs, sources, over))
+    return Operations(rows.steps(), size, precision == "int8-qat")
 
 
 def of_file(file: TfliteFile) -> Operations:
@@ -160,44 +161,53 @@ def of_file(file: TfliteFile) -> Operations:
             f"the file's input is {'x'.join(map(str, picture)) or 'missing'}; expected a picture "
             "of a fixed size, 1xHEIGHTxWIDTHxCHANNELS: export the model at one"
         )
-    found = _Collected()
+    rows = _OperationList()
     for tensor in file.inputs:
-        found.alias(tensor.index, PICTURE)
-    spelled = _int16_forms(file.operations)
-    requantized = False
+        rows.alias(tensor.index, PICTURE)
+    forms = _int16_forms(file.operations)
+    requantized, dtype = False, ""
     for operation in file.operations:
-        inputs = [t.index for t in operation.inputs if t is not None and found.knows(t.index)]
+        inputs = [t.index for t in operation.inputs if t is not None and rows.knows(t.index)]
         if not inputs:  # of constants alone, as a file's 16-bit weights are made wider: no work
             continue
-        output = operation.outputs[0]
-        if operation.name in _TRANSPARENT and len(inputs) == 1:
-            requantized |= operation.name == "QUANTIZE" and not any(
-                tensor.is_float for tensor in operation.tensors
-            )
-            found.alias(output.index, found.step_of(inputs[0]), operation.index)
-            continue
-        form = spelled.get(operation.index)
-        if form is not None and form.op is None:  # the inner part of a form
-            found.alias(output.index, found.step_of(inputs[0]), operation.index)
-            continue
-        op, sources = operation.name, inputs
-        if form is not None and form.op is not None:
-            op, sources = form.op, [form.source]
-        if op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD", "PADV2"):
-            sources = sources[:1]
-        macs = operation.conv_macs
-        if any(side < 1 for side in output.shape):
-            raise ConfigError(f"{operation}: its shape is open; export at a fixed size")
-        found.add(
-            output.index, _SPELLING.get(op, op), output.dtype, tuple(output.shape[1:]), macs,
-            sources, _window_over_stride(operation), (operation.index,),
-        )  # fmt: skip
-        for other in operation.outputs[1:]:
-            found.alias(other.index, found.step_of(output.index))
-    if not found.steps():
+        transparent = operation.name in _TRANSPARENT and len(inputs) == 1
+        if transparent and operation.name == "QUANTIZE":
+            requantized |= not any(tensor.is_float for tensor in operation.tensors)
+        dtype = operation.outputs[0].dtype
+        form = forms.get(operation.index)
+        if transparent or (form is not None and form.op is None):  # or the inner part of a form
+            rows.alias(operation.outputs[0].index, rows.step_of(inputs[0]), operation.index)
+        else:
+            _add_operation(rows, operation, inputs, form)
+    if not rows.steps():
         raise ConfigError("the file only changes types: it has no operation that takes time")
-    size = (picture[2], picture[1])
-    return Operations(found.steps(), size, requantized and output.dtype == "int8")
+    return Operations(rows.steps(), (picture[2], picture[1]), requantized and dtype == "int8")
+
+
+def _add_operation(
+    rows: _OperationList, operation: Operation, inputs: list[int], form: _Form | None
+) -> None:
+    """Append a file's operation that is a step of its own, or the last part of an int16 form."""
+    output = operation.outputs[0]
+    op, sources = operation.name, inputs
+    if form is not None and form.op is not None:
+        op, sources = form.op, [form.source]
+    if op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD", "PADV2"):
+        sources = sources[:1]
+    if any(side < 1 for side in output.shape):
+        raise ConfigError(f"{operation}: its shape is open; export at a fixed size")
+    step = Step(
+        op=_SPELLING.get(op, op),
+        dtype=output.dtype,
+        shape=tuple(output.shape[1:]),
+        conv_macs=operation.conv_macs,
+        sources=rows.steps_of(sources),
+        window_over_stride=_window_over_stride(operation),
+        indices=(operation.index,),
+    )
+    rows.add(output.index, step)
+    for other in operation.outputs[1:]:
+        rows.alias(other.index, rows.step_of(output.index))
 
 
 @dataclass
@@ -270,48 +280,34 @@ def _window_over_stride(operation: Operation) -> bool:
     return False
 
 
-class _Collected:
-    """Steps while a list is made; tensors or layers are known by index or name."""
+@final
+class _OperationList:
+    """A list of steps that grows; a key is a tensor's index in a file, or a layer's name."""
 
     def __init__(self) -> None:
-        self._steps: list[dict[str, Any]] = []
-        self._indices: list[list[int]] = []
+        self._steps: list[Step] = []
         self._of: dict[int | str, int] = {}
 
     def knows(self, key: int | str) -> bool:
-        """Whether it is the picture or made by a step; constants are not."""
+        """Whether `key` names the picture or an output of a step, and no constant."""
         return key in self._of
 
     def step_of(self, key: int | str) -> int:
         return self._of[key]
 
+    def steps_of(self, keys: Iterable[int | str]) -> tuple[int, ...]:
+        return tuple(self._of[key] for key in keys)
+
     def alias(self, key: int | str, step: int, index: int | None = None) -> None:
-        """What `key` names is made by an earlier step, into which the operation is counted."""
+        """Let `key` name the output of an earlier step, and count operation `index` into it."""
         self._of[key] = step
         if index is not None and step != PICTURE:
-            self._indices[step].append(index)
+            indices = tuple(sorted((*self._steps[step].indices, index)))
+            self._steps[step] = replace(self._steps[step], indices=indices)
 
-    def add(
-        self,
-        key: int | str,
-        op: str,
-        dtype: str,
-        shape: tuple[int, ...],
-        macs: int,
-        inputs: Iterable[int | str],
-        over: bool,
-        indices: tuple[int, ...] = (),
-    ) -> None:
-        sources = tuple(self._of[name] for name in inputs)
+    def add(self, key: int | str, step: Step) -> None:
         self._of[key] = len(self._steps)
-        self._steps.append(
-            {"op": op, "dtype": dtype, "shape": shape, "conv_macs": macs, "sources": sources,
-             "window_over_stride": over}
-        )  # fmt: skip
-        self._indices.append(list(indices))
+        self._steps.append(step)
 
     def steps(self) -> tuple[Step, ...]:
-        return tuple(
-            Step(**values, indices=tuple(sorted(indices)))
-            for values, indices in zip(self._steps, self._indices, strict=True)
-        )
+        return tuple(self._steps)

@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConversionError
-from nas.tflite.dims import Dims, Step, fixed_dims, now, now_of, was, was_of
+from nas.tflite.dims import Dims, GrowthStep, fixed_dims, now, now_of, was, was_of
 from nas.tflite.editing import operation_name, packed, put_values
 from nas.tflite.growth import RULES, spread
 from nas.tflite.shapes import Shape, largest_picture, picture_axes
@@ -69,7 +69,7 @@ class _Graph:
         name = operation_name(self._model, operation)
         inputs = [int(index) for index in operation.inputs]
         outputs = [int(index) for index in operation.outputs]
-        step = Step(
+        step = GrowthStep(
             label=f"operation {number} {name} ({self._name(outputs[0]) if outputs else ''})",
             name=name,
             options=operation.builtinOptions,
@@ -82,7 +82,7 @@ class _Graph:
         )
         try:
             if step.changed:
-                made = RULES[name](step) if name in RULES else step.unruled()
+                made = RULES[name](step) if name in RULES else step.without_rule()
             else:
                 made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
         except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -99,7 +99,7 @@ class _Graph:
                     f"and would be {_words(now_of(dims))}"
                 )
 
-    def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
+    def _checked(self, step: GrowthStep, index: int, dims: Dims) -> Dims:
         if was_of(dims) != self._shape(index):
             raise step.refusal(
                 f"its output is {_words(self._shape(index))}, which does not follow from its "
@@ -109,7 +109,7 @@ class _Graph:
             raise step.no_whole_size(self._shape(index))
         return dims
 
-    def _evaluate(self, step: Step, outputs: list[int]) -> None:
+    def _evaluate(self, step: GrowthStep, outputs: list[int]) -> None:
         """Sizes that the file computes from shapes, at both picture sizes."""
         pairs: list[tuple[Values, Values]] | None = None
         if step.name == "SHAPE" and step.inputs[0] is not None:

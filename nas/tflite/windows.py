@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.tflite.dims import Dim, Dims, Step, dim, fixed_dims, now, now_of, was, was_of
+from nas.tflite.dims import Dim, Dims, GrowthStep, dim, fixed_dims, now, now_of, was, was_of
 from nas.tflite.values import Values
 
 
-def _window(step: Step, of: Dim, size: int, stride: int, dilation: int = 1) -> Dim:
+def _window(step: GrowthStep, of: Dim, size: int, stride: int, dilation: int = 1) -> Dim:
     """A dimension after a window: padded so that every pixel has one, or only where it fits."""
     b, n = was(of), now(of)
     reach = (size - 1) * dilation + 1
@@ -32,14 +32,14 @@ def _window(step: Step, of: Dim, size: int, stride: int, dilation: int = 1) -> D
     return dim((b - reach) // stride + 1, (n - reach) // stride + 1)
 
 
-def _conv_2d(step: Step) -> list[Dims]:
+def _conv_2d(step: GrowthStep) -> list[Dims]:
     data, kernel, o = step[0], was_of(step[1]), step.options
     height = _window(step, data[1], kernel[1], o.strideH, o.dilationHFactor)
     width = _window(step, data[2], kernel[2], o.strideW, o.dilationWFactor)
     return [(data[0], height, width, *fixed_dims(step.outputs[0][3:]))]
 
 
-def _pool(step: Step) -> list[Dims]:
+def _pool(step: GrowthStep) -> list[Dims]:
     """A pooling; one of all pixels, as squeeze-and-excite has, is made one of all pixels."""
     data, o = step[0], step.options
     window, stride = (o.filterHeight, o.filterWidth), (o.strideH, o.strideW)
@@ -52,7 +52,7 @@ def _pool(step: Step) -> list[Dims]:
     return [(data[0], height, width, data[3])]
 
 
-def _conv_3d(step: Step) -> list[Dims]:
+def _conv_3d(step: GrowthStep) -> list[Dims]:
     data, kernel, o = step[0], was_of(step[1]), step.options
     sides = [
         _window(step, data[1], kernel[0], o.strideD, o.dilationDFactor),
@@ -62,15 +62,15 @@ def _conv_3d(step: Step) -> list[Dims]:
     return [(data[0], *sides, *fixed_dims(step.outputs[0][4:]))]
 
 
-def _transpose_conv(step: Step) -> list[Dims]:
+def _transpose_conv(step: GrowthStep) -> list[Dims]:
     return _transposed(step, (step.options.strideH, step.options.strideW))
 
 
-def _conv_3d_transpose(step: Step) -> list[Dims]:
+def _conv_3d_transpose(step: GrowthStep) -> list[Dims]:
     return _transposed(step, (step.options.strideD, step.options.strideH, step.options.strideW))
 
 
-def _transposed(step: Step, strides: Sequence[int]) -> list[Dims]:
+def _transposed(step: GrowthStep, strides: Sequence[int]) -> list[Dims]:
     data, shape = step[2], step.outputs[0]
     computed = step.computed(0)
     sides = [
@@ -80,13 +80,13 @@ def _transposed(step: Step, strides: Sequence[int]) -> list[Dims]:
     dims = (data[0], *sides, *fixed_dims(shape[-1:]))
     if computed is not None:
         return [tuple(dim(*pair) for pair in zip(shape, map(int, computed), strict=True))]
-    step.told(0)
-    return [shape_told(step, 0, dims)]
+    step.constant(0)
+    return [rewrite_shape(step, 0, dims)]
 
 
-def shape_told(step: Step, place: int, dims: Dims) -> Dims:
+def rewrite_shape(step: GrowthStep, place: int, dims: Dims) -> Dims:
     """Dimensions that a constant tells, which is rewritten where they changed; -1 stays."""
-    told, shape = step.told(place), now_of(dims)
+    told, shape = step.constant(place), now_of(dims)
     if told.size != len(shape):
         raise step.refusal(f"it tells {told.size} sizes for {len(shape)} dimensions")
     values = np.where(np.ravel(told) == -1, -1, np.asarray(shape)).astype(told.dtype)
@@ -95,7 +95,7 @@ def shape_told(step: Step, place: int, dims: Dims) -> Dims:
     return dims
 
 
-def _resize(step: Step) -> list[Dims]:
+def _resize(step: GrowthStep) -> list[Dims]:
     data, (_, height, width, _) = step[0], step.outputs[0]
     computed = step.computed(1)
     part = step.part(height, width)
@@ -114,13 +114,13 @@ def _resize(step: Step) -> list[Dims]:
     else:
         sides = (step.scaled(height, data[1]), step.scaled(width, data[2]))
     if computed is None and sides != (height, width):
-        step.rewritten[1] = np.asarray(sides, step.told(1).dtype)
+        step.rewritten[1] = np.asarray(sides, step.constant(1).dtype)
     return [(data[0], dim(height, sides[0]), dim(width, sides[1]), data[3])]
 
 
-def _pad(step: Step) -> list[Dims]:
+def _pad(step: GrowthStep) -> list[Dims]:
     """Amounts stay; what fills up to a part of the picture, still does."""
-    data, told = step[0], step.told(1)
+    data, told = step[0], step.constant(1)
     computed = step.computed(1)
     amounts = told if computed is None else computed
     dims = [
@@ -141,7 +141,7 @@ def _pad(step: Step) -> list[Dims]:
     return [tuple(dims)]
 
 
-def _around(step: Step, amounts: Values, total: int) -> list[int]:
+def _around(step: GrowthStep, amounts: Values, total: int) -> list[int]:
     """So much on both sides together, divided as it was."""
     if total < 0:
         raise step.no_whole_size(step.outputs[0])
@@ -153,10 +153,10 @@ def _around(step: Step, amounts: Values, total: int) -> list[int]:
     return [total // 2, total - total // 2]
 
 
-def _slice(step: Step) -> list[Dims]:
-    data, begin, size = step[0], step.told(1).copy(), step.told(2).copy()
+def _slice(step: GrowthStep) -> list[Dims]:
+    data, begin, size = step[0], step.constant(1).copy(), step.constant(2).copy()
     if step.computed(1) is not None or step.computed(2) is not None:
-        begin_now, size_now = (c if (c := step.computed(p)) is not None else step.told(p)
+        begin_now, size_now = (c if (c := step.computed(p)) is not None else step.constant(p)
                                for p in (1, 2))  # fmt: skip
         return [
             tuple(
@@ -180,18 +180,18 @@ def _slice(step: Step) -> list[Dims]:
         dims[axis] = dim(last - first, stop - start)
         begin[axis] = start
         size[axis] = count if count < 0 else stop - start
-    note(step, {1: begin, 2: size})
+    rewrite_changed(step, {1: begin, 2: size})
     return [tuple(dims)]
 
 
-def note(step: Step, values: Mapping[int, Values]) -> None:
+def rewrite_changed(step: GrowthStep, values: Mapping[int, Values]) -> None:
     """Have constants rewritten that changed, by the input's place."""
     for place, new in values.items():
-        if (new != step.told(place)).any():
+        if (new != step.constant(place)).any():
             step.rewritten[place] = new
 
 
-def _bound(step: Step, place: int, of: Dim) -> int:
+def _bound(step: GrowthStep, place: int, of: Dim) -> int:
     """Where a cut through a dimension lies now: as far from the nearer edge, or in the middle.
 
     A cut a quarter or more from both edges may be meant either way: it is refused.
@@ -206,13 +206,13 @@ def _bound(step: Step, place: int, of: Dim) -> int:
     raise step.refusal(f"it cuts at {place} of {b} pixels, which may lie elsewhere in a larger one")
 
 
-def _strided_slice(step: Step) -> list[Dims]:
+def _strided_slice(step: GrowthStep) -> list[Dims]:
     data, o = step[0], step.options
     if o.ellipsisMask or o.newAxisMask or getattr(o, "offset", False):
         raise step.refusal("its form of indices can't be rewritten here")
     if any(step.computed(place) is not None for place in (1, 2)):
         raise step.refusal("its bounds are computed while it runs")
-    begin, end, strides = step.told(1).copy(), step.told(2).copy(), step.told(3)
+    begin, end, strides = step.constant(1).copy(), step.constant(2).copy(), step.constant(3)
     dims: list[Dim] = []
     for axis, of in enumerate(data):
         bit, b = 1 << axis, was(of)
@@ -237,11 +237,11 @@ def _strided_slice(step: Step) -> list[Dims]:
         dims.append(_cut(step, of, bounds, begin, end, axis))
     if not any(axis < len(begin) and was(of) != now(of) for axis, of in enumerate(data)):
         return [tuple(dims)]
-    note(step, {1: begin, 2: end})
+    rewrite_changed(step, {1: begin, 2: end})
     return [tuple(dims)]
 
 
-def _cut(step: Step, of: Dim, bounds: slice, begin: Values, end: Values, axis: int) -> Dim:
+def _cut(step: GrowthStep, of: Dim, bounds: slice, begin: Values, end: Values, axis: int) -> Dim:
     """A grown dimension between bounds, which are moved where they are told in pixels."""
     b, n, stride = was(of), now(of), int(bounds.step)
     first, last, _ = bounds.indices(b)
@@ -260,21 +260,21 @@ def _cut(step: Step, of: Dim, bounds: slice, begin: Values, end: Values, axis: i
     return of if whole else dim(-(-(last - first) // stride), -(-(stop - start) // stride))
 
 
-def _depth_to_space(step: Step) -> list[Dims]:
+def _depth_to_space(step: GrowthStep) -> list[Dims]:
     n, height, width, depth = step[0]
     block = (step.options.blockSize, step.options.blockSize)
     return [(n, (*height, block), (*width, block), dim(*2 * (was(depth) // block[0] ** 2,)))]
 
 
-def _space_to_depth(step: Step) -> list[Dims]:
+def _space_to_depth(step: GrowthStep) -> list[Dims]:
     n, height, width, depth = step[0]
     block = step.options.blockSize
     sides = [dim(was(one) // block, step.scaled(was(one) // block, one)) for one in (height, width)]
     return [(n, *sides, dim(*2 * (was(depth) * block**2,)))]
 
 
-def _space_to_batch(step: Step) -> list[Dims]:
-    blocks, paddings = step.told(1), step.told(2)
+def _space_to_batch(step: GrowthStep) -> list[Dims]:
+    blocks, paddings = step.constant(1), step.constant(2)
     sides = []
     for of, block, (before, after) in zip(step[0][1:], blocks, paddings, strict=False):
         old, new = was(of) + int(before + after), now(of) + int(before + after)
@@ -285,8 +285,8 @@ def _space_to_batch(step: Step) -> list[Dims]:
     return [(dim(batch, batch), *sides, *step[0][1 + len(blocks) :])]
 
 
-def _batch_to_space(step: Step) -> list[Dims]:
-    blocks, crops = step.told(1), step.told(2)
+def _batch_to_space(step: GrowthStep) -> list[Dims]:
+    blocks, crops = step.constant(1), step.constant(2)
     sides = [
         dim(was(of) * int(block) - int(cut.sum()), now(of) * int(block) - int(cut.sum()))
         for of, block, cut in zip(step[0][1:], blocks, crops, strict=False)
@@ -295,7 +295,7 @@ def _batch_to_space(step: Step) -> list[Dims]:
     return [(dim(batch, batch), *sides, *step[0][1 + len(blocks) :])]
 
 
-WINDOW_RULES: Mapping[str, Callable[[Step], list[Dims]]] = {
+WINDOW_RULES: Mapping[str, Callable[[GrowthStep], list[Dims]]] = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _conv_2d),
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D"), _pool),
     **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), _pad),

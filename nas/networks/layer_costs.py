@@ -1,0 +1,78 @@
+"""How layers are counted: shapes, MACs and parameters, without TensorFlow.
+
+Tensors are channels-last; a shape is (height, width, channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.errors import ConfigError
+
+Shape = tuple[int, int, int]
+
+
+class TooSmallError(ConfigError):
+    """A picture that leaves nothing of itself somewhere in a network."""
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulate operations of one inference, in the two conventions kept side by side.
+
+    `conv` counts convolutions and transposed convolutions only (a transposed one k^2 * Cin * Cout a
+    pixel of its *input*). `profiler` is half of what TensorFlow's profiler calls FLOPs: `conv`, and
+    0.5 an element for every bias, element-wise addition, subtraction and multiplication, 0.5 * k^2
+    an output of a pooling; concatenation, resizing, padding, moving channels to pixels and back,
+    ReLU, tanh and batch normalisation count nothing.
+    """
+
+    conv: float
+    profiler: float
+
+    def __add__(self, other: Macs) -> Macs:
+        return Macs(self.conv + other.conv, self.profiler + other.profiler)
+
+
+NO_MACS = Macs(0, 0)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a layer's MACs grow with at one picture size.
+
+    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones `each` * Cout more.
+    """
+
+    pair: int = 0
+    each: float = 0
+
+
+def element_wise(shape: Shape, operations: int = 1) -> Work:
+    """Return the work of so many operations on each element of an output of `shape`."""
+    return Work(each=0.5 * operations * shape[0] * shape[1])
+
+
+class BaseLayer:
+    """What all kinds have; as it stands a layer that keeps the shape and does nothing countable."""
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """The output's shape, from those of the inputs; ConfigError where they don't fit."""
+        return inputs[0]
+
+    def work(self, inputs: Sequence[Shape]) -> Work:
+        """What the MACs are made of."""
+        return Work()
+
+    def macs(self, inputs: Sequence[Shape]) -> Macs:
+        """Of one inference."""
+        if not inputs:
+            return NO_MACS
+        work, channels = self.work(inputs), self.shape(inputs)[2]
+        conv = work.pair * inputs[0][2] * channels
+        return Macs(conv, conv + work.each * channels)
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """How many numbers training sets."""
+        return 0
