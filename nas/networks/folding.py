@@ -1,8 +1,8 @@
-"""What an inference need not do apart: normalisations, constant factors, ReLUs after convolutions.
+"""Folds normalisations, constant factors and ReLUs into the convolutions before them.
 
-A convolution that is followed by them alone can take them in: the same function, of fewer layers.
-Converters do so with float weights. Before quantization-aware training it has to be done here:
-integers are trained for the weights and biases that the file will hold.
+A convolution that is followed by nothing else can take them in: the network computes the same with
+fewer layers. Converters do so with float weights. Before quantization-aware training it has to be
+done here, because integers are trained for the weights and biases that the file will hold.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Arrays = Sequence[npt.NDArray[np.float32]]
 
 
 def folded(graph: Graph) -> Graph:
-    """The graph with all that convolutions can take in; they keep their names."""
+    """Return the graph in which convolutions have taken in all they can; they keep their names."""
     taken = dict(_taken_in(graph))
     made: dict[str, Layer] = {}
     for layer in graph.layers:
@@ -40,9 +40,9 @@ def folded(graph: Graph) -> Graph:
 def folded_weights(
     graph: Graph, weights: Mapping[str, Arrays], epsilon: float
 ) -> dict[str, list[npt.NDArray[np.float32]]]:
-    """The weights of `folded(graph)`, from those of `graph` by layer, in the order of Keras.
+    """Return the weights of `folded(graph)` by layer, in the order of Keras.
 
-    `epsilon` is what normalisations add to the variance.
+    `weights` are those of `graph`; `epsilon` is the number that normalisations add to the variance.
     """
     taken = dict(_taken_in(graph))
     made = {name: list(arrays) for name, arrays in weights.items() if name not in taken}
@@ -64,7 +64,7 @@ def folded_weights(
 
 
 def _taken_in(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Layers that a convolution takes in, and its name."""
+    """Yield each layer that a convolution takes in, with the convolution's name."""
     uses = Counter(name for layer in graph.layers for name in layer.inputs)
     ends: dict[str, str] = {}  # what may still be added to: the last layer, and the convolution
     for layer in graph.layers:

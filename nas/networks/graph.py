@@ -75,7 +75,10 @@ REFERENCE = (720, 1280)  # height and width at which the paper counts
 @final
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer of a graph at one resolution: its output's shape, MACs and parameters."""
+    """One layer of a graph at one picture size.
+
+    `shape` is its output's (height, width, channels). `macs` and `parameters` are its own.
+    """
 
     layer: Layer
     shape: Shape
@@ -103,7 +106,8 @@ class Graph:
 
     @cached_property
     def reduction(self) -> int:
-        """What height and width must divide by: the product of the reductions on the deepest path.
+        """A picture's height and width must divide by this: the reductions on the deepest path,
+        multiplied.
 
         Windows without padding take what fits, so they ask for nothing.
         """
@@ -136,10 +140,11 @@ class Graph:
 
     @cached_property
     def reference(self) -> tuple[int, int]:
-        """Height and width at which networks are compared by their MACs.
+        """The height and width at which networks are compared by their MACs.
 
-        The smallest picture where all layers' MACs grow with the pixels. Windows without padding
-        cost less at small sizes than they would: with them, the size at which the paper counts.
+        It is the smallest picture where all layers' MACs grow with the pixels. Windows without
+        padding cost less at small sizes than in proportion: with them it is the size at which the
+        paper counts.
         """
         return REFERENCE if self._has_windows else (self.smallest, self.smallest)
 
@@ -152,11 +157,11 @@ class Graph:
         )
 
     def fits(self, side: int) -> int:
-        """The side of the smallest square picture that fits and has at least `side` pixels."""
+        """Return the side of the smallest square picture that fits and has at least `side` pixels."""
         return -(-max(side, self.smallest) // self.reduction) * self.reduction
 
     def costs(self, height: int, width: int) -> list[LayerCost]:
-        """Every layer's shape, MACs and parameters for a picture of height x width pixels.
+        """Return every layer's shape, MACs and parameters for a picture of height x width pixels.
 
         Raises ConfigError where the picture is too small, or the poolings don't divide it.
         """
@@ -179,11 +184,13 @@ class Graph:
         return rows
 
     def macs(self, height: int, width: int) -> Macs:
-        """Of one inference on a picture of height x width pixels; raises as `costs`."""
+        """Return the MACs of one inference on a picture of height x width pixels; raises as
+        `costs`.
+        """
         return sum((row.macs for row in self.costs(height, width)), NO_MACS)
 
     def parameters(self) -> int:
-        """Trainable numbers of the whole network."""
+        """Return how many numbers of the whole network training sets."""
         return sum(row.parameters for row in self.costs(self.smallest, self.smallest))
 
 

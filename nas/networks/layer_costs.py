@@ -14,7 +14,7 @@ Shape = tuple[int, int, int]
 
 
 class TooSmallError(ConfigError):
-    """A picture that leaves nothing of itself somewhere in a network."""
+    """The picture is so small that nothing of it is left somewhere in the network."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ NO_MACS = Macs(0, 0)
 
 @dataclass(frozen=True)
 class Work:
-    """What a layer's MACs grow with at one picture size.
+    """The numbers that a layer's MACs grow with at one picture size.
 
-    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones `each` * Cout more.
+    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones are `each` * Cout more.
     """
 
     pair: int = 0
@@ -55,18 +55,18 @@ def element_wise(shape: Shape, operations: int = 1) -> Work:
 
 
 class BaseLayer:
-    """What all kinds have; as it stands a layer that keeps the shape and does nothing countable."""
+    """The base of all kinds: as it stands, a layer that keeps the shape and does nothing countable."""
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The output's shape, from those of the inputs; ConfigError where they don't fit."""
+        """Return the output's shape from the inputs' shapes; ConfigError where they don't fit."""
         return inputs[0]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """What the MACs are made of."""
+        """Return what the MACs are made of, for inputs of these shapes."""
         return Work()
 
     def macs(self, inputs: Sequence[Shape]) -> Macs:
-        """Of one inference."""
+        """Return the MACs of one inference on inputs of these shapes."""
         if not inputs:
             return NO_MACS
         work, channels = self.work(inputs), self.shape(inputs)[2]
@@ -74,5 +74,5 @@ class BaseLayer:
         return Macs(conv, conv + work.each * channels)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """How many numbers training sets."""
+        """Return how many numbers training sets, for inputs of these shapes."""
         return 0

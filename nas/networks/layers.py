@@ -20,7 +20,7 @@ Padding = Literal["same", "valid"]
 @final
 @dataclass(frozen=True)
 class Input(BaseLayer):
-    """The picture, values from 0 to 1. Its shape is given to `Graph.costs`."""
+    """The picture, with values from 0 to 1. Its shape is given to `Graph.costs`."""
 
     name: str
     channels: int = 3
@@ -30,9 +30,9 @@ class Input(BaseLayer):
 @final
 @dataclass(frozen=True)
 class Conv(BaseLayer):
-    """A convolution; ReLU fused where `activation` says so. `kernel` is a side, or (height, width).
+    """A convolution, with a ReLU inside it where `activation` says so.
 
-    SAME padding needs sides that `stride` divides.
+    `kernel` is a side, or (height, width). SAME padding needs sides that `stride` divides.
     """
 
     name: str
@@ -50,27 +50,27 @@ class Conv(BaseLayer):
         return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """`channels` channels; height and width by stride and padding."""
+        """Return `channels` channels, with height and width by stride and padding."""
         height, width = _slid(self.name, inputs[0], self.window, self.stride, self.padding)
         return (height, width, self.channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """k^2 * Cin * Cout an output pixel, and the bias under `profiler`."""
+        """Return k^2 * Cin * Cout an output pixel, and the bias under `profiler`."""
         height, width, _ = self.shape(inputs)
         pair = self.window[0] * self.window[1] * height * width
         return Work(pair, 0.5 * height * width * self.bias)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Weights and biases."""
+        """Return how many weights and biases there are."""
         return (self.window[0] * self.window[1] * inputs[0][2] + self.bias) * self.channels
 
 
 @final
 @dataclass(frozen=True)
 class TransposeConv(BaseLayer):
-    """A transposed convolution of stride `factor`, SAME padding, with a bias.
+    """A transposed convolution of stride `factor`, with SAME padding and a bias.
 
-    Its kernel is as large as the stride where `kernel` says nothing else.
+    Its kernel is as large as the stride where `kernel` gives no other side.
     """
 
     name: str
@@ -82,45 +82,50 @@ class TransposeConv(BaseLayer):
 
     @property
     def side(self) -> int:
-        """The kernel's."""
+        """The side of the kernel, in pixels."""
         return self.kernel or self.factor
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`."""
+        """Return `channels` channels, with height and width times `factor`."""
         height, width, _ = inputs[0]
         return (height * self.factor, width * self.factor, self.channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
+        """Return k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
         height, width, _ = inputs[0]
         return Work(self.side**2 * height * width, element_wise(self.shape(inputs)).each)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Weights and biases."""
+        """Return how many weights and biases there are."""
         return self.side**2 * inputs[0][2] * self.channels + self.channels
 
 
 @final
 @dataclass(frozen=True)
 class PReLU(BaseLayer):
-    """x where positive, a learned slope times x where not; one slope a channel."""
+    """A function that keeps positive values and multiplies others by a slope, learned for each
+    channel.
+    """
 
     name: str
     inputs: tuple[str]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """A negation, a multiplication and an addition an element under `profiler`."""
+        """Return a negation, a multiplication and an addition an element, under `profiler`."""
         return element_wise(inputs[0], operations=3)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """The slopes."""
+        """Return how many slopes there are, one for each channel."""
         return inputs[0][2]
 
 
 @final
 @dataclass(frozen=True)
 class ReLU(BaseLayer):
-    """x where positive, else 0; for what can't have it fused: sums and normalised values."""
+    """A function that keeps positive values and gives 0 for others.
+
+    It stands where no convolution can have it inside: after sums and normalisations.
+    """
 
     name: str
     inputs: tuple[str]
@@ -129,7 +134,7 @@ class ReLU(BaseLayer):
 @final
 @dataclass(frozen=True)
 class Tanh(BaseLayer):
-    """The hyperbolic tangent."""
+    """A layer that takes the hyperbolic tangent of every element."""
 
     name: str
     inputs: tuple[str]
@@ -138,27 +143,27 @@ class Tanh(BaseLayer):
 @final
 @dataclass(frozen=True)
 class BatchNorm(BaseLayer):
-    """Batch normalisation; in an inference a factor and a summand a channel."""
+    """Batch normalisation, which in an inference is a factor and a summand for each channel."""
 
     name: str
     inputs: tuple[str]
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """The factors and the summands, but not the moving mean and variance."""
+        """Return how many factors and summands there are; the moving mean and variance don't count."""
         return 2 * inputs[0][2]
 
 
 @final
 @dataclass(frozen=True)
 class Scale(BaseLayer):
-    """Every element times a constant."""
+    """A layer that multiplies every element by a constant."""
 
     name: str
     inputs: tuple[str]
     factor: float
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One multiplication an element under `profiler`."""
+        """Return one multiplication an element, under `profiler`."""
         return element_wise(inputs[0])
 
 
@@ -167,7 +172,7 @@ class Scale(BaseLayer):
 class MaxPool(BaseLayer):
     """The maximum over `factor` x `factor` pixels, stride `factor`.
 
-    With a `kernel` over windows of that side, without padding: those that don't fit are left out.
+    With a `kernel` the windows have that side and no padding: those that don't fit are left out.
     """
 
     name: str
@@ -177,11 +182,11 @@ class MaxPool(BaseLayer):
 
     @property
     def side(self) -> int:
-        """The window's."""
+        """The side of the window, in pixels."""
         return self.kernel or self.factor
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width divided by `factor`; ConfigError where that leaves a remainder."""
+        """Return height and width divided by `factor`; ConfigError where that leaves a remainder."""
         height, width, channels = inputs[0]
         if self.kernel is not None:
             window = (self.kernel, self.kernel)
@@ -193,7 +198,7 @@ class MaxPool(BaseLayer):
         return (height // self.factor, width // self.factor, channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """The window's pixels at 0.5 each, an output, under `profiler`."""
+        """Return the window's pixels at 0.5 each, for every output, under `profiler`."""
         return element_wise(self.shape(inputs), operations=self.side**2)
 
 
@@ -207,21 +212,21 @@ class AveragePool(BaseLayer):
     kernel: int = 3
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """kernel^2 an output at 0.5 under `profiler`."""
+        """Return kernel^2 an output at 0.5 each, under `profiler`."""
         return element_wise(inputs[0], operations=self.kernel**2)
 
 
 @final
 @dataclass(frozen=True)
 class DepthToSpace(BaseLayer):
-    """Groups of factor^2 channels become factor x factor pixels."""
+    """A layer that turns groups of factor^2 channels into factor x factor pixels."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`, channels divided by its square."""
+        """Return height and width times `factor`, channels divided by its square."""
         height, width, channels = inputs[0]
         if channels % self.factor**2:
             raise ConfigError(f"{self.name}: {channels} channels don't divide by {self.factor**2}")
@@ -231,14 +236,14 @@ class DepthToSpace(BaseLayer):
 @final
 @dataclass(frozen=True)
 class SpaceToDepth(BaseLayer):
-    """factor x factor pixels become groups of factor^2 channels."""
+    """A layer that turns factor x factor pixels into groups of factor^2 channels."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width divided by `factor`, channels times its square."""
+        """Return height and width divided by `factor`, channels times its square."""
         height, width, channels = inputs[0]
         if height % self.factor or width % self.factor:
             raise ConfigError(f"{self.name}: {width}x{height} doesn't divide by {self.factor}")
@@ -248,14 +253,14 @@ class SpaceToDepth(BaseLayer):
 @final
 @dataclass(frozen=True)
 class ResizeBilinear(BaseLayer):
-    """Bilinear resizing by a whole factor, half-pixel centres."""
+    """A layer that resizes bilinearly by a whole factor, with half-pixel centres."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`."""
+        """Return height and width times `factor`."""
         height, width, channels = inputs[0]
         return (height * self.factor, width * self.factor, channels)
 
@@ -263,9 +268,9 @@ class ResizeBilinear(BaseLayer):
 @final
 @dataclass(frozen=True)
 class ResizeNearest(BaseLayer):
-    """The first input resized to 1/`divisor` of the second's height and width, rounded up.
+    """A layer that resizes its first input to 1/`divisor` of the second's sides, rounded up.
 
-    To the nearest pixel, half-pixel centres.
+    Each output takes the nearest pixel; pixels have half-pixel centres.
     """
 
     name: str
@@ -273,16 +278,17 @@ class ResizeNearest(BaseLayer):
     divisor: int = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The second's height and width over `divisor`, the first's channels."""
+        """Return the second input's height and width over `divisor`, the first's channels."""
         return (*_divided_up(inputs[1], self.divisor), inputs[0][2])
 
 
 @final
 @dataclass(frozen=True)
 class ZeroPad(BaseLayer):
-    """Zeros around the first input, to 1/`divisor` of the second's height and width, rounded up.
+    """A layer that pads its first input with zeros, to 1/`divisor` of the second's sides, rounded
+    up.
 
-    As many before as after, or one more after.
+    It puts as many before as after, or one more after.
     """
 
     name: str
@@ -290,7 +296,7 @@ class ZeroPad(BaseLayer):
     divisor: int = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The second's height and width over `divisor`, the first's channels."""
+        """Return the second input's height and width over `divisor`, the first's channels."""
         height, width = _divided_up(inputs[1], self.divisor)
         if height < inputs[0][0] or width < inputs[0][1]:
             raise ConfigError(f"{self.name}: {inputs[0]} is larger than {width}x{height} already")
@@ -300,13 +306,13 @@ class ZeroPad(BaseLayer):
 @final
 @dataclass(frozen=True)
 class Concat(BaseLayer):
-    """The inputs' channels one after another."""
+    """A layer that puts the inputs' channels one after another."""
 
     name: str
     inputs: tuple[str, ...]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common height and width, the sum of the channels."""
+        """Return the common height and width, with the sum of the channels."""
         if len({shape[:2] for shape in inputs}) != 1:
             raise ConfigError(f"{self.name}: can't concatenate {list(inputs)}")
         return (*inputs[0][:2], sum(shape[2] for shape in inputs))
@@ -321,32 +327,32 @@ class Add(BaseLayer):
     inputs: tuple[str, str]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common shape."""
+        """Return the common shape; ConfigError where there is none."""
         if inputs[0] != inputs[1]:
             raise ConfigError(f"{self.name}: can't add {inputs[0]} and {inputs[1]}")
         return inputs[0]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One addition an element under `profiler`."""
+        """Return one addition an element, under `profiler`."""
         return element_wise(inputs[0])
 
 
 @final
 @dataclass(frozen=True)
 class Subtract(BaseLayer):
-    """The first of two tensors of one shape less the second."""
+    """A layer that subtracts the second of two tensors of one shape from the first."""
 
     name: str
     inputs: tuple[str, str]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common shape."""
+        """Return the common shape; ConfigError where there is none."""
         if inputs[0] != inputs[1]:
             raise ConfigError(f"{self.name}: can't subtract {inputs[1]} from {inputs[0]}")
         return inputs[0]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One subtraction an element under `profiler`."""
+        """Return one subtraction an element, under `profiler`."""
         return element_wise(inputs[0])
 
 
@@ -360,7 +366,7 @@ Layer = (
 def _slid(
     name: str, shape: Shape, window: tuple[int, int], stride: int, padding: Padding
 ) -> tuple[int, int]:
-    """Height and width of what a window that slides over a picture gives."""
+    """Return the height and width that a window gives which slides over a picture."""
     sides = shape[:2]
     if padding == "same":
         if any(side % stride for side in sides):
@@ -378,7 +384,7 @@ def _divided_up(shape: Shape, divisor: int) -> tuple[int, int]:
 
 
 def layer_kind(layer: Layer) -> str:
-    """The layer's operation in the words of `nas describe`, e.g. "Conv 3x3 + ReLU"."""
+    """Return the layer's operation in the words of `nas describe`, for example "Conv 3x3 + ReLU"."""
     words = [type(layer).__name__]
     match layer:
         case Conv():

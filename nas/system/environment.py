@@ -1,4 +1,4 @@
-"""What a result was made with: this machine and the versions that matter."""
+"""This machine and the versions of the packages that decide a result, for a result's conditions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("portable-nas", "tensorflow", "tf_keras", "ai-edge-litert", "optuna"
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on, by name."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def processor() -> str:
-    """The processor's name, as the operating system tells it."""
+    """Return the processor's name, as the operating system gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
