@@ -1,4 +1,6 @@
-"""The candidates that a search samples: an architecture with its compression, as one frozen value."""
+"""The candidates that a search samples: an architecture with its compression, as one
+frozen value.
+"""
 
 from __future__ import annotations
 

@@ -157,7 +157,9 @@ class Graph:
         )
 
     def fits(self, side: int) -> int:
-        """Return the side of the smallest square picture that fits and has at least `side` pixels."""
+        """Return the side of the smallest square picture that fits and has at least
+        `side` pixels.
+        """
         return -(-max(side, self.smallest) // self.reduction) * self.reduction
 
     def costs(self, height: int, width: int) -> list[LayerCost]:

@@ -103,7 +103,9 @@ class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
 
 
 class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
-    """A layer whose output has the height and width of its second input over `divisor`, rounded up."""
+    """A layer whose output has the height and width of its second input over
+    `divisor`, rounded up.
+    """
 
     def __init__(self, divisor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

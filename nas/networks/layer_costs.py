@@ -55,7 +55,9 @@ def element_wise(shape: Shape, operations: int = 1) -> Work:
 
 
 class BaseLayer:
-    """The base of all kinds: as it stands, a layer that keeps the shape and does nothing countable."""
+    """The base of all kinds: as it stands, a layer that keeps the shape and does
+    nothing countable.
+    """
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the output's shape from the inputs' shapes; ConfigError where they don't fit."""

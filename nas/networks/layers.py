@@ -149,7 +149,9 @@ class BatchNorm(BaseLayer):
     inputs: tuple[str]
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Return how many factors and summands there are; the moving mean and variance don't count."""
+        """Return how many factors and summands there are; the moving mean and variance
+        don't count.
+        """
         return 2 * inputs[0][2]
 
 
@@ -186,7 +188,9 @@ class MaxPool(BaseLayer):
         return self.kernel or self.factor
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Return height and width divided by `factor`; ConfigError where that leaves a remainder."""
+        """Return height and width divided by `factor`; ConfigError where that leaves a
+        remainder.
+        """
         height, width, channels = inputs[0]
         if self.kernel is not None:
             window = (self.kernel, self.kernel)
@@ -384,7 +388,9 @@ def _divided_up(shape: Shape, divisor: int) -> tuple[int, int]:
 
 
 def layer_kind(layer: Layer) -> str:
-    """Return the layer's operation in the words of `nas describe`, for example "Conv 3x3 + ReLU"."""
+    """Return the layer's operation in the words of `nas describe`, for example "Conv
+    3x3 + ReLU".
+    """
     words = [type(layer).__name__]
     match layer:
         case Conv():

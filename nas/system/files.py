@@ -82,7 +82,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in a file; RunError, naming the file, where it is missing or damaged."""
+    """Return the JSON value in a file; RunError, naming the file, where it is missing
+    or damaged.
+    """
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:

@@ -67,7 +67,9 @@ def own_command() -> str:
 
 @contextmanager
 def recorded(lock: Path) -> Iterator[None]:
-    """Keep a record beside the file, while the block runs, that this process holds the file's lock."""
+    """Keep a record beside the file, while the block runs, that this process holds the
+    file's lock.
+    """
     name = f"{lock.name}.{os.getpid()}-{threading.get_ident()}.holder"
     path = lock.parent / name
     record = {**_about_this_process(os.getpid()), "since": time.time()}
@@ -81,7 +83,9 @@ def recorded(lock: Path) -> Iterator[None]:
 
 
 def holders(lock: Path) -> list[Holder]:
-    """Return the processes that hold the lock on a file now, as far as this process can see them."""
+    """Return the processes that hold the lock on a file now, as far as this process
+    can see them.
+    """
     records = _records(lock)
     listed = _listed(lock)
     pids = listed or sorted(records)
@@ -102,7 +106,9 @@ def _holder(pid: int, record: dict[str, Any] | None) -> Holder | None:
 
 
 def _records(lock: Path) -> dict[int, dict[str, Any]]:
-    """Return the oldest record of each living holder, by process; records of dead ones are removed."""
+    """Return the oldest record of each living holder, by process; records of dead ones
+    are removed.
+    """
     found: dict[int, dict[str, Any]] = {}
     for path in sorted(lock.parent.glob(f"{lock.name}.*.holder")):
         try:

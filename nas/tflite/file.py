@@ -1,4 +1,4 @@
-"""Read `.tflite` files: operations, types, shapes and quantization, without TensorFlow.
+"""Reads `.tflite` files: operations, types, shapes and quantization, without TensorFlow.
 
 The format only grows, so files of every version are read alike. Shapes are as in the file: (batch,
 height, width, channels) mostly. A batch that is left open is 1. Inner shapes that the file does not
@@ -44,7 +44,10 @@ _ENUMERATED_OPTIONS = {
 @final
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (stored - zero_point); one pair a tensor, or one a slice along `axis`."""
+    """A rule for stored numbers: real = scale * (stored - zero_point).
+
+    There is one pair of scale and zero point for the tensor, or one for each slice along `axis`.
+    """
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -59,9 +62,10 @@ class Quantization:
 @final
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file; `constant` where the file holds its values; `dtype` as in NumPy.
+    """One tensor of a file.
 
-    A side of `shape` is -1 where the file leaves it open. `shape` is () where nothing tells it.
+    `dtype` is as in NumPy; `constant` says that the file holds its values. A side of `shape` is -1
+    where the file leaves it open, and `shape` is () where neither the file nor LiteRT gives one.
     """
 
     index: int
@@ -80,9 +84,11 @@ class Tensor:
 @final
 @dataclass(frozen=True)
 class Operation:
-    """One operation: `name` as in "CONV_2D"; an input is None where an optional one is absent.
+    """One operation of a file.
 
-    `options` are the operation's attributes (stride, padding, fused activation), sorted by name.
+    `index` is its place in the graph, and `name` is as in "CONV_2D". An input is None where an
+    optional one is absent. `options` are the operation's attributes (stride, padding, fused
+    activation), sorted by name.
     """
 
     index: int
@@ -93,7 +99,7 @@ class Operation:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The inputs that are there, then the outputs."""
+        """The inputs that are present, then the outputs."""
         return (*(tensor for tensor in self.inputs if tensor is not None), *self.outputs)
 
     @property
@@ -187,7 +193,7 @@ class TfliteFile:
 
     @property
     def operation_counts(self) -> Counter[str]:
-        """How many operations there are of each name."""
+        """The number of operations of each name."""
         return Counter(operation.name for operation in self.operations)
 
     @property
@@ -238,7 +244,7 @@ class TfliteFile:
 
 
 def read_tflite(path: Path) -> TfliteFile:
-    """The main graph of the file at `path`.
+    """Return the main graph of the file at `path`.
 
     Raises ConfigError, naming the file and what is wrong, where it is missing, no `.tflite`, cut
     short or damaged.

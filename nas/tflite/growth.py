@@ -1,4 +1,8 @@
-"""How an operation's output grows with a picture: a rule for each operation of a `.tflite`."""
+"""The rules by which the outputs of a `.tflite`'s operations grow with its picture.
+
+`RULES` has one for each operation that is known: it takes a `GrowthStep` and returns the outputs'
+dimensions. Rules of windows, resizings, paddings and cuts are in `nas.tflite.windows`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ def _same(step: GrowthStep) -> list[Dims]:
 
 
 def _broadcast(step: GrowthStep) -> list[Dims]:
-    """The larger of the dimensions, from the last one on; a constant may have to grow with it."""
+    """Give each axis, from the last one on, its larger side; a constant may have to
+    grow with it.
+    """
     rank = max(len(dims) for dims in step.inputs if dims is not None)
     dims = [fixed_dims([1] * (rank - len(one))) + one for one in step.inputs if one is not None]
     result = []
@@ -34,7 +40,7 @@ def _broadcast(step: GrowthStep) -> list[Dims]:
 
 
 def _grow_constant(step: GrowthStep, place: int, axis: int, side: int) -> None:
-    """A constant that is the same all along an axis: made as long as the picture is now."""
+    """Make a constant that is the same all along an axis as long there as the picture is now."""
     pair = step.values[place]
     if pair is None:
         raise step.refusal(f"its inputs differ in size at {step.new[1]}x{step.new[0]}")
@@ -72,7 +78,10 @@ def _squeezed(step: GrowthStep) -> list[Dims]:
 
 
 def _regrouped(step: GrowthStep, dims: Dims, shape: Shape) -> Dims:
-    """The same factors in other dimensions; one that is split keeps its inner part."""
+    """Put the factors of `dims` into the dimensions of `shape`, in their order.
+
+    A factor that has to be split keeps its inner part whole.
+    """
     if any(factor[0] == 1 != factor[1] for one in dims for factor in one):
         raise step.refusal(
             "it takes one pixel for the whole picture, which are more in a larger one"
@@ -173,7 +182,7 @@ def _split_by_sizes(step: GrowthStep) -> list[Dims]:
 
 
 def _parted(step: GrowthStep, dims: Dims, axis: int, shape: Shape) -> Dims:
-    """A part in proportion; only equal halves and quarters are taken to be meant so."""
+    """Return a part of `dims` in proportion; only halves and quarters are taken to be meant so."""
     of, side = dims[axis], shape[axis]
     if was(of) == now(of):
         return (*dims[:axis], dim(side, side), *dims[axis + 1 :])
@@ -254,9 +263,10 @@ def _gather(step: GrowthStep) -> list[Dims]:
 
 
 def spread(step: GrowthStep) -> list[Dims]:
-    """What is made as large as the picture from something that has no size of it; else nothing.
+    """Return the outputs of an operation that makes something of no size as large as the picture.
 
-    A noise level becomes a map so, and the mean of all pixels a background.
+    A noise level becomes a map so, and the mean of all pixels a background. The result is empty
+    where the operation does nothing of the kind.
     """
     if step.name not in _SPREADING or step.inputs[0] is None:
         return []
@@ -288,7 +298,7 @@ def spread(step: GrowthStep) -> list[Dims]:
 
 
 def _sized(step: GrowthStep) -> list[Dims]:
-    """SHAPE, and what else has as many values as before."""
+    """Return the outputs' shapes as they were, as of SHAPE: it gives as many values as before."""
     return [fixed_dims(shape) for shape in step.outputs]
 
 

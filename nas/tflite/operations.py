@@ -1,8 +1,8 @@
-"""A network as a light list of operations, from a `.tflite` file or from a graph, both alike.
+"""Lists a network's operations, from a `.tflite` file or from a graph, alike for both.
 
-The list holds what a latency or a placement can depend on, in one spelling: what the converter
-fuses, adds or spells differently for int16 is undone, so that a file and the graph it was made
-from give equal lists.
+The list holds what a latency or a placement can depend on, in one spelling: where a converter
+fuses, adds or spells an operation differently for int16, this is undone, so that a file and the
+graph it was made from give equal lists.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ _SPELLING = {"PADV2": "PAD"}
 @final
 @dataclass(frozen=True)
 class Step:
-    """One operation: TFLite's name, data type, output (height, width, channels), and its work.
+    """One operation of a list.
 
-    `sources` are the steps that it reads, `PICTURE` for the input. `window_over_stride`: the window
-    of a pooling or a transposed convolution is larger than its stride. `indices` are the file's
-    operations that it stands for, empty where it comes from a graph.
+    `op` is TFLite's name, `dtype` the data type, `shape` the output's (height, width, channels) and
+    `conv_macs` its work in multiply-accumulates. `sources` are the steps that it reads, `PICTURE`
+    for the input. `window_over_stride` says that the window of a pooling or a transposed
+    convolution is larger than its stride. `indices` are the file's operations that it stands for,
+    empty where it comes from a graph.
     """
 
     op: str
@@ -72,7 +74,7 @@ class Step:
 
     @property
     def elements(self) -> int:
-        """Of the output."""
+        """The number of elements of the output."""
         return math.prod(self.shape)
 
 
@@ -81,7 +83,8 @@ class Step:
 class Operations:
     """The steps in the order in which they run, on pictures of `size` (width, height).
 
-    `requantized`: integers change their scale on the way, as quantization-aware training leaves it.
+    `requantized` says that integers change their scale on the way, as quantization-aware training
+    leaves it.
     """
 
     steps: tuple[Step, ...]
@@ -90,21 +93,21 @@ class Operations:
 
     @property
     def pixels(self) -> int:
-        """Of the picture."""
+        """The number of pixels of the picture."""
         return self.size[0] * self.size[1]
 
     @property
     def dtype(self) -> str:
-        """What the convolutions work in; that of the first step where there are none."""
+        """The data type in which the convolutions work, or the first step where there are none."""
         convolutions = [step.dtype for step in self.steps if step.conv_macs]
         return (convolutions or [self.steps[0].dtype])[0]
 
     @property
     def structure(self) -> str:
-        """A key of operations, wiring, shapes and MACs, but of no data type and no weight.
+        """A key of operations, wiring, shapes and MACs.
 
-        Nor of the order in which independent operations run, nor of constant factors, which a
-        converter may fold into a convolution.
+        It does not depend on data types and weights, on the order in which independent operations
+        run, or on constant factors, which a converter may fold into a convolution.
         """
         keys: list[str] = []
         for step in self.steps:
@@ -123,13 +126,11 @@ class Operations:
 def of_graph(
     graph: Graph, size: tuple[int, int], precision: Precision = "float", fold: bool = True
 ) -> Operations:
-    """The list of a network at a picture `size` (width, height) and a precision.
+    """Return the operations of a network at a picture `size` (width, height) and a precision.
 
-    As this project's conversion writes it; without `fold`, constant factors are operations of
-    their own, as in the paper's files.
-
-    Raises ConfigError where the network can't take the size, or has a kind of layer that is
-    unknown here.
+    They are those that this project's conversion writes; without `fold`, constant factors are
+    operations of their own, as in the paper's files. Raises ConfigError where the network can't
+    take the size, or has a kind of layer that is unknown here.
     """
     rows = _OperationList()
     dtype = _DTYPES[precision]
@@ -154,7 +155,10 @@ def of_graph(
 
 
 def of_file(file: TfliteFile) -> Operations:
-    """The list of a `.tflite`; ConfigError where it leaves a shape open or takes no picture."""
+    """Return the operations of a `.tflite`.
+
+    Raises ConfigError where the file leaves a shape open, takes no picture, or only changes types.
+    """
     picture = file.inputs[0].shape if file.inputs else ()
     if len(picture) != 4 or min(picture) < 1:
         raise ConfigError(
@@ -212,14 +216,18 @@ def _add_operation(
 
 @dataclass
 class _Form:
-    """Part of a form that stands for one operation: `op` at its last part, None inside it."""
+    """A part of a form that stands for one operation: `op` is set at its last part,
+    None inside it.
+    """
 
     op: str | None
     source: int = PICTURE
 
 
 def _int16_forms(operations: Sequence[Operation]) -> dict[int, _Form]:
-    """PReLU and depth-to-space as `quantization.int16_form` spells them, by operation index."""
+    """Return the parts of PReLU and depth-to-space, as `quantization.int16_form` spells them, by
+    index.
+    """
     makers = {output.index: step for step in operations for output in step.outputs}
 
     def maker(tensor: Tensor | None, name: str) -> Operation | None:
@@ -245,7 +253,7 @@ _Parts = tuple[str, int, list[Operation]] | None
 
 
 def _affine_prelu(step: Operation, maker: Any) -> _Parts:
-    """alpha * x + (1 - alpha) * relu(x)."""
+    """Recognise alpha * x + (1 - alpha) * relu(x), which ends in `step`; None for another sum."""
     products = [maker(tensor, "MUL") for tensor in step.inputs]
     if None in products:
         return None
@@ -260,7 +268,7 @@ def _affine_prelu(step: Operation, maker: Any) -> _Parts:
 
 
 def _transposed_shuffle(step: Operation, maker: Any) -> _Parts:
-    """Reshape, transpose, reshape."""
+    """Recognise reshape, transpose, reshape, which ends in `step`; None for another reshape."""
     turned = maker(step.inputs[0], "TRANSPOSE")
     first = maker(turned.inputs[0], "RESHAPE") if turned is not None else None
     if first is None or first.inputs[0] is None or len(step.outputs[0].shape) != 4:

@@ -1,4 +1,4 @@
-"""A `.tflite` whose picture has an open size, fixed at one: as if it had been exported there."""
+"""Fixes the size of a `.tflite`'s picture: of one left open, or another size than its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Size = tuple[int, int]
 
 
 def check_fixed(file: TfliteFile, name: object) -> None:
-    """Raise ConfigError where the file leaves its picture's size open: it has no latency then."""
+    """Raise ConfigError where the file leaves its picture's size open: it has no latency then.
+
+    `name` is the file's in the message.
+    """
     if file.open_inputs:
         raise ConfigError(
             f"{name}: {_open(file)}, and how long it takes depends on the picture's size: "
@@ -31,7 +34,9 @@ def check_fixed(file: TfliteFile, name: object) -> None:
 
 
 def size_conditions(file: TfliteFile) -> dict[str, Any]:
-    """What went in, for a measurement's conditions: the picture's (width, height), all shapes."""
+    """Return a measurement's conditions on its input: the picture's (width, height), and all
+    shapes.
+    """
     return {
         "size": list(file.size) if file.size else None,
         "input_shapes": [list(tensor.shape) for tensor in file.inputs],
@@ -40,10 +45,10 @@ def size_conditions(file: TfliteFile) -> dict[str, Any]:
 
 @contextmanager
 def at_given_size(model: Path, size: Size | None) -> Iterator[Path]:
-    """The file to measure: `model`, or where it leaves its size open a copy of `size` of it.
+    """Yield the file to measure: `model`, or where it leaves its size open a copy fixed at `size`.
 
-    `size` is (width, height). Raises ConfigError where one is needed and not given, or the file
-    has another one, or no picture goes in; as `tflite.read`, too.
+    `size` is (width, height). Raises ConfigError where one is needed and not given, or the file has
+    another one, or no picture goes in; as `nas.tflite.file.read_tflite`, too.
     """
     file = read_tflite(model)
     if not file.open_inputs:
@@ -73,11 +78,12 @@ def _check_own(file: TfliteFile, name: object, size: Size | None) -> None:
 
 
 def fixed_at(content: bytes, size: Size, name: str) -> bytes:
-    """The file for pictures of `size` (width, height), which it leaves open; the batch is 1.
+    """Return the file for pictures of `size` (width, height), which it leaves open; the batch is 1.
 
-    What it computes of its tensors' shapes is computed here, once, as a converter does for a fixed
-    size. Raises ConfigError where it has an open side that is none of a picture, or a side that is
-    not open and not of that size; ConversionError where LiteRT can't run it so.
+    What the file computes of its tensors' shapes is computed here, once, as a converter does for a
+    fixed size. `name` is the file's in messages. Raises ConfigError where the file has an open side
+    that is none of a picture, or a side that is not open and not of that size; ConversionError
+    where LiteRT can't run it so.
     """
     file = parse_tflite(content, name)
     shapes = {tensor.index: _of_size(tensor, size, name) for tensor in file.inputs}
@@ -97,11 +103,12 @@ def fixed_at(content: bytes, size: Size, name: str) -> bytes:
 
 
 def resized(content: bytes, size: Size, name: str) -> bytes:
-    """The file for pictures of `size` (width, height), whether it leaves its own open or has one.
+    """Return the file for pictures of `size` (width, height), whether it leaves its own open or has
+    one.
 
-    A file of another size is checked: LiteRT finds the shapes that it should have, and brought back
-    to the old size it is the old file. Raises ConfigError as `fixed_at`, ConversionError, with the
-    operation and why, where the file has no form of that size.
+    A file of another size is checked: LiteRT works out the same shapes, and brought back to the old
+    size it is the old file. `name` is the file's in messages. Raises ConfigError as `fixed_at`,
+    ConversionError, with the operation and the reason, where the file has no form of that size.
     """
     file = parse_tflite(content, name)
     if file.open_inputs:
@@ -132,7 +139,7 @@ def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
 
 
 def _checked(content: bytes, size: Size, name: str) -> dict[int, Shape]:
-    """The shapes that LiteRT finds; ConversionError unless they are the file's, of that size."""
+    """Return the shapes that LiteRT works out; ConversionError unless they are the file's own."""
     file = parse_tflite(content, name)
     known = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
     for operation in file.operations:
@@ -173,7 +180,7 @@ def _alike(one: bytes, other: bytes) -> bool:
 
 
 def _of_size(tensor: Tensor, size: Size, name: str) -> Shape:
-    """An input's shape for a picture of the size; its own where no side of it is open."""
+    """Return an input's shape for a picture of `size`; its own where no side of it is open."""
     shape, axes = tensor.shape, picture_axes(tensor.shape)
     if min(shape, default=1) >= 1:
         return shape
@@ -194,7 +201,7 @@ def _of_size(tensor: Tensor, size: Size, name: str) -> Shape:
 
 
 def _fold(model: Any, known: dict[int, Shape]) -> bool:
-    """Turn what follows from shapes alone into constants; whether anything did."""
+    """Turn what follows from shapes alone into constants; return whether anything did."""
     main = model.subgraphs[0]
     told: dict[int, Values] = {}
 

@@ -1,4 +1,4 @@
-"""How the output of windows, resizings, paddings and cuts grows with a picture.
+"""The rules by which the outputs of windows, resizings, paddings and cuts grow with a picture.
 
 Amounts at a picture's edges (paddings, crops) stay as they are; sizes stay in proportion to the
 picture.
@@ -17,7 +17,9 @@ from nas.tflite.values import Values
 
 
 def _window(step: GrowthStep, of: Dim, size: int, stride: int, dilation: int = 1) -> Dim:
-    """A dimension after a window: padded so that every pixel has one, or only where it fits."""
+    """Return a dimension after a window: padded so that every pixel has one, or only
+    where it fits.
+    """
     b, n = was(of), now(of)
     reach = (size - 1) * dilation + 1
     same = step.options.padding == schema.Padding.SAME
@@ -40,7 +42,9 @@ def _conv_2d(step: GrowthStep) -> list[Dims]:
 
 
 def _pool(step: GrowthStep) -> list[Dims]:
-    """A pooling; one of all pixels, as squeeze-and-excite has, is made one of all pixels."""
+    """Return a pooling's output; one of all pixels, as squeeze-and-excite has, stays one of all
+    pixels.
+    """
     data, o = step[0], step.options
     window, stride = (o.filterHeight, o.filterWidth), (o.strideH, o.strideW)
     all_pixels = window == was_of(data)[1:3] and step.outputs[0][1:3] == (1, 1)
@@ -85,7 +89,10 @@ def _transposed(step: GrowthStep, strides: Sequence[int]) -> list[Dims]:
 
 
 def rewrite_shape(step: GrowthStep, place: int, dims: Dims) -> Dims:
-    """Dimensions that a constant tells, which is rewritten where they changed; -1 stays."""
+    """Have the constant that gives the output's shape rewritten where it changed; return `dims`.
+
+    `place` is the constant's among the inputs. A -1 in it stays.
+    """
     told, shape = step.constant(place), now_of(dims)
     if told.size != len(shape):
         raise step.refusal(f"it tells {told.size} sizes for {len(shape)} dimensions")
@@ -119,7 +126,9 @@ def _resize(step: GrowthStep) -> list[Dims]:
 
 
 def _pad(step: GrowthStep) -> list[Dims]:
-    """Amounts stay; what fills up to a part of the picture, still does."""
+    """Return a padding's output: amounts stay, but filling up to a part of the picture still does
+    so.
+    """
     data, told = step[0], step.constant(1)
     computed = step.computed(1)
     amounts = told if computed is None else computed
@@ -142,7 +151,7 @@ def _pad(step: GrowthStep) -> list[Dims]:
 
 
 def _around(step: GrowthStep, amounts: Values, total: int) -> list[int]:
-    """So much on both sides together, divided as it was."""
+    """Divide `total` pixels between before and after, as they were divided in `amounts`."""
     if total < 0:
         raise step.no_whole_size(step.outputs[0])
     before, after = (int(amount) for amount in amounts)
@@ -185,16 +194,17 @@ def _slice(step: GrowthStep) -> list[Dims]:
 
 
 def rewrite_changed(step: GrowthStep, values: Mapping[int, Values]) -> None:
-    """Have constants rewritten that changed, by the input's place."""
+    """Have those constants rewritten that have changed; `values` are given by the input's place."""
     for place, new in values.items():
         if (new != step.constant(place)).any():
             step.rewritten[place] = new
 
 
 def _bound(step: GrowthStep, place: int, of: Dim) -> int:
-    """Where a cut through a dimension lies now: as far from the nearer edge, or in the middle.
+    """Return where a cut through a dimension lies now: as far from the nearer edge, or in the
+    middle.
 
-    A cut a quarter or more from both edges may be meant either way: it is refused.
+    A cut a quarter or more from both edges may be meant either way: ConversionError.
     """
     b, n = was(of), now(of)
     if 4 * place < b:
@@ -242,7 +252,7 @@ def _strided_slice(step: GrowthStep) -> list[Dims]:
 
 
 def _cut(step: GrowthStep, of: Dim, bounds: slice, begin: Values, end: Values, axis: int) -> Dim:
-    """A grown dimension between bounds, which are moved where they are told in pixels."""
+    """Cut a dimension that grew between bounds, and move those bounds that are given in pixels."""
     b, n, stride = was(of), now(of), int(bounds.step)
     first, last, _ = bounds.indices(b)
     if stride < 0:
