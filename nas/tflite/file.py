@@ -257,7 +257,9 @@ def read_tflite(path: Path) -> TfliteFile:
 
 
 def parse_tflite(content: bytes, name: str) -> TfliteFile:
-    """As `read`, of a file's content; `name` is what an error calls it."""
+    """Return the main graph of a file's content, as `read_tflite` does; `name` is the file's in
+    errors.
+    """
     if len(content) < 8 or content[4:8] != b"TFL3":
         found = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
         raise ConfigError(
@@ -300,7 +302,9 @@ def _parse(model: Any, content: bytes) -> TfliteFile:
 
 
 def _settled(tensors: list[Tensor], content: bytes, inputs: dict[int, Shape]) -> list[Tensor]:
-    """The tensors with what LiteRT knows of their shapes; an open batch is 1 where it refuses."""
+    """Return the tensors with the shapes that LiteRT works out; an open batch is 1 where it
+    refuses.
+    """
     try:
         known = allocated(content, inputs)
     except ConversionError:  # operations of a vendor, for example
@@ -395,10 +399,10 @@ def _checked(index: int, count: int) -> int:
 
 
 def conv_macs(path: Path) -> int:
-    """Multiply-accumulates of the convolutions of one inference; raises as `read`."""
+    """Return the multiply-accumulates of a file's convolutions; raises as `read_tflite`."""
     return read_tflite(path).conv_macs
 
 
 def structure_key(path: Path) -> str:
-    """Equal for files that do the same work, whatever their weights; raises as `read`."""
+    """Return a key that is equal for files that do the same work; raises as `read_tflite`."""
     return read_tflite(path).structure_key

@@ -1,8 +1,9 @@
-"""Training on a schedule: resumable, deterministic, and never done twice.
+"""Trains a network on a schedule: resumable, deterministic, and never done twice.
 
 A training is a pure function of its key (architecture, data, schedule, seed): batches are drawn by
 step number, the weights start from the seed, and a checkpoint holds everything else. So a killed
-training goes on as if nothing had been, and whoever asks for the same key again gets the weights.
+training resumes as if nothing had happened, and whoever asks for the same key again gets the
+weights at once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ Judge = Callable[[keras.Model], dict[str, float]]
 def training_key(
     architecture: Architecture, data: dict[str, Any], schedule: Schedule, seed: int
 ) -> str:
-    """The key of a training: equal exactly where the trained weights are."""
+    """Return the key of a training, which is equal exactly where the trained weights are.
+
+    `data` is the data set's identity as JSON types.
+    """
     return content_key(
         {
             "architecture": architecture.to_dict(),
@@ -59,7 +63,7 @@ def training_key(
 
 
 def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
-    """The network as the training of `seed` starts from."""
+    """Return the network with the first weights from which the training of `seed` starts."""
     model = build_model(graph, seed)
     if schedule.identity_start:
         start_near_identity(graph, model)
@@ -67,7 +71,7 @@ def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
 
 
 def trained(graph: Graph, weights: Path) -> keras.Model:
-    """The network with the weights of a finished training; nobody else's to change."""
+    """Return the network with the weights of a finished training; the caller may change it."""
     if weights in _last:
         return _last.pop(weights)
     model = build_model(graph)
@@ -165,7 +169,7 @@ def _loop(run: _Training, workshop: Workshop, stage: str, until: int | None = No
 
 @dataclass
 class _Training:
-    """A model, its optimizer and where they stand."""
+    """A model and its optimizer, at a step of a schedule."""
 
     model: keras.Model
     optimizer: Any
@@ -179,7 +183,10 @@ class _Training:
     def start(
         cls, model: keras.Model, schedule: Schedule, checkpoint: Path, stop: int = 0
     ) -> _Training:
-        """From the checkpoint where there is one; weights are averaged for `stop`, 0 for never."""
+        """Return a training at its checkpoint, or at its start where there is none.
+
+        Weights are averaged for a reading at step `stop`; 0 stands for no reading.
+        """
         # The legacy class updates each variable by one fused operation.
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
@@ -191,7 +198,7 @@ class _Training:
     def advance(
         self, pack: Pack, seed: int, seconds: float, until: int | None = None
     ) -> list[float]:
-        """Take steps for about `seconds`, one at least, up to `until`; returns their losses."""
+        """Take steps for about `seconds`, one at least, up to step `until`; return their losses."""
         losses = []
         end = time.monotonic() + seconds
         while self.step < min(self.schedule.steps, until or self.schedule.steps):
@@ -230,7 +237,7 @@ class _Training:
 
 
 def step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
-    """One training step as a graph: (blurred, sharp, learning rate) -> L1 loss."""
+    """Return one training step as a traced function: (blurred, sharp, learning rate) -> L1 loss."""
     variables = model.trainable_variables
 
     @tf.function  # type: ignore[untyped-decorator]

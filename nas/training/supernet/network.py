@@ -1,12 +1,12 @@
 """The elastic U-Net: every candidate computes with a slice of its weights, in one traced function.
 
-What is computed is decided by a row of whole numbers (`Elastic.encode`) while it runs: kernels are
-cut to the candidate's channels, so that a small candidate costs what a small network costs, and
-operations are chosen by branches of the graph. Nothing is traced or built for a candidate.
+A row of whole numbers (`Elastic.encode`) decides what is computed while it runs: kernels are cut to
+the candidate's channels, so that a small candidate costs what a small network costs, and operations
+are chosen by branches of the graph. Nothing is traced or built for a candidate.
 
-Where candidates can't share, they don't: the part of a decoder's first kernel that reads what was
-up-sampled is another for each up-sampling operation, since these leave other numbers of channels.
-Imports TensorFlow.
+Candidates share all weights but these: the part of a decoder's first kernel that reads the
+up-sampled channels is another for each up-sampling operation, since these leave other numbers of
+channels. Imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PARTS = {"transpose-conv": 2, SHUFFLE: 4, "resize-bilinear": 1}  # what channels
 @final
 @dataclass(frozen=True)
 class _Candidate:
-    """A row, taken apart: numbers, or tensors while a function is traced."""
+    """A candidate's row with names: numbers, or tensors while a function is traced."""
 
     up: Any
     act: Any
@@ -156,17 +156,21 @@ class ElasticUNet:
         self.variables = {name: tf.Variable(value, name=name) for name, value in weights.items()}
 
     def __call__(self, choice: Any, pictures: Any) -> Any:
-        """(batch, height, width, 3), 0 to 1, restored by the candidate of `choice`."""
+        """Return pictures (batch, height, width, 3), 0 to 1, restored by the candidate
+        of `choice`.
+        """
         tensors = {name: tf.convert_to_tensor(value) for name, value in self.variables.items()}
         numbers = tf.unstack(choice, len(HEAD) + self.elastic.deepest)
         return _Forward(self.elastic, tensors, _Candidate.of(numbers)).restored(pictures)
 
     def arrays(self) -> dict[str, Array]:
-        """The weights."""
+        """Return the weights by name."""
         return {name: variable.numpy() for name, variable in self.variables.items()}
 
     def sliced(self, choice: Choice) -> dict[str, list[Array]]:
-        """A candidate's weights by layer, for `keras_model.with_weights`: as a network alone."""
+        """Return a candidate's weights by layer, for `keras_model.with_weights`: as of a network
+        alone.
+        """
         candidate = _Candidate.of([int(number) for number in choice])
         return _Slices(self.elastic, self.variables, candidate).layers()
 
@@ -181,19 +185,24 @@ class _Slicer:
     candidate: _Candidate
 
     def kernel(self, name: str, before: int, level: int) -> Any:
-        """Of a convolution that reads the channels of one level and gives those of another."""
+        """Return the kernel of a convolution that reads the channels of one level and gives
+        another's.
+        """
         cin, cout = self.candidate.widths[before], self.candidate.widths[level]
         return self._finished(name, self.weights[name][:, :, :cin, :cout], before)
 
     def first(self) -> Any:
-        """Of the first convolution: the middle of the largest."""
+        """Return the kernel of the first convolution: the middle of the largest."""
         whole, side = self.weights["down0_conv1"], self.candidate.kernel
         off = (whole.shape[0] - side) // 2
         part = whole[off : off + side, off : off + side, :, : self.candidate.widths[0]]
         return self._finished("down0_conv1", part, 0)
 
     def joined(self, level: int, up: str) -> Any:
-        """Of a decoder's first convolution, which reads what was up-sampled, then the skip."""
+        """Return the kernel of a decoder's first convolution.
+
+        It reads the up-sampled channels, then the skip's.
+        """
         below, cout = self.candidate.widths[level + 1], self.candidate.widths[level]
         names = [f"up{level}_conv1/{up}", f"up{level}_conv1/skip"]
         lifted, skip = (self.weights[name] for name in names)
@@ -223,19 +232,19 @@ class _Slicer:
         return self.candidate.up * len(self.elastic.activation) + self.candidate.act
 
     def _finished(self, name: str, part: Any, before: int) -> Any:
-        """A slice with its gains, and the picture carried through where it has to."""
+        """Return a slice with its gains, and the picture carried through where it has to be."""
         part = self._gained(name, part, before)
         return part + _identity(part) if _carries(self.elastic, name) else part
 
     def _gained(self, name: str, part: Any, before: int) -> Any:
-        """A slice times its outputs' gains for the width that it reads."""
+        """Return a slice times its outputs' gains for the width that it reads."""
         steps = tf.constant(self.elastic.widths[before][:-1], tf.int32)
         place = tf.reduce_sum(tf.cast(self.candidate.widths[before] > steps, tf.int32))
         return part * self.weights[f"{name}/gain"][place][: tf.shape(part)[3]]
 
 
 def _identity(like: Any) -> Any:
-    """The kernel of that shape which copies the first three channels."""
+    """Return the kernel of the same shape which copies the first three channels."""
     shape = tf.shape(like)
     off = shape[0] // 2
     middle = tf.reshape(tf.eye(3), (1, 1, 3, 3))
@@ -267,7 +276,7 @@ class _Forward:
         return output + pictures if residual else output
 
     def _level(self, level: int, x: Any) -> Any:
-        """What a level makes of its input, with all that lies below it."""
+        """Return a level's output, with all that lies below it."""
         skip = self._stage("down", level, x)
         if level + 1 == self._elastic.deepest:
             return skip
@@ -278,7 +287,9 @@ class _Forward:
         )
 
     def _around(self, level: int, skip: Any) -> Any:
-        """Down, through the levels below, up again, and joined with the skip."""
+        """Return a level's output from its skip: down, through the levels below, up, and joined
+        with it.
+        """
         pooled = tf.nn.max_pool2d(skip, 2, 2, "VALID")
         below = self._level(level + 1, pooled)
         lifts = [partial(self._lift, level, below, up) for up in self._elastic.upsampling]
@@ -302,7 +313,7 @@ class _Forward:
         return tf.image.resize(x, (height, width), method="bilinear")
 
     def _stage(self, way: str, level: int, x: Any, joined: Any = None) -> Any:
-        """The convolutions of a level on the way down or up, as many as the candidate has."""
+        """Apply the convolutions of a level on the way down or up, as many as the candidate has."""
         for index in range(1, self._elastic.convolutions[-1] + 1):
             name = f"{way}{level}_conv{index}"
             first = self._cut.first() if name == "down0_conv1" else joined
@@ -343,7 +354,7 @@ def _switch(place: Any, branches: Sequence[Callable[[], Any]]) -> Any:
 
 @final
 class _Slices:
-    """A candidate's weights as those of a network alone."""
+    """Gives a candidate's weights as those of a network alone."""
 
     def __init__(self, elastic: Elastic, weights: Weights, candidate: _Candidate) -> None:
         self._elastic = elastic
@@ -367,7 +378,7 @@ class _Slices:
         return found
 
     def _stage(self, way: str, level: int, shuffled: bool) -> dict[str, list[Array]]:
-        """`shuffled`: what the stage gives is up-sampled next."""
+        """Return the weights of a stage; `shuffled` says that its output is up-sampled next."""
         width, count = self._candidate.widths[level], self._candidate.convolutions
         found: dict[str, list[Array]] = {}
         for index in range(1, count + 1):
@@ -389,5 +400,7 @@ class _Slices:
 
 
 def _shuffle_order(width: int) -> npt.NDArray[np.int64]:
-    """Which of our channels is each one of `tf.nn.depth_to_space`, whose pixels come first."""
+    """Return for each channel of `tf.nn.depth_to_space`, whose pixels come first, which of ours it
+    is.
+    """
     return np.arange(width).reshape(-1, 4).T.reshape(-1)

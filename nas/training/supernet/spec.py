@@ -1,6 +1,6 @@
-"""What decides a supernet's weights, and the folder that it is kept in.
+"""The specification that decides a supernet's weights, and the folder that holds it.
 
-supernet.json    what it was trained for, with its key and what it cost
+supernet.json    the specification with its key, and what the training cost
 supernet.npz     its weights, whole or not there
 checkpoint.npz   where a training stands
 """
@@ -48,12 +48,12 @@ class SupernetSpec:
 
     @property
     def elastic(self) -> Elastic:
-        """The choices that it holds."""
+        """The choices that the supernet holds."""
         return Elastic.of(self.space)
 
     @property
     def key(self) -> str:
-        """Equal exactly where the weights are."""
+        """A key that is equal exactly where the weights are."""
         return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class SupernetSpec:
         }
 
     def check(self, folder: Path) -> Mapping[str, Any] | None:
-        """What is told of the supernet in `folder`; None where there is none yet.
+        """Return the description of the supernet in `folder`; None where there is none yet.
 
-        Raises RunError where it is another one, finished or not.
+        Raises RunError where it is another supernet, finished or not.
         """
         path = folder / DESCRIPTION
         if not path.exists():
@@ -88,11 +88,12 @@ class SupernetSpec:
 
 
 def gentle(schedule: Schedule, steps: int) -> Schedule:
-    """A candidate's schedule as a supernet takes it: so many steps, half the rate, a long warm-up.
+    """Return the schedule of a supernet, from the schedule of a candidate.
 
-    Weights that many candidates share leave their start later and are thrown off it sooner. With
-    the candidates' own rate the supernet of `quickstart` never left it; a third of the rate did for
-    its largest network as well as half of it (+4 dB), and for its smallest less (+1.3, +1.8 dB).
+    It has `steps` steps, half the rate and a long warm-up. Weights that many candidates share leave
+    their start later and are thrown off it sooner. With the candidates' own rate the supernet of
+    `quickstart` never left it; a third of the rate did for its largest network as well as half of
+    it (+4 dB), and for its smallest less (+1.3, +1.8 dB).
     """
     warmup = steps // 3 if schedule.warmup_steps else 0
     rate = schedule.learning_rate / 2
@@ -100,12 +101,14 @@ def gentle(schedule: Schedule, steps: int) -> Schedule:
 
 
 def start_of(key: str) -> str:
-    """What `Schedule.start` says of trainings that start from a slice of this supernet."""
+    """Return the value of `Schedule.start` for trainings that start from a slice of
+    this supernet.
+    """
     return f"supernet:{key}"
 
 
 def supernet_of(folder: Path) -> Mapping[str, Any]:
-    """What is told of the finished supernet in `folder`; RunError where there is none."""
+    """Return the description of the finished supernet in `folder`; RunError where there is none."""
     if not (folder / WEIGHTS).exists():
         raise RunError(
             f"{folder} holds no finished supernet; train one with `nas supernet train STUDY`"

@@ -1,4 +1,4 @@
-"""A candidate trained on from its slice of a supernet's weights. Imports TensorFlow."""
+"""Trains a candidate from its slice of a supernet's weights. Imports TensorFlow."""
 
 from __future__ import annotations
 
