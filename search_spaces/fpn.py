@@ -67,26 +67,26 @@ class FPN:
 
     @property
     def label(self) -> str:
-        """For example "fpn 32-256-112 x10 x20"."""
+        """A short name, for example "fpn 32-256-112 x10 x20"."""
         widths = f"{self.stem}-{self.pyramid}-{self.head}"
         return f"fpn {widths} x{self.blocks35} x{self.blocks17}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FPN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> FPN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         blocks = (min(self.blocks35, 1), min(self.blocks17, 1))
         return FPN(min(self.stem, 8), *blocks, min(self.pyramid, 8), min(self.head, 8))
 
     def graph(self) -> Graph:
-        """The network's layers: `enc0`, ..., `block35_1_a`, ..., `lateral4`, ..., `output`.
+        """Return the network's layers: `enc0`, ..., `block35_1_a`, ..., `lateral4`, ..., `output`.
 
         A convolution `x` that is normalised is followed by `x_norm` and `x_relu`.
         """

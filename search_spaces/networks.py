@@ -59,7 +59,7 @@ class NetworkSpace:
 
     @cached_property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the space."""
+        """A picture's sides must divide by this number for every network of the space."""
         wholes = [network.graph().reduction for network in self.networks.values()]
         return math.lcm(self.unets.reduction, *wholes)
 
@@ -69,7 +69,7 @@ class NetworkSpace:
         return self.unets.sample(trial) if name == COMPOSED else self.networks[name]
 
     def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """The parameters that `sample` turns into `architecture`.
+        """Return the parameters that `sample` turns into `architecture`.
 
         Raises ConfigError, naming the parameter, where the space does not hold the network.
         """
@@ -84,7 +84,7 @@ class NetworkSpace:
         return {"network": COMPOSED, **self.unets.to_parameters(architecture)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as JSON types."""
+        """Return the space as JSON types."""
         return {
             "family": "networks",
             "networks": {name: value.to_dict() for name, value in self.networks.items()},

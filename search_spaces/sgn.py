@@ -41,24 +41,26 @@ class SGN:
 
     @property
     def label(self) -> str:
-        """For example "sgn 32 l3 x11"."""
+        """A short name, for example "sgn 32 l3 x11"."""
         return f"sgn {self.width} l{self.levels} x{self.convolutions}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SGN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> SGN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         return SGN(min(self.width, 8), min(self.levels, 2), min(self.convolutions, 2))
 
     def graph(self) -> Graph:
-        """The network's layers: `level3_shuffle`, ..., `level3_guidance`, `main1`, `output`."""
+        """Return the network's layers: `level3_shuffle`, ..., `level3_guidance`,
+        `main1`, `output`.
+        """
         return self._graph
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The pictures that post-training quantization reads its ranges from. Imports TensorFlow."""
+"""Makes and checks the pictures that set integers' ranges. Imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def fill_biases(model: keras.Model, seed: int = 0) -> None:
 
 
 def mosaic(pack: Pack, height: int, width: int, index: int) -> Float32:
-    """Blurred training patches laid side by side: (1, height, width, 3), values from 0 to 1.
+    """Return blurred training patches laid side by side: (1, height, width, 3), values from 0 to 1.
 
     Each `index` takes other patches, always the same ones of a pack. Each patch stands beside its
     mirror images: half as many seams, whose false edges widen the ranges of the activations. That

@@ -1,8 +1,8 @@
-"""From a trained network to what its compression asks for: pruned, fine-tuned, quantized.
+"""Makes a trained network as small as its compression asks: pruned, fine-tuned, quantized.
 
-Each step starts from what the step before left, by key, and is never done twice: candidates that
-share a training share its weights, all precisions share a pruning, and a deeper pruning goes on
-from a shallower one. Imports TensorFlow inside functions only.
+Each step starts from the weights of the step before, by key, and is never done twice: candidates
+that share a training share its weights, all precisions share a pruning, and a deeper pruning
+continues a shallower one. Imports TensorFlow inside functions only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""From Keras models to `.tflite` files.
+"""Converts Keras models to `.tflite` files.
 
-Nothing leaves `convert_trained` and `convert_untrained` without having passed
+`convert_trained` and `convert_untrained` return only files that have passed
 `nas.compression.verify.verify`. Only training and conversion import TensorFlow: this does.
 """
 
@@ -52,7 +52,8 @@ def convert(
     precision: Precision,
     calibration: Iterable[Float32] = (),
 ) -> bytes:
-    """A `.tflite` of `model` for pictures of exactly height x width; equal inputs, equal bytes.
+    """Return a `.tflite` of `model` for pictures of exactly height x width; equal inputs, equal
+    bytes.
 
     "int8-ptq" and "int16-ptq" set the ranges of the activations by `calibration`: arrays (1,
     height, width, 3) of values from 0 to 1, a few of which do (a large network takes seconds for a
@@ -61,7 +62,7 @@ def convert(
     `nas.compression.quantization.fake_quantized`.
 
     Raises DataError where the calibration is empty, constant or malformed; ConversionError, naming
-    the operation where the converter tells it.
+    the operation where the converter does.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
@@ -124,12 +125,13 @@ def convert_trained(
     pack: Pack,
     minimum_db: Mapping[Precision, float] = MINIMUM_DB,
 ) -> bytes:
-    """The verified `.tflite` of a finished training, calibrated on patches of its own pack.
+    """Return the verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
-    It is compared with its model on other patches than those that set its ranges. For "int8-qat"
-    the weights are those of `train_quantized`. After a handful of steps `UNTRAINED_MINIMUM_DB` is
-    what can be asked for. Not to be called inside `nas.system.host_lock.working`,
-    which it takes itself. Raises as `convert` and `verify`.
+    The file is compared with its model on other patches than those that set its ranges. For
+    "int8-qat" the weights are those of `train_quantized`. `minimum_db` is the least agreement by
+    precision; after a handful of steps no more than `UNTRAINED_MINIMUM_DB` can be asked for. Not to
+    be called inside `nas.system.host_lock.working`, which it takes itself. Raises as `convert` and
+    `verify`.
     """
 
     def model() -> keras.Model:
@@ -145,10 +147,11 @@ def convert_trained(
 def convert_untrained(
     graph: Graph, height: int, width: int, precision: Precision, schedule: Schedule
 ) -> bytes:
-    """The verified `.tflite` of an architecture before its training, for latency and placement.
+    """Return the verified `.tflite` of an architecture before its training, for latency and
+    placement.
 
-    Has the structure of the trained one: calibrated on noise, and with biases other than 0, which
-    the converter would leave out. Raises and may be called as `convert_trained`.
+    It has the structure of the trained one: calibrated on noise, and with biases other than 0,
+    which the converter would leave out. Raises and may be called as `convert_trained`.
     """
 
     def model() -> keras.Model:

@@ -1,11 +1,12 @@
-"""Pruning a trained network on its data: masks, a check set, fine-tuning. Imports TensorFlow.
+"""Prunes a trained network on its data: masks, a check set, fine-tuning. Imports TensorFlow.
 
 While it is pruned the network keeps its size and has its removed filters at 0, which computes the
 same as without them: one model is built and traced, whatever the number of rounds. At the end it is
 made narrow, an architecture of its own, and trained once more.
 
 Like a training, a pruning is a pure function of its key and is never done twice. The way to a deep
-target passes through the shallower ones (`nas.compression.pruning.ladder`); each stop is kept.
+target passes through the shallower ones (`nas.compression.pruning.ladder`); the network at each
+stop is stored.
 """
 
 from __future__ import annotations

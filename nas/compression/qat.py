@@ -1,4 +1,4 @@
-"""Quantization-aware training: a network learns with rounded values. Imports TensorFlow."""
+"""Trains a network with fake quantization, for integers of 8 bits. Imports TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: what a file has to be before it is believed. Imports TensorFlow.
+"""The gate: checks that a file computes what its model does. Imports TensorFlow.
 
 A conversion that "succeeds" may still hold operations in float32, a network that computes something
 else, or a file that the runtime refuses.
@@ -95,7 +95,12 @@ _REQUANTIZATION_LIMIT = 256.0
 
 @dataclass(frozen=True)
 class Verification:
-    """What the gate found: `agreement_db` is None where the outputs are equal to the last bit."""
+    """The figures of a file that passed the gate.
+
+    `operations` and `conv_macs` count its operations and the MACs of its convolutions.
+    `structure_key` is the file's. `agreement_db` is the PSNR between the outputs of the file and of
+    its model, 1 as the peak; None where they are equal to the last bit.
+    """
 
     precision: Precision
     operations: int
@@ -155,7 +160,9 @@ def verify(
 def _check_structure(
     file: TfliteFile, graph: Graph, precision: Precision, height: int, width: int
 ) -> None:
-    """The graph's operations, none of another kind, between pictures of the right shape."""
+    """Raise ConversionError unless the file has the graph's operations, between the
+    right shapes.
+    """
     expected = _expected_operations(graph, precision, height, width)
     found = file.operation_counts
     if precision != "float":
@@ -181,7 +188,7 @@ def _check_structure(
 def _expected_operations(
     graph: Graph, precision: Precision, height: int, width: int
 ) -> Counter[str]:
-    """Of the graph as converters write it."""
+    """Return the operations of the graph as converters write it, by name."""
     rows = folded(graph).costs(height, width)
     known = {row.layer.name: row for row in rows}
     uses = Counter(name for row in rows for name in row.layer.inputs)
@@ -210,7 +217,9 @@ def _operations(layer: Layer, precision: Precision) -> tuple[str, ...]:
 
 
 def _on_a_crop(content: bytes, graph: Graph, sample: Float32) -> tuple[bytes, Float32]:
-    """The file at a smaller size, with the picture's upper left corner, where it is larger."""
+    """Return the file at a smaller size, with the picture's upper left corner, where it
+    is larger.
+    """
     height, width = (min(side, graph.fits(CROP_SIDE)) for side in sample.shape[:2])
     return at_size(content, height, width), sample[:height, :width]
 
@@ -262,7 +271,7 @@ def _check_weights(operation: Operation, precision: Precision) -> None:
 
 
 def _check_alive(operation: Operation) -> None:
-    """TrainingError where an output was (nearly) constant 0 while the ranges were calibrated.
+    """Raise TrainingError where an output was (nearly) constant 0 while the ranges were calibrated.
 
     Such a layer is what a training leaves whose ReLUs all died. The runtime refuses some of these
     files, "failed to prepare", and runs others; neither says why. (A dead layer that shares its
@@ -297,7 +306,7 @@ def _output(model: keras.Model, sample: Float32) -> Float32:
 
 
 def _agreement_db(artifact: Float32, model: Float32) -> float | None:
-    """PSNR with 1 as the peak; None where the outputs are equal."""
+    """Return the PSNR with 1 as the peak; None where the outputs are equal."""
     if not np.isfinite(artifact).all():
         raise ConversionError("the artifact's output is not finite where its model's is")
     error = float(np.mean(np.square(artifact.astype(np.float64) - model)))

@@ -28,11 +28,11 @@ class Architecture(Protocol):
         ...
 
     def graph(self) -> Graph:
-        """The network's layers."""
+        """Return the network's layers."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types; `family` says which class reads it back."""
+        """Return the value as JSON types; `family` says which class reads it back."""
         ...
 
 
@@ -71,7 +71,7 @@ class ArchitectureSpace(Space[Value], Protocol[Value]):
 
     @property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the space."""
+        """A picture's sides must divide by this number for every network of the space."""
         ...
 
 
@@ -96,7 +96,7 @@ class Compression:
             raise unknown("precision", self.precision, PRECISIONS)
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {"pruned_share": self.pruned_share, "precision": self.precision}
 
 

@@ -50,7 +50,7 @@ class DepthToSpaceLayer(keras.layers.Layer):  # type: ignore[misc]
         return tf.nn.depth_to_space(inputs, self.factor)
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
@@ -76,7 +76,7 @@ class ScaleLayer(keras.layers.Layer):  # type: ignore[misc]
         return inputs * self.factor
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
@@ -98,7 +98,7 @@ class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
         return tf.image.resize(inputs, size, method="bilinear")
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
@@ -112,7 +112,7 @@ class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
         self.divisor = divisor
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "divisor": self.divisor}
 
     def size(self, like: Any) -> Any:

@@ -57,7 +57,7 @@ class SupernetSpec:
         return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {
             "format": FORMAT,
             "space": self.space,
