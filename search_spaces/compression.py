@@ -1,4 +1,4 @@
-"""Choices of compression."""
+"""The space of compressions: precisions and pruned shares."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class FPN:
         return layers.graph()
 
     def _of(self, channels: int) -> int:
-        """The backbone's channels, in proportion."""
+        """Return so many of the original's backbone channels, in proportion to the stem."""
         return channels * self.stem // 32
 
     def _conv(
@@ -120,7 +120,7 @@ class FPN:
         return _normalised(layers, name, source, self._of(channels), kernel, stride, padding)
 
     def _backbone(self, layers: Layers) -> list[str]:
-        """Feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+        """Add the backbone; return its feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32."""
         enc0 = self._conv(layers, "enc0", "input", 32, 3, 2, "valid")
         x = self._conv(layers, "enc1_a", enc0, 32, padding="valid")
         x = self._conv(layers, "enc1_b", x, 64)
@@ -194,13 +194,15 @@ class FPN:
         return layers.add(ReLU(f"{name}_relu", (x,)))
 
     def _lateral(self, layers: Layers, level: int, source: str, channels: int) -> str:
-        """A 1x1 convolution, padded to what an unpadded window cut off."""
+        """Add a 1x1 convolution, padded by as much as an unpadded window cut off."""
         name = f"lateral{level}"
         x = layers.add(Conv(name, (source,), channels, kernel=1, bias=False))
         return layers.add(ZeroPad(f"{name}_pad", (x, "input"), 2 ** (level + 1)))
 
     def _pyramid(self, layers: Layers, maps: list[str]) -> dict[int, str]:
-        """Maps of `pyramid` channels at 1/32 (level 4) to 1/4 (level 1), from the top down."""
+        """Add maps of `pyramid` channels from 1/32 (level 4) to 1/4 (level 1), from the
+        top down.
+        """
         x = self._lateral(layers, 4, maps[4], self.pyramid)
         pyramid = {4: x}
         for level in (3, 2, 1):
@@ -224,7 +226,7 @@ def _normalised(
     layers: Layers, name: str, source: str, channels: int, kernel: int | tuple[int, int] = 3,
     stride: int = 1, padding: Padding = "same",
 ) -> str:  # fmt: skip
-    """A convolution without a bias, batch normalisation, which has one, and ReLU."""
+    """Add a convolution without a bias, a batch normalisation, which has one, and a ReLU."""
     x = layers.add(
         Conv(name, (source,), channels, kernel, stride=stride, padding=padding, bias=False)
     )

@@ -1,4 +1,4 @@
-"""Architectures by name, and architectures read back from JSON."""
+"""Architectures by name, and architectures that are read back from JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FAMILIES: dict[str, Callable[[dict[str, Any]], Architecture]] = {
 
 
 def architecture_from_dict(values: dict[str, Any]) -> Architecture:
-    """The architecture whose `to_dict` wrote `values`; ConfigError on an unknown family."""
+    """Return the architecture whose `to_dict` wrote `values`; ConfigError on an unknown family."""
     family = str(values.get("family"))
     if family not in _FAMILIES:
         raise unknown("architecture family", family, _FAMILIES)

@@ -17,7 +17,8 @@ from search_spaces.values import Layers, check_at_least, from_json, to_json
 @final
 @dataclass(frozen=True)
 class SGN:
-    """Self-guidance: shuffled copies of the picture, the coarsest first, each guide the next finer.
+    """A self-guidance network: each shuffled copy of the picture, the coarsest first, guides the
+    next.
 
     Level k of `levels` works at 1/2^k of the height and width on `width` * 2^k channels: a
     convolution of the shuffled picture, one that takes in the guidance from below, a residual block

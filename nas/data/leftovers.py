@@ -1,8 +1,8 @@
-"""What lies beside pictures and is none: the one rule that every reader of folders goes by.
+"""Names the files beside pictures that are none: the one rule that every reader of folders follows.
 
 Systems, network drives, archives and tools leave files and folders behind, many with pictures in
 them (thumbnails, recycle bins) or with pictures' names. They are passed over by name at any depth,
-and counted by kind, so that a check can say so. A folder that the user names is never judged.
+and counted by kind, so that a check can report them. A folder that the user names is never judged.
 """
 
 from __future__ import annotations
@@ -96,12 +96,14 @@ _FORMATS = {
 
 
 def leftover(name: str) -> str | None:
-    """The kind of leftover that a file or folder of this name is, or None where it is none."""
+    """Return the kind of leftover that a file or folder of this name is, or None where
+    it is none.
+    """
     return next((kind for pattern, kind in _NAMES if pattern.fullmatch(name)), None)
 
 
 def kind_of_file(name: str) -> str | None:
-    """Why a file of this name is no picture, or None where it may be one."""
+    """Return the reason why a file of this name is no picture, or None where it may be one."""
     suffix = Path(name).suffix.lower()
     if kind := leftover(name):
         return kind
@@ -116,7 +118,7 @@ def is_archive(name: str) -> bool:
 
 
 def what_lies(kinds: Mapping[str, int]) -> str:
-    """ ": there lie HEIC pictures (3), which are not read; convert …", or "" where nothing does."""
+    """Return ": there lie HEIC pictures (3), which are not read; convert …"; "" for no `kinds`."""
     if not kinds:
         return ""
     lying = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())

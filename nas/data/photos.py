@@ -60,8 +60,10 @@ Shake = Literal["known", "random"]
 @final
 @dataclass(frozen=True)
 class Photos:
-    """See the module. `seed` draws the training patches and their random shakes; the held-out
-    pictures and theirs are always the same.
+    """The photographs of the module's docstring, with a known or a random shake.
+
+    `seed` draws the training patches and their random shakes; the held-out pictures and theirs are
+    always the same.
     """
 
     spec: str
@@ -72,12 +74,12 @@ class Photos:
 
     @property
     def split(self) -> str:
-        """ "photos-heldout" or "photos-random-heldout"."""
+        """The name of the held-out split: "photos-heldout" or "photos-random-heldout"."""
         return "photos-heldout" if self.shake == "known" else "photos-random-heldout"
 
     @property
     def task(self) -> str:
-        """One sentence for reports."""
+        """A sentence for reports: which blur, and which pictures."""
         blurred = (
             "all blurred by one known, curved camera shake of about 9 pixels"
             if self.shake == "known"
@@ -89,7 +91,7 @@ class Photos:
         )
 
     def identity(self) -> dict[str, Any]:
-        """What decides every training patch and held-out picture, as JSON types."""
+        """Return everything that decides training patches and held-out pictures, as JSON types."""
         photographs = {
             name: file_sha256(photograph_path(name))[:16] for name in (*TRAINING, *HELD_OUT)
         }
@@ -106,23 +108,25 @@ class Photos:
         }
 
     def heldout(self) -> Iterator[Pair]:
-        """The five held-out photographs, blurred: each side a multiple of 16, 624x496 at most."""
+        """Yield the five held-out photographs, blurred: each side a multiple of 16, 624x496 at
+        most.
+        """
         for index in range(len(HELD_OUT)):
             yield _heldout(index, self.shake)
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
-        """Patches of `patch` x `patch`, chosen for texture, from photographs that were turned,
-        mirrored and shrunk before they were blurred (afterwards would change the known shake).
+        """Return patches of `patch` x `patch`, chosen for texture.
 
-        4096 patches up to 64x64, fewer of larger ones; an equal share from each photograph.
-        Raises ConfigError where no photograph is large enough.
+        The photographs were turned, mirrored and shrunk before they were blurred (afterwards would
+        change the known shake). There are 4096 patches up to 64x64, fewer of larger ones; an equal
+        share from each photograph. Raises ConfigError where no photograph is large enough.
         """
         return open_or_build(
             "photos", self.identity(), patch, partial(self._units, patch), progress
         )
 
     def patches(self, patch: int) -> int:
-        """How many patches `prepare` of the same side packs; ConfigError where none fits."""
+        """Return how many patches `prepare` of the same side packs; ConfigError where none fits."""
         return sum(unit.count for unit in self._units(patch))
 
     def _units(self, patch: int) -> Sequence[Unit]:
@@ -161,7 +165,10 @@ class Photos:
 
 
 def parse_photos(spec: str, options: str) -> Photos:
-    """`photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`; else ConfigError."""
+    """Return the data set of `photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`.
+
+    `options` is the part behind the colon. Raises ConfigError where it is of another form.
+    """
     shake: Shake = "known"
     seed = 0
     for option in filter(None, options.split(",")):
@@ -176,7 +183,7 @@ def parse_photos(spec: str, options: str) -> Photos:
 
 
 def photograph_path(name: str) -> Path:
-    """Where a photograph of scikit-image's wheel lies; DataError where it is missing."""
+    """Return the path of a photograph of scikit-image's wheel; DataError where it is missing."""
     spec = importlib.util.find_spec("skimage")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "data" / name
@@ -189,13 +196,15 @@ def photograph_path(name: str) -> Path:
 
 
 def read_photograph(name: str) -> UInt8Image:
-    """A photograph of scikit-image's wheel, uint8 (height, width, 3)."""
+    """Return a photograph of scikit-image's wheel, uint8 (height, width, 3)."""
     return read_picture(photograph_path(name))
 
 
 @cache
 def _heldout(index: int, shake: Shake) -> Pair:
-    """A held-out photograph; kept (9 MB in all), as every trial of a search asks for it."""
+    """Return a held-out photograph; it stays in memory (9 MB in all), as every trial
+    asks for it.
+    """
     sharp = read_photograph(HELD_OUT[index])
     path = known_shake()
     if shake == "random":
@@ -213,7 +222,9 @@ class _Source:
     corners: npt.NDArray[np.int64]
 
     def crop(self, rng: np.random.Generator, patch: int) -> UInt8Image:
-        """A patch with the margin that blurring needs, turned and mirrored one of eight ways."""
+        """Return a patch with the margin that blurring needs, turned and mirrored one of eight
+        ways.
+        """
         top, left = self.corners[rng.integers(len(self.corners))]
         side = patch + 2 * MARGIN
         crop = np.rot90(self.image[top : top + side, left : left + side], int(rng.integers(4)))
@@ -242,7 +253,7 @@ def _shrunk(image: UInt8Image, scale: float) -> UInt8Image:
 
 
 def _textured(image: UInt8Image, patch: int) -> npt.NDArray[np.int64]:
-    """Where, margin included, a patch may start whose mean gradient is over `TEXTURE`."""
+    """Return where, margin included, a patch may start whose mean gradient is over `TEXTURE`."""
     grey = image.mean(axis=2) / 255
     down, right = np.gradient(grey)
     sums = np.zeros((grey.shape[0] + 1, grey.shape[1] + 1))
