@@ -16,6 +16,7 @@ from search_spaces.rdn import RDN
 from search_spaces.sgn import SGN
 from search_spaces.unet import ACTIVATIONS, PAPER, UPSAMPLINGS, UNet
 
+# The networks that a user can name: six U-Nets of the paper, and its five other networks.
 ARCHITECTURES: dict[str, Architecture] = {
     f"unet-{upsampling.replace('-', '')}-{activation}": replace(
         PAPER, upsampling=upsampling, activation=activation

@@ -33,6 +33,7 @@ from search_spaces.values import from_json
 
 Upsampling = Literal["transpose-conv", "depth-to-space", "resize-bilinear"]
 Activation = Literal["relu", "prelu"]
+# The choices of both, by name.
 UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
@@ -139,6 +140,7 @@ class UNet:
 
 
 PAPER = UNet()
+"""The reconstruction of the paper's U-Net."""
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ def from_json(kind: type[Value], values: dict[str, Any]) -> Value:
     """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry."""
     hints = get_type_hints(kind)
     types = {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
-    given = {name: value for name, value in values.items() if name != "family"}
-    if given.keys() != types.keys():
+    entries = {name: value for name, value in values.items() if name != "family"}
+    if entries.keys() != types.keys():
         raise ConfigError(
-            f"{kind.__name__} has the entries {sorted(types)}, but {sorted(given)} came; "
-            f"these differ: {sorted(types.keys() ^ given.keys())}"
+            f"{kind.__name__} has the entries {sorted(types)}, but {sorted(entries)} came; "
+            f"these differ: {sorted(types.keys() ^ entries.keys())}"
         )
     return kind(
-        **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in given.items()}
+        **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in entries.items()}
     )
 
 

@@ -174,8 +174,8 @@ def with_channels(graph: Graph, channels: Mapping[str, int]) -> Graph:
 
     Raises ConfigError where a name is no layer with filters, or the widths don't fit together.
     """
-    known = {layer.name for layer in graph.layers if isinstance(layer, (Conv, TransposeConv))}
-    if strange := sorted(channels.keys() - known):
+    names = {layer.name for layer in graph.layers if isinstance(layer, (Conv, TransposeConv))}
+    if strange := sorted(channels.keys() - names):
         raise ConfigError(f"no layer with filters is called {strange[0]!r}")
     if few := [name for name, count in channels.items() if count < 1]:
         raise ConfigError(f"layer {few[0]!r}: expected 1 filter at least, got {channels[few[0]]}")

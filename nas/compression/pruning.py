@@ -320,10 +320,10 @@ class _Picker:
     ) -> None:
         self.kept = kept.copy()
         self.members: list[deque[int]] = [deque() for _ in groups.sites]
-        found = np.flatnonzero(kept & (groups.site >= 0))
+        remaining = np.flatnonzero(kept & (groups.site >= 0))
         if scores is not None:
-            found = found[np.argsort(scores[found], kind="stable")]
-        for group in found:
+            remaining = remaining[np.argsort(scores[remaining], kind="stable")]
+        for group in remaining:
             self.members[groups.site[group]].append(int(group))
         self._costs, self._counts = costs, costs.counts(kept)
         self._sites = groups.sites
@@ -342,7 +342,9 @@ class _Picker:
         )
 
     def takes_too_far(self, site: int, goal: float) -> bool:
-        """Whether the site's next group, of several layers, ends more than `TOLERANCE` below."""
+        """Return whether the site's next group, of several layers, ends more than
+        `TOLERANCE` below.
+        """
         if len(self._sites[site]) == 1 or not self.members[site]:
             return False
         after = self._costs.without(self._counts, self.members[site][0])

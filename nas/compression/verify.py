@@ -164,15 +164,15 @@ def _check_structure(
     right shapes.
     """
     expected = _expected_operations(graph, precision, height, width)
-    found = file.operation_counts
+    counts = file.operation_counts
     if precision != "float":
-        del found["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
-    for name in sorted(expected | found):
-        if expected[name] != found[name]:
+        del counts["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
+    for name in sorted(expected | counts):
+        if expected[name] != counts[name]:
             first = next((str(op) for op in file.operations if op.name == name), name)
             raise ConversionError(
                 f"expected {expected[name]} {name} as in the architecture, but the file has "
-                f"{found[name]} ({first})"
+                f"{counts[name]} ({first})"
             )
     output = graph.costs(height, width)[-1].shape
     for what, tensors, shape in (
@@ -190,23 +190,25 @@ def _expected_operations(
 ) -> Counter[str]:
     """Return the operations of the graph as converters write it, by name."""
     rows = folded(graph).costs(height, width)
-    known = {row.layer.name: row for row in rows}
+    costs = {row.layer.name: row for row in rows}
     uses = Counter(name for row in rows for name in row.layer.inputs)
     return Counter(
         name
         for row in rows
         for name in _operations(row.layer, precision)
-        if not _vanishes(row, known, uses)
+        if not _vanishes(row, costs, uses)
     )
 
 
-def _vanishes(row: LayerCost, known: dict[str, LayerCost], uses: Counter[str]) -> bool:
-    """Whether a layer is part of the operation before it, or has nothing to do at this size."""
+def _vanishes(row: LayerCost, costs: dict[str, LayerCost], uses: Counter[str]) -> bool:
+    """Return whether a layer is part of the operation before it, or has nothing to do
+    at this size.
+    """
     if isinstance(row.layer, (ResizeNearest, ZeroPad)):
-        return row.shape == known[row.layer.inputs[0]].shape
+        return row.shape == costs[row.layer.inputs[0]].shape
     if isinstance(row.layer, ReLU):
         source = row.layer.inputs[0]
-        return isinstance(known[source].layer, (Add, Subtract)) and uses[source] == 1
+        return isinstance(costs[source].layer, (Add, Subtract)) and uses[source] == 1
     return False
 
 

@@ -23,6 +23,7 @@ from nas.errors import ConfigError, unknown
 
 __all__ = ["SPECS", "Dataset", "Pack", "Pair", "Progress", "open_dataset", "split_spec"]
 
+# How each kind of data set is written, for messages.
 SPECS = {
     "photos": "photos[:random][,seed=N]",
     "reds": "reds:PATH",

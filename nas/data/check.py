@@ -247,9 +247,9 @@ def _changing(listing: Listing, sizes: dict[int, Size]) -> list[Problem]:
     """Return a problem for each clip whose frames are not of one size."""
     problems = []
     for clip in listing.training:
-        found = {sizes[id(files)] for files in clip.files if id(files) in sizes}
-        if clip.uniform and len(found) > 1:
-            names = ", ".join(f"{width}x{height}" for width, height in sorted(found))
+        frame_sizes = {sizes[id(files)] for files in clip.files if id(files) in sizes}
+        if clip.uniform and len(frame_sizes) > 1:
+            names = ", ".join(f"{width}x{height}" for width, height in sorted(frame_sizes))
             problems.append(Problem("error", f"clip {clip.name}: frames of several sizes: {names}"))
     return problems
 

@@ -20,9 +20,8 @@ from nas.system.host_lock import working
 PATCH = 256  # the paper's
 LEAST_PATCH = 8  # pixels a side, of what can be trained on
 _CHUNK = 64  # patches handed on, or pictures looked at, at a time
-SAMPLED = (
-    16  # pairs, of those to train on and of those held out, that are asked whether they differ
-)
+SAMPLED = 16
+"""How many pairs to train on, and how many held out, are compared for equal pictures."""
 
 Size = tuple[int, int]  # width, height
 

@@ -39,6 +39,7 @@ class Content:
 READ = frozenset({"PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "GIF", "AVIF", "JPEG2000"})
 
 NOT_READ = "is no format that is read"
+"""What is wrong with a picture of a format that is not read."""
 _DEEP = "{bits} bits a channel"
 # Other pictures, and what is none with what to do about it, by their first bytes.
 _SIGNATURES = (

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 _ROWS = 256  # of a picture, compared at a time
+# The names of the conventions, which stand beside every figure.
 PSNR_ID = "psnr-rgb-u8-b0-imgmean"
 SSIM_ID = "ssim-rgb-u8-g11"
 UInt8Image = npt.NDArray[np.uint8]

@@ -20,10 +20,10 @@ from nas.data.problems import Problems
 from nas.data.walk import existing, folders_in
 from nas.errors import ConfigError, unknown
 
-REDS_CLIPS = {"train": 240, "val": 30}
-REDS_FRAMES = 100
-GOPRO_PAIRS = {"train": 2103, "test": 1111}
-GOPRO_BLURS = ("blur", "blur_gamma")
+REDS_CLIPS = {"train": 240, "val": 30}  # of the whole data set
+REDS_FRAMES = 100  # of each clip
+GOPRO_PAIRS = {"train": 2103, "test": 1111}  # of the whole data set
+GOPRO_BLURS = ("blur", "blur_gamma")  # folders of its two blurred versions
 _FLAT = (("input", "target"), ("blur", "sharp"), ("blur_gamma", "sharp"))
 _MOST_HELD_OUT = 100
 
@@ -80,17 +80,17 @@ def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
             problems.error(
                 f"{part}: clips in {part}_{side} but not in {part}_{other}: {some(alone)}"
             )
-    found = []
+    matched = []
     for name in clips["blur"]:
         if name in clips["sharp"]:
             label = f"{part} clip {name}"
             files = match(label, clips["blur"][name], clips["sharp"][name], problems, lone="error")
             if files and len(files) != REDS_FRAMES:
                 problems.warn(f"{label}: {len(files)} of {REDS_FRAMES} frames")
-            found.append(Clip(name, files, uniform=True))
-    if len(found) != REDS_CLIPS[part]:
-        problems.warn(f"{part}: {len(found)} of REDS's {REDS_CLIPS[part]} clips")
-    return tuple(found)
+            matched.append(Clip(name, files, uniform=True))
+    if len(matched) != REDS_CLIPS[part]:
+        problems.warn(f"{part}: {len(matched)} of REDS's {REDS_CLIPS[part]} clips")
+    return tuple(matched)
 
 
 def _reds_root(path: Path, part: str, side: str) -> Path:

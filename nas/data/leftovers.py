@@ -22,6 +22,7 @@ _THUMBNAILS = "thumbnails"
 _CHECKPOINTS = "checkpoints"
 _CACHE = "leftovers of programs (__pycache__, PaxHeaders …)"
 _UNFINISHED = "unfinished downloads and temporary files"
+# Kinds that depend on more than a name.
 LOOP = "links back to a folder that they lie in"
 AGAIN = "links to a folder that is read already"
 FOLDER = "folders where pictures are expected"
@@ -113,7 +114,7 @@ def kind_of_file(name: str) -> str | None:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of this name holds others, which must be unpacked."""
+    """Return whether a file of this name holds others, which must be unpacked."""
     return (kind_of_file(name) or "").endswith("archives")
 
 

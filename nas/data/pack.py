@@ -157,7 +157,7 @@ def open_or_build(
 
 
 def _is_held(folder: Path) -> bool:
-    """Whether another process holds `folder` just now; only good for telling a person."""
+    """Return whether another process holds `folder` just now; only good for telling a person."""
     if not (folder / ".lock").exists():
         return False
     try:

@@ -32,6 +32,7 @@ from nas.data.shake import MARGIN, blur, blur_inner, known_shake, random_shake
 from nas.errors import ConfigError, DataError, unknown
 from nas.system.hashing import content_key, file_sha256
 
+# Photographs of scikit-image to train on.
 TRAINING = (
     "astronaut.png",
     "motorcycle_left.png",
@@ -45,11 +46,12 @@ TRAINING = (
     "coins.png",
     "page.png",
 )
+# Photographs of scikit-image that are never trained on.
 HELD_OUT = ("chelsea.png", "coffee.png", "rocket.jpg", "grass.png", "text.png")
-PATCH = 48
-PATCHES = 4096
+PATCH = 48  # pixels a side, where nobody gives another
+PATCHES = 4096  # in a pack, of patches up to 64x64
 TEXTURE = 0.02  # a patch's least mean gradient, in shares of the full range a pixel
-SCALES = (1.0, 0.6)
+SCALES = (1.0, 0.6)  # at which each photograph gives patches
 _CHUNK = 64  # patches blurred at a time
 _BORDER = 8  # pixels cut off a held-out picture, whose blur there depends on what is outside
 _MULTIPLE = 16  # a held-out picture's sides divide by this, so that networks fit without padding

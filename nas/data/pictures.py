@@ -17,6 +17,7 @@ from nas.data.image_quality import UInt8Image
 from nas.errors import DataError, one_line
 
 _AVIF = {".avif"} if features.check("avif") else set()
+# Names of files that may be pictures end so.
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}

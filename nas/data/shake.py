@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from nas.data.image_quality import UInt8Image
 
-GAMMA = 2.2
-FRAMES = 33
+GAMMA = 2.2  # of the pictures' values over linear light
+FRAMES = 33  # averaged along a path
 MARGIN = 10  # pixels beyond which no shake of this module reaches
 
 Path = npt.NDArray[np.float64]  # (FRAMES, 2): the shift of every frame, (down, right), in pixels

@@ -36,17 +36,17 @@ def folders_in(folder: Path, problems: Problems) -> dict[str, Path]:
 
     Leftovers, and links back to a folder that they lie in, are passed over.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for path, mode in _entries(folder, problems):
         if not stat.S_ISDIR(mode):
             problems.pass_over(path, kind_of_file(path.name) or PICTURE)
         elif _is_leftover(path, problems) or (path.is_symlink() and _leads_back(path, problems)):
             continue
-        elif (name := one_form(path.name)) in found:
-            problems.error(twice(folder, found[name], path))
+        elif (name := one_form(path.name)) in folders:
+            problems.error(twice(folder, folders[name], path))
         else:
-            found[name] = path
-    return dict(sorted(found.items()))
+            folders[name] = path
+    return dict(sorted(folders.items()))
 
 
 def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]:
@@ -57,7 +57,7 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
     trained on and held out. Links that lead nowhere are returned as files, so that whoever reads
     them reports them.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     links: list[Path] = []
     seen = {_id(folder)}
     waiting = [folder]
@@ -70,7 +70,7 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
         for path, mode in _entries(waiting.pop(), problems):
             if not stat.S_ISDIR(mode):
                 if _may_be_picture(path, mode, problems):
-                    found.append(path)
+                    files.append(path)
             elif deep and not _is_leftover(path, problems):
                 if path.is_symlink():
                     links.append(path)
@@ -79,7 +79,7 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
             elif not deep and not _is_leftover(path, problems):
                 problems.pass_over(path, FOLDER)
         links.sort()
-    return sorted(found, key=lambda path: [one_form(part) for part in path.parts])
+    return sorted(files, key=lambda path: [one_form(part) for part in path.parts])
 
 
 def twice(folder: Path, one: Path, other: Path) -> str:
@@ -136,7 +136,7 @@ def _leads_back(link: Path, problems: Problems) -> bool:
 
 
 def _is_new(folder: Path, seen: set[_Id], problems: Problems) -> bool:
-    """Whether a folder was not read yet; from now on it counts as read."""
+    """Return whether a folder was not read yet; from now on it counts as read."""
     if _id(folder) in seen:
         problems.pass_over(folder, AGAIN)
         return False

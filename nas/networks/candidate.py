@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["float", "int8-ptq", "int8-qat", "int16-ptq"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""The precisions by name, the floating-point one first."""
 MOST_PRUNED = 0.7
+"""The largest share of the MACs that a candidate may have pruned."""
 
 
 class Architecture(Protocol):

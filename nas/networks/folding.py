@@ -23,18 +23,18 @@ Arrays = Sequence[npt.NDArray[np.float32]]
 def folded(graph: Graph) -> Graph:
     """Return the graph in which convolutions have taken in all they can; they keep their names."""
     taken = dict(_taken_in(graph))
-    made: dict[str, Layer] = {}
+    layers: dict[str, Layer] = {}
     for layer in graph.layers:
         if layer.name in taken:
-            conv = made[taken[layer.name]]
+            conv = layers[taken[layer.name]]
             if isinstance(conv, Conv) and isinstance(layer, BatchNorm):
-                made[conv.name] = replace(conv, bias=True)
+                layers[conv.name] = replace(conv, bias=True)
             elif isinstance(conv, Conv) and isinstance(layer, ReLU):
-                made[conv.name] = replace(conv, activation="relu")
+                layers[conv.name] = replace(conv, activation="relu")
             continue
         inputs: Any = tuple(taken.get(name, name) for name in layer.inputs)
-        made[layer.name] = replace(layer, inputs=inputs)
-    return Graph(tuple(made.values()))
+        layers[layer.name] = replace(layer, inputs=inputs)
+    return Graph(tuple(layers.values()))
 
 
 def folded_weights(
@@ -45,22 +45,22 @@ def folded_weights(
     `weights` are those of `graph`; `epsilon` is the number that normalisations add to the variance.
     """
     taken = dict(_taken_in(graph))
-    made = {name: list(arrays) for name, arrays in weights.items() if name not in taken}
+    result = {name: list(arrays) for name, arrays in weights.items() if name not in taken}
     for layer in graph.layers:
         if layer.name not in taken or isinstance(layer, ReLU):
             continue
-        kernel, *rest = made[taken[layer.name]]
+        kernel, *rest = result[taken[layer.name]]
         bias = rest[0] if rest else np.zeros(kernel.shape[-1], np.float32)
         if isinstance(layer, BatchNorm):
             gamma, beta, mean, variance = (w.astype(np.float64) for w in weights[layer.name])
             factor = gamma / np.sqrt(variance + epsilon)
             bias = ((bias - mean) * factor + beta).astype(np.float32)
-            made[taken[layer.name]] = [(kernel * factor).astype(np.float32), bias]
+            result[taken[layer.name]] = [(kernel * factor).astype(np.float32), bias]
         elif isinstance(layer, Scale):
-            made[taken[layer.name]] = [
+            result[taken[layer.name]] = [
                 (array * np.float32(layer.factor)).astype(np.float32) for array in (kernel, *rest)
             ]
-    return made
+    return result
 
 
 def _taken_in(graph: Graph) -> Iterator[tuple[str, str]]:

@@ -97,12 +97,12 @@ class Graph:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        known: set[str] = set()
+        names: set[str] = set()
         for layer in self.layers:
-            missing = [name for name in layer.inputs if name not in known]
-            if missing or layer.name in known:
+            missing = [name for name in layer.inputs if name not in names]
+            if missing or layer.name in names:
                 raise ValueError(f"layer {layer.name!r}: unknown inputs {missing} or a name twice")
-            known.add(layer.name)
+            names.add(layer.name)
 
     @cached_property
     def reduction(self) -> int:
@@ -179,8 +179,8 @@ class Graph:
         rows = []
         for layer in self.layers:
             inputs = [shapes[name] for name in layer.inputs]
-            given = isinstance(layer, Input)
-            shape = (height, width, layer.channels) if given else layer.shape(inputs)  # type: ignore[union-attr]
+            is_input = isinstance(layer, Input)
+            shape = (height, width, layer.channels) if is_input else layer.shape(inputs)  # type: ignore[union-attr]
             shapes[layer.name] = shape
             rows.append(LayerCost(layer, shape, layer.macs(inputs), layer.parameters(inputs)))
         return rows

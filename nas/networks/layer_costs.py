@@ -1,4 +1,4 @@
-"""How layers are counted: shapes, MACs and parameters, without TensorFlow.
+"""Counts what layers cost: shapes, MACs and parameters, without TensorFlow.
 
 Tensors are channels-last; a shape is (height, width, channels).
 """
@@ -36,6 +36,7 @@ class Macs:
 
 
 NO_MACS = Macs(0, 0)
+"""The MACs of a layer that computes nothing countable."""
 
 
 @dataclass(frozen=True)

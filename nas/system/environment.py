@@ -7,19 +7,20 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+# Those on whose versions a result depends.
 PACKAGES = ("portable-nas", "tensorflow", "tf_keras", "ai-edge-litert", "optuna", "numpy")
 
 
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a result depends on, by name."""
-    found = {"python": platform.python_version()}
+    packages = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            packages[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            packages[package] = "not installed"
+    return packages
 
 
 @cache

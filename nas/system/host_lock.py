@@ -89,15 +89,15 @@ def _take(descriptor: int, kind: int, names: tuple[str, ...]) -> None:
 
 def _tell_of_waiting(names: tuple[str, ...], done: threading.Event) -> None:
     """Report who is in the way, once, and again where it is somebody else, until `done` is set."""
-    told: set[int] = set()
+    reported: set[int] = set()
     seconds = TELL_AFTER_SECONDS
     while not done.wait(seconds):
         seconds = LOOK_SECONDS
-        found = {one.pid: one for one in _in_the_way(names)}
-        strangers = {pid: one for pid, one in found.items() if one.stopped or not one.family}
-        if (found and not strangers) or (told and strangers.keys() <= told):
+        blockers = {one.pid: one for one in _in_the_way(names)}
+        strangers = {pid: one for pid, one in blockers.items() if one.stopped or not one.family}
+        if (blockers and not strangers) or (reported and strangers.keys() <= reported):
             continue
-        told |= strangers.keys() or {0}
+        reported |= strangers.keys() or {0}
         who = "; ".join(one.said for one in strangers.values())
         who = who or f"a process that can't be seen from here holds {lock_folder() / names[0]}"
         teller[-1](

@@ -89,8 +89,8 @@ def holders(lock: Path) -> list[Holder]:
     records = _records(lock)
     listed = _listed(lock)
     pids = listed or sorted(records)
-    found = [_holder(pid, records.get(pid)) for pid in pids]
-    return [holder for holder in found if holder is not None]
+    processes = [_holder(pid, records.get(pid)) for pid in pids]
+    return [holder for holder in processes if holder is not None]
 
 
 def _holder(pid: int, record: dict[str, Any] | None) -> Holder | None:
@@ -109,7 +109,7 @@ def _records(lock: Path) -> dict[int, dict[str, Any]]:
     """Return the oldest record of each living holder, by process; records of dead ones
     are removed.
     """
-    found: dict[int, dict[str, Any]] = {}
+    records: dict[int, dict[str, Any]] = {}
     for path in sorted(lock.parent.glob(f"{lock.name}.*.holder")):
         try:
             record = json.loads(path.read_text())
@@ -122,10 +122,10 @@ def _records(lock: Path) -> dict[int, dict[str, Any]]:
             with suppress(OSError):
                 path.unlink()
             continue
-        known = found.get(record["pid"])
-        if known is None or record["since"] < known["since"]:
-            found[record["pid"]] = record
-    return found
+        earlier = records.get(record["pid"])
+        if earlier is None or record["since"] < earlier["since"]:
+            records[record["pid"]] = record
+    return records
 
 
 def _listed(lock: Path) -> list[int] | None:

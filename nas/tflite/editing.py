@@ -65,13 +65,13 @@ def with_headroom(content: bytes, factor: float) -> bytes:
 
 def _unbounded(model: Any, main: Any) -> set[int]:
     """Return the int16 activations that nothing but the calibration bounds."""
-    made = {int(index) for operation in main.operators for index in operation.outputs}
+    computed = {int(index) for operation in main.operators for index in operation.outputs}
     of_one_scale, bounded = [], {int(index) for index in main.inputs}
     for operation in main.operators:
         name = operation_name(model, operation)
         outputs = [int(index) for index in operation.outputs]
         if name in _ONE_SCALE:
-            data = {int(index) for index in operation.inputs if int(index) in made | bounded}
+            data = {int(index) for index in operation.inputs if int(index) in computed | bounded}
             of_one_scale.append({*data, *outputs})
         elif name == "TANH":
             bounded.update(outputs)
@@ -80,7 +80,7 @@ def _unbounded(model: Any, main: Any) -> set[int]:
             if together & bounded:
                 bounded |= together
     kind = schema.TensorType.INT16
-    return {index for index in made - bounded if main.tensors[index].type == kind}
+    return {index for index in computed - bounded if main.tensors[index].type == kind}
 
 
 def in_float(content: bytes) -> bytes:

@@ -112,8 +112,8 @@ class Operation:
         """Whether all shapes that a convolution's MACs depend on are known."""
         if self.name not in _CONV_MACS:
             return True
-        asked = (*self.inputs[: 3 if self.name == "TRANSPOSE_CONV" else 2], *self.outputs[:1])
-        shapes = [tensor.shape for tensor in asked if tensor is not None]
+        tensors = (*self.inputs[: 3 if self.name == "TRANSPOSE_CONV" else 2], *self.outputs[:1])
+        shapes = [tensor.shape for tensor in tensors if tensor is not None]
         return all(shape and min(shape) > 0 for shape in shapes)
 
     @property
@@ -261,9 +261,9 @@ def parse_tflite(content: bytes, name: str) -> TfliteFile:
     errors.
     """
     if len(content) < 8 or content[4:8] != b"TFL3":
-        found = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
+        start = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
         raise ConfigError(
-            f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {found}"
+            f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {start}"
         )
     try:
         return _parse(schema.ModelT.InitFromPackedBuf(content, 0), content)
@@ -306,13 +306,13 @@ def _settled(tensors: list[Tensor], content: bytes, inputs: dict[int, Shape]) ->
     refuses.
     """
     try:
-        known = allocated(content, inputs)
+        shapes = allocated(content, inputs)
     except ConversionError:  # operations of a vendor, for example
         return [
             replace(t, shape=(1, *t.shape[1:])) if t.shape[:1] and t.shape[0] < 1 else t
             for t in tensors
         ]
-    return [replace(t, shape=known.get(t.index, t.shape)) for t in tensors]
+    return [replace(t, shape=shapes.get(t.index, t.shape)) for t in tensors]
 
 
 def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) -> Operation:
@@ -320,7 +320,7 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
     name = _OPERATIONS[max(code.builtinCode, code.deprecatedBuiltinCode)]
     if name == "CUSTOM":
         name = f"CUSTOM {(code.customCode or b'').decode()}"
-    found = Operation(
+    result = Operation(
         index=index,
         name=name,
         inputs=tuple(
@@ -331,12 +331,12 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
         options=_options(operation.builtinOptions),
     )
     if name in _CONV_MACS:
-        weighed = found.inputs[1:3] if name == "TRANSPOSE_CONV" else found.inputs[1:2]
-        needed = [*weighed, *found.outputs[:1]]
+        weighed = result.inputs[1:3] if name == "TRANSPOSE_CONV" else result.inputs[1:2]
+        needed = [*weighed, *result.outputs[:1]]
         ranks = {len(t.shape) for t in needed if t is not None and (t.shape or t.constant)}
-        if not weighed or None in weighed or not found.outputs or not ranks <= {4}:
+        if not weighed or None in weighed or not result.outputs or not ranks <= {4}:
             raise ValueError(f"operation {index} {name} has no weights, or not four dimensions")
-    return found
+    return result
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:

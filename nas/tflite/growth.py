@@ -335,6 +335,7 @@ _KEEPING = [
     "REVERSE_V2", "CUMSUM", "ZEROS_LIKE",
 ]  # fmt: skip
 _REDUCING = ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL"]
+# The rule of each operation, by its name.
 RULES: Mapping[str, Callable[[GrowthStep], list[Dims]]] = {
     **WINDOW_RULES,
     **dict.fromkeys(_BROADCASTING, _broadcast),

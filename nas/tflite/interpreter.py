@@ -96,9 +96,9 @@ class Artifact:
                 f"{self._name}: expected one {what} of shape (1, height, width, 3), found {shapes}"
             )
         if details[0]["dtype"] not in (np.float32, np.int8, np.int16):
-            found = np.dtype(details[0]["dtype"]).name
+            dtype = np.dtype(details[0]["dtype"]).name
             raise ConversionError(
-                f"{self._name}: its {what} is {found}, not float32, int8 or int16"
+                f"{self._name}: its {what} is {dtype}, not float32, int8 or int16"
             )
         return details[0]
 

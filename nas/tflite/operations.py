@@ -231,8 +231,8 @@ def _int16_forms(operations: Sequence[Operation]) -> dict[int, _Form]:
     makers = {output.index: step for step in operations for output in step.outputs}
 
     def maker(tensor: Tensor | None, name: str) -> Operation | None:
-        found = makers.get(tensor.index) if tensor is not None else None
-        return found if found is not None and found.name == name else None
+        operation = makers.get(tensor.index) if tensor is not None else None
+        return operation if operation is not None and operation.name == name else None
 
     forms: dict[int, _Form] = {}
     for step in operations:
@@ -297,7 +297,7 @@ class _OperationList:
         self._of: dict[int | str, int] = {}
 
     def knows(self, key: int | str) -> bool:
-        """Whether `key` names the picture or an output of a step, and no constant."""
+        """Return whether `key` names the picture or an output of a step, and no constant."""
         return key in self._of
 
     def step_of(self, key: int | str) -> int:

@@ -85,17 +85,17 @@ class _Graph:
         )
         try:
             if step.changed:
-                made = RULES[name](step) if name in RULES else step.without_rule()
+                results = RULES[name](step) if name in RULES else step.without_rule()
             else:
-                made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
+                results = spread(step) or [fixed_dims(shape) for shape in step.outputs]
         except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise step.refusal(f"its form is not known here ({error})") from error
-        for index, dims in zip(outputs, made, strict=True):
+        for index, dims in zip(outputs, results, strict=True):
             self._dims[index] = self._checked(step, index, dims)
         for place, values in step.rewritten.items():
             self._rewrite(operation, place, values)
         self._evaluate(step, outputs)
-        for index, dims in zip(outputs, made, strict=True):
+        for index, dims in zip(outputs, results, strict=True):
             if index in self._given and any(was(one) == 1 < now(one) for one in dims):
                 raise step.refusal(
                     f"its output of {_words(was_of(dims))} is one answer for the whole picture, "
@@ -119,12 +119,12 @@ class _Graph:
             dims = step.inputs[0]
             pairs = [(np.asarray(was_of(dims), np.int32), np.asarray(now_of(dims), np.int32))]
         elif any(pair is not None and pair[0] is not pair[1] for pair in step.values):
-            given = [pair for pair in step.values if pair is not None]
+            constants = [pair for pair in step.values if pair is not None]
             both = [
-                evaluated(step.name, step.options, [pair[when] for pair in given])
+                evaluated(step.name, step.options, [pair[when] for pair in constants])
                 for when in (0, 1)
             ]
-            if len(given) == len(step.values) and both[0] and both[1]:
+            if len(constants) == len(step.values) and both[0] and both[1]:
                 pairs = list(zip(both[0], both[1], strict=True))
         if pairs is not None:
             self._values.update(zip(outputs, pairs, strict=False))
@@ -189,7 +189,7 @@ class _Graph:
 
     def _windowed(self) -> set[int]:
         """Return the tensors that a window of several pixels reads, without padding of its own."""
-        found = set()
+        tensors = set()
         for operation in self._main.operators:
             name, options = operation_name(self._model, operation), operation.builtinOptions
             if name not in _WINDOWS or options.padding != schema.Padding.VALID:
@@ -199,8 +199,8 @@ class _Graph:
             else:  # a kernel's sides, between two numbers of channels
                 pixels = math.prod(self._shape(int(operation.inputs[1]))[1:3])
             if pixels > 1:
-                found.add(int(operation.inputs[0]))
-        return found
+                tensors.add(int(operation.inputs[0]))
+        return tensors
 
     def _shape(self, index: int) -> Shape:
         shape = self._main.tensors[index].shape

@@ -32,10 +32,10 @@ def allocated(content: bytes, inputs: Mapping[int, Shape] | None = None) -> dict
     computed are left out. Raises ConversionError, with LiteRT's reason, where LiteRT refuses the
     file, or the file aborts it.
     """
-    known = _allocated(content, tuple(sorted((inputs or {}).items())))
-    if isinstance(known, str):
-        raise ConversionError(known)
-    return dict(known)
+    shapes = _allocated(content, tuple(sorted((inputs or {}).items())))
+    if isinstance(shapes, str):
+        raise ConversionError(shapes)
+    return dict(shapes)
 
 
 def picture_axes(shape: Shape) -> tuple[int, int] | None:
@@ -109,20 +109,21 @@ def _allocated(
     """Return the shapes, or the reason why there are none; each is asked for once only."""
     with tempfile.TemporaryDirectory(prefix="shapes-") as name:
         folder = Path(name)
-        model, asked, told = folder / "m.tflite", folder / "asked.json", folder / "told.json"
+        model = folder / "model.tflite"
+        request, reply = folder / "request.json", folder / "reply.json"
         model.write_bytes(content)
-        asked.write_text(json.dumps({"model": str(model), "inputs": dict(inputs)}))
+        request.write_text(json.dumps({"model": str(model), "inputs": dict(inputs)}))
         # As a script and with -P, so that neither this package nor the folder is imported from.
-        command = [sys.executable, "-P", shapes_worker.__file__, str(asked), str(told)]
+        command = [sys.executable, "-P", shapes_worker.__file__, str(request), str(reply)]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
             )
         except subprocess.TimeoutExpired:
             return f"LiteRT took more than {_SECONDS:g} s to tell the file's shapes"
-        if not told.is_file():
+        if not reply.is_file():
             return f"LiteRT {_ending(done.returncode, done.stderr)} on the file"
-        answer = json.loads(told.read_text())
+        answer = json.loads(reply.read_text())
     if "error" in answer:
         return f"LiteRT refuses it: {one_line(answer['error'])}"
     return tuple((int(index), tuple(shape)) for index, shape in answer["shapes"].items())

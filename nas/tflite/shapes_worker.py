@@ -38,14 +38,14 @@ def _shapes(request: dict[str, Any]) -> dict[int, list[int]]:
     for index, shape in request["inputs"].items():
         interpreter.resize_tensor_input(int(index), shape)
     interpreter.allocate_tensors()
-    found = {}
+    shapes = {}
     for row in interpreter.get_tensor_details():
         try:
             view = interpreter.tensor(row["index"])()
         except ValueError:  # its size is known only once it was computed
             continue
-        found[int(row["index"])] = [int(side) for side in view.shape]
-    return found
+        shapes[int(row["index"])] = [int(side) for side in view.shape]
+    return shapes
 
 
 if __name__ == "__main__":

@@ -89,16 +89,16 @@ def fixed_at(content: bytes, size: Size, name: str) -> bytes:
     shapes = {tensor.index: _of_size(tensor, size, name) for tensor in file.inputs}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
-    known = allocated(content, shapes)
+    allocations = allocated(content, shapes)
     for index, shape in shapes.items():
         main.tensors[index].shape = list(shape)
         main.tensors[index].shapeSignature = None
-    while _fold(model, known):
+    while _fold(model, allocations):
         content = packed(model)
-        known = allocated(content, shapes)
+        allocations = allocated(content, shapes)
     for index, tensor in enumerate(main.tensors):
-        if index in known:
-            tensor.shape, tensor.shapeSignature = list(known[index]), None
+        if index in allocations:
+            tensor.shape, tensor.shapeSignature = list(allocations[index]), None
     return packed(model)
 
 
@@ -118,14 +118,14 @@ def resized(content: bytes, size: Size, name: str) -> bytes:
             shapes = " and ".join("x".join(map(str, tensor.shape)) for tensor in file.inputs)
             raise ConversionError(f"no picture goes into it: its input is {shapes or 'nothing'}")
         return content
-    made = at_size(content, size[1], size[0], _run_by_litert(content, file))
-    known, old = _checked(made, size, name), file.size
-    if not _alike(content, at_size(made, old[1], old[0], known)):
+    result = at_size(content, size[1], size[0], _run_by_litert(content, file))
+    allocations, old = _checked(result, size, name), file.size
+    if not _alike(content, at_size(result, old[1], old[0], allocations)):
         raise ConversionError(
             f"what was made for {size[0]}x{size[1]} does not lead back to the file of "
             f"{old[0]}x{old[1]}: some size in it may be meant otherwise"
         )
-    return made
+    return result
 
 
 def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
@@ -141,22 +141,22 @@ def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
 def _checked(content: bytes, size: Size, name: str) -> dict[int, Shape]:
     """Return the shapes that LiteRT works out; ConversionError unless they are the file's own."""
     file = parse_tflite(content, name)
-    known = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
+    allocations = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
     for operation in file.operations:
         for tensor in operation.outputs:
-            if known.get(tensor.index, tensor.shape) != tensor.shape:
-                found = "x".join(map(str, known[tensor.index]))
+            if allocations.get(tensor.index, tensor.shape) != tensor.shape:
+                side_text = "x".join(map(str, allocations[tensor.index]))
                 raise ConversionError(
-                    f"{operation}: LiteRT finds {found} instead for a picture of "
+                    f"{operation}: LiteRT finds {side_text} instead for a picture of "
                     f"{size[0]}x{size[1]}"
                 )
     if file.size != size:
         raise ConversionError(f"it takes pictures of {file.size}, not of {size}")
-    return known
+    return allocations
 
 
 def _alike(one: bytes, other: bytes) -> bool:
-    """Whether two files have the same operations with the same constants."""
+    """Return whether two files have the same operations with the same constants."""
     rows = []
     for content in (one, other):
         model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -200,42 +200,42 @@ def _of_size(tensor: Tensor, size: Size, name: str) -> Shape:
     return tuple(wanted)
 
 
-def _fold(model: Any, known: dict[int, Shape]) -> bool:
+def _fold(model: Any, allocations: dict[int, Shape]) -> bool:
     """Turn what follows from shapes alone into constants; return whether anything did."""
     main = model.subgraphs[0]
-    told: dict[int, Values] = {}
+    constants: dict[int, Values] = {}
 
     def values(index: int) -> Values | None:
-        if index in told:
-            return told[index]
+        if index in constants:
+            return constants[index]
         return constant_values(model, main.tensors[index]) if index >= 0 else None
 
     remaining = []
     for operation in main.operators:
         name = operation_name(model, operation)
         inputs = [int(index) for index in operation.inputs]
-        made = None
-        if name in ("SHAPE", "RANK") and inputs[0] in known:
-            shape = known[inputs[0]]
+        outputs = None
+        if name in ("SHAPE", "RANK") and inputs[0] in allocations:
+            shape = allocations[inputs[0]]
             of_type = main.tensors[int(operation.outputs[0])].type
             kind = np.int64 if of_type == schema.TensorType.INT64 else np.int32
-            made = [np.asarray(shape if name == "SHAPE" else len(shape), kind)]
-        elif any(index in told for index in inputs):
-            given = [values(index) for index in inputs]
-            there = [one for one in given if one is not None]
-            if len(there) == len(given):
-                made = evaluated(name, operation.builtinOptions, there)
-        if made is None or len(made) != len(operation.outputs):
+            outputs = [np.asarray(shape if name == "SHAPE" else len(shape), kind)]
+        elif any(index in constants for index in inputs):
+            operands = [values(index) for index in inputs]
+            present = [one for one in operands if one is not None]
+            if len(present) == len(operands):
+                outputs = evaluated(name, operation.builtinOptions, present)
+        if outputs is None or len(outputs) != len(operation.outputs):
             remaining.append(operation)
             continue
-        told.update(zip(map(int, operation.outputs), made, strict=True))
+        constants.update(zip(map(int, operation.outputs), outputs, strict=True))
     main.operators = remaining
-    for index, made_values in told.items():
+    for index, constant in constants.items():
         tensor = main.tensors[index]
-        put_values(model, tensor, made_values)
-        tensor.type, tensor.shape = type_of(made_values), list(made_values.shape)
+        put_values(model, tensor, constant)
+        tensor.type, tensor.shape = type_of(constant), list(constant.shape)
         tensor.shapeSignature = None
-    return bool(told)
+    return bool(constants)
 
 
 def _open(file: TfliteFile) -> str:

@@ -55,10 +55,10 @@ def evaluated(name: str, options: Any, inputs: Sequence[Values]) -> list[Values]
         return None
     try:
         with np.errstate(all="ignore"):
-            made = rule(options, *inputs)
+            outputs = rule(options, *inputs)
     except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError):
         return None
-    return [np.asarray(one) for one in (made if isinstance(made, list) else [made])]
+    return [np.asarray(one) for one in (outputs if isinstance(outputs, list) else [outputs])]
 
 
 def sliced(options: Any, begin: Values, end: Values, strides: Values, rank: int) -> tuple[Any, ...]:
@@ -87,16 +87,16 @@ def sliced(options: Any, begin: Values, end: Values, strides: Values, rank: int)
 
 
 def _strided(options: Any, x: Values, begin: Values, end: Values, strides: Values) -> Values:
-    found: Values = x[sliced(options, begin, end, strides, x.ndim)]
-    return found
+    part: Values = x[sliced(options, begin, end, strides, x.ndim)]
+    return part
 
 
 def _slice(_: Any, x: Values, begin: Values, size: Values) -> Values:
     index = tuple(
         slice(int(b), None if s < 0 else int(b + s)) for b, s in zip(begin, size, strict=True)
     )
-    found: Values = x[index]
-    return found
+    part: Values = x[index]
+    return part
 
 
 def _divided(_: Any, x: Values, y: Values) -> Values:

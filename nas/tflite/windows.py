@@ -93,12 +93,12 @@ def rewrite_shape(step: GrowthStep, place: int, dims: Dims) -> Dims:
 
     `place` is the constant's among the inputs. A -1 in it stays.
     """
-    told, shape = step.constant(place), now_of(dims)
-    if told.size != len(shape):
-        raise step.refusal(f"it tells {told.size} sizes for {len(shape)} dimensions")
-    values = np.where(np.ravel(told) == -1, -1, np.asarray(shape)).astype(told.dtype)
-    if (values != np.ravel(told)).any():
-        step.rewritten[place] = values.reshape(told.shape)
+    stored, shape = step.constant(place), now_of(dims)
+    if stored.size != len(shape):
+        raise step.refusal(f"it tells {stored.size} sizes for {len(shape)} dimensions")
+    values = np.where(np.ravel(stored) == -1, -1, np.asarray(shape)).astype(stored.dtype)
+    if (values != np.ravel(stored)).any():
+        step.rewritten[place] = values.reshape(stored.shape)
     return dims
 
 
@@ -129,12 +129,12 @@ def _pad(step: GrowthStep) -> list[Dims]:
     """Return a padding's output: amounts stay, but filling up to a part of the picture still does
     so.
     """
-    data, told = step[0], step.constant(1)
+    data, stored = step[0], step.constant(1)
     computed = step.computed(1)
-    amounts = told if computed is None else computed
+    amounts = stored if computed is None else computed
     dims = [
         dim(was(of) + int(old.sum()), now(of) + int(new.sum()))
-        for of, old, new in zip(data, told, amounts, strict=True)
+        for of, old, new in zip(data, stored, amounts, strict=True)
     ]
     axes = [axis for axis, of in enumerate(data) if was(of) != now(of)]
     if len(data) == 4 and set(axes) <= {1, 2}:  # a map of few pixels may stay as large as it was
@@ -142,9 +142,9 @@ def _pad(step: GrowthStep) -> list[Dims]:
     if computed is None and len(axes) == 2 and not step.windowed:
         part = step.part(was(dims[axes[0]]), was(dims[axes[1]]))
         if part is not None and part != tuple(now(dims[axis]) for axis in axes):
-            rewritten = told.copy()
+            rewritten = stored.copy()
             for axis, side in zip(axes, part, strict=True):
-                rewritten[axis] = _around(step, told[axis], side - now(data[axis]))
+                rewritten[axis] = _around(step, stored[axis], side - now(data[axis]))
                 dims[axis] = dim(was(dims[axis]), side)
             step.rewritten[1] = rewritten
     return [tuple(dims)]
@@ -305,6 +305,7 @@ def _batch_to_space(step: GrowthStep) -> list[Dims]:
     return [(dim(batch, batch), *sides, *step[0][1 + len(blocks) :])]
 
 
+# The rule of each operation of these kinds, by its name.
 WINDOW_RULES: Mapping[str, Callable[[GrowthStep], list[Dims]]] = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _conv_2d),
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D"), _pool),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from nas.networks.graph import Add, Concat, Conv, Graph, PReLU, ReLU
 from nas.networks.keras import keras
 
-OUTPUT_GAIN = 0.1
+OUTPUT_GAIN = 0.1  # by which the first weights of the last convolution are multiplied
 
 
 def start_near_identity(graph: Graph, model: keras.Model) -> None:

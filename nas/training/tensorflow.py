@@ -45,8 +45,8 @@ def limit_tensorflow_threads(threads: int = 1) -> None:
     """
     import tensorflow as tf
 
-    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # what counts where nobody set a number
-    inherited = int(said) if said.isdigit() else 0
+    variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # what counts where nobody set a number
+    inherited = int(variable) if variable.isdigit() else 0
     if (tf.config.threading.get_intra_op_parallelism_threads() or inherited) == threads:
         return
     try:

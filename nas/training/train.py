@@ -32,9 +32,9 @@ from nas.training.schedule import Schedule
 from nas.training.weight_average import Average, averaging
 from nas.training.workshop import Workshop
 
-FINAL = "final.weights.h5"
-CHECKPOINT = "checkpoint.npz"
-READINGS = "readings.json"
+FINAL = "final.weights.h5"  # the weights of a finished training
+CHECKPOINT = "checkpoint.npz"  # where a training stands that is not finished
+READINGS = "readings.json"  # the figures of a judge, by the step at which it was asked
 SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
 
 # The model that this process trained last, by the file of its weights, until somebody takes it:
@@ -264,5 +264,5 @@ def _save_weights(model: keras.Model, path: Path) -> None:
         part.unlink()
     except (OSError, RuntimeError) as error:  # HDF5 raises either, and names a full disk in words
         full = "No space left" in str(error) or "errno = 28" in str(error)
-        known = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
-        raise cannot_write(path, known) from error
+        cause = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
+        raise cannot_write(path, cause) from error

@@ -11,7 +11,7 @@ from nas.networks.keras import keras
 from nas.training.schedule import Schedule
 
 AVERAGED_SHARE = (1 / 2, 1 / 8)  # of the steps up to a rung, in the warm-up and after it
-AVERAGED_TIMES = 64
+AVERAGED_TIMES = 64  # weights that are added up, at most
 
 
 def averaging(schedule: Schedule, stop: int) -> Average:

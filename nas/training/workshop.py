@@ -1,4 +1,4 @@
-"""What every training of a run shares, as one value. Loads no TensorFlow."""
+"""The values that all trainings of a run share, as one. Loads no TensorFlow."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from nas.errors import ConfigError
 
-FAMILY = "unet"
+FAMILY = "unet"  # of architectures and spaces
 Choice = npt.NDArray[np.int32]
+# The entries of a row before the widths.
 HEAD = ("upsampling", "activation", "levels", "convolutions", "first_kernel", "global_residual")
 
 

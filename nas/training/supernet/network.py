@@ -25,7 +25,7 @@ from nas.training.supernet.elastic import HEAD, Choice, Elastic
 Weights = Mapping[str, Any]
 Array = npt.NDArray[np.float32]
 OUTPUT_GAIN = 0.1  # as `nas.training.identity_start.start_near_identity`
-SHUFFLE = "depth-to-space"
+SHUFFLE = "depth-to-space"  # the up-sampling by which four channels become one of four pixels
 PARTS = {"transpose-conv": 2, SHUFFLE: 4, "resize-bilinear": 1}  # what channels are divided by
 
 
@@ -135,7 +135,9 @@ def _stages(elastic: Elastic) -> list[tuple[str, int]]:
 
 
 def _carries(elastic: Elastic, name: str) -> bool:
-    """Whether the picture passes through the first three channels of a full-resolution kernel."""
+    """Return whether the picture passes through the first three channels of a
+    full-resolution kernel.
+    """
     stage = name.split("_")[0]
     return False in elastic.global_residual and stage in ("down0", "up0") and "conv" in name
 
@@ -365,22 +367,22 @@ class _Slices:
 
     def layers(self) -> dict[str, list[Array]]:
         deepest = self._candidate.levels - 1
-        found: dict[str, list[Array]] = {}
+        weights: dict[str, list[Array]] = {}
         for level in range(deepest + 1):
-            found |= self._stage("down", level, shuffled=level == deepest)
+            weights |= self._stage("down", level, shuffled=level == deepest)
         for level in range(deepest):
-            found |= self._stage("up", level, shuffled=level > 0)
+            weights |= self._stage("up", level, shuffled=level > 0)
             if self._up == "transpose-conv":
                 kernel, bias = self._cut.transpose(level)
-                found[f"up{level}_transpose"] = [kernel.numpy(), bias.numpy()]
+                weights[f"up{level}_transpose"] = [kernel.numpy(), bias.numpy()]
         kernel, bias = self._cut.output(int(self._candidate.residual))
-        found["output"] = [kernel.numpy(), bias.numpy()]
-        return found
+        weights["output"] = [kernel.numpy(), bias.numpy()]
+        return weights
 
     def _stage(self, way: str, level: int, shuffled: bool) -> dict[str, list[Array]]:
         """Return the weights of a stage; `shuffled` says that its output is up-sampled next."""
         width, count = self._candidate.widths[level], self._candidate.convolutions
-        found: dict[str, list[Array]] = {}
+        weights: dict[str, list[Array]] = {}
         for index in range(1, count + 1):
             name = f"{way}{level}_conv{index}"
             last = shuffled and index == count and self._up == SHUFFLE
@@ -392,11 +394,11 @@ class _Slices:
             else:
                 kernel = self._cut.kernel(name, level - (index == 1), level)
             bias = self._cut.bias(name, width)
-            found[name] = [kernel.numpy()[..., order], bias.numpy()[order]]
+            weights[name] = [kernel.numpy()[..., order], bias.numpy()[order]]
             if self._elastic.activation[self._candidate.act] == "prelu":
                 slopes = self._weights[name.replace("conv", "prelu")][:width].numpy()
-                found[name.replace("conv", "prelu")] = [slopes[order].reshape(1, 1, -1)]
-        return found
+                weights[name.replace("conv", "prelu")] = [slopes[order].reshape(1, 1, -1)]
+        return weights
 
 
 def _shuffle_order(width: int) -> npt.NDArray[np.int64]:

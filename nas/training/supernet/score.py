@@ -18,8 +18,9 @@ from nas.errors import DataError
 from nas.training.supernet.elastic import HEAD, Choice
 from nas.training.supernet.network import ElasticUNet
 
-SIDE = 128
-PER_PICTURE, CROPS = 2, 16
+SIDE = 128  # pixels, of the largest crop
+PER_PICTURE = 2  # crops of each picture
+CROPS = 16  # in all, at most
 
 
 @final
@@ -43,16 +44,16 @@ def heldout_crops(pairs: Iterable[Pair], reduction: int) -> Crops:
     Sides are at most `SIDE` and divide by `reduction`. Raises DataError where there is no picture,
     or all are too small.
     """
-    found = []
+    usable = []
     for index, pair in enumerate(pairs):
         height, width = pair.sharp.shape[:2]
         side = min(SIDE, height, width) // reduction * reduction
         if side:
-            found.append((index, side, pair))
-    if not found:
+            usable.append((index, side, pair))
+    if not usable:
         raise DataError(f"no held-out picture has {reduction}x{reduction} pixels at least")
-    every = math.ceil(len(found) * PER_PICTURE / CROPS)
-    chosen = found[::every]
+    every = math.ceil(len(usable) * PER_PICTURE / CROPS)
+    chosen = usable[::every]
     side = min(side for _, side, _ in chosen)
     rows = [(i, _places(p, side, n), p) for i, _, p in chosen for n in range(PER_PICTURE)]
     cut = [(i, p.blurred[place], p.sharp[place]) for i, place, p in rows]

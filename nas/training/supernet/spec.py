@@ -18,9 +18,11 @@ from nas.system.hashing import content_key
 from nas.training.schedule import Schedule
 from nas.training.supernet.elastic import Elastic
 
-FORMAT = 2
+FORMAT = 2  # of the weights; a supernet of another format is another supernet
+# Files of a supernet's folder.
 DESCRIPTION, WEIGHTS, CHECKPOINT = "supernet.json", "supernet.npz", "checkpoint.npz"
-FOLDER = "supernet"  # inside a run's
+FOLDER = "supernet"  # a supernet's folder, inside a run's
+# What differs, in words, where an entry of the specification does.
 PARTS = {
     "space": "another space",
     "data": "other data",
@@ -75,16 +77,16 @@ class SupernetSpec:
         path = folder / DESCRIPTION
         if not path.exists():
             return None
-        known: dict[str, Any] = read_json(path)
-        if known.get("key") != self.key:
-            theirs, ours = known.get("spec", {}), self.to_dict()
+        description: dict[str, Any] = read_json(path)
+        if description.get("key") != self.key:
+            theirs, ours = description.get("spec", {}), self.to_dict()
             differ = [words for name, words in PARTS.items() if theirs.get(name) != ours[name]]
             raise RunError(
                 f"the supernet in {folder} was trained for {' and '.join(differ) or 'another key'}"
-                f" (key {known.get('key')}, expected {self.key}); give another folder, or remove "
-                "it to have it trained again"
+                f" (key {description.get('key')}, expected {self.key}); give another folder, or "
+                "remove it to have it trained again"
             )
-        return known
+        return description
 
 
 def gentle(schedule: Schedule, steps: int) -> Schedule:
@@ -113,5 +115,5 @@ def supernet_of(folder: Path) -> Mapping[str, Any]:
         raise RunError(
             f"{folder} holds no finished supernet; train one with `nas supernet train STUDY`"
         )
-    known: dict[str, Any] = read_json(folder / DESCRIPTION)
-    return known
+    description: dict[str, Any] = read_json(folder / DESCRIPTION)
+    return description

@@ -56,9 +56,9 @@ def train_supernet(
 
 
 def _describe(spec: SupernetSpec, folder: Path, cost: dict[str, Any]) -> None:
-    made = {"processor": processor(), "versions": versions()}
-    told = {"key": spec.key, "spec": spec.to_dict(), "cost": cost, "conditions": made}
-    write_json(folder / DESCRIPTION, told)
+    conditions = {"processor": processor(), "versions": versions()}
+    description = {"key": spec.key, "spec": spec.to_dict(), "cost": cost, "conditions": conditions}
+    write_json(folder / DESCRIPTION, description)
 
 
 def load_supernet(folder: Path, elastic: Elastic) -> ElasticUNet:
@@ -142,9 +142,9 @@ class _Training:
             self.step += 1
             if time.monotonic() > end:
                 break
-        found = [float(loss) for loss in losses]
+        values = [float(loss) for loss in losses]
         self.cpu_seconds += time.process_time() - started
-        return found
+        return values
 
     def _adding(self) -> Any:
         """Return a traced function (candidate, blurred, sharp) -> L1 loss that adds to the
