@@ -10,7 +10,7 @@ from nas.devices.probe_graphs import Builder
 from nas.errors import ConfigError, ConversionError
 from nas.tflite.editing import packed
 from nas.tflite.file import parse_tflite
-from nas.tflite.shapes import allocated, picture_axes
+from nas.tflite.shapes import allocated
 from nas.tflite.size import at_given_size, check_fixed, fixed_at, resized
 from tests.helpers import foreign
 
@@ -180,24 +180,3 @@ def test_an_open_length_is_no_picture(tmp_path):
     content = foreign.converted(pixels_in_a_row, (None, None, 3))
     with pytest.raises(ConfigError, match=r"--size|no picture|fixed shape"):
         check_fixed(parse_tflite(content, "rows"), "rows")
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ((1, 64, 96, 3), (1, 2)),
-        ((1, -1, -1, 3), (1, 2)),
-        ((1, 3, 64, 96), (2, 3)),
-        ((1, 3, -1, -1), (2, 3)),
-        ((1, 64, 96, 32), (1, 2)),
-        ((1, 5, 64, 96, 3), (2, 3)),
-        ((1, 5, 3, 64, 96), (3, 4)),
-        ((1, 3, 5, 64, 96), (3, 4)),
-        ((64, 96, 3), (0, 1)),
-        ((1, 64, 96), (1, 2)),
-        ((1, 10), None),
-        ((), None),
-    ],
-)
-def test_where_a_picture_has_its_sides(shape, axes):
-    assert picture_axes(shape) == axes

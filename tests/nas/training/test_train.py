@@ -7,16 +7,12 @@ import pytest
 from nas.data import open_dataset
 from nas.data.pack import Pack
 from nas.errors import ConfigError, NasError, RunError, TrainingError
-from nas.networks.candidate import Architecture
 from nas.networks.graph import Graph
-from nas.networks.keras_model import build_model
 from nas.training import train as training
-from nas.training.identity_start import start_near_identity
-from nas.training.schedule import PAPER, Schedule
+from nas.training.schedule import Schedule
 from nas.training.train import train, train_until, trained, training_key, untrained
 from nas.training.workshop import Progress, Workshop
-from search_spaces import EDSR, FPN, RDN, SGN, UNet
-from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+from search_spaces import FPN, UNet
 
 NETWORK = UNet("depth-to-space", "prelu", (4, 8), 1, 3, True)
 SCHEDULE = Schedule(
@@ -111,46 +107,10 @@ def test_a_diverged_training_is_a_typed_failure(tmp_path: Path, pack: Pack) -> N
     assert issubclass(TrainingError, NasError)
 
 
-@pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_a_gentle_start_is_near_the_identity(
-    upsampling: str, activation: str, residual: bool
-) -> None:
-    graph = UNet(upsampling, activation, (8, 12, 16), 2, 5, residual).graph()
-    picture = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    model = build_model(graph, seed=1)
-    far = np.abs(model(picture).numpy() - picture).mean()
-    start_near_identity(graph, model)
-    near = np.abs(model(picture).numpy() - picture).mean()
-    assert near < 0.06
-    assert near < far / 2
-
-
-@pytest.mark.parametrize("network", [EDSR(8, 3), RDN(8, 4, 2, 2), SGN(8, 2, 2)])
-def test_a_gentle_start_of_networks_without_poolings(network: Architecture) -> None:
-    graph = network.graph()
-    picture = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    model = build_model(graph, seed=1)
-    far = np.abs(model(picture).numpy() - picture).mean()
-    start_near_identity(graph, model)
-    near = np.abs(model(picture).numpy() - picture).mean()
-    assert near < 0.1
-    assert near < far / 2
-
-
 def test_patches_that_are_too_small_for_a_network(pack: Pack, tmp_path: Path) -> None:
     graph = FPN(stem=4, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
     with pytest.raises(ConfigError, match=f"{SCHEDULE.patch}x.* is too small for this network"):
         _train(pack, tmp_path, graph=graph)
-
-
-def test_a_gentle_start_looks_behind_a_function_of_the_output() -> None:
-    graph = FPN(stem=8, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
-    model = build_model(graph, seed=1)
-    before = model.get_layer("output").kernel.numpy()
-    start_near_identity(graph, model)
-    np.testing.assert_allclose(model.get_layer("output").kernel.numpy(), before / 10, rtol=1e-6)
 
 
 def test_keys_tell_trainings_apart() -> None:
@@ -163,28 +123,6 @@ def test_keys_tell_trainings_apart() -> None:
     assert key != training_key(NETWORK, {"kind": "photos"}, longer, 0)
     rarer = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 99.0}))
     assert key == training_key(NETWORK, {"kind": "photos"}, rarer, 0)
-
-
-def test_the_papers_rates() -> None:
-    assert PAPER.rate(0) == pytest.approx(2e-4)
-    assert PAPER.rate(5_000) == pytest.approx(2e-4 * 0.98)
-    assert PAPER.rate(999_999) == pytest.approx(2e-4 * 0.98**199.9998)
-    assert (PAPER.batch, PAPER.patch, PAPER.steps) == (16, 256, 1_000_000)
-
-
-def test_warm_up_and_cosine() -> None:
-    schedule = Schedule(steps=100, learning_rate=1.0, warmup_steps=10, decay="cosine")
-    assert schedule.rate(0) == pytest.approx(0.1)
-    assert schedule.rate(9) == pytest.approx(1.0)
-    assert schedule.rate(55) == pytest.approx(0.5)
-    assert schedule.rate(99) < 0.001
-
-
-def test_bad_schedules_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"Schedule\.steps=0"):
-        Schedule(steps=0)
-    with pytest.raises(ConfigError, match="Did you mean 'cosine'"):
-        Schedule(steps=1, decay="cosin")  # type: ignore[arg-type]
 
 
 def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
