@@ -79,7 +79,7 @@ def convert(
             # Not model(x): that would name tensors after the model ("model_3"), which counts up.
             function = tf.function(lambda x: model.call(x, training=False), autograph=False)
             concrete = function.get_concrete_function(spec)
-            content: bytes = _converter(concrete, precision, frames).convert()
+            content: bytes = configured_converter(concrete, precision, frames).convert()
             if precision == "int16-ptq":
                 content = with_headroom(content, INT16_HEADROOM)
     except Exception as error:  # the converter raises a dozen types, some of them bare Exceptions
@@ -91,7 +91,11 @@ def convert(
     return content
 
 
-def _converter(function: Any, precision: Precision, frames: Sequence[Float32]) -> Any:
+def configured_converter(function: Any, precision: Precision, frames: Sequence[Float32]) -> Any:
+    """Return TensorFlow's converter of a traced function, set up for a precision.
+
+    `frames` are the calibration pictures of a precision that takes any.
+    """
     # Without the model as a second argument the converter freezes the function's variables instead
     # of writing a SavedModel first: the same operations and weights in 0.2 s instead of 3 s.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])

@@ -189,6 +189,7 @@ class MaskedNetwork:
     """A whole network whose removed filters are held at 0: a `nas.compression.pruning.Prunable`.
 
     `progress` hears, after each round, of the share of MACs that is gone and of the mean L1 loss.
+    `step` is the number of training steps taken since the whole network.
     """
 
     def __init__(self, groups: Groups, workshop: Workshop, settings: Pruning) -> None:
@@ -200,7 +201,7 @@ class MaskedNetwork:
         self._schedule = schedule
         self._rate = np.float32(schedule.learning_rate * settings.rate)
         self._steps = schedule.steps * settings.round_steps / settings.round_share
-        self._step = 0
+        self.step = 0
         self._model = build_model(groups.graph)
         self._judged = build_model(groups.graph)
         self._optimizer = keras.optimizers.legacy.Adam(tf.Variable(0.0, trainable=False))
@@ -218,7 +219,7 @@ class MaskedNetwork:
 
         `kept` says which groups of channels remain in them.
         """
-        self._step = round(self._steps * self._share(kept))
+        self.step = round(self._steps * self._share(kept))
         for name, arrays in weights.items():
             self._model.get_layer(name).set_weights(list(arrays))
         for variable in self._optimizer.variables():
@@ -257,9 +258,9 @@ class MaskedNetwork:
         """
         held_at_0 = self._mask(kept)
         share, losses = self._share(kept), []
-        first, self._step = self._step, round(self._steps * share)
+        first, self.step = self.step, round(self._steps * share)
         batch, patch = self._schedule.batch, self._schedule.patch
-        for step in range(first, self._step):
+        for step in range(first, self.step):
             with working():
                 blurred, sharp = self._pack.batch(step, batch, patch, self._seed + 2)
                 losses.append(float(self._apply(blurred, sharp, self._rate)))

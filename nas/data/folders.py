@@ -158,7 +158,7 @@ class Folders:
             Unit(
                 clip.name,
                 sum(len(grid(*size, side)) for size in sizes),
-                partial(_clip_patches, clip, sizes, side),
+                partial(clip_patches, clip, sizes, side),
             )
             for clip, sizes in self._sized()
         ]
@@ -225,7 +225,11 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(index * (length - side) / (count - 1)) for index in range(count)]
 
 
-def _clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[PatchPairs]:
+def clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[PatchPairs]:
+    """Yield the patches (n, 2, side, side, 3) of a clip, a part of a picture at a time.
+
+    `sizes` are those of the clip's pictures. Raises DataError where a picture has another size.
+    """
     for files, (width, height) in zip(clip.files, sizes, strict=True):
         pair = read_pair(files)
         if pair.sharp.shape[:2] != (height, width):

@@ -101,7 +101,7 @@ def train_model(build: Callable[[], keras.Model], workshop: Workshop, key: str, 
     final = folder / FINAL
     with held(folder, wait=True):
         if not final.exists():
-            run = _Training.start(build(), workshop.schedule, folder / CHECKPOINT)
+            run = TrainingRun.start(build(), workshop.schedule, folder / CHECKPOINT)
             _loop(run, workshop, stage)
             _save_weights(run.model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -126,10 +126,10 @@ def train_until(
     with held(folder, wait=True):
         readings: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
         if str(stop) not in readings:
-            run = _Training.start(_start(graph, workshop), schedule, checkpoint, stop)
+            run = TrainingRun.start(_start(graph, workshop), schedule, checkpoint, stop)
             if run.step > stop:  # it went past without a reading: another study's training
                 checkpoint.unlink()
-                run = _Training.start(_start(graph, workshop), schedule, checkpoint, stop)
+                run = TrainingRun.start(_start(graph, workshop), schedule, checkpoint, stop)
             _loop(run, workshop, "training", stop)
             run.save()
             run.average.put_into(run.model)
@@ -147,7 +147,7 @@ def _start(graph: Graph, workshop: Workshop) -> keras.Model:
     return untrained(graph, workshop.schedule, workshop.seed)
 
 
-def _loop(run: _Training, workshop: Workshop, stage: str, until: int | None = None) -> None:
+def _loop(run: TrainingRun, workshop: Workshop, stage: str, until: int | None = None) -> None:
     """Take steps in slices up to step `until`, or to the schedule's end, saving now and then."""
     schedule = workshop.schedule
     saved = time.monotonic()
@@ -168,7 +168,7 @@ def _loop(run: _Training, workshop: Workshop, stage: str, until: int | None = No
 
 
 @dataclass
-class _Training:
+class TrainingRun:
     """A model and its optimizer, at a step of a schedule."""
 
     model: keras.Model
@@ -182,7 +182,7 @@ class _Training:
     @classmethod
     def start(
         cls, model: keras.Model, schedule: Schedule, checkpoint: Path, stop: int = 0
-    ) -> _Training:
+    ) -> TrainingRun:
         """Return a training at its checkpoint, or at its start where there is none.
 
         Weights are averaged for a reading at step `stop`; 0 stands for no reading.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas.compression.channels import group_channels, masks, narrowed
-from nas.compression.finetuning import MaskedNetwork, Trained, prune_trained
+from nas.compression.finetuning import MaskedNetwork, Trained, prune_trained, pruned_key
 from nas.compression.pruned_network import PrunedNetwork
 from nas.compression.pruning import Pruning
 from nas.errors import ConfigError
@@ -98,7 +98,7 @@ def test_removed_filters_stay_at_zero_while_the_others_learn(tmp_path):
             assert not (array * (1 - mask)).any()
             assert (array != old).any()
     share = 1 - narrowed(groups, kept).macs(16, 16).profiler / BASE.graph().macs(16, 16).profiler
-    assert network._step == round(SCHEDULE.steps * SETTINGS.round_steps * share / 0.05) > 0
+    assert network.step == round(SCHEDULE.steps * SETTINGS.round_steps * share / 0.05) > 0
 
 
 def test_the_check_set_sees_what_a_removal_costs(source, tmp_path):
@@ -123,3 +123,8 @@ def test_a_share_that_is_too_much_is_told_before_any_work(source, tmp_path):
     with pytest.raises(ConfigError, match=r"can't prune 95\.0% of the MACs"):
         prune(source, 0.95, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_key_of_a_pruning_stays_what_it_was():
+    """Weights of earlier versions are found by this key."""
+    assert pruned_key("329e990f6a65", 0.3, Pruning()) == "5c8ae4bc42ee"

@@ -38,7 +38,7 @@ def int8_with_an_island():
         return tf.nn.conv2d(tf.sin(tf.nn.conv2d(x, kernel, 1, "SAME")), kernel, 1, "SAME")
 
     function = tf.function(middle).get_concrete_function(tf.TensorSpec([1, SIDE, SIDE, 3]))
-    converter = module._converter(function, "int8-ptq", [picture()[None]])
+    converter = module.configured_converter(function, "int8-ptq", [picture()[None]])
     converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
     return converter.convert()
 

@@ -139,12 +139,12 @@ def foreign_transposed(x):
     """Up again to a size that is computed from the picture's."""
     import tensorflow as tf
 
-    y = foreign._conv(x, 8, 3, 2)
+    y = foreign.convolved(x, 8, 3, 2)
     shape = tf.shape(y)
     up = tf.nn.conv2d_transpose(
-        y, foreign._kernel(2, 2, 4, 8), [shape[0], shape[1] * 2, shape[2] * 2, 4], 2
+        y, foreign.random_kernel(2, 2, 4, 8), [shape[0], shape[1] * 2, shape[2] * 2, 4], 2
     )
-    return foreign._conv(tf.image.resize(up, tf.shape(x)[1:3]), 3)
+    return foreign.convolved(tf.image.resize(up, tf.shape(x)[1:3]), 3)
 
 
 def test_a_picture_of_one_pixel_is_an_open_size(tmp_path):

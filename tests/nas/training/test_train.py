@@ -9,7 +9,7 @@ from nas.data.pack import Pack
 from nas.errors import ConfigError, NasError, RunError, TrainingError
 from nas.networks.graph import Graph
 from nas.training import train as training
-from nas.training.schedule import Schedule
+from nas.training.schedule import Schedule, short_schedule
 from nas.training.train import train, train_until, trained, training_key, untrained
 from nas.training.workshop import Progress, Workshop
 from search_spaces import FPN, UNet
@@ -113,6 +113,12 @@ def test_patches_that_are_too_small_for_a_network(pack: Pack, tmp_path: Path) ->
         _train(pack, tmp_path, graph=graph)
 
 
+def test_the_key_of_a_training_stays_what_it_was() -> None:
+    """Weights of earlier versions are found by this key."""
+    key = training_key(NETWORK, {"kind": "photos"}, short_schedule(60), 7)
+    assert key == "329e990f6a65"
+
+
 def test_keys_tell_trainings_apart() -> None:
     key = training_key(NETWORK, {"kind": "photos"}, SCHEDULE, 0)
     assert key == training_key(NETWORK, {"kind": "photos"}, SCHEDULE, 0)
@@ -175,7 +181,7 @@ def test_a_reading_is_of_the_mean_of_the_last_weights(
     tmp_path: Path, pack: Pack, stop: int, first: int
 ) -> None:
     schedule = Schedule(**(vars(SCHEDULE) | {"steps": 32, "warmup_steps": 8}))
-    run = training._Training.start(
+    run = training.TrainingRun.start(
         untrained(NETWORK.graph(), schedule, 7), schedule, tmp_path / "none.npz"
     )
     weights = []
