@@ -26,7 +26,7 @@ from nas.networks.graph import (
     Tanh,
     ZeroPad,
 )
-from nas.networks.layers import Padding
+from nas.networks.layer_costs import Padding
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 SCALE_35, SCALE_17 = 0.17, 0.10  # of the residual blocks' sums, as in Inception-ResNet-v2

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from nas.errors import ConfigError
 
 Shape = tuple[int, int, int]
+Padding = Literal["same", "valid"]
 
 
 class TooSmallError(ConfigError):
@@ -79,3 +81,28 @@ class BaseLayer:
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """Return how many numbers training sets, for inputs of these shapes."""
         return 0
+
+
+def window_sides(
+    name: str, shape: Shape, window: tuple[int, int], stride: int, padding: Padding
+) -> tuple[int, int]:
+    """Return the height and width of the output of a window that slides over a picture.
+
+    Raises ConfigError where SAME padding leaves a remainder by `stride`, TooSmallError where no
+    window fits; both name the layer by `name`.
+    """
+    sides = shape[:2]
+    if padding == "same":
+        if any(side % stride for side in sides):
+            raise ConfigError(f"{name}: {sides[1]}x{sides[0]} doesn't divide by {stride}")
+        return (sides[0] // stride, sides[1] // stride)
+    if sides[0] < window[0] or sides[1] < window[1]:
+        raise TooSmallError(
+            f"{name}: {sides[1]}x{sides[0]} is too small for a window of {window[1]}x{window[0]}"
+        )
+    return ((sides[0] - window[0]) // stride + 1, (sides[1] - window[1]) // stride + 1)
+
+
+def sides_over(shape: Shape, divisor: int) -> tuple[int, int]:
+    """Return the height and width of a shape over `divisor`, rounded up."""
+    return (-(-shape[0] // divisor), -(-shape[1] // divisor))

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from nas.errors import ConfigError
-from nas.networks.layer_costs import BaseLayer, Shape, TooSmallError, Work, element_wise
+from nas.networks.layer_costs import (
+    BaseLayer,
+    Padding,
+    Shape,
+    Work,
+    element_wise,
+    sides_over,
+    window_sides,
+)
 
 Activation = Literal["linear", "relu"]
-Padding = Literal["same", "valid"]
 
 
 @final
@@ -51,7 +58,7 @@ class Conv(BaseLayer):
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return `channels` channels, with height and width by stride and padding."""
-        height, width = _slid(self.name, inputs[0], self.window, self.stride, self.padding)
+        height, width = window_sides(self.name, inputs[0], self.window, self.stride, self.padding)
         return (height, width, self.channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
@@ -194,7 +201,7 @@ class MaxPool(BaseLayer):
         height, width, channels = inputs[0]
         if self.kernel is not None:
             window = (self.kernel, self.kernel)
-            return (*_slid(self.name, inputs[0], window, self.factor, "valid"), channels)
+            return (*window_sides(self.name, inputs[0], window, self.factor, "valid"), channels)
         if height % self.factor or width % self.factor:
             raise ConfigError(
                 f"{self.name}: can't pool {width}x{height} by {self.factor} without a remainder"
@@ -283,7 +290,7 @@ class ResizeNearest(BaseLayer):
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the second input's height and width over `divisor`, the first's channels."""
-        return (*_divided_up(inputs[1], self.divisor), inputs[0][2])
+        return (*sides_over(inputs[1], self.divisor), inputs[0][2])
 
 
 @final
@@ -301,7 +308,7 @@ class ZeroPad(BaseLayer):
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the second input's height and width over `divisor`, the first's channels."""
-        height, width = _divided_up(inputs[1], self.divisor)
+        height, width = sides_over(inputs[1], self.divisor)
         if height < inputs[0][0] or width < inputs[0][1]:
             raise ConfigError(f"{self.name}: {inputs[0]} is larger than {width}x{height} already")
         return (height, width, inputs[0][2])
@@ -365,26 +372,6 @@ Layer = (
     | DepthToSpace | SpaceToDepth | ResizeBilinear | ResizeNearest | ZeroPad | Concat | Add
     | Subtract
 )  # fmt: skip
-
-
-def _slid(
-    name: str, shape: Shape, window: tuple[int, int], stride: int, padding: Padding
-) -> tuple[int, int]:
-    """Return the height and width that a window gives which slides over a picture."""
-    sides = shape[:2]
-    if padding == "same":
-        if any(side % stride for side in sides):
-            raise ConfigError(f"{name}: {sides[1]}x{sides[0]} doesn't divide by {stride}")
-        return (sides[0] // stride, sides[1] // stride)
-    if sides[0] < window[0] or sides[1] < window[1]:
-        raise TooSmallError(
-            f"{name}: {sides[1]}x{sides[0]} is too small for a window of {window[1]}x{window[0]}"
-        )
-    return ((sides[0] - window[0]) // stride + 1, (sides[1] - window[1]) // stride + 1)
-
-
-def _divided_up(shape: Shape, divisor: int) -> tuple[int, int]:
-    return (-(-shape[0] // divisor), -(-shape[1] // divisor))
 
 
 def layer_kind(layer: Layer) -> str:

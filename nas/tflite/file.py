@@ -44,9 +44,8 @@ _ENUMERATED_OPTIONS = {
 @final
 @dataclass(frozen=True)
 class Quantization:
-    """A rule for stored numbers: real = scale * (stored - zero_point).
-
-    There is one pair of scale and zero point for the tensor, or one for each slice along `axis`.
+    """Maps stored numbers to real ones, scale * (stored - zero_point); per slice along `axis` or
+    not.
     """
 
     scales: tuple[float, ...]
@@ -62,10 +61,11 @@ class Quantization:
 @final
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file.
+    """One tensor of a file; `dtype` is as in NumPy, and `constant` says that the file holds its
+    values.
 
-    `dtype` is as in NumPy; `constant` says that the file holds its values. A side of `shape` is -1
-    where the file leaves it open, and `shape` is () where neither the file nor LiteRT gives one.
+    A side of `shape` is -1 where the file leaves it open, and `shape` is () where neither the file
+    nor LiteRT gives one.
     """
 
     index: int
@@ -84,11 +84,10 @@ class Tensor:
 @final
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a file.
+    """One operation of a file: `index` is its place in the graph, `name` is as in "CONV_2D".
 
-    `index` is its place in the graph, and `name` is as in "CONV_2D". An input is None where an
-    optional one is absent. `options` are the operation's attributes (stride, padding, fused
-    activation), sorted by name.
+    An input is None where an optional one is absent. `options` are the operation's attributes
+    (stride, padding, fused activation), sorted by name.
     """
 
     index: int
@@ -185,10 +184,7 @@ class TfliteFile:
 
     @property
     def conv_macs(self) -> int:
-        """Multiply-accumulates of all convolutions of one inference, as `Graph.macs().conv`.
-
-        Raises ConfigError where the file leaves a shape open.
-        """
+        """The sum of the operations' `conv_macs`, as `Graph.macs().conv`; raises as they do."""
         return sum(operation.conv_macs for operation in self.operations)
 
     @property
@@ -199,11 +195,7 @@ class TfliteFile:
     @property
     def float_islands(self) -> tuple[Operation, ...]:
         """Operations that read or write floating-point tensors, DEQUANTIZE and QUANTIZE too."""
-        return tuple(
-            operation
-            for operation in self.operations
-            if any(tensor.is_float for tensor in operation.tensors)
-        )
+        return tuple(op for op in self.operations if any(t.is_float for t in op.tensors))
 
     @cached_property
     def structure_key(self) -> str:
@@ -217,13 +209,12 @@ class TfliteFile:
         def described(tensor: Tensor | None) -> Any:
             if tensor is None:
                 return None
-            quantization = tensor.quantization
-            kind = (
-                "float" if quantization is None else ("tensor", "channel")[quantization.per_channel]
-            )
-            where = (
-                "constant" if tensor.constant else numbers.setdefault(tensor.index, len(numbers))
-            )
+            kind = "float"
+            where: str | int = "constant"
+            if tensor.quantization is not None:
+                kind = "channel" if tensor.quantization.per_channel else "tensor"
+            if not tensor.constant:
+                where = numbers.setdefault(tensor.index, len(numbers))
             return [where, tensor.dtype, list(tensor.shape), kind]
 
         return content_key(
@@ -246,8 +237,7 @@ class TfliteFile:
 def read_tflite(path: Path) -> TfliteFile:
     """Return the main graph of the file at `path`.
 
-    Raises ConfigError, naming the file and what is wrong, where it is missing, no `.tflite`, cut
-    short or damaged.
+    Raises ConfigError, naming the file, where it is missing, no `.tflite`, cut short or damaged.
     """
     try:
         content = path.read_bytes()

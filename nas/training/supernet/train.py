@@ -24,7 +24,8 @@ from nas.system.environment import processor, versions
 from nas.system.files import held, write_atomically, write_json
 from nas.system.host_lock import working
 from nas.training.supernet.elastic import HEAD, Choice, Elastic
-from nas.training.supernet.network import ElasticUNet, first_weights
+from nas.training.supernet.first_weights import first_weights
+from nas.training.supernet.network import ElasticUNet
 from nas.training.supernet.spec import CHECKPOINT, DESCRIPTION, WEIGHTS, SupernetSpec
 from nas.training.train import SLICE_SECONDS
 
