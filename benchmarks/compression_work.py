@@ -56,14 +56,13 @@ class Bench:
 
         return short_schedule(self.steps)
 
-    def shop(self, seed: int, method: str = "adaptive", steps: int | None = None) -> Any:
-        from nas.compression.compress import Workshop
-        from nas.compression.pruning import Pruning
+    def shop(self, seed: int, steps: int | None = None) -> Any:
         from nas.training.schedule import short_schedule
+        from nas.training.workshop import Workshop
 
         plan = self.schedule if steps is None else short_schedule(steps)
         folder = self.folder / "weights"
-        return Workshop(self.pack, plan, seed, folder, lambda *_: None, Pruning(method))
+        return Workshop(self.pack, plan, seed, folder, lambda *_: None)
 
     def do(self, what: What) -> dict[str, Any]:
         """Do one piece of work; a typed error is a result, too."""
@@ -101,21 +100,23 @@ def score(bench: Bench, what: What) -> dict[str, Any]:
     from nas.compression.convert import convert_trained
     from nas.compression.finetuning import tuning_schedule
     from nas.compression.pruned_network import pruned_share
+    from nas.compression.pruning import Pruning
     from nas.compression.qat import quantizing_schedule
     from nas.networks.candidate import Compression
 
     base = network(bench.small)
     whole = what["method"] == "none"
-    shop = bench.shop(what["seed"], "uniform-l1" if whole else what["method"])
+    shop = bench.shop(what["seed"])
+    pruning = Pruning("uniform-l1" if whole else what["method"])
     source = float_training(base, bench.dataset.identity(), shop)
     precision, share = what["precision"], what["share"]
     fixed = "int8-qat" if precision == "int8-qat" else "float"
-    made = source if whole else compressed(source, Compression(fixed, share), shop)
+    made = source if whole else compressed(source, Compression(fixed, share), shop, pruning)
     weights = made.weights
     if whole:
-        weights = trained_on(bench, made, shop, tuning_schedule(shop.schedule, shop.pruning, share))
+        weights = trained_on(made, shop, tuning_schedule(shop.schedule, pruning, share))
     elif what["longer"]:
-        weights = trained_on(bench, made, shop, quantizing_schedule(shop.schedule))
+        weights = trained_on(made, shop, quantizing_schedule(shop.schedule))
     graph = made.architecture.graph()
     content = convert_trained(graph, weights, *SCORED_AT, precision, bench.pack)
     path = bench.folder / "scored.tflite"
@@ -132,21 +133,14 @@ def score(bench: Bench, what: What) -> dict[str, Any]:
     }
 
 
-def trained_on(bench: Bench, made: Any, shop: Any, plan: Any) -> Path:
+def trained_on(made: Any, shop: Any, plan: Any) -> Path:
     """The float weights after another training."""
     from nas.system.hashing import content_key
     from nas.training.train import train_model, trained
 
     graph = made.architecture.graph()
     key = content_key({"source": made.key, "longer": plan.to_dict(), "seed": shop.seed})
-    return train_model(
-        lambda: trained(graph, made.weights),
-        bench.pack,
-        plan,
-        shop.seed,
-        shop.folder / key,
-        lambda *_: None,
-    )
+    return train_model(lambda: trained(graph, made.weights), shop.under(plan), key, "training")
 
 
 def agreement(bench: Bench, what: What) -> dict[str, Any]:

@@ -74,17 +74,19 @@ class EnoughError(Exception):
 def training(pack: Pack, batch: int, patch: int, seconds: float) -> float:
     """Patch pairs a second that the training of `SMALLEST` takes, its first second left out."""
     from nas.training.train import train
+    from nas.training.workshop import Workshop
 
     times: list[tuple[int, float]] = []
 
-    def progress(step: int, steps: int, loss: float) -> None:
+    def progress(stage: str, step: int, steps: int, loss: float) -> None:
         times.append((step, time.perf_counter()))
         if len(times) > 3 and times[-1][1] - times[2][1] > seconds:
             raise EnoughError
 
     schedule = Schedule(steps=10**6, batch=batch, patch=patch, threads=1)
     with tempfile.TemporaryDirectory() as folder, suppress(EnoughError):
-        train(SMALLEST.graph(), pack, schedule, 0, Path(folder), progress)
+        workshop = Workshop(pack, schedule, 0, Path(folder), progress)
+        train(SMALLEST.graph(), workshop, "patches")
     (first, began), (last, ended) = times[2], times[-1]
     return (last - first) * batch / (ended - began)
 

@@ -1,4 +1,6 @@
-"""Architectures and their choices. Importing this loads no TensorFlow."""
+"""Architectures, and the spaces that a search samples them from. Importing this loads no
+TensorFlow.
+"""
 
 from search_spaces.compression import CompressionSpace
 from search_spaces.dbpn import DBPN

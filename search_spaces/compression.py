@@ -1,4 +1,4 @@
-"""Choices of compression."""
+"""The space of compressions: precisions and pruned shares."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CompressionSpace:
         return Compression(cast("Precision", chosen), share)
 
     def to_parameters(self, compression: Compression) -> dict[str, Any]:
-        """The parameters that `sample` turns into `compression`; ConfigError if none do."""
+        """Return the parameters that `sample` turns into `compression`; ConfigError if none do."""
         if compression.precision not in self.precision:
             raise unknown("precision", compression.precision, self.precision)
         if compression.pruned_share not in self.pruned_share:
@@ -52,5 +52,5 @@ class CompressionSpace:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as JSON types."""
+        """Return the space as JSON types."""
         return {"precision": list(self.precision), "pruned_share": list(self.pruned_share)}

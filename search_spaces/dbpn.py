@@ -45,25 +45,27 @@ class DBPN:
 
     @property
     def label(self) -> str:
-        """For example "dbpn 128-32 x10 k8/4"."""
+        """A short name, for example "dbpn 128-32 x10 k8/4"."""
         return f"dbpn {self.features}-{self.width} x{self.stages} k{self.kernel}/{self.factor}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DBPN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> DBPN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         features, width, stages = min(self.features, 16), min(self.width, 8), min(self.stages, 2)
         return DBPN(features, width, stages, self.kernel, self.factor)
 
     def graph(self) -> Graph:
-        """The network's layers: `head1`, `head2`, `down1_conv1`, ..., `up1_conv`, ..., `output`."""
+        """Return the network's layers: `head1`, `head2`, `down1_conv1`, ...,
+        `up1_conv`, ..., `output`.
+        """
         return self._graph
 
     @cached_property

@@ -31,24 +31,24 @@ class EDSR:
 
     @property
     def label(self) -> str:
-        """For example "edsr 32 x14"."""
+        """A short name, for example "edsr 32 x14"."""
         return f"edsr {self.width} x{self.blocks}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EDSR:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> EDSR:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         return EDSR(min(self.width, 8), min(self.blocks, 2))
 
     def graph(self) -> Graph:
-        """The network's layers: `head`, `block1_conv1`, ..., `tail`, `output`."""
+        """Return the network's layers: `head`, `block1_conv1`, ..., `tail`, `output`."""
         return self._graph
 
     @cached_property

@@ -26,7 +26,7 @@ from nas.networks.graph import (
     Tanh,
     ZeroPad,
 )
-from nas.networks.layers import Padding
+from nas.networks.layer_costs import Padding
 from search_spaces.values import Layers, check_at_least, from_json, to_json
 
 SCALE_35, SCALE_17 = 0.17, 0.10  # of the residual blocks' sums, as in Inception-ResNet-v2
@@ -67,26 +67,26 @@ class FPN:
 
     @property
     def label(self) -> str:
-        """For example "fpn 32-256-112 x10 x20"."""
+        """A short name, for example "fpn 32-256-112 x10 x20"."""
         widths = f"{self.stem}-{self.pyramid}-{self.head}"
         return f"fpn {widths} x{self.blocks35} x{self.blocks17}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FPN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> FPN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         blocks = (min(self.blocks35, 1), min(self.blocks17, 1))
         return FPN(min(self.stem, 8), *blocks, min(self.pyramid, 8), min(self.head, 8))
 
     def graph(self) -> Graph:
-        """The network's layers: `enc0`, ..., `block35_1_a`, ..., `lateral4`, ..., `output`.
+        """Return the network's layers: `enc0`, ..., `block35_1_a`, ..., `lateral4`, ..., `output`.
 
         A convolution `x` that is normalised is followed by `x_norm` and `x_relu`.
         """
@@ -110,7 +110,7 @@ class FPN:
         return layers.graph()
 
     def _of(self, channels: int) -> int:
-        """The backbone's channels, in proportion."""
+        """Return so many of the original's backbone channels, in proportion to the stem."""
         return channels * self.stem // 32
 
     def _conv(
@@ -120,7 +120,7 @@ class FPN:
         return _normalised(layers, name, source, self._of(channels), kernel, stride, padding)
 
     def _backbone(self, layers: Layers) -> list[str]:
-        """Feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+        """Add the backbone; return its feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32."""
         enc0 = self._conv(layers, "enc0", "input", 32, 3, 2, "valid")
         x = self._conv(layers, "enc1_a", enc0, 32, padding="valid")
         x = self._conv(layers, "enc1_b", x, 64)
@@ -194,13 +194,15 @@ class FPN:
         return layers.add(ReLU(f"{name}_relu", (x,)))
 
     def _lateral(self, layers: Layers, level: int, source: str, channels: int) -> str:
-        """A 1x1 convolution, padded to what an unpadded window cut off."""
+        """Add a 1x1 convolution, padded by as much as an unpadded window cut off."""
         name = f"lateral{level}"
         x = layers.add(Conv(name, (source,), channels, kernel=1, bias=False))
         return layers.add(ZeroPad(f"{name}_pad", (x, "input"), 2 ** (level + 1)))
 
     def _pyramid(self, layers: Layers, maps: list[str]) -> dict[int, str]:
-        """Maps of `pyramid` channels at 1/32 (level 4) to 1/4 (level 1), from the top down."""
+        """Add maps of `pyramid` channels from 1/32 (level 4) to 1/4 (level 1), from the
+        top down.
+        """
         x = self._lateral(layers, 4, maps[4], self.pyramid)
         pyramid = {4: x}
         for level in (3, 2, 1):
@@ -224,7 +226,7 @@ def _normalised(
     layers: Layers, name: str, source: str, channels: int, kernel: int | tuple[int, int] = 3,
     stride: int = 1, padding: Padding = "same",
 ) -> str:  # fmt: skip
-    """A convolution without a bias, batch normalisation, which has one, and ReLU."""
+    """Add a convolution without a bias, a batch normalisation, which has one, and a ReLU."""
     x = layers.add(
         Conv(name, (source,), channels, kernel, stride=stride, padding=padding, bias=False)
     )

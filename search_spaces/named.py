@@ -1,4 +1,4 @@
-"""Architectures by name, and architectures read back from JSON."""
+"""Architectures by name, and architectures that are read back from JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from search_spaces.rdn import RDN
 from search_spaces.sgn import SGN
 from search_spaces.unet import ACTIVATIONS, PAPER, UPSAMPLINGS, UNet
 
+# The networks that a user can name: six U-Nets of the paper, and its five other networks.
 ARCHITECTURES: dict[str, Architecture] = {
     f"unet-{upsampling.replace('-', '')}-{activation}": replace(
         PAPER, upsampling=upsampling, activation=activation
@@ -43,7 +44,7 @@ _FAMILIES: dict[str, Callable[[dict[str, Any]], Architecture]] = {
 
 
 def architecture_from_dict(values: dict[str, Any]) -> Architecture:
-    """The architecture whose `to_dict` wrote `values`; ConfigError on an unknown family."""
+    """Return the architecture whose `to_dict` wrote `values`; ConfigError on an unknown family."""
     family = str(values.get("family"))
     if family not in _FAMILIES:
         raise unknown("architecture family", family, _FAMILIES)

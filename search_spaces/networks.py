@@ -1,4 +1,4 @@
-"""U-Nets to be composed, and whole networks to be taken as they are: one space of both.
+"""A space of whole networks beside U-Nets that are composed.
 
 So networks from outside of a family can be baselines of its search: enqueued first, and drawn again
 in other precisions, or pruned, like any other.
@@ -22,7 +22,9 @@ COMPOSED = "unet"  # the choice of `network` that asks for the parameters of a U
 
 
 def with_networks(space: object, networks: Mapping[str, Architecture]) -> NetworkSpace:
-    """The space and, beside what it has, `networks`; ConfigError for a space of another family."""
+    """Return the space with `networks` beside what it has; ConfigError for a space of another
+    family.
+    """
     if isinstance(space, NetworkSpace):
         return NetworkSpace({**space.networks, **networks}, space.unets)
     if isinstance(space, UNetSpace):
@@ -34,10 +36,10 @@ def with_networks(space: object, networks: Mapping[str, Architecture]) -> Networ
 
 @dataclass(frozen=True)
 class NetworkSpace:
-    """Either one of `networks`, by its name, or a U-Net of `unets`.
+    """A space of which a value is one of `networks`, by its name, or a U-Net of `unets`.
 
-    The parameter `network` says which; those of a U-Net are asked for only where it is "unet".
-    A U-Net that is also in `networks` is described by its name.
+    The parameter `network` decides which; those of a U-Net are asked for only where it is "unet". A
+    U-Net that is also in `networks` is described by its name.
 
     Raises ConfigError where a name is "unet", or there are no networks.
     """
@@ -59,7 +61,7 @@ class NetworkSpace:
 
     @cached_property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the space."""
+        """A picture's sides must divide by this number for every network of the space."""
         wholes = [network.graph().reduction for network in self.networks.values()]
         return math.lcm(self.unets.reduction, *wholes)
 
@@ -69,7 +71,7 @@ class NetworkSpace:
         return self.unets.sample(trial) if name == COMPOSED else self.networks[name]
 
     def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """The parameters that `sample` turns into `architecture`.
+        """Return the parameters that `sample` turns into `architecture`.
 
         Raises ConfigError, naming the parameter, where the space does not hold the network.
         """
@@ -84,7 +86,7 @@ class NetworkSpace:
         return {"network": COMPOSED, **self.unets.to_parameters(architecture)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as JSON types."""
+        """Return the space as JSON types."""
         return {
             "family": "networks",
             "networks": {name: value.to_dict() for name, value in self.networks.items()},

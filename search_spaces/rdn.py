@@ -37,25 +37,27 @@ class RDN:
 
     @property
     def label(self) -> str:
-        """For example "rdn 32 g16 x3 x10"."""
+        """A short name, for example "rdn 32 g16 x3 x10"."""
         return f"rdn {self.width} g{self.growth} x{self.convolutions} x{self.blocks}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RDN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> RDN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         convolutions, blocks = min(self.convolutions, 2), min(self.blocks, 2)
         return RDN(min(self.width, 8), min(self.growth, 8), convolutions, blocks)
 
     def graph(self) -> Graph:
-        """The network's layers: `head1`, `head2`, `block1_conv1`, ..., `fuse1`, ..., `output`."""
+        """Return the network's layers: `head1`, `head2`, `block1_conv1`, ..., `fuse1`,
+        ..., `output`.
+        """
         return self._graph
 
     @cached_property

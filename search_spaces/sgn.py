@@ -17,7 +17,8 @@ from search_spaces.values import Layers, check_at_least, from_json, to_json
 @final
 @dataclass(frozen=True)
 class SGN:
-    """Self-guidance: shuffled copies of the picture, the coarsest first, each guide the next finer.
+    """A self-guidance network: each shuffled copy of the picture, the coarsest first, guides the
+    next.
 
     Level k of `levels` works at 1/2^k of the height and width on `width` * 2^k channels: a
     convolution of the shuffled picture, one that takes in the guidance from below, a residual block
@@ -41,24 +42,26 @@ class SGN:
 
     @property
     def label(self) -> str:
-        """For example "sgn 32 l3 x11"."""
+        """A short name, for example "sgn 32 l3 x11"."""
         return f"sgn {self.width} l{self.levels} x{self.convolutions}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return to_json(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SGN:
-        """The value that `to_dict` wrote; ConfigError where it is not one."""
+        """Return the value that `to_dict` wrote; ConfigError where it is not one."""
         return from_json(cls, values)
 
     def narrowed(self) -> SGN:
-        """A small likeness, to try things out."""
+        """Return a small likeness, to try things out in seconds."""
         return SGN(min(self.width, 8), min(self.levels, 2), min(self.convolutions, 2))
 
     def graph(self) -> Graph:
-        """The network's layers: `level3_shuffle`, ..., `level3_guidance`, `main1`, `output`."""
+        """Return the network's layers: `level3_shuffle`, ..., `level3_guidance`,
+        `main1`, `output`.
+        """
         return self._graph
 
     @cached_property

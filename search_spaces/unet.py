@@ -33,6 +33,7 @@ from search_spaces.values import from_json
 
 Upsampling = Literal["transpose-conv", "depth-to-space", "resize-bilinear"]
 Activation = Literal["relu", "prelu"]
+# The choices of both, by name.
 UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
@@ -78,7 +79,7 @@ class UNet:
 
     @property
     def label(self) -> str:
-        """For example "unet-resizebilinear-relu 8-16-24 x2 k5 res"."""
+        """A short name, for example "unet-resizebilinear-relu 8-16-24 x2 k5 res"."""
         return (
             f"unet-{self.upsampling.replace('-', '')}-{self.activation} "
             f"{'-'.join(map(str, self.widths))} x{self.convolutions} k{self.first_kernel}"
@@ -86,16 +87,18 @@ class UNet:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {"family": self.family, **asdict(self), "widths": list(self.widths)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> UNet:
-        """The value that `to_dict` wrote; raises ConfigError on a missing or a wrong entry."""
+        """Return the value that `to_dict` wrote; raises ConfigError on a missing or a
+        wrong entry.
+        """
         return from_json(cls, values)
 
     def graph(self) -> Graph:
-        """The network's layers, named by level: `down0_conv1`, `up0_conv1`, `output`."""
+        """Return the network's layers, named by level: `down0_conv1`, `up0_conv1`, `output`."""
         return self._graph
 
     @cached_property
@@ -137,6 +140,7 @@ class UNet:
 
 
 PAPER = UNet()
+"""The reconstruction of the paper's U-Net."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class UNetSpace:
 
     @property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the space."""
+        """A picture's sides must divide by this number for every network of the space."""
         return int(2 ** (max(self.levels) - 1))
 
     def sample(self, trial: optuna.trial.BaseTrial) -> UNet:
@@ -185,7 +189,7 @@ class UNetSpace:
         )
 
     def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """The parameters that `sample` turns into `architecture`.
+        """Return the parameters that `sample` turns into `architecture`.
 
         Raises ConfigError, naming the parameter, where the space does not hold the network.
         """
@@ -210,7 +214,7 @@ class UNetSpace:
         return parameters
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as JSON types."""
+        """Return the space as JSON types."""
         values = {field.name: list(getattr(self, field.name)) for field in fields(self)}
         return {"family": UNet.family, **values}
 

@@ -1,4 +1,4 @@
-"""What the architectures share: their JSON, and a list of layers that grows."""
+"""Mechanisms that the architectures share: their JSON, and a list of layers that grows."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def from_json(kind: type[Value], values: dict[str, Any]) -> Value:
     """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry."""
     hints = get_type_hints(kind)
     types = {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
-    given = {name: value for name, value in values.items() if name != "family"}
-    if given.keys() != types.keys():
+    entries = {name: value for name, value in values.items() if name != "family"}
+    if entries.keys() != types.keys():
         raise ConfigError(
-            f"{kind.__name__} has the entries {sorted(types)}, but {sorted(given)} came; "
-            f"these differ: {sorted(types.keys() ^ given.keys())}"
+            f"{kind.__name__} has the entries {sorted(types)}, but {sorted(entries)} came; "
+            f"these differ: {sorted(types.keys() ^ entries.keys())}"
         )
     return kind(
-        **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in given.items()}
+        **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in entries.items()}
     )
 
 
 def _read(name: str, wanted: Any, value: Any) -> Any:
-    """A value of JSON as the type that a field has; lists become tuples."""
+    """Return a value of JSON as the type that a field has; lists become tuples."""
     if get_origin(wanted) is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{name}={value!r}: expected a list")
@@ -56,16 +56,16 @@ def check_at_least(value: Any, least: int, names: Sequence[str]) -> None:
 
 @final
 class Layers:
-    """Layers in order; starts with the picture, "input"."""
+    """Layers in order, which start with the picture, "input"."""
 
     def __init__(self) -> None:
         self._layers: list[Layer] = [Input("input")]
 
     def add(self, layer: Layer) -> str:
-        """Append a layer; returns its name."""
+        """Append a layer; return its name."""
         self._layers.append(layer)
         return layer.name
 
     def graph(self) -> Graph:
-        """The whole; the layer that was added last is its output."""
+        """Return the graph of all layers; the one that was added last is its output."""
         return Graph(tuple(self._layers))

@@ -17,11 +17,11 @@ from nas.study.trial_result import TrialResult
 
 if TYPE_CHECKING:
     from evaluators.quality import Score
-    from nas.compression.compress import Workshop
     from nas.compression.finetuning import Trained
     from nas.compression.pruning import Pruning
     from nas.data import Dataset
     from nas.training.schedule import Schedule
+    from nas.training.workshop import Workshop
 
 Row = dict[str, Any]
 FEW_STEPS = 50  # with fewer, a network is hardly trained: the gate turns only nonsense away
@@ -108,14 +108,14 @@ class Job:
     def _shop(self, architecture: Architecture) -> Workshop:
         from dataclasses import replace
 
-        from nas.compression.compress import Workshop
         from nas.training.tensorflow import prepare_tensorflow
+        from nas.training.workshop import Workshop
 
         prepare_tensorflow(self.schedule.threads)
         side = architecture.graph().fits(self.schedule.patch)
         schedule, pack = replace(self.schedule, patch=side), self.dataset.prepare(side)
         weights = self.folder / "weights"
-        return Workshop(pack, schedule, self.seed, weights, self.progress, self.settings)
+        return Workshop(pack, schedule, self.seed, weights, self.progress)
 
     def _conditions(self, schedule: Schedule) -> Row:
         from nas.system.environment import processor, versions
@@ -144,7 +144,7 @@ class Job:
         from nas.compression.compress import compressed
         from nas.system.files import write_atomically
 
-        made = compressed(trained, wanted, shop)
+        made = compressed(trained, wanted, shop, self.settings)
         row = self._row(trained, made, wanted, shop, home / "model.tflite")
         content = made.weights.read_bytes()
         write_atomically(home / "model.weights.h5", lambda file: file.write(content))

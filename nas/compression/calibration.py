@@ -1,4 +1,4 @@
-"""The pictures that post-training quantization reads its ranges from. Imports TensorFlow."""
+"""Makes and checks the pictures that set integers' ranges. Imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from nas.tflite.interpreter import Float32
 CALIBRATION_PIXELS = 2**17  # pixels of training patches that set the ranges of int8 activations
 
 
-def _checked(calibration: Iterable[Float32], height: int, width: int) -> list[Float32]:
+def checked_calibration(calibration: Iterable[Float32], height: int, width: int) -> list[Float32]:
+    """Return the calibration pictures as a list of float32 arrays (1, height, width, 3).
+
+    Raises DataError where there is none, where one has another shape or values outside 0 to 1, and
+    where all of them are one constant value.
+    """
     frames = []
     for index, frame in enumerate(calibration):
         if frame.shape != (1, height, width, 3):
@@ -40,14 +45,17 @@ def _checked(calibration: Iterable[Float32], height: int, width: int) -> list[Fl
     return frames
 
 
-def _spanning(frames: Sequence[Float32]) -> list[Float32]:
-    """The frames, the least of their values set to 0 and the greatest to 1: one number each."""
-    spanning = [frame.copy() for frame in frames]
-    darkest = min(spanning, key=lambda frame: float(frame.min()))
+def with_full_range(frames: Sequence[Float32]) -> list[Float32]:
+    """Return copies of the frames in which the least value of all is 0 and the greatest 1.
+
+    One number is changed for each. The range of a network's input is then exactly 0 to 1.
+    """
+    copies = [frame.copy() for frame in frames]
+    darkest = min(copies, key=lambda frame: float(frame.min()))
     darkest.flat[int(darkest.argmin())] = 0.0
-    brightest = max(spanning, key=lambda frame: float(frame.max()))
+    brightest = max(copies, key=lambda frame: float(frame.max()))
     brightest.flat[int(brightest.argmax())] = 1.0
-    return spanning
+    return copies
 
 
 def fill_biases(model: keras.Model, seed: int = 0) -> None:
@@ -59,7 +67,7 @@ def fill_biases(model: keras.Model, seed: int = 0) -> None:
 
 
 def mosaic(pack: Pack, height: int, width: int, index: int) -> Float32:
-    """Blurred training patches laid side by side: (1, height, width, 3), values from 0 to 1.
+    """Return blurred training patches laid side by side: (1, height, width, 3), values from 0 to 1.
 
     Each `index` takes other patches, always the same ones of a pack. Each patch stands beside its
     mirror images: half as many seams, whose false edges widen the ranges of the activations. That

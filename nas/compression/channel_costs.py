@@ -1,7 +1,7 @@
-"""What a network costs with some of its channels, counted a thousand times a second.
+"""Counts what a network costs with some of its channels, a thousand times a second.
 
-The same figures as `nas.compression.pruned_network.macs` of the narrowed graph, without building
-it: pruning asks for them channel by channel, of networks of hundreds of layers.
+The figures are those of `nas.compression.pruned_network.macs` of the narrowed graph, without
+building it: pruning asks for them channel by channel, of networks of hundreds of layers.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ Floats = npt.NDArray[np.float64]
 
 @final
 class ChannelCosts:
-    """MACs of a graph, by the profiler's convention at its reference size, by what is kept.
+    """MACs of a graph with some of its groups of channels, by the profiler's convention.
 
-    `counts` are the channels that are left of each layer's output, in the graph's order.
+    They are counted at the graph's reference size. `counts` are the channels that remain of each
+    layer's output, in the graph's order.
     """
 
     def __init__(self, groups: Groups) -> None:
@@ -38,20 +39,23 @@ class ChannelCosts:
             np.add.at(self._occurs[:, place], groups.of[name], 1)
 
     def counts(self, kept: Bools) -> Floats:
-        """Of a network with these groups."""
+        """Return the channel counts of a network with these groups."""
         counts: Floats = self._occurs[kept].sum(axis=0, dtype=np.int64).astype(np.float64)
         return counts
 
     def of(self, kept: Bools) -> float:
-        """The MACs of a network with these groups."""
+        """Return the MACs of a network with these groups."""
         return self.macs(self.counts(kept))
 
     def without(self, counts: Floats, group: int) -> Floats:
-        """When one more group has gone."""
+        """Return the channel counts after removing `group`."""
         fewer: Floats = counts - self._occurs[group]
         return fewer
 
     def macs(self, counts: Floats) -> float:
-        """Of one inference. All terms are multiples of a half: the sum is exact."""
+        """Return the MACs of one inference with these counts.
+
+        All terms are multiples of a half, so the sum is exact.
+        """
         pairs = self._pair * counts[self._source] * counts
         return float(pairs.sum() + (self._each * counts).sum())

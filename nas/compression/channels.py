@@ -1,11 +1,11 @@
-"""Which channels of a network stand and fall together, and the network without some of them.
+"""Groups the channels of a network that can only be removed together, and removes groups.
 
 Every output channel of every layer is followed through the graph. Where two can only be removed
 together (an addition's operands, the factor^2 channels that depth-to-space makes one of) they are
 in one group. Removing a group removes its filters and everything that reads them: biases, slopes of
-PReLU, what a normalisation holds of them, the matching inputs of every consumer through poolings,
-resizings and slices of concatenations. A removed channel is one that is 0 everywhere: that is what
-tests compare with.
+PReLU, a normalisation's arrays, the matching inputs of every consumer through poolings, resizings
+and slices of concatenations. A removed channel is one that is 0 everywhere: tests compare with
+that.
 """
 
 from __future__ import annotations
@@ -58,11 +58,12 @@ _AXES: dict[type, tuple[tuple[int | None, int], ...]] = {
 @final
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The groups of a graph, numbered; `of` gives the group of each output channel of each layer.
+    """The groups of a graph, numbered.
 
-    `fixed` groups can't be removed: the picture's channels and the output's. `sites` are the places
-    where groups are alike: those of one site have equally many filters in each of the same layers,
-    so they cost the same and are compared with each other. `site` is a group's; -1 where fixed.
+    `of` gives the group of each output channel of each layer. `fixed` groups can't be removed: the
+    picture's channels and the output's. `sites` are the places where groups are alike: those of one
+    site have equally many filters in each of the same layers, so they cost the same and are
+    compared with each other. `site` is the place of each group among them; -1 where it is fixed.
     """
 
     graph: Graph
@@ -73,15 +74,15 @@ class Groups:
 
     @property
     def count(self) -> int:
-        """Of all groups, the fixed ones too."""
+        """The number of all groups, the fixed ones too."""
         return len(self.fixed)
 
     def all_kept(self) -> Bools:
-        """The network as it is."""
+        """Return the choice of groups that leaves the network as it is."""
         return np.ones(self.count, np.bool_)
 
     def channels(self, kept: Bools) -> dict[str, int]:
-        """The filters that are left of each layer that has filters."""
+        """Return how many filters remain of each layer that has filters."""
         return {
             layer.name: int(kept[self.of[layer.name]].sum())
             for layer in self.graph.layers
@@ -123,7 +124,7 @@ def group_channels(graph: Graph) -> Groups:
 
 
 class _Ties:
-    """Channels, some of which are tied: a union-find."""
+    """Channels some of which are tied to each other: a union-find."""
 
     def __init__(self) -> None:
         self._parent: list[int] = []
@@ -134,7 +135,7 @@ class _Ties:
         return np.arange(first, first + count)
 
     def tie(self, rows: Sequence[Ints]) -> Ints:
-        """Tie the rows to each other, channel by channel; returns the first."""
+        """Tie the rows to each other, channel by channel; return the first."""
         for row in rows[1:]:
             for one, other in zip(rows[0], row, strict=True):
                 self._parent[self.root(int(other))] = self.root(int(one))
@@ -169,12 +170,12 @@ def _numbered(graph: Graph, atoms: Mapping[str, Ints], ties: _Ties) -> Groups:
 
 
 def with_channels(graph: Graph, channels: Mapping[str, int]) -> Graph:
-    """The same layers with other numbers of filters, by name.
+    """Return the same layers with other numbers of filters, by name.
 
     Raises ConfigError where a name is no layer with filters, or the widths don't fit together.
     """
-    known = {layer.name for layer in graph.layers if isinstance(layer, (Conv, TransposeConv))}
-    if strange := sorted(channels.keys() - known):
+    names = {layer.name for layer in graph.layers if isinstance(layer, (Conv, TransposeConv))}
+    if strange := sorted(channels.keys() - names):
         raise ConfigError(f"no layer with filters is called {strange[0]!r}")
     if few := [name for name, count in channels.items() if count < 1]:
         raise ConfigError(f"layer {few[0]!r}: expected 1 filter at least, got {channels[few[0]]}")
@@ -193,12 +194,12 @@ def _axes(layer: Layer) -> tuple[tuple[int | None, int], ...]:
 
 
 def narrowed(groups: Groups, kept: Bools) -> Graph:
-    """The graph without the groups that are not kept."""
+    """Return the graph with the groups of `kept` alone."""
     return with_channels(groups.graph, groups.channels(kept))
 
 
 def narrowed_weights(groups: Groups, kept: Bools, weights: Weights) -> dict[str, list[Any]]:
-    """The weights of `narrowed(groups, kept)` out of those of the whole graph."""
+    """Return the weights of `narrowed(groups, kept)`, by layer; `weights` are the whole graph's."""
     result = {}
     for layer in groups.graph.layers:
         axes = _axes(layer)
@@ -215,10 +216,10 @@ def narrowed_weights(groups: Groups, kept: Bools, weights: Weights) -> dict[str,
 
 
 def masks(groups: Groups, kept: Bools) -> dict[str, list[npt.NDArray[np.float32]]]:
-    """For each array of each layer of the whole graph, what to multiply it by: 0 where removed.
+    """Return the factors for each array of each layer of the whole graph: 0 where removed, else 1.
 
     A network masked so computes what the narrowed one does: a filter of zeros without a bias gives
-    0, and every layer passes 0 on as 0. Shaped to broadcast.
+    0, and every layer passes 0 on as 0. The factors are shaped to broadcast.
     """
     result = {}
     for layer in groups.graph.layers:
@@ -237,7 +238,9 @@ def masks(groups: Groups, kept: Bools) -> dict[str, list[npt.NDArray[np.float32]
 
 
 def filter_norms(groups: Groups, weights: Weights, order: int) -> dict[str, npt.NDArray[Any]]:
-    """The L1 or L2 norm of every filter of every layer that has filters, without its bias."""
+    """Return the L1 or L2 norm of every filter, without its bias, of every layer that
+    has filters.
+    """
     norms = {}
     for layer in groups.graph.layers:
         if not isinstance(layer, (Conv, TransposeConv)):

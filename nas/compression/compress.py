@@ -1,15 +1,13 @@
-"""From a trained network to what its compression asks for: pruned, fine-tuned, quantized.
+"""Makes a trained network as small as its compression asks: pruned, fine-tuned, quantized.
 
-Each step starts from what the step before left, by key, and is never done twice: candidates that
-share a training share its weights, all precisions share a pruning, and a deeper pruning goes on
-from a shallower one. Imports TensorFlow inside functions only.
+Each step starts from the weights of the step before, by key, and is never done twice: candidates
+that share a training share its weights, all precisions share a pruning, and a deeper pruning
+continues a shallower one. Imports TensorFlow inside functions only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.compression.channels import group_channels
@@ -17,34 +15,20 @@ from nas.compression.pruned_network import PrunedNetwork
 from nas.compression.pruning import Pruning, uniform_kept
 from nas.networks.candidate import Architecture, Compression, Precision
 from nas.system.hashing import content_key
-from nas.training.schedule import Schedule
+from nas.training.workshop import Workshop
 
 if TYPE_CHECKING:
     from nas.compression.finetuning import Trained
-    from nas.data import Pack
-
-Progress = Callable[[str, int, int, float], None]  # stage, done, total, mean L1 loss
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What every step of a compression needs: patches, the float schedule, where to keep things."""
-
-    pack: Pack
-    schedule: Schedule
-    seed: int
-    folder: Path
-    progress: Progress
-    pruning: Pruning = field(default_factory=Pruning)
 
 
 def expected_architecture(
     architecture: Architecture, share: float, settings: Pruning | None = None
 ) -> Architecture:
-    """The network that pruning may come to: the same share of every layer, an estimate of widths.
+    """Return the network that a pruning may end with: an estimate, every layer narrowed alike.
 
-    For costs and latencies before any training. Raises ConfigError where the share can't be reached
-    or the network has a layer that pruning does not know.
+    It serves for costs and latencies before any training. `settings` None stands for the default
+    ones. Raises ConfigError where the share can't be reached or the network has a layer that
+    pruning does not know.
     """
     if share == 0:
         return architecture
@@ -56,26 +40,22 @@ def expected_architecture(
 def float_training(
     architecture: Architecture, identity: dict[str, Any], workshop: Workshop
 ) -> Trained:
-    """Train the whole network in float32, or find it trained; raises as `nas.training.train.train`.
+    """Train the whole network in float32, or return its weights if it was trained before.
 
-    Where the schedule starts from a supernet's slices, it is the run's, above the weights' folder;
-    raises as `nas.training.supernet.tune.train_slice` then.
+    `identity` is that of the data set. If `workshop.schedule.start` names a supernet, training
+    starts from the network's slice of it. Raises as `nas.training.train.train`, or with a supernet
+    as `nas.training.supernet.tune.train_slice`.
     """
     from nas.compression.finetuning import Trained
     from nas.training.train import train, training_key
 
     key = training_key(architecture, identity, workshop.schedule, workshop.seed)
-
-    def told(step: int, steps: int, loss: float) -> None:
-        workshop.progress("training", step, steps, loss)
-
-    rest = (workshop.pack, workshop.schedule, workshop.seed, workshop.folder / key, told)
     if workshop.schedule.start is None:
-        weights = train(architecture.graph(), *rest)
+        weights = train(architecture.graph(), workshop, key)
     else:
         from nas.training.supernet.tune import train_slice
 
-        weights = train_slice(architecture, workshop.folder, *rest)
+        weights = train_slice(architecture, workshop, key)
     return Trained(architecture, weights, key)
 
 
@@ -86,43 +66,32 @@ def float_reading(
     stop: int,
     judge: Callable[[Any], dict[str, float]],
 ) -> dict[str, float]:
-    """Train the whole network up to step `stop` and judge it there; as `train.train_until`."""
+    """Train the whole network up to step `stop` and return what `judge` says of it there.
+
+    `identity` is that of the data set. Raises as `nas.training.train.train_until`.
+    """
     from nas.training.train import train_until, training_key
 
     key = training_key(architecture, identity, workshop.schedule, workshop.seed)
-    return train_until(
-        architecture.graph(),
-        workshop.pack,
-        workshop.schedule,
-        workshop.seed,
-        workshop.folder / key,
-        stop,
-        judge,
-        lambda step, steps, loss: workshop.progress("training", step, steps, loss),
-    )
+    return train_until(architecture.graph(), workshop, key, stop, judge)
 
 
-def compressed(source: Trained, compression: Compression, workshop: Workshop) -> Trained:
-    """The network whose file `convert.convert_trained` makes: pruned, its ranges trained.
+def compressed(
+    source: Trained, compression: Compression, workshop: Workshop, pruning: Pruning | None = None
+) -> Trained:
+    """Prune a trained network and train the ranges of its integers, as `compression` asks.
 
-    Raises ConfigError as `nas.compression.pruning.check_share`, TrainingError where a fine-tuning
-    diverges.
+    The result is what `nas.compression.convert.convert_trained` makes the file from. `pruning` says
+    how channels are removed (None: the default settings). Raises ConfigError as
+    `nas.compression.pruning.check_share`, TrainingError where a fine-tuning diverges.
     """
     from nas.compression.finetuning import prune_trained
 
-    made = source
+    narrow = source
     if compression.pruned_share:
-        made = prune_trained(
-            source,
-            compression.pruned_share,
-            workshop.pruning,
-            workshop.pack,
-            workshop.schedule,
-            workshop.seed,
-            workshop.folder,
-            workshop.progress,
-        )
-    return _quantized(made, compression.precision, workshop)
+        settings = pruning or Pruning()
+        narrow = prune_trained(source, compression.pruned_share, settings, workshop)
+    return _quantized(narrow, compression.precision, workshop)
 
 
 def _quantized(source: Trained, precision: Precision, workshop: Workshop) -> Trained:
@@ -132,13 +101,5 @@ def _quantized(source: Trained, precision: Precision, workshop: Workshop) -> Tra
     from nas.compression.qat import QAT_FRAMES, QAT_RATE, QAT_STEPS, train_quantized
 
     key = content_key({"source": source.key, "qat": [QAT_STEPS, QAT_RATE, QAT_FRAMES]})
-    weights = train_quantized(
-        source.architecture.graph(),
-        source.weights,
-        workshop.pack,
-        workshop.schedule,
-        workshop.seed,
-        workshop.folder / key,
-        lambda step, steps, loss: workshop.progress("quantizing", step, steps, loss),
-    )
+    weights = train_quantized(source.architecture.graph(), source.weights, workshop, key)
     return Trained(source.architecture, weights, key)

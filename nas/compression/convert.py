@@ -1,6 +1,6 @@
-"""From Keras models to `.tflite` files.
+"""Converts Keras models to `.tflite` files.
 
-Nothing leaves `convert_trained` and `convert_untrained` without having passed
+`convert_trained` and `convert_untrained` return only files that have passed
 `nas.compression.verify.verify`. Only training and conversion import TensorFlow: this does.
 """
 
@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas.compression.calibration import CALIBRATION_PIXELS, _checked, _spanning, fill_biases, mosaic
+from nas.compression.calibration import (
+    CALIBRATION_PIXELS,
+    checked_calibration,
+    fill_biases,
+    mosaic,
+    with_full_range,
+)
 from nas.compression.quantization import fake_quantized, int16_form, with_trained_ranges
 from nas.compression.verify import MINIMUM_DB, UNTRAINED_MINIMUM_DB, verify
 from nas.data import Pack
@@ -30,10 +36,12 @@ from nas.system.native_logs import quiet_native_logs
 from nas.tflite.editing import with_headroom
 from nas.tflite.interpreter import Float32
 from nas.training.schedule import Schedule
+from nas.training.train import trained, untrained
 
 # Half a bit of 16. What the calibration has not seen is clipped, which costs more than wider steps:
 # on such pictures int16 agrees with float32 to 73 dB at 1, 87 at 1.5, 84 at 2, 78 at 4.
 INT16_HEADROOM = 1.5
+# The ranges of the activations come from calibration pictures, not from a training.
 _CALIBRATED: tuple[Precision, ...] = ("int8-ptq", "int16-ptq")
 
 
@@ -44,7 +52,8 @@ def convert(
     precision: Precision,
     calibration: Iterable[Float32] = (),
 ) -> bytes:
-    """A `.tflite` of `model` for pictures of exactly height x width; equal inputs, equal bytes.
+    """Return a `.tflite` of `model` for pictures of exactly height x width; equal inputs, equal
+    bytes.
 
     "int8-ptq" and "int16-ptq" set the ranges of the activations by `calibration`: arrays (1,
     height, width, 3) of values from 0 to 1, a few of which do (a large network takes seconds for a
@@ -53,12 +62,14 @@ def convert(
     `nas.compression.quantization.fake_quantized`.
 
     Raises DataError where the calibration is empty, constant or malformed; ConversionError, naming
-    the operation where the converter tells it.
+    the operation where the converter does.
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     calibrated = precision in _CALIBRATED
-    frames = _spanning(_checked(calibration, height, width)) if calibrated else []
+    frames = []
+    if calibrated:
+        frames = with_full_range(checked_calibration(calibration, height, width))
     spec = tf.TensorSpec([1, height, width, 3], tf.float32, name="input")
     try:
         with quiet_native_logs(), warnings.catch_warnings():
@@ -68,7 +79,7 @@ def convert(
             # Not model(x): that would name tensors after the model ("model_3"), which counts up.
             function = tf.function(lambda x: model.call(x, training=False), autograph=False)
             concrete = function.get_concrete_function(spec)
-            content: bytes = _converter(concrete, precision, frames).convert()
+            content: bytes = configured_converter(concrete, precision, frames).convert()
             if precision == "int16-ptq":
                 content = with_headroom(content, INT16_HEADROOM)
     except Exception as error:  # the converter raises a dozen types, some of them bare Exceptions
@@ -80,7 +91,11 @@ def convert(
     return content
 
 
-def _converter(function: Any, precision: Precision, frames: Sequence[Float32]) -> Any:
+def configured_converter(function: Any, precision: Precision, frames: Sequence[Float32]) -> Any:
+    """Return TensorFlow's converter of a traced function, set up for a precision.
+
+    `frames` are the calibration pictures of a precision that takes any.
+    """
     # Without the model as a second argument the converter freezes the function's variables instead
     # of writing a SavedModel first: the same operations and weights in 0.2 s instead of 3 s.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
@@ -114,14 +129,14 @@ def convert_trained(
     pack: Pack,
     minimum_db: Mapping[Precision, float] = MINIMUM_DB,
 ) -> bytes:
-    """The verified `.tflite` of a finished training, calibrated on patches of its own pack.
+    """Return the verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
-    It is compared with its model on other patches than those that set its ranges. For "int8-qat"
-    the weights are those of `train_quantized`. After a handful of steps `UNTRAINED_MINIMUM_DB` is
-    what can be asked for. Not to be called inside `nas.system.host_lock.working`,
-    which it takes itself. Raises as `convert` and `verify`.
+    The file is compared with its model on other patches than those that set its ranges. For
+    "int8-qat" the weights are those of `train_quantized`. `minimum_db` is the least agreement by
+    precision; after a handful of steps no more than `UNTRAINED_MINIMUM_DB` can be asked for. Not to
+    be called inside `nas.system.host_lock.working`, which it takes itself. Raises as `convert` and
+    `verify`.
     """
-    from nas.training.train import trained
 
     def model() -> keras.Model:
         if precision != "int8-qat":
@@ -136,12 +151,12 @@ def convert_trained(
 def convert_untrained(
     graph: Graph, height: int, width: int, precision: Precision, schedule: Schedule
 ) -> bytes:
-    """The verified `.tflite` of an architecture before its training, for latency and placement.
+    """Return the verified `.tflite` of an architecture before its training, for latency and
+    placement.
 
-    Has the structure of the trained one: calibrated on noise, and with biases other than 0, which
-    the converter would leave out. Raises and may be called as `convert_trained`.
+    It has the structure of the trained one: calibrated on noise, and with biases other than 0,
+    which the converter would leave out. Raises and may be called as `convert_trained`.
     """
-    from nas.training.train import untrained
 
     def model() -> keras.Model:
         network = untrained(graph, schedule, seed=0)

@@ -1,11 +1,12 @@
-"""Pruning a trained network on its data: masks, a check set, fine-tuning. Imports TensorFlow.
+"""Prunes a trained network on its data: masks, a check set, fine-tuning. Imports TensorFlow.
 
 While it is pruned the network keeps its size and has its removed filters at 0, which computes the
 same as without them: one model is built and traced, whatever the number of rounds. At the end it is
 made narrow, an architecture of its own, and trained once more.
 
 Like a training, a pruning is a pure function of its key and is never done twice. The way to a deep
-target passes through the shallower ones (`nas.compression.pruning.ladder`); each stop is kept.
+target passes through the shallower ones (`nas.compression.pruning.ladder`); the network at each
+stop is stored.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from nas.compression.pruning import (
     prune_to,
     uniform_kept,
 )
-from nas.data import Pack
 from nas.errors import TrainingError
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Weights
@@ -47,69 +47,60 @@ from nas.system.hashing import content_key
 from nas.system.host_lock import working
 from nas.training.schedule import Schedule
 from nas.training.train import step_function, train_model, trained
+from nas.training.workshop import Progress, Workshop
 
-CHECK_PATCHES = 16
-STOP = "stop.npz"
-ARCHITECTURE = "architecture.json"
-
-Progress = Callable[[str, int, int, float], None]  # stage, done, total, mean L1 loss
+CHECK_PATCHES = 16  # training patches on which a removal's cost in quality is read
+STOP = "stop.npz"  # where a pruning stands at one share of the ladder
+ARCHITECTURE = "architecture.json"  # the narrow network, beside its weights
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: what was trained, its weights, and the key that both follow from."""
+    """A finished training.
+
+    `architecture` is the trained network, `weights` the file of its weights, and `key` names the
+    training: everything that decided the weights.
+    """
 
     architecture: Architecture
     weights: Path
     key: str
 
 
-def prune_trained(
-    source: Trained,
-    share: float,
-    settings: Pruning,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    progress: Progress,
-) -> Trained:
-    """Prune a trained network by `share` of its MACs and fine-tune it, or return it if it was done.
+def prune_trained(source: Trained, share: float, settings: Pruning, workshop: Workshop) -> Trained:
+    """Prune a trained network by `share` of its MACs and fine-tune it, never twice.
 
-    Everything is kept below `folder`, by key. `schedule` is that of the float training. Raises
-    ConfigError where the share can't be reached or a layer is unknown, TrainingError where the
-    fine-tuning diverges.
+    Everything is stored in the workshop's folder, by key; the workshop's schedule is that of the
+    float training. Raises ConfigError where the share can't be reached or a layer is unknown,
+    TrainingError where the fine-tuning diverges.
     """
-    graph = source.architecture.graph()
-    groups = group_channels(graph)
+    groups = group_channels(source.architecture.graph())
     check_share(groups, share, settings)
-    stop = _uniform if settings.method == "uniform-l1" else _adaptive
-    kept, whole = stop(source, groups, share, settings, pack, schedule, seed, folder, progress)
+    select = _uniform if settings.method == "uniform-l1" else _adaptive
+    kept, whole = select(source, groups, share, settings, workshop)
     architecture = PrunedNetwork.of(source.architecture, groups.channels(kept))
     key = pruned_key(source.key, share, settings)
-    home = folder / key
     weights = narrowed_weights(groups, kept, whole)
 
     def narrow() -> keras.Model:
         return with_weights(architecture.graph(), weights)
 
-    final = tuning_schedule(schedule, settings, share)
-    path = train_model(
-        narrow, pack, final, seed, home, lambda done, of, loss: progress("tuning", done, of, loss)
-    )
-    write_json(home / ARCHITECTURE, architecture.to_dict())
+    tuning = workshop.under(tuning_schedule(workshop.schedule, settings, share))
+    path = train_model(narrow, tuning, key, "tuning")
+    write_json(path.with_name(ARCHITECTURE), architecture.to_dict())
     return Trained(architecture, path, key)
 
 
 def pruned_key(source: str, share: float, settings: Pruning) -> str:
-    """The key of a pruned and fine-tuned network, from that of the training it came from."""
+    """Return the key of a pruned and fine-tuned network; `source` is the float training's key."""
     return content_key({"source": source, "pruned_share": share, "pruning": settings.to_dict()})
 
 
 def tuning_schedule(schedule: Schedule, settings: Pruning, share: float) -> Schedule:
-    """What follows on a pruning by `share`; `schedule` is that of the float training.
+    """Return the schedule of the fine-tuning after a pruning by `share` of the MACs.
 
-    Under "uniform-l1" these are as many steps more as the other kind takes between its rounds.
+    `schedule` is that of the float training. Under "uniform-l1" the fine-tuning also takes the
+    steps that "adaptive" takes between its rounds.
     """
     part = settings.final_steps
     if settings.method == "uniform-l1":
@@ -126,34 +117,30 @@ def tuning_schedule(schedule: Schedule, settings: Pruning, share: float) -> Sche
 
 
 def _uniform(
-    source: Trained, groups: Groups, share: float, settings: Pruning, *_: Any
+    source: Trained, groups: Groups, share: float, settings: Pruning, _: Workshop
 ) -> tuple[Bools, Weights]:
+    """Choose the groups to keep by the norms of their weights, the same share of every layer."""
     weights = _weights(trained(groups.graph, source.weights), groups)
     return uniform_kept(groups, share, settings, weights), weights
 
 
 def _adaptive(
-    source: Trained,
-    groups: Groups,
-    share: float,
-    settings: Pruning,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    progress: Progress,
+    source: Trained, groups: Groups, share: float, settings: Pruning, workshop: Workshop
 ) -> tuple[Bools, Weights]:
-    """From stop to stop; those that were reached before are read."""
+    """Prune to each share of `ladder(share)` in turn, loading the stops that an earlier run saved.
+
+    Returns which groups of channels remain, and the weights of the whole network by layer.
+    """
     network: MaskedNetwork | None = None
     state = PruningState.start(groups)
     weights: Weights | None = None
     for goal in ladder(share):
-        home = folder / content_key({"stop": pruned_key(source.key, goal, settings)})
+        home = workshop.folder / content_key({"stop": pruned_key(source.key, goal, settings)})
         with held(home, wait=True):
             if not (home / STOP).exists():
                 if network is None:
-                    network = MaskedNetwork(groups, pack, schedule, seed, settings)
-                network.progress = _percent(progress, goal)
+                    network = MaskedNetwork(groups, workshop, settings)
+                network.progress = _percent(workshop.progress, goal)
                 first = weights or _weights(trained(groups.graph, source.weights), groups)
                 network.start(first, state.kept)
                 state = prune_to(network, groups, state, goal, settings)
@@ -199,19 +186,22 @@ def _weights(model: keras.Model, groups: Groups) -> dict[str, list[Any]]:
 
 
 class MaskedNetwork:
-    """A `nas.compression.pruning.Prunable`: a whole network whose removed filters are held at 0."""
+    """A whole network whose removed filters are held at 0: a `nas.compression.pruning.Prunable`.
 
-    def __init__(
-        self, groups: Groups, pack: Pack, schedule: Schedule, seed: int, settings: Pruning
-    ) -> None:
+    `progress` hears, after each round, of the share of MACs that is gone and of the mean L1 loss.
+    `step` is the number of training steps taken since the whole network.
+    """
+
+    def __init__(self, groups: Groups, workshop: Workshop, settings: Pruning) -> None:
+        pack, schedule = workshop.pack, workshop.schedule
         self.progress: Callable[[float, float], None] = lambda share, loss: None
         self._groups = groups
         self._pack = pack
-        self._seed = seed
+        self._seed = workshop.seed
         self._schedule = schedule
         self._rate = np.float32(schedule.learning_rate * settings.rate)
         self._steps = schedule.steps * settings.round_steps / settings.round_share
-        self._step = 0
+        self.step = 0
         self._model = build_model(groups.graph)
         self._judged = build_model(groups.graph)
         self._optimizer = keras.optimizers.legacy.Adam(tf.Variable(0.0, trainable=False))
@@ -219,25 +209,28 @@ class MaskedNetwork:
         self._apply = step_function(self._model, self._optimizer, schedule)
         # Training patches, not the held-out pictures: nothing is decided on those.
         side = min(pack.side, schedule.patch)
-        blurred, sharp = pack.batch(0, CHECK_PATCHES, side, seed + 1)
+        blurred, sharp = pack.batch(0, CHECK_PATCHES, side, workshop.seed + 1)
         self._blurred = blurred.astype(np.float32) / np.float32(255)
         self._sharp = sharp.astype(np.float32) / np.float32(255)
         self._predict = tf.function(lambda x: self._judged(x, training=False))
 
     def start(self, weights: Weights, kept: Bools) -> None:
-        """Go on from here, with a fresh optimizer: the stops of a way are all of its past."""
-        self._step = round(self._steps * self._share(kept))
+        """Reset to `weights` with a fresh optimizer, so that a resumed pruning depends on no more.
+
+        `kept` says which groups of channels remain in them.
+        """
+        self.step = round(self._steps * self._share(kept))
         for name, arrays in weights.items():
             self._model.get_layer(name).set_weights(list(arrays))
         for variable in self._optimizer.variables():
             variable.assign(tf.zeros_like(variable))
 
     def weights(self) -> Weights:
-        """Of the whole network, by layer."""
+        """Return the weights of the whole network, by layer."""
         return _weights(self._model, self._groups)
 
     def masked(self, kept: Bools) -> dict[str, list[Any]]:
-        """The weights, those of removed filters 0."""
+        """Return the weights by layer, those of removed filters set to 0."""
         rows = masks(self._groups, kept)
         return {
             name: [array * mask for array, mask in zip(arrays, rows[name], strict=True)]
@@ -245,7 +238,10 @@ class MaskedNetwork:
         }
 
     def psnr_db(self, kept: Bools) -> float:
-        """The mean over the check set's patches, 1 as the peak."""
+        """Return the mean PSNR over the check set's patches, 1 as the peak.
+
+        Raises TrainingError where an output is not finite.
+        """
         with working():
             for name, arrays in self.masked(kept).items():
                 self._judged.get_layer(name).set_weights(arrays)
@@ -256,12 +252,15 @@ class MaskedNetwork:
         return float(np.mean(-10 * np.log10(np.maximum(errors, 1e-12))))
 
     def train(self, kept: Bools) -> None:
-        """As many steps as the channels call for that went, the removed filters held at 0."""
+        """Train on with the removed filters held at 0, in proportion to the MACs that are gone.
+
+        Raises TrainingError where the loss stops being finite.
+        """
         held_at_0 = self._mask(kept)
         share, losses = self._share(kept), []
-        first, self._step = self._step, round(self._steps * share)
+        first, self.step = self.step, round(self._steps * share)
         batch, patch = self._schedule.batch, self._schedule.patch
-        for step in range(first, self._step):
+        for step in range(first, self.step):
             with working():
                 blurred, sharp = self._pack.batch(step, batch, patch, self._seed + 2)
                 losses.append(float(self._apply(blurred, sharp, self._rate)))
@@ -276,7 +275,7 @@ class MaskedNetwork:
         self.progress(share, loss)
 
     def _mask(self, kept: Bools) -> list[tuple[Any, Any]]:
-        """Set the removed filters to 0; the variables and what they are multiplied by."""
+        """Set the removed filters to 0; return each variable with the mask that multiplies it."""
         pairs = [
             (variable, tf.constant(mask))
             for name, arrays in masks(self._groups, kept).items()

@@ -1,4 +1,4 @@
-"""What a device's outputs are compared with: the Keras model, or a file on this machine."""
+"""The expected outputs with which a device's are compared: those of the Keras model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from nas.tflite.interpreter import Float32
 
 
 def keras_reference(graph: Graph, weights: Path, precision: Precision) -> ExpectedOutput:
-    """The network in Keras, float32, on this machine.
+    """Return the network in Keras, float32, on this machine.
 
-    A network that was trained for int8 computes as its training did, with fake quantization; all
-    other integer files are compared with the float network that they were made of. Imports
+    A network that was trained for int8 computes as in its training, with fake quantization; all
+    other integer files are compared with the float network that they were made from. Imports
     TensorFlow. Raises RunError where the weights are not this network's.
     """
     from nas.system.native_logs import quiet_native_logs

@@ -34,22 +34,22 @@ class PrunedNetwork:
 
     @classmethod
     def of(cls, base: Architecture, channels: Mapping[str, int]) -> PrunedNetwork:
-        """The value, its layers in the order of the network's."""
+        """Return the value, its layers in the order of the network's."""
         names = [layer.name for layer in base.graph().layers if layer.name in channels]
         return cls(base, tuple((name, channels[name]) for name in names))
 
     @property
     def label(self) -> str:
-        """For example "unet-resizebilinear-relu 8-16-24 x2 k5 pruned 30.2%"."""
+        """A short name, for example "unet-resizebilinear-relu 8-16-24 x2 k5 pruned 30.2%"."""
         return f"{self.base.label} pruned {self.pruned_share:.1%}"
 
     @property
     def pruned_share(self) -> float:
-        """The share of the base's MACs (by the profiler's convention) that is gone."""
+        """The share of the base's MACs (by the profiler's convention) that pruning removed."""
         return pruned_share(self.base.graph(), self._graph)
 
     def graph(self) -> Graph:
-        """The network's layers."""
+        """Return the network's layers."""
         return self._graph
 
     @cached_property
@@ -57,7 +57,7 @@ class PrunedNetwork:
         return with_channels(self.base.graph(), dict(self.channels))
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {
             "family": self.family,
             "base": self.base.to_dict(),
@@ -68,7 +68,7 @@ class PrunedNetwork:
     def from_dict(
         cls, values: dict[str, Any], read: Callable[[dict[str, Any]], Architecture]
     ) -> PrunedNetwork:
-        """The value that `to_dict` wrote; `read` reads the base. Raises ConfigError."""
+        """Return the value that `to_dict` wrote; `read` reads the base. Raises ConfigError."""
         base, channels = values.get("base"), values.get("channels")
         if not isinstance(base, dict) or not isinstance(channels, dict):
             raise ConfigError("a pruned network has the entries 'base' and 'channels'")
@@ -76,15 +76,15 @@ class PrunedNetwork:
 
 
 def pruned_share(base: Graph, narrow: Graph) -> float:
-    """The share of `base`'s MACs that `narrow` saves, at any picture size.
+    """Return the share of `base`'s MACs that `narrow` saves, at any picture size.
 
-    By the profiler's convention, in which the paper states its targets: all of a network's counts
-    grow with the pixels, so the share does not depend on them. (Not quite all where windows are
-    not padded: there it is stated at 1280x720.)
+    It is counted by the profiler's convention, in which the paper states its targets: all of a
+    network's counts grow with the pixels, so the share does not depend on them. (Not quite all
+    where windows are not padded: there it is counted at 1280x720.)
     """
     return 1 - macs(narrow) / macs(base)
 
 
 def macs(graph: Graph) -> float:
-    """The profiler's MACs at the graph's reference size: a measure of cost to compare by."""
+    """Return the profiler's MACs at the graph's reference size: a measure of cost to compare by."""
     return graph.macs(*graph.reference).profiler

@@ -1,9 +1,9 @@
-"""Structured pruning: which channels go, round by round, until a share of the MACs is gone.
+"""Prunes in rounds: decides which channels go, until a share of the MACs is gone.
 
 The method is that of "Architecture-aware Network Pruning for Vision Quality Applications" (Wang et
 al., ICIP 2019) as far as it is published: iterative, an adaptive magnitude threshold, weighed by
-what a channel costs, steered by the quality. Beside it the plain alternative: the same share of
-every layer, least L1 norm first. Knows graphs and arrays only: training is the caller's.
+what a channel costs, steered by the quality. Beside it stands the plain alternative: the same share
+of every layer, least L1 norm first. This module knows graphs and arrays only: the caller trains.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LADDER = 0.1  # a deeper pruning passes through all multiples of this share, and
 @final
 @dataclass(frozen=True)
 class Pruning:
-    """How a network is pruned.
+    """The settings of a pruning.
 
-    A round takes `round_share` of the MACs. Where the check set's PSNR falls by more than
+    A round removes `round_share` of the MACs. Where the check set's PSNR falls by more than
     `drop_db` in it, the step of the layer that hurt most is undone and its threshold halved, at
     most `undos` times a round. Each layer keeps `minimum_channels`. A layer's threshold grows with
     the MACs that one of its channels saves to the power of `cost_power`, and falls with the share
-    of its channels that is left to the power of `thin_power`: a layer's norms lie close together,
+    of its channels that remains to the power of `thin_power`: a layer's norms lie close together,
     so that without it one layer would be emptied before the next is touched. The network is trained
     for `round_steps` of the float schedule's steps for each `round_share` that went, at the end for
     `final_steps` of them, at `rate` of its learning rate.
@@ -65,45 +65,50 @@ class Pruning:
                 raise ConfigError(f"Pruning.{name}={getattr(self, name)}: expected 0 or more")
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types, for keys."""
+        """Return the value as JSON types, for keys."""
         return asdict(self)
 
 
 class Prunable(Protocol):
-    """A network whose channels can be masked, looked at and trained; see `finetuning`."""
+    """A network whose channels can be masked, judged and trained; see
+    `finetuning.MaskedNetwork`.
+    """
 
     def weights(self) -> Weights:
-        """Of the whole network, by layer."""
+        """Return the weights of the whole network, by layer."""
         ...
 
     def psnr_db(self, kept: Bools) -> float:
-        """On the check set, without the groups that are not kept."""
+        """Return the PSNR on the check set with the groups of `kept` alone."""
         ...
 
     def train(self, kept: Bools) -> None:
-        """A little, after a round."""
+        """Train a little after a round, with the groups of `kept` alone."""
         ...
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class PruningState:
-    """How far a pruning has come; `caution` divides the threshold of each site."""
+    """The point that a pruning has reached.
+
+    `kept` says which groups remain; `caution` divides the threshold of each site.
+    """
 
     kept: Bools
     caution: Floats
 
     @classmethod
     def start(cls, groups: Groups) -> PruningState:
-        """Nothing is removed."""
+        """Return the state in which nothing is removed."""
         return cls(groups.all_kept(), np.ones(len(groups.sites)))
 
 
 def ladder(share: float) -> list[float]:
-    """The shares at which a pruning to `share` stops, `share` itself last.
+    """Return the shares at which a pruning to `share` stops, `share` itself last.
 
-    The way to a deeper target leads through the shallower ones, whatever was asked for first: so
-    what was done before can be gone on from, and the result is the same as if it had not been.
+    The way to a deeper target leads through the shallower ones, whatever was asked for first: so a
+    deeper pruning can continue a stored shallower one, with the same result as without it.
     """
     count = int(np.floor(share / LADDER + 1e-9))
     stops = [round(LADDER * step, 10) for step in range(1, count + 1)]
@@ -111,9 +116,10 @@ def ladder(share: float) -> list[float]:
 
 
 def check_share(groups: Groups, share: float, settings: Pruning) -> None:
-    """Raise ConfigError where `share` is none, UnreachableShareError (one, too) where it can't go.
+    """Raise an error where `share` of the MACs can't be pruned.
 
-    The latter tells the largest share that can.
+    It is a ConfigError where `share` is no share, and an UnreachableShareError, which tells the
+    largest share that can go, where it is too large.
     """
     if not 0 <= share < 1:
         raise ConfigError(f"pruned share {share:g}: expected 0 or more and less than 1")
@@ -128,7 +134,9 @@ def check_share(groups: Groups, share: float, settings: Pruning) -> None:
 
 
 def largest_share(groups: Groups, settings: Pruning) -> float:
-    """The share of the MACs that can go while every layer keeps the fewest channels it may."""
+    """Return the share of the MACs that can go while every layer keeps the fewest
+    channels it may.
+    """
     picker = _Picker(groups, ChannelCosts(groups), groups.all_kept(), settings)
     whole = picker.macs()
     for site in range(len(groups.sites)):
@@ -140,7 +148,7 @@ def largest_share(groups: Groups, settings: Pruning) -> float:
 def prune_to(
     network: Prunable, groups: Groups, state: PruningState, share: float, settings: Pruning
 ) -> PruningState:
-    """Prune on, in rounds, to the first step at which `share` of the MACs is gone.
+    """Prune in rounds from `state` to the first step at which `share` of the MACs is gone.
 
     Raises ConfigError as `check_share`.
     """
@@ -168,7 +176,7 @@ def prune_to(
 def uniform_kept(
     groups: Groups, share: float, settings: Pruning, weights: Weights | None = None
 ) -> Bools:
-    """The plain alternative: the same share of every layer, the filters of least L1 norm first.
+    """Choose the groups to keep where every layer loses the same share, least L1 norm first.
 
     Stops at the first channel at which `share` of the MACs is gone. Without `weights` the last
     channels of each layer go: an estimate of the widths. Raises ConfigError as `check_share`.
@@ -196,11 +204,11 @@ def uniform_kept(
 
 
 def relative_norms(groups: Groups, kept: Bools, weights: Weights, order: int = 2) -> Floats:
-    """Each group's score: its filters' norms, each relative to the mean of its layer's.
+    """Return each group's score: its filters' norms, each relative to the mean of its layer's.
 
-    L2, not the mean of the absolute values: a filter that copies one channel (networks may start
-    by copying the picture) has one large weight among zeros, the least of means and an L2 norm
-    like any other's. inf for groups without filters.
+    The norm is L2, not the mean of the absolute values: a filter that copies one channel (networks
+    may start by copying the picture) has one large weight among zeros, the least of means and an L2
+    norm like any other's. The score is inf for groups without filters.
     """
     sums, counts = np.zeros(groups.count), np.zeros(groups.count)
     for name, norms in filter_norms(groups, weights, order).items():
@@ -220,9 +228,9 @@ def _round(
     until: tuple[float, float],
     settings: Pruning,
 ) -> PruningState:
-    """Remove channels until at most `until` MACs are left, where the quality allows it.
+    """Remove channels until at most `until` MACs remain, where the quality allows it.
 
-    `until` are those of this round and, the least, of the last one.
+    `until` holds the MACs of this round's end and, the least, of the last round's.
     """
     scores = relative_norms(groups, state.kept, network.weights())
     savings = _savings(groups, costs, state.kept)
@@ -238,7 +246,7 @@ def _round(
 
 
 def _worst(network: Prunable, groups: Groups, before: Bools, after: Bools) -> int:
-    """The site whose removed groups, alone, cost the most quality."""
+    """Return the site whose removed groups, alone, cost the most quality."""
     gone = before & ~after
     losses = {}
     for site in np.unique(groups.site[gone]):
@@ -255,12 +263,12 @@ def _pick(
     until: tuple[float, float],
     settings: Pruning,
 ) -> Bools:
-    """Raise the threshold until at most `until` MACs are left; the groups then kept.
+    """Raise the threshold until at most `until` MACs remain; return the groups that remain then.
 
-    A group falls where score < threshold * (what it saves)^cost_power * (what is left)^thin_power
-    / caution; so the next to fall is the one with the least score over the rest. One that would
-    take the network far below its last target, since many layers have it, falls if nothing else is
-    left to.
+    A group falls where score < threshold * (what it saves)^cost_power * (what is left)^thin_power /
+    caution; so the next to fall is the one with the least score over the rest. One that would take
+    the network far below its last target, since many layers have it, falls if nothing else is left
+    to.
     """
     while picker.macs() > until[0]:
         best: tuple[bool, float, int] | None = None
@@ -280,7 +288,10 @@ def _pick(
 
 
 def _savings(groups: Groups, costs: ChannelCosts, kept: Bools) -> Floats:
-    """What one more group of each site saves, relative to the mean over sites; 0 where none is."""
+    """Return the MACs that one more group of each site saves, relative to the mean over sites.
+
+    It is 0 where a site has no group to give.
+    """
     channels, counts = groups.channels(kept), costs.counts(kept)
     now = costs.macs(counts)
     savings = np.zeros(len(groups.sites))
@@ -293,9 +304,10 @@ def _savings(groups: Groups, costs: ChannelCosts, kept: Bools) -> Floats:
 
 
 class _Picker:
-    """Groups still kept, site by site, and how many more may go.
+    """Removes groups site by site, within what each layer may lose.
 
-    `members` of a site are in the order in which they go: by their score.
+    `members` are the groups of each site that remain, in the order in which they go: by their
+    score.
     """
 
     def __init__(
@@ -308,10 +320,10 @@ class _Picker:
     ) -> None:
         self.kept = kept.copy()
         self.members: list[deque[int]] = [deque() for _ in groups.sites]
-        found = np.flatnonzero(kept & (groups.site >= 0))
+        remaining = np.flatnonzero(kept & (groups.site >= 0))
         if scores is not None:
-            found = found[np.argsort(scores[found], kind="stable")]
-        for group in found:
+            remaining = remaining[np.argsort(scores[remaining], kind="stable")]
+        for group in remaining:
             self.members[groups.site[group]].append(int(group))
         self._costs, self._counts = costs, costs.counts(kept)
         self._sites = groups.sites
@@ -321,7 +333,7 @@ class _Picker:
         self._least = {name: min(settings.minimum_channels, n) for name, n in whole.items()}
 
     def macs(self) -> float:
-        """Of what is kept."""
+        """Return the MACs of the network that remains."""
         return self._costs.macs(self._counts)
 
     def may_take(self, site: int) -> bool:
@@ -330,18 +342,22 @@ class _Picker:
         )
 
     def takes_too_far(self, site: int, goal: float) -> bool:
-        """Whether the site's next group, of several layers, ends more than `TOLERANCE` below."""
+        """Return whether the site's next group, of several layers, ends more than
+        `TOLERANCE` below.
+        """
         if len(self._sites[site]) == 1 or not self.members[site]:
             return False
         after = self._costs.without(self._counts, self.members[site][0])
         return self._costs.macs(after) < goal * (1 - TOLERANCE)
 
     def left(self, site: int) -> float:
-        """The share of the site's channels that is left, of the layer that has the least."""
+        """Return the share of the site's channels that remains, of the layer that has the least."""
         return min(self._channels[name] / self._whole[name] for name, _ in self._sites[site])
 
     def take(self, site: int) -> bool:
-        """Remove the next group; False where there is none or its layers have no more to give."""
+        """Remove the next group; return False where there is none or its layers have no more to
+        give.
+        """
         if not self.members[site] or not self.may_take(site):
             return False
         group = self.members[site].popleft()

@@ -1,52 +1,42 @@
-"""Quantization-aware training: a network learns with rounded values. Imports TensorFlow."""
+"""Trains a network with fake quantization, for integers of 8 bits. Imports TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from nas.compression.calibration import mosaic
 from nas.compression.quantization import fake_quantized
-from nas.data import Pack
 from nas.networks.graph import Graph
 from nas.networks.keras_model import folded_model
 from nas.training.schedule import Schedule
+from nas.training.train import train_model, trained
+from nas.training.workshop import Workshop
 
-QAT_STEPS, QAT_RATE, QAT_FRAMES = 0.25, 0.1, 8  # shares of the float schedule; patches for ranges
+QAT_STEPS = 0.25  # as a share of the float training's steps
+QAT_RATE = 0.1  # as a share of the float training's learning rate
+QAT_FRAMES = 8  # mosaics of training patches that set the first ranges of the activations
 
 
-def train_quantized(
-    graph: Graph,
-    weights: Path,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    progress: Callable[[int, int, float], None],
-) -> Path:
-    """Quantization-aware training from finished float weights; returns the file of its weights.
+def train_quantized(graph: Graph, weights: Path, workshop: Workshop, key: str) -> Path:
+    """Train a network on with fake quantization, from the file of its finished float weights.
 
-    `schedule` is that of the float training, of which this takes `QAT_STEPS` steps at `QAT_RATE` of
-    its learning rate. Resumable, and never done twice, like `nas.training.train.train`; raises as
-    that.
+    Takes `QAT_STEPS` of the steps of the workshop's schedule, at `QAT_RATE` of its learning rate.
+    Returns the file of the new weights, in the folder `key` of the workshop's. Like
+    `nas.training.train.train` resumable and never done twice; raises as that.
     """
-    from nas.training.train import train_model, trained
-
-    side = min(pack.side, schedule.patch) // graph.reduction * graph.reduction
-    frames = [mosaic(pack, side, side, index) for index in range(QAT_FRAMES)]
+    side = min(workshop.pack.side, workshop.schedule.patch) // graph.reduction * graph.reduction
+    frames = [mosaic(workshop.pack, side, side, index) for index in range(QAT_FRAMES)]
     return train_model(
         lambda: fake_quantized(folded_model(graph, trained(graph, weights)), frames),
-        pack,
-        quantizing_schedule(schedule),
-        seed,
-        folder,
-        progress,
+        workshop.under(quantizing_schedule(workshop.schedule)),
+        key,
+        "quantizing",
     )
 
 
 def quantizing_schedule(schedule: Schedule) -> Schedule:
-    """What follows a float training of `schedule` in `train_quantized`."""
+    """Return the schedule of `train_quantized` after a float training of `schedule`."""
     steps = max(1, round(schedule.steps * QAT_STEPS))
     return replace(
         schedule,

@@ -1,4 +1,4 @@
-"""Keras models in the form that integers need: fake-quantized (QAT), or rewritten for int16.
+"""Puts Keras models into the form that integers need: fake-quantized (QAT), or rewritten for int16.
 
 Quantization-aware training is tensorflow-model-optimization's, with five precautions without which
 it runs, its loss falls, and the file is wrong. Imports TensorFlow.
@@ -29,9 +29,9 @@ _qat = tfmot.quantization.keras
 
 
 class _OutputOnly(_qat.QuantizeConfig):  # type: ignore[misc, name-defined]
-    """Precaution 1. The slopes of a PReLU are left to the converter, which makes them int8.
+    """Precaution 1: the slopes of a PReLU are left to the converter, which makes them int8.
 
-    With fake quantization on them it makes the whole operation float32.
+    With fake quantization on them the converter makes the whole operation float32.
     """
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
@@ -58,7 +58,7 @@ class _OutputOnly(_qat.QuantizeConfig):  # type: ignore[misc, name-defined]
 
 
 class _Nothing(_OutputOnly):
-    """Precaution 5. Moving values about needs no range: the integers are the input's.
+    """Precaution 5: moving values about needs no range, as the integers are the input's.
 
     The library knows no layers of our own and would refuse them.
     """
@@ -91,10 +91,10 @@ _OBJECTS: dict[str, type] = {
 
 
 def fake_quantized(model: keras.Model, frames: Sequence[Float32]) -> keras.Model:
-    """A model of the same weights that computes as int8 will, to be trained further.
+    """Return a model of the same weights that computes as int8 will, to be trained further.
 
     `frames`, each (1, height, width, 3) with values from 0 to 1, set the ranges of the activations.
-    Raises TypeError where a layer is one that fake quantization does not know.
+    Raises TypeError where fake quantization does not know a layer.
     """
     with quiet_native_logs(), _qat.quantize_scope(_OBJECTS):
         keras.backend.reset_uids()  # else names of the library's layers count up, in files, too
@@ -117,7 +117,7 @@ def _annotated(layer: Any) -> Any:
 
 
 def _ranges(model: keras.Model, frames: Sequence[Float32]) -> dict[str, tuple[float, float]]:
-    """The least and the greatest output of each layer."""
+    """Return the least and the greatest output of each layer."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     probe = keras.Model(model.input, [layer.output for layer in layers])
     low, high = np.full(len(layers), np.inf), np.full(len(layers), -np.inf)
@@ -131,7 +131,7 @@ def _ranges(model: keras.Model, frames: Sequence[Float32]) -> dict[str, tuple[fl
 
 
 def _set_ranges(model: keras.Model, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Precaution 3. Ranges start at -6..6 and move by a thousandth a step: too slow by far."""
+    """Set ranges at once (precaution 3): they start at -6..6 and move by a thousandth a step."""
     for layer in model.layers:
         name = layer.name.removeprefix("quant_")
         for variable in layer.weights:
@@ -143,9 +143,9 @@ def _set_ranges(model: keras.Model, ranges: Mapping[str, tuple[float, float]]) -
 
 
 def with_trained_ranges(model: keras.Model, side: int, weights: Path) -> keras.Model:
-    """The network of a finished quantization-aware training, from its file of weights.
+    """Return the network of a finished quantization-aware training, from its file of weights.
 
-    `model` is the float one, `side` a picture's that its poolings divide.
+    `model` is the float network; its poolings divide a picture of `side` x `side`.
     """
     network = fake_quantized(model, [np.zeros((1, side, side, 3), np.float32)])
     network.load_weights(weights)
@@ -163,14 +163,17 @@ def pin_input(model: keras.Model) -> None:
 
 
 class _AffinePReLU(keras.layers.PReLU):  # type: ignore[misc]
-    """alpha * x + (1 - alpha) * relu(x): PRELU has no int16 kernel, these have."""
+    """alpha * x + (1 - alpha) * relu(x), which have int16 kernels where PRELU has none."""
 
     def call(self, inputs: Any) -> Any:
         return self.alpha * inputs + (1.0 - self.alpha) * tf.nn.relu(inputs)
 
 
 class _TransposedDepthToSpace(DepthToSpaceLayer):
-    """Reshape, transpose, reshape, of four dimensions: DEPTH_TO_SPACE has no int16 kernel."""
+    """Reshape, transpose, reshape, which have int16 kernels where DEPTH_TO_SPACE has none.
+
+    All have four dimensions.
+    """
 
     def call(self, inputs: Any) -> Any:
         _, height, width, channels = inputs.shape
@@ -181,7 +184,7 @@ class _TransposedDepthToSpace(DepthToSpaceLayer):
 
 
 class _TransposedSpaceToDepth(SpaceToDepthLayer):
-    """The same backwards: SPACE_TO_DEPTH has no int16 kernel either."""
+    """Reshape, transpose, reshape, which have int16 kernels where SPACE_TO_DEPTH has none."""
 
     def call(self, inputs: Any) -> Any:
         _, height, width, channels = inputs.shape
@@ -200,7 +203,8 @@ _INT16_FORMS: dict[type, type] = {
 
 
 def int16_form(model: keras.Model, height: int, width: int) -> keras.Model:
-    """The same function of one picture of height x width, of operations that int16 has.
+    """Return a model that computes the same for one picture of height x width, in operations of
+    int16.
 
     Without the rewriting the converter refuses, or quietly leaves those operations in float32.
     """

@@ -1,4 +1,4 @@
-"""The gate: what a file has to be before it is believed. Imports TensorFlow.
+"""The gate: checks that a file computes what its model does. Imports TensorFlow.
 
 A conversion that "succeeds" may still hold operations in float32, a network that computes something
 else, or a file that the runtime refuses.
@@ -95,7 +95,12 @@ _REQUANTIZATION_LIMIT = 256.0
 
 @dataclass(frozen=True)
 class Verification:
-    """What the gate found: `agreement_db` is None where the outputs are equal to the last bit."""
+    """The figures of a file that passed the gate.
+
+    `operations` and `conv_macs` count its operations and the MACs of its convolutions.
+    `structure_key` is the file's. `agreement_db` is the PSNR between the outputs of the file and of
+    its model, 1 as the peak; None where they are equal to the last bit.
+    """
 
     precision: Precision
     operations: int
@@ -155,17 +160,19 @@ def verify(
 def _check_structure(
     file: TfliteFile, graph: Graph, precision: Precision, height: int, width: int
 ) -> None:
-    """The graph's operations, none of another kind, between pictures of the right shape."""
+    """Raise ConversionError unless the file has the graph's operations, between the
+    right shapes.
+    """
     expected = _expected_operations(graph, precision, height, width)
-    found = file.operation_counts
+    counts = file.operation_counts
     if precision != "float":
-        del found["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
-    for name in sorted(expected | found):
-        if expected[name] != found[name]:
+        del counts["QUANTIZE"]  # int8 to int8: a tensor that is needed at two scales
+    for name in sorted(expected | counts):
+        if expected[name] != counts[name]:
             first = next((str(op) for op in file.operations if op.name == name), name)
             raise ConversionError(
                 f"expected {expected[name]} {name} as in the architecture, but the file has "
-                f"{found[name]} ({first})"
+                f"{counts[name]} ({first})"
             )
     output = graph.costs(height, width)[-1].shape
     for what, tensors, shape in (
@@ -181,25 +188,27 @@ def _check_structure(
 def _expected_operations(
     graph: Graph, precision: Precision, height: int, width: int
 ) -> Counter[str]:
-    """Of the graph as converters write it."""
+    """Return the operations of the graph as converters write it, by name."""
     rows = folded(graph).costs(height, width)
-    known = {row.layer.name: row for row in rows}
+    costs = {row.layer.name: row for row in rows}
     uses = Counter(name for row in rows for name in row.layer.inputs)
     return Counter(
         name
         for row in rows
         for name in _operations(row.layer, precision)
-        if not _vanishes(row, known, uses)
+        if not _vanishes(row, costs, uses)
     )
 
 
-def _vanishes(row: LayerCost, known: dict[str, LayerCost], uses: Counter[str]) -> bool:
-    """Whether a layer is part of the operation before it, or has nothing to do at this size."""
+def _vanishes(row: LayerCost, costs: dict[str, LayerCost], uses: Counter[str]) -> bool:
+    """Return whether a layer is part of the operation before it, or has nothing to do
+    at this size.
+    """
     if isinstance(row.layer, (ResizeNearest, ZeroPad)):
-        return row.shape == known[row.layer.inputs[0]].shape
+        return row.shape == costs[row.layer.inputs[0]].shape
     if isinstance(row.layer, ReLU):
         source = row.layer.inputs[0]
-        return isinstance(known[source].layer, (Add, Subtract)) and uses[source] == 1
+        return isinstance(costs[source].layer, (Add, Subtract)) and uses[source] == 1
     return False
 
 
@@ -210,7 +219,9 @@ def _operations(layer: Layer, precision: Precision) -> tuple[str, ...]:
 
 
 def _on_a_crop(content: bytes, graph: Graph, sample: Float32) -> tuple[bytes, Float32]:
-    """The file at a smaller size, with the picture's upper left corner, where it is larger."""
+    """Return the file at a smaller size, with the picture's upper left corner, where it
+    is larger.
+    """
     height, width = (min(side, graph.fits(CROP_SIDE)) for side in sample.shape[:2])
     return at_size(content, height, width), sample[:height, :width]
 
@@ -262,7 +273,7 @@ def _check_weights(operation: Operation, precision: Precision) -> None:
 
 
 def _check_alive(operation: Operation) -> None:
-    """TrainingError where an output was (nearly) constant 0 while the ranges were calibrated.
+    """Raise TrainingError where an output was (nearly) constant 0 while the ranges were calibrated.
 
     Such a layer is what a training leaves whose ReLUs all died. The runtime refuses some of these
     files, "failed to prepare", and runs others; neither says why. (A dead layer that shares its
@@ -297,7 +308,7 @@ def _output(model: keras.Model, sample: Float32) -> Float32:
 
 
 def _agreement_db(artifact: Float32, model: Float32) -> float | None:
-    """PSNR with 1 as the peak; None where the outputs are equal."""
+    """Return the PSNR with 1 as the peak; None where the outputs are equal."""
     if not np.isfinite(artifact).all():
         raise ConversionError("the artifact's output is not finite where its model's is")
     error = float(np.mean(np.square(artifact.astype(np.float64) - model)))

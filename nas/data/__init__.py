@@ -23,6 +23,7 @@ from nas.errors import ConfigError, unknown
 
 __all__ = ["SPECS", "Dataset", "Pack", "Pair", "Progress", "open_dataset", "split_spec"]
 
+# How each kind of data set is written, for messages.
 SPECS = {
     "photos": "photos[:random][,seed=N]",
     "reds": "reds:PATH",
@@ -36,12 +37,12 @@ class Dataset(Protocol):
 
     @property
     def spec(self) -> str:
-        """As the user gave it."""
+        """The SPEC as the user gave it."""
         ...
 
     @property
     def default_patch(self) -> int:
-        """The side of its training patches where nobody says another, in pixels."""
+        """The side of the data set's training patches where nobody gives another, in pixels."""
         ...
 
     @property
@@ -51,22 +52,24 @@ class Dataset(Protocol):
 
     @property
     def task(self) -> str:
-        """One sentence for reports: what blur, which pictures, known or random shake."""
+        """A sentence for reports: which blur, which pictures, known or random shake."""
         ...
 
     def identity(self) -> dict[str, Any]:
-        """JSON types; equal exactly where training patches and held-out pictures are equal.
+        """Return JSON types that are equal exactly where training patches and held-out pictures
+        are.
 
-        Says nothing of where the data lie, so that it is the same on every machine.
+        They don't depend on where the data lie, so they are the same on every machine.
         """
         ...
 
     def heldout(self) -> Iterator[Pair]:
-        """The held-out pairs, read one by one, always in the same order."""
+        """Yield the held-out pairs, read one by one, always in the same order."""
         ...
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
-        """The pack of training patches, at least `patch` pixels a side: made, finished or opened.
+        """Return the pack of training patches, at least `patch` pixels a side; it is built where it
+        is missing.
 
         `progress(done, total, name)` is called before every unit (clip, photograph) and at the end.
         Not to be called inside `nas.system.host_lock.working`. Raises ConfigError where `patch`
@@ -77,7 +80,7 @@ class Dataset(Protocol):
 
 
 def open_dataset(spec: str) -> Dataset:
-    """The data set that `spec` names.
+    """Return the data set that `spec` names.
 
     Raises ConfigError where the spec is not understood, DataError where its folder is unusable.
     """
@@ -88,7 +91,9 @@ def open_dataset(spec: str) -> Dataset:
 
 
 def split_spec(spec: str) -> tuple[str, str]:
-    """The kind and what follows its colon; ConfigError, listing the kinds, on an unknown one."""
+    """Return the kind and what follows its colon; ConfigError, listing the kinds, on an unknown
+    one.
+    """
     kind, _, rest = spec.partition(":")
     if kind not in SPECS:
         written = "; ".join(SPECS.values())

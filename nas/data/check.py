@@ -1,4 +1,6 @@
-"""Everything that is there, and everything that is wrong with it, before anything is trained."""
+"""Checks a data set before anything is trained: counts what is there, and finds all
+that is wrong.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,13 @@ _UNLIKE_DB = 10.0  # two different photographs have about this PSNR
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found. `sizes` counts pictures by "WxH"; `blurred_psnr_db` is the mean over
-    `psnr_pairs` held-out pairs spread over all; `patches` and `patch` are what packing makes of the
-    training pictures, None where it isn't known beforehand. `passed_over` counts files and folders
-    that lie there and are no pictures of the data set, by kind.
+    """The result of a check.
+
+    `split` and `task` are the data set's. `sizes` counts pictures by "WxH", and `decoded_pairs`
+    those whose pixels were decoded. `blurred_psnr_db` is the mean over `psnr_pairs` held-out pairs
+    spread over all. `patches` and `patch` are the number and the side of the patches that packing
+    makes of the training pictures, None where they aren't known beforehand. `passed_over` counts by
+    kind the files and folders that lie there and are no pictures of the data set.
     """
 
     spec: str
@@ -53,18 +58,20 @@ class Check:
 
     @property
     def usable(self) -> bool:
-        """Whether networks can be trained and scored on it."""
+        """Whether networks can be trained and scored on the data set."""
         return all(problem.severity != "error" for problem in self.problems)
 
     @property
     def pack_bytes(self) -> int | None:
-        """The disk space that `nas data prepare` needs."""
+        """The disk space that `nas data prepare` needs, in bytes; None where the patches aren't
+        known.
+        """
         if self.patches is None or self.patch is None:
             return None
         return self.patches * pair_bytes(self.patch)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON types."""
+        """Return all of it as JSON types."""
         values = {**asdict(self), "problems": [asdict(problem) for problem in self.problems]}
         return {
             **values,
@@ -170,7 +177,10 @@ def _check_folders(
 
 @dataclass(frozen=True)
 class _Look:
-    """A pair's common size, or what is wrong with it; `equal` where it was decoded and is."""
+    """A pair's common size, or what is wrong with it.
+
+    `equal` says that both pictures were decoded and are equal.
+    """
 
     size: Size | None = None
     wrong: tuple[str, ...] = ()
@@ -193,7 +203,7 @@ def _inspect_all(
 
 
 def _inspect(files: Files, read: Callable[[Path], tuple[Size, str]]) -> _Look:
-    """Looks at both pictures, not only at the first that is wrong."""
+    """Look at both pictures of a pair, even where the first is wrong."""
     looks: list[tuple[Size, str]] = []
     wrong: list[str] = []
     for path in (files.blurred, files.sharp):
@@ -218,13 +228,15 @@ def _probed(path: Path) -> tuple[Size, str]:
 
 
 def _decoded(path: Path) -> tuple[Size, str]:
-    """The size and a hash of the pixels: two large pictures need not be kept at a time."""
+    """Return a picture's size and a hash of its pixels: two large pictures need not be
+    in memory.
+    """
     pixels = read_picture(path)
     return (pixels.shape[1], pixels.shape[0]), hashlib.sha256(pixels.data).hexdigest()
 
 
 def _seen(listing: Listing, looks: Mapping[int, _Look]) -> list[Problem]:
-    """What is wrong with single pairs, in their order."""
+    """Return the problems of single pairs, in their order."""
     problems = [Problem("error", what) for look in looks.values() for what in look.wrong]
     if equal := [files for files in listing.heldout if looks[id(files)].equal]:
         problems.append(Problem("error", equal_heldout(equal, len(listing.heldout))))
@@ -232,18 +244,20 @@ def _seen(listing: Listing, looks: Mapping[int, _Look]) -> list[Problem]:
 
 
 def _changing(listing: Listing, sizes: dict[int, Size]) -> list[Problem]:
-    """Clips whose frames are not of one size."""
+    """Return a problem for each clip whose frames are not of one size."""
     problems = []
     for clip in listing.training:
-        found = {sizes[id(files)] for files in clip.files if id(files) in sizes}
-        if clip.uniform and len(found) > 1:
-            names = ", ".join(f"{width}x{height}" for width, height in sorted(found))
+        frame_sizes = {sizes[id(files)] for files in clip.files if id(files) in sizes}
+        if clip.uniform and len(frame_sizes) > 1:
+            names = ", ".join(f"{width}x{height}" for width, height in sorted(frame_sizes))
             problems.append(Problem("error", f"clip {clip.name}: frames of several sizes: {names}"))
     return problems
 
 
 def _figures(listing: Listing, looks: Mapping[int, _Look]) -> list[float]:
-    """The PSNR of held-out pairs spread over all, save for those with which something is wrong."""
+    """Return the PSNR of held-out pairs spread over all, except those with which something is
+    wrong.
+    """
     figures = []
     for files in spread(listing.heldout, SAMPLED):
         look = looks[id(files)]
@@ -269,7 +283,7 @@ def _doubts(figures: Sequence[float]) -> list[Problem]:
 def _packing(
     spec: str, listing: Listing, patch: int | None, problems: Sequence[Problem]
 ) -> tuple[int | None, int | None, list[Problem]]:
-    """How many patches of what side packing makes, and what is in its way."""
+    """Return how many patches of what side packing makes, and the problems that prevent it."""
     if any(problem.severity == "error" for problem in problems):
         return None, None, []
     try:

@@ -1,4 +1,4 @@
-"""Data sets in folders of pictures, whatever their layout."""
+"""Data sets that are folders of pictures, whatever their layout."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from nas.system.host_lock import working
 PATCH = 256  # the paper's
 LEAST_PATCH = 8  # pixels a side, of what can be trained on
 _CHUNK = 64  # patches handed on, or pictures looked at, at a time
-SAMPLED = (
-    16  # pairs, of those to train on and of those held out, that are asked whether they differ
-)
+SAMPLED = 16
+"""How many pairs to train on, and how many held out, are compared for equal pictures."""
 
 Size = tuple[int, int]  # width, height
 
@@ -30,8 +29,10 @@ Size = tuple[int, int]  # width, height
 @final
 @dataclass(frozen=True, eq=False)
 class Folders:
-    """Pairs of files as a listing found them. Raises DataError where the listing has errors, or a
-    picture that is held out or leads a clip is damaged or not of its partner's size.
+    """Pairs of files in folders, as a listing has them.
+
+    Raises DataError where the listing has errors, or a picture that is held out or leads a clip is
+    damaged or not of its partner's size.
     """
 
     spec: str
@@ -47,21 +48,21 @@ class Folders:
 
     @property
     def default_patch(self) -> int:
-        """The paper's 256, or what fits the smallest training picture, but at least 8."""
+        """The paper's 256 pixels, or what fits the smallest training picture, but at least 8."""
         return max(LEAST_PATCH, min(PATCH, self.smallest[0]))
 
     @property
     def split(self) -> str:
-        """The held-out split's name."""
+        """The name of the held-out split."""
         return self.listing.split
 
     @property
     def task(self) -> str:
-        """One sentence for reports."""
+        """A sentence for reports: which blur, and which pictures."""
         return self.listing.task
 
     def identity(self) -> dict[str, Any]:
-        """Layout, counts, and a hash over all names and file sizes, as JSON types."""
+        """Return the layout, counts, and a hash over all names and file sizes, as JSON types."""
         return dict(self._identity)
 
     @cached_property
@@ -85,17 +86,19 @@ class Folders:
         }
 
     def heldout(self) -> Iterator[Pair]:
-        """The held-out pairs, whole, in the listing's order; DataError where one is damaged."""
+        """Yield the held-out pairs, whole, in the listing's order; DataError where one
+        is damaged.
+        """
         for files in self.listing.heldout:
             yield read_pair(files)
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
-        """Patches that cover every training picture: REDS's 1280x720 gives 5 x 3 of 256x256.
+        """Return patches that cover every training picture: REDS's 1280x720 gives 5 x 3 of 256x256.
 
         They are 256x256 also where `patch` is smaller: batches then crop them. Where `patch` is
-        larger, or a picture is smaller than 256, they are of the nearest side that fits.
-        Raises ConfigError where a training picture is smaller than `patch`, DataError where a
-        held-out picture is damaged or no other than its partner, or all training pictures are.
+        larger, or a picture is smaller than 256, they are of the nearest side that fits. Raises
+        ConfigError where a training picture is smaller than `patch`, DataError where a held-out
+        picture is damaged or no other than its partner, or all training pictures are.
         """
         side = self._side(patch)
 
@@ -118,7 +121,9 @@ class Folders:
             )
 
     def _decode_heldout(self, progress: Progress) -> None:
-        """Read every held-out picture whole, so that none is found useless after the training."""
+        """Read every held-out picture whole, so that a useless one is noticed before
+        the training.
+        """
         heldout = self.listing.heldout
         equal = []
         for index, files in enumerate(heldout):
@@ -130,7 +135,7 @@ class Folders:
             raise DataError(equal_heldout(equal, len(heldout)))
 
     def patches(self, patch: int) -> tuple[int, int]:
-        """What `prepare` of the same patch packs: how many patches, and of what side."""
+        """Return how many patches, and of what side, `prepare` of the same patch packs."""
         side = self._side(patch)
         return sum(unit.count for unit in self._units(side)), side
 
@@ -145,7 +150,7 @@ class Folders:
 
     @property
     def smallest(self) -> tuple[int, str]:
-        """The least side of all training pictures, in pixels, and where it is."""
+        """The least side of all training pictures, in pixels, and the clip that has it."""
         return min((min(size), clip.name) for clip, sizes in self._sized() for size in sizes)
 
     def _units(self, side: int) -> Sequence[Unit]:
@@ -153,7 +158,7 @@ class Folders:
             Unit(
                 clip.name,
                 sum(len(grid(*size, side)) for size in sizes),
-                partial(_clip_patches, clip, sizes, side),
+                partial(clip_patches, clip, sizes, side),
             )
             for clip, sizes in self._sized()
         ]
@@ -163,7 +168,7 @@ class Folders:
 
     @cached_property
     def _sizes(self) -> tuple[tuple[Size, ...], ...]:
-        """The size of every training picture; of a clip's frames the first is asked."""
+        """The size of every training picture; of a clip's frames the first one's header is read."""
         return tuple(
             (common_size(clip.files[0]),) * len(clip.files)
             if clip.uniform
@@ -173,21 +178,22 @@ class Folders:
 
 
 def common_size(files: Files) -> Size:
-    """(width, height) of both pictures, from their headers; DataError where they differ, or one is
-    truncated or no picture.
+    """Return (width, height) of both pictures of a pair, from their headers.
+
+    Raises DataError where they differ, or one is truncated or no picture.
     """
     return _same(files, probe_picture(files.blurred), probe_picture(files.sharp))
 
 
 def read_pair(files: Files) -> Pair:
-    """Both pictures, decoded; DataError where one is damaged or their sizes differ."""
+    """Return both pictures, decoded; DataError where one is damaged or their sizes differ."""
     blurred, sharp = read_picture(files.blurred), read_picture(files.sharp)
     _same(files, (blurred.shape[1], blurred.shape[0]), (sharp.shape[1], sharp.shape[0]))
     return Pair(files.name, blurred, sharp)
 
 
 def equal_heldout(equal: Sequence[Files], count: int) -> str:
-    """What is wrong with held-out pairs that are two equal pictures."""
+    """Return the message for held-out pairs that are two equal pictures."""
     named = some([f"{files.blurred} and {files.sharp}" for files in equal], 2)
     if len(equal) == count:
         return (
@@ -201,14 +207,14 @@ def equal_heldout(equal: Sequence[Files], count: int) -> str:
 
 
 def spread(files: Sequence[Files], count: int) -> list[Files]:
-    """At most `count` of them, evenly over all."""
+    """Return at most `count` of the files, evenly over all."""
     if len(files) <= count:
         return list(files)
     return [files[index * len(files) // count] for index in range(count)]
 
 
 def grid(width: int, height: int, side: int) -> list[tuple[int, int]]:
-    """The corners (top, left) of the fewest patches that cover a picture, evenly spread."""
+    """Return the corners (top, left) of the fewest patches that cover a picture, evenly spread."""
     return [(top, left) for top in _starts(height, side) for left in _starts(width, side)]
 
 
@@ -219,7 +225,11 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(index * (length - side) / (count - 1)) for index in range(count)]
 
 
-def _clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[PatchPairs]:
+def clip_patches(clip: Clip, sizes: Sequence[Size], side: int) -> Iterator[PatchPairs]:
+    """Yield the patches (n, 2, side, side, 3) of a clip, a part of a picture at a time.
+
+    `sizes` are those of the clip's pictures. Raises DataError where a picture has another size.
+    """
     for files, (width, height) in zip(clip.files, sizes, strict=True):
         pair = read_pair(files)
         if pair.sharp.shape[:2] != (height, width):

@@ -1,4 +1,4 @@
-"""What a picture file is by its first bytes: its format and how deep its channels are.
+"""Reads a picture file's format and the depth of its channels from its first bytes.
 
 Pillow opens pictures of more than 8 bits a channel without a word: it drops the lower bits, clips
 them, or mixes them up (16 bits in planes). So their depth is read here, from the file itself, and
@@ -18,8 +18,11 @@ _HEAD = 64 * 1024  # bytes within which every header lies, save for TIFF's and J
 
 @dataclass(frozen=True)
 class Content:
-    """A file's format; `bits` a channel where the header tells them, else None; `wrong` says why
-    it can't be read rightly, or what to do with a file that is no picture; "" where it can be read.
+    """A file's format by its content.
+
+    `bits` are those of a channel where the header holds them, else None. `wrong` gives the reason
+    why the file can't be read rightly, or the remedy where it is no picture; "" where it can be
+    read.
     """
 
     format: str
@@ -36,6 +39,7 @@ class Content:
 READ = frozenset({"PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "GIF", "AVIF", "JPEG2000"})
 
 NOT_READ = "is no format that is read"
+"""What is wrong with a picture of a format that is not read."""
 _DEEP = "{bits} bits a channel"
 # Other pictures, and what is none with what to do about it, by their first bytes.
 _SIGNATURES = (
@@ -62,7 +66,7 @@ _HEIC_BRANDS = (b"hei", b"hev", b"mif1", b"msf1")
 
 
 def content_of(file: IO[bytes]) -> Content | None:
-    """What the file is, from its start; None where nothing is known of it.
+    """Return the format of a file from its start; None where its first bytes are unknown.
 
     Raises struct.error or IndexError where a header is cut.
     """
@@ -94,7 +98,7 @@ def _png(head: bytes, _: IO[bytes]) -> Content:
 
 
 def _jpeg(_: bytes, file: IO[bytes]) -> Content:
-    """The precision stands in the start-of-frame segment, which may lie behind large previews."""
+    """Read the precision from the start-of-frame segment, which may lie behind large previews."""
     file.seek(2)
     while marker := file.read(2):
         kind = marker[1]
@@ -129,7 +133,7 @@ def _jpeg2000(head: bytes, _: IO[bytes]) -> Content:
 
 
 def _boxes(head: bytes) -> Content:
-    """AVIF, HEIC and videos share one way to begin: a box of the brands they follow."""
+    """Tell AVIF, HEIC and videos apart, which all begin with a box of the brands they follow."""
     (length,) = struct.unpack_from(">I", head)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, 512), 4))]
     if b"avif" in brands or b"avis" in brands:
@@ -161,7 +165,7 @@ def _tiff(_: bytes, file: IO[bytes]) -> Content:
 
 
 def _tiff_tags(file: IO[bytes]) -> dict[int, tuple[int, ...]]:
-    """The first directory's entries of whole numbers, by tag."""
+    """Return the first directory's entries of whole numbers, by tag."""
     file.seek(0)
     order, big = ("<" if file.read(2) == b"II" else ">"), file.read(2).strip(b"\0") == b"+"
     word = "Q" if big else "I"

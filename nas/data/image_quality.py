@@ -1,4 +1,4 @@
-"""Image quality, to the letter of one convention, and the value that every figure is kept in.
+"""Computes image quality, to the letter of one convention for PSNR and one for SSIM.
 
 `psnr-rgb-u8-b0-imgmean`: RGB, values clipped to 0..255 and *rounded* to uint8, then float64; no
 border cropped; 10 log10(255^2 / MSE) over all pixels and channels; over a set, the mean of the
@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 _ROWS = 256  # of a picture, compared at a time
+# The names of the conventions, which stand beside every figure.
 PSNR_ID = "psnr-rgb-u8-b0-imgmean"
 SSIM_ID = "ssim-rgb-u8-g11"
 UInt8Image = npt.NDArray[np.uint8]
 
 
 def to_uint8(image: npt.NDArray[np.floating[Any]]) -> UInt8Image:
-    """Values from 0 to 1 as 0..255: clipped, then rounded to the nearest."""
+    """Return values from 0 to 1 as 0..255: clipped, then rounded to the nearest."""
     rounded: UInt8Image = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
     return rounded
 
@@ -32,9 +33,9 @@ def _squares(image: UInt8Image, reference: UInt8Image) -> int:
 
 
 def psnr_db(image: UInt8Image, reference: UInt8Image) -> float:
-    """PSNR of one image (height, width, 3), uint8, in dB; infinite for equal images.
+    """Return the PSNR of one image (height, width, 3), uint8, in dB; infinite for equal images.
 
-    Raises ValueError where the shapes or types are not as said.
+    Raises ValueError where the shapes or types are others.
     """
     _check(image, reference)
     # By rows, as pictures of phones may have 200 million pixels; sums of whole numbers are exact.
@@ -45,11 +46,10 @@ def psnr_db(image: UInt8Image, reference: UInt8Image) -> float:
 
 
 def ssim(image: UInt8Image, reference: UInt8Image) -> float:
-    """SSIM of one image (height, width, 3), uint8, at least 11 pixels on each side.
+    """Return the SSIM of one image (height, width, 3), uint8, at least 11 pixels on each side.
 
-    Raises ValueError where the shapes or types are not as said.
-    Source: Wang et al., "Image quality assessment: from error visibility to structural
-    similarity", 2004.
+    Raises ValueError where the shapes or types are others. Source: Wang et al., "Image quality
+    assessment: from error visibility to structural similarity", 2004.
     """
     _check(image, reference)
     if min(image.shape[:2]) < 11:
@@ -67,7 +67,9 @@ def ssim(image: UInt8Image, reference: UInt8Image) -> float:
 
 
 def _blur(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """An 11x11 Gaussian of sigma 1.5 over the valid region of (height, width, channels)."""
+    """Blur by an 11x11 Gaussian of sigma 1.5, over the valid region of (height, width,
+    channels).
+    """
     from scipy.ndimage import correlate1d
 
     window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))

@@ -20,22 +20,23 @@ from nas.data.problems import Problems
 from nas.data.walk import existing, folders_in
 from nas.errors import ConfigError, unknown
 
-REDS_CLIPS = {"train": 240, "val": 30}
-REDS_FRAMES = 100
-GOPRO_PAIRS = {"train": 2103, "test": 1111}
-GOPRO_BLURS = ("blur", "blur_gamma")
+REDS_CLIPS = {"train": 240, "val": 30}  # of the whole data set
+REDS_FRAMES = 100  # of each clip
+GOPRO_PAIRS = {"train": 2103, "test": 1111}  # of the whole data set
+GOPRO_BLURS = ("blur", "blur_gamma")  # folders of its two blurred versions
 _FLAT = (("input", "target"), ("blur", "sharp"), ("blur_gamma", "sharp"))
 _MOST_HELD_OUT = 100
 
 
 def list_reds(path: Path) -> Listing:
-    """REDS as it unpacks: `train/train_blur/000/00000000.png`, `train/train_sharp/…`, `val/…`; or
-    with a folder for each archive, `train_blur/train/train_blur/000/…` or `train_blur/000/…`.
+    """List REDS as it unpacks: `train/train_blur/000/00000000.png`, `train/train_sharp/…`, `val/…`.
 
-    Trains on every training frame. Held out is one validation frame in ten, 300 of them, as in
-    Chiang et al. 2020. The paper doesn't say which: frames 9, 19 … 99 of each clip are inferred,
-    from the frame of its figure 3 (000/00000039) and from NAFNet's script for the same set
-    (`*9.png`). The split is named `reds-val300-p9`; of an incomplete REDS, by the number there is.
+    It may also have a folder for each archive, `train_blur/train/train_blur/000/…` or
+    `train_blur/000/…`. All training frames are trained on. One validation frame in ten is held out,
+    300 of them, as in Chiang et al. 2020. The paper doesn't say which: frames 9, 19 … 99 of each
+    clip are inferred, from the frame of its figure 3 (000/00000039) and from NAFNet's script for
+    the same set (`*9.png`). The split is named `reds-val300-p9`; of an incomplete REDS, by the
+    number there is.
     """
     if not path.is_dir():
         return _nowhere("reds", path)
@@ -79,21 +80,21 @@ def _reds_clips(path: Path, part: str, problems: Problems) -> tuple[Clip, ...]:
             problems.error(
                 f"{part}: clips in {part}_{side} but not in {part}_{other}: {some(alone)}"
             )
-    found = []
+    matched = []
     for name in clips["blur"]:
         if name in clips["sharp"]:
             label = f"{part} clip {name}"
             files = match(label, clips["blur"][name], clips["sharp"][name], problems, lone="error")
             if files and len(files) != REDS_FRAMES:
                 problems.warn(f"{label}: {len(files)} of {REDS_FRAMES} frames")
-            found.append(Clip(name, files, uniform=True))
-    if len(found) != REDS_CLIPS[part]:
-        problems.warn(f"{part}: {len(found)} of REDS's {REDS_CLIPS[part]} clips")
-    return tuple(found)
+            matched.append(Clip(name, files, uniform=True))
+    if len(matched) != REDS_CLIPS[part]:
+        problems.warn(f"{part}: {len(matched)} of REDS's {REDS_CLIPS[part]} clips")
+    return tuple(matched)
 
 
 def _reds_root(path: Path, part: str, side: str) -> Path:
-    """Where a part's clips of one side lie; as REDS unpacks where they lie nowhere."""
+    """Return where a part's clips of one side lie; where they lie nowhere, as REDS unpacks."""
     name = f"{part}_{side}"
     usual = path / part / name
     ways = (usual, path / name / part / name, path / name / name, path / name)
@@ -106,7 +107,7 @@ def _holds_clips(folder: Path, wrappers: set[str]) -> bool:
 
 
 def _reds_hint(path: Path, part: str) -> str:
-    """ " (did you mean …?)" where the data set lies one folder deeper, or nothing."""
+    """Return " (did you mean …?)" where the data set lies one folder deeper, or nothing."""
     for child in folders_in(path, Problems()).values():
         if all(_holds_clips(_reds_root(child, part, side), set()) for side in ("blur", "sharp")):
             return f" (did you mean reds:{child}?)"
@@ -114,13 +115,14 @@ def _reds_hint(path: Path, part: str) -> str:
 
 
 def list_gopro(path: Path, blur: str | None) -> Listing:
-    """GoPro as it unpacks, `train/<clip>/{blur,blur_gamma,sharp}/000001.png` and `test/…`, or flat:
-    `train/input` and `train/target` (NAFNet's and MPRNet's), `train/blur` and `train/sharp`. Each
-    part may lie in a folder of its name once more, `train/train/…`.
+    """List GoPro as it unpacks, `train/<clip>/{blur,blur_gamma,sharp}/000001.png` and `test/…`, or
+    flat.
 
-    Trains on all of `train`, held out is all of `test`. `blur` says which of the two blurred
-    versions to take: they give different figures.
-    Raises ConfigError where both are there and none was chosen.
+    Flat folders are `train/input` and `train/target` (NAFNet's and MPRNet's), `train/blur` and
+    `train/sharp`. Each part may lie in a folder of its name once more, `train/train/…`. All of
+    `train` is trained on, all of `test` is held out. `blur` chooses one of the two blurred
+    versions: they give different figures. Raises ConfigError where both are there and none was
+    chosen.
     """
     if not path.is_dir():
         return _nowhere("gopro", path)
@@ -162,7 +164,7 @@ def _gopro_root(path: Path, part: str) -> Path:
 
 
 def _gopro_blurs(part: Path) -> list[str]:
-    """The kinds of blur there are in `train` or `test`, in any clip or flat."""
+    """Return the kinds of blur that `train` or `test` holds, in any clip or flat."""
     inside = folders_in(part, Problems())
     flat = [blurred for blurred, sharp in _FLAT if blurred in inside and sharp in inside]
     if flat:
@@ -209,9 +211,10 @@ def _gopro_clip(part: str, name: str, clip: Path, blur: str, problems: Problems)
 
 
 def list_pairs(blurred: Path, sharp: Path) -> Listing:
-    """A user's own pictures: two folders, matched by name; suffixes and folders inside may differ.
+    """List a user's own pictures: two folders, matched by name; suffixes and folders inside may
+    differ.
 
-    Held out is a tenth of the pairs, at least 1, at most 100: those whose names have the smallest
+    A tenth of the pairs is held out, at least 1, at most 100: those whose names have the smallest
     SHA-256. So the split is the same on every machine, is no run of neighbours, and moves little
     when pictures are added. Names without a partner are left out.
     """
@@ -242,7 +245,9 @@ def list_pairs(blurred: Path, sharp: Path) -> Listing:
 
 
 def _inner_hint(blurred: Path, sharp: Path) -> str:
-    """ " (did you mean …?)" where each side holds but one folder, with equal names in them."""
+    """Return " (did you mean …?)" where each side holds but one folder, with equal
+    names in them.
+    """
     inside = [list(folders_in(side, Problems()).values()) for side in (blurred, sharp)]
     if any(len(folders) != 1 for folders in inside):
         return ""
@@ -253,9 +258,9 @@ def _inner_hint(blurred: Path, sharp: Path) -> str:
 
 
 def list_folders(spec: str, kind: str, rest: str) -> Listing:
-    """The listing of `reds:PATH`, `gopro:PATH[,blur|,blur_gamma]` or `pairs:BLURRED,SHARP`.
+    """Return the listing of `reds:PATH`, `gopro:PATH[,blur|,blur_gamma]` or `pairs:BLURRED,SHARP`.
 
-    Raises ConfigError where the rest is not of that form.
+    Raises ConfigError where `rest` is not of that form.
     """
     if kind == "pairs":
         return list_pairs(*_two_folders(spec, rest))

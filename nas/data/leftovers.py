@@ -1,8 +1,8 @@
-"""What lies beside pictures and is none: the one rule that every reader of folders goes by.
+"""Names the files beside pictures that are none: the one rule that every reader of folders follows.
 
 Systems, network drives, archives and tools leave files and folders behind, many with pictures in
 them (thumbnails, recycle bins) or with pictures' names. They are passed over by name at any depth,
-and counted by kind, so that a check can say so. A folder that the user names is never judged.
+and counted by kind, so that a check can report them. A folder that the user names is never judged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _THUMBNAILS = "thumbnails"
 _CHECKPOINTS = "checkpoints"
 _CACHE = "leftovers of programs (__pycache__, PaxHeaders …)"
 _UNFINISHED = "unfinished downloads and temporary files"
+# Kinds that depend on more than a name.
 LOOP = "links back to a folder that they lie in"
 AGAIN = "links to a folder that is read already"
 FOLDER = "folders where pictures are expected"
@@ -96,12 +97,14 @@ _FORMATS = {
 
 
 def leftover(name: str) -> str | None:
-    """The kind of leftover that a file or folder of this name is, or None where it is none."""
+    """Return the kind of leftover that a file or folder of this name is, or None where
+    it is none.
+    """
     return next((kind for pattern, kind in _NAMES if pattern.fullmatch(name)), None)
 
 
 def kind_of_file(name: str) -> str | None:
-    """Why a file of this name is no picture, or None where it may be one."""
+    """Return the reason why a file of this name is no picture, or None where it may be one."""
     suffix = Path(name).suffix.lower()
     if kind := leftover(name):
         return kind
@@ -111,12 +114,12 @@ def kind_of_file(name: str) -> str | None:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file of this name holds others, which must be unpacked."""
+    """Return whether a file of this name holds others, which must be unpacked."""
     return (kind_of_file(name) or "").endswith("archives")
 
 
 def what_lies(kinds: Mapping[str, int]) -> str:
-    """ ": there lie HEIC pictures (3), which are not read; convert …", or "" where nothing does."""
+    """Return ": there lie HEIC pictures (3), which are not read; convert …"; "" for no `kinds`."""
     if not kinds:
         return ""
     lying = ", ".join(f"{kind} ({count})" for kind, count in kinds.items())

@@ -1,7 +1,7 @@
-"""What lies in a data set's folders: pairs of files, clip by clip, and what is wrong with them.
+"""Lists a data set's pairs of files, clip by clip, with everything that is wrong with them.
 
-Listing never reads a picture and never raises for what it finds: everything wrong becomes a
-`Problem`, so that a check can tell all of it at once.
+Listing reads no picture and raises no error for what lies in the folders: everything wrong becomes
+a `Problem`, so that a check can report all of it at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_SHARDS = 256  # a pack keeps every shard open
 
 @dataclass(frozen=True)
 class Files:
-    """The two files of a pair."""
+    """The two files of a pair, and its name."""
 
     name: str
     blurred: Path
@@ -28,7 +28,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Clip:
-    """Pairs that become one shard; `uniform`: all are frames of one size."""
+    """Pairs that become one shard; `uniform` says that all are frames of one size."""
 
     name: str
     files: tuple[Files, ...]
@@ -37,8 +37,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set's files, and what reports say of them (see `nas.data.Dataset`). `passed_over`
-    counts by kind the files and folders that lie there and are no pictures of it.
+    """A data set's files.
+
+    `layout` names the kind of folders; `split` and `task` are what reports say (see
+    `nas.data.Dataset`). `passed_over` counts by kind the files and folders that lie there and are
+    no pictures of the data set.
     """
 
     layout: str
@@ -51,20 +54,20 @@ class Listing:
 
     @property
     def errors(self) -> list[str]:
-        """The problems that make it unusable."""
+        """The problems that make the data set unusable, in words."""
         return [problem.what for problem in self.problems if problem.severity == "error"]
 
     @property
     def training_pairs(self) -> int:
-        """Over all clips."""
+        """The number of pairs in all training clips."""
         return sum(len(clip.files) for clip in self.training)
 
 
 def pictures_in(folder: Path, problems: Problems, deep: bool = False) -> dict[str, Path]:
-    """The picture files inside by name without suffix, sorted; `deep`: by their way from `folder`.
+    """Return the picture files inside by name without suffix, sorted.
 
-    Names are in Unicode's composed form. Leftovers and other kinds of files are passed over. Two
-    files of one name are an error.
+    With `deep` they are named by their way from `folder`. Names are in Unicode's composed form.
+    Leftovers and other kinds of files are passed over. Two files of one name are an error.
     """
     pictures: dict[str, Path] = {}
     for path in files_in(folder, problems, deep):
@@ -84,9 +87,10 @@ def match(
     lone: Severity,
     deep: bool = False,
 ) -> tuple[Files, ...]:
-    """The pairs of two folders, by name; files without a partner are problems of severity `lone`.
+    """Return the pairs of two folders, by name.
 
-    A missing or empty folder is an error.
+    Files without a partner are problems of severity `lone`, which messages put into `label`. A
+    missing or empty folder is an error.
     """
     missing = [folder for folder in (blurred, sharp) if not folder.is_dir()]
     for folder in missing:
@@ -112,13 +116,13 @@ def match(
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:
-    """The first few names, and how many there are in all."""
+    """Return the first few names, and how many there are in all."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown}, … ({len(names)} in all)"
 
 
 def in_shards(files: Sequence[Files]) -> tuple[Clip, ...]:
-    """Loose pictures in groups, at most `MAX_SHARDS` of them."""
+    """Put loose pictures into groups, at most `MAX_SHARDS` of them."""
     size = max(1, -(-len(files) // MAX_SHARDS))
     groups = [tuple(files[start : start + size]) for start in range(0, len(files), size)]
     return tuple(Clip(_group_name(group), group, uniform=False) for group in groups)
@@ -129,26 +133,26 @@ def _group_name(group: Sequence[Files]) -> str:
 
 
 def prefixed(clip: str, files: Iterable[Files]) -> tuple[Files, ...]:
-    """The same files, their names led by the clip's."""
+    """Return the same files with the clip's name before theirs."""
     return tuple(Files(f"{clip}/{file.name}", file.blurred, file.sharp) for file in files)
 
 
 def lies_in(folder: Path, deep: bool = False) -> str:
-    """ ": there lie …" with what is in a folder instead of pictures, or nothing."""
+    """Return ": there lie …" with the files in a folder that are no pictures, or nothing."""
     problems = Problems()
     files_in(folder, problems, deep)
     return what_lies(problems.passed_over)
 
 
 def lies_beside(folder: Path) -> str:
-    """ ": there lie …" with the files that lie in a folder of folders, or nothing."""
+    """Return ": there lie …" with the files that lie in a folder of folders, or nothing."""
     problems = Problems()
     folders_in(folder, problems)
     return what_lies(problems.passed_over)
 
 
 def no_folder(path: Path) -> str:
-    """Why a path is no folder to look into."""
+    """Return the reason why a path is no folder to look into."""
     if not path.exists():
         return "missing"
     return "no folder, but a file" + (": unpack it" if is_archive(path.name) else "")

@@ -1,9 +1,9 @@
-"""Packs: training patches as raw bytes in the user's cache, so that reading never slows training.
+"""Packs training patches as raw bytes in the user's cache, so that reading never slows training.
 
 A pack is a folder of shards, one for each unit of a data set (a clip, a photograph, some pictures).
 A shard is an .npy file of uint8 (n, 2, p, p, 3): blurred, then sharp, so that a pair is one read.
 Beside it stands a small .json file, written after it, with its size and checksum. A shard whose
-.json is there is whole; so a killed preparation goes on where it was. `pack.json` closes a pack.
+.json is there is whole; so a killed preparation resumes where it was. `pack.json` closes a pack.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ Progress = Callable[[int, int, str], None]  # units done, units, what was done l
 
 @dataclass(frozen=True)
 class Unit:
-    """What becomes one shard: `patches()` yields (k, 2, p, p, 3) arrays, `count` pairs in all."""
+    """The patches that become one shard: `patches()` yields (k, 2, p, p, 3) arrays, `count` pairs
+    in all.
+    """
 
     name: str
     count: int
@@ -48,7 +50,7 @@ class Unit:
 @final
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """Training patches, memory-mapped: `len(pack)` pairs of `side` x `side` pixels."""
+    """Training patches in memory-mapped files: `len(pack)` pairs of `side` x `side` pixels."""
 
     folder: Path
     shards: tuple[PatchPairs, ...]
@@ -63,7 +65,7 @@ class Pack:
 
     @property
     def size_bytes(self) -> int:
-        """Of all patches."""
+        """The bytes of all patches."""
         return sum(shard.nbytes for shard in self.shards)
 
     @property
@@ -77,17 +79,19 @@ class Pack:
         return tuple(shard[:, 1] for shard in self.shards)
 
     def pair(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """Views of the blurred and the sharp patch of one index, uint8 (side, side, 3) each."""
+        """Return views of the blurred and the sharp patch of one index, uint8 (side,
+        side, 3) each.
+        """
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         both = self.shards[shard][index - self._starts[shard]]
         return both[0], both[1]
 
     def batch(self, step: int, batch: int, patch: int, seed: int) -> tuple[Patches, Patches]:
-        """Blurred and sharp patches of a training step, uint8 (batch, patch, patch, 3) each.
+        """Return blurred and sharp patches of a training step, uint8 (batch, patch, patch, 3) each.
 
-        A pure function of its arguments, so that a resumed training sees what an undisturbed one
-        would: every epoch is a permutation drawn from (seed, epoch); where `patch` is less than
-        `side`, crops are placed by a generator drawn from (seed, step).
+        They are a pure function of the arguments, so that a resumed training sees what an
+        undisturbed one would: every epoch is a permutation drawn from (seed, epoch); where `patch`
+        is less than `side`, crops are placed by a generator drawn from (seed, step).
 
         Raises ConfigError where `patch` is more than the pack's side.
         """
@@ -108,7 +112,7 @@ class Pack:
         return blurred, sharp
 
     def verify(self) -> list[str]:
-        """Read every byte; the names of the shards whose checksum is not the one written."""
+        """Read every byte; return the names of the shards whose checksum is not the one written."""
         return _damaged(self.folder, len(self.shards))
 
     @cached_property
@@ -123,12 +127,14 @@ def open_or_build(
     units: Callable[[], Sequence[Unit]],
     progress: Progress | None = None,
 ) -> Pack:
-    """The pack of what `content` describes: opened where it is finished, else built or finished.
+    """Return the pack of what `content` describes: opened where it is finished, else built or
+    finished.
 
-    `units` is called only where something has to be built. Where another process builds the same
-    pack, waits for it. A shard that is short or damaged is built again. Must not be called inside
-    `nas.system.host_lock.working`, which it takes itself, a moment at a time.
-    Raises DataError where a picture can't be read, RunError where the disk has not enough space.
+    The pack's folder is named by `label`. `units` is called only where something has to be built.
+    Where another process builds the same pack, waits for it. A shard that is short or damaged is
+    built again. Must not be called inside `nas.system.host_lock.working`, which it takes itself, a
+    moment at a time. Raises DataError where a picture can't be read, RunError where the disk has
+    not enough space.
     """
     key = content_key({"format": FORMAT, "side": side, "content": content})
     folder = cache_folder() / "packs" / f"{label}-{side}-{key}"
@@ -151,7 +157,7 @@ def open_or_build(
 
 
 def _is_held(folder: Path) -> bool:
-    """Whether another process holds `folder` just now; only good for telling a person."""
+    """Return whether another process holds `folder` just now; only good for telling a person."""
     if not (folder / ".lock").exists():
         return False
     try:
@@ -181,7 +187,7 @@ def _build(folder: Path, side: int, units: Sequence[Unit], report: Progress) -> 
 
 
 def pair_bytes(side: int) -> int:
-    """The bytes of one pair of patches in a pack."""
+    """Return the bytes of one pair of patches in a pack."""
     return 2 * side * side * 3
 
 
@@ -227,7 +233,7 @@ def _write_shard(path: Path, side: int, unit: Unit) -> None:
 
 
 def _paced(patches: Iterator[PatchPairs]) -> Iterator[PatchPairs]:
-    """The same, made a piece at a time while nobody measures on this machine."""
+    """Yield the same patches, made a piece at a time while nobody measures on this machine."""
     while True:
         with working():
             chunk = next(patches, None)
@@ -241,7 +247,7 @@ def _shard_names(count: int) -> list[str]:
 
 
 def _open(folder: Path, side: int) -> Pack | None:
-    """The finished pack in `folder`, or None where there is none or it is damaged."""
+    """Return the finished pack in `folder`, or None where there is none or it is damaged."""
     try:
         count = int(read_json(folder / "pack.json")["shards"])
         names = _shard_names(count)
@@ -259,7 +265,9 @@ def _open(folder: Path, side: int) -> Pack | None:
 
 @lru_cache(maxsize=16)
 def _verified(folder: Path, written_ns: tuple[int, ...]) -> tuple[str, ...]:
-    """The damaged shards; a process reads a pack once, unless its files were written since."""
+    """Return the damaged shards; a process reads a pack once, unless its files were
+    written since.
+    """
     return tuple(_damaged(folder, len(written_ns)))
 
 
@@ -284,7 +292,7 @@ def _is_whole(path: Path, side: int) -> bool:
 
 
 def _map(path: Path, side: int) -> PatchPairs:
-    """A shard, memory-mapped; ValueError, RunError or OSError where it is not whole."""
+    """Return a shard, memory-mapped; ValueError, RunError or OSError where it is not whole."""
     size = read_json(path.with_suffix(".json"))["bytes"]
     if path.with_suffix(".npy").stat().st_size != size:
         raise ValueError(f"{path} is short")

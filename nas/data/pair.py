@@ -1,4 +1,4 @@
-"""A picture and what it should become."""
+"""A picture and the picture that a network should make of it."""
 
 from __future__ import annotations
 

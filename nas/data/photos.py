@@ -32,6 +32,7 @@ from nas.data.shake import MARGIN, blur, blur_inner, known_shake, random_shake
 from nas.errors import ConfigError, DataError, unknown
 from nas.system.hashing import content_key, file_sha256
 
+# Photographs of scikit-image to train on.
 TRAINING = (
     "astronaut.png",
     "motorcycle_left.png",
@@ -45,11 +46,12 @@ TRAINING = (
     "coins.png",
     "page.png",
 )
+# Photographs of scikit-image that are never trained on.
 HELD_OUT = ("chelsea.png", "coffee.png", "rocket.jpg", "grass.png", "text.png")
-PATCH = 48
-PATCHES = 4096
+PATCH = 48  # pixels a side, where nobody gives another
+PATCHES = 4096  # in a pack, of patches up to 64x64
 TEXTURE = 0.02  # a patch's least mean gradient, in shares of the full range a pixel
-SCALES = (1.0, 0.6)
+SCALES = (1.0, 0.6)  # at which each photograph gives patches
 _CHUNK = 64  # patches blurred at a time
 _BORDER = 8  # pixels cut off a held-out picture, whose blur there depends on what is outside
 _MULTIPLE = 16  # a held-out picture's sides divide by this, so that networks fit without padding
@@ -60,8 +62,10 @@ Shake = Literal["known", "random"]
 @final
 @dataclass(frozen=True)
 class Photos:
-    """See the module. `seed` draws the training patches and their random shakes; the held-out
-    pictures and theirs are always the same.
+    """The photographs of the module's docstring, with a known or a random shake.
+
+    `seed` draws the training patches and their random shakes; the held-out pictures and theirs are
+    always the same.
     """
 
     spec: str
@@ -72,12 +76,12 @@ class Photos:
 
     @property
     def split(self) -> str:
-        """ "photos-heldout" or "photos-random-heldout"."""
+        """The name of the held-out split: "photos-heldout" or "photos-random-heldout"."""
         return "photos-heldout" if self.shake == "known" else "photos-random-heldout"
 
     @property
     def task(self) -> str:
-        """One sentence for reports."""
+        """A sentence for reports: which blur, and which pictures."""
         blurred = (
             "all blurred by one known, curved camera shake of about 9 pixels"
             if self.shake == "known"
@@ -89,7 +93,7 @@ class Photos:
         )
 
     def identity(self) -> dict[str, Any]:
-        """What decides every training patch and held-out picture, as JSON types."""
+        """Return everything that decides training patches and held-out pictures, as JSON types."""
         photographs = {
             name: file_sha256(photograph_path(name))[:16] for name in (*TRAINING, *HELD_OUT)
         }
@@ -106,23 +110,25 @@ class Photos:
         }
 
     def heldout(self) -> Iterator[Pair]:
-        """The five held-out photographs, blurred: each side a multiple of 16, 624x496 at most."""
+        """Yield the five held-out photographs, blurred: each side a multiple of 16, 624x496 at
+        most.
+        """
         for index in range(len(HELD_OUT)):
             yield _heldout(index, self.shake)
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
-        """Patches of `patch` x `patch`, chosen for texture, from photographs that were turned,
-        mirrored and shrunk before they were blurred (afterwards would change the known shake).
+        """Return patches of `patch` x `patch`, chosen for texture.
 
-        4096 patches up to 64x64, fewer of larger ones; an equal share from each photograph.
-        Raises ConfigError where no photograph is large enough.
+        The photographs were turned, mirrored and shrunk before they were blurred (afterwards would
+        change the known shake). There are 4096 patches up to 64x64, fewer of larger ones; an equal
+        share from each photograph. Raises ConfigError where no photograph is large enough.
         """
         return open_or_build(
             "photos", self.identity(), patch, partial(self._units, patch), progress
         )
 
     def patches(self, patch: int) -> int:
-        """How many patches `prepare` of the same side packs; ConfigError where none fits."""
+        """Return how many patches `prepare` of the same side packs; ConfigError where none fits."""
         return sum(unit.count for unit in self._units(patch))
 
     def _units(self, patch: int) -> Sequence[Unit]:
@@ -161,7 +167,10 @@ class Photos:
 
 
 def parse_photos(spec: str, options: str) -> Photos:
-    """`photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`; else ConfigError."""
+    """Return the data set of `photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`.
+
+    `options` is the part behind the colon. Raises ConfigError where it is of another form.
+    """
     shake: Shake = "known"
     seed = 0
     for option in filter(None, options.split(",")):
@@ -176,7 +185,7 @@ def parse_photos(spec: str, options: str) -> Photos:
 
 
 def photograph_path(name: str) -> Path:
-    """Where a photograph of scikit-image's wheel lies; DataError where it is missing."""
+    """Return the path of a photograph of scikit-image's wheel; DataError where it is missing."""
     spec = importlib.util.find_spec("skimage")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "data" / name
@@ -189,13 +198,15 @@ def photograph_path(name: str) -> Path:
 
 
 def read_photograph(name: str) -> UInt8Image:
-    """A photograph of scikit-image's wheel, uint8 (height, width, 3)."""
+    """Return a photograph of scikit-image's wheel, uint8 (height, width, 3)."""
     return read_picture(photograph_path(name))
 
 
 @cache
 def _heldout(index: int, shake: Shake) -> Pair:
-    """A held-out photograph; kept (9 MB in all), as every trial of a search asks for it."""
+    """Return a held-out photograph; it stays in memory (9 MB in all), as every trial
+    asks for it.
+    """
     sharp = read_photograph(HELD_OUT[index])
     path = known_shake()
     if shake == "random":
@@ -213,7 +224,9 @@ class _Source:
     corners: npt.NDArray[np.int64]
 
     def crop(self, rng: np.random.Generator, patch: int) -> UInt8Image:
-        """A patch with the margin that blurring needs, turned and mirrored one of eight ways."""
+        """Return a patch with the margin that blurring needs, turned and mirrored one of eight
+        ways.
+        """
         top, left = self.corners[rng.integers(len(self.corners))]
         side = patch + 2 * MARGIN
         crop = np.rot90(self.image[top : top + side, left : left + side], int(rng.integers(4)))
@@ -242,7 +255,7 @@ def _shrunk(image: UInt8Image, scale: float) -> UInt8Image:
 
 
 def _textured(image: UInt8Image, patch: int) -> npt.NDArray[np.int64]:
-    """Where, margin included, a patch may start whose mean gradient is over `TEXTURE`."""
+    """Return where, margin included, a patch may start whose mean gradient is over `TEXTURE`."""
     grey = image.mean(axis=2) / 255
     down, right = np.gradient(grey)
     sums = np.zeros((grey.shape[0] + 1, grey.shape[1] + 1))

@@ -1,4 +1,4 @@
-"""Reading picture files: whole, RGB, 8 bits a channel, or an error that names the file."""
+"""Reads picture files: whole, RGB, 8 bits a channel, or an error that names the file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from PIL import ExifTags, Image, ImageOps, features
 
 from nas.data.formats import NOT_READ, READ, content_of
 from nas.data.image_quality import UInt8Image
-from nas.errors import DataError
+from nas.errors import DataError, one_line
 
 _AVIF = {".avif"} if features.check("avif") else set()
+# Names of files that may be pictures end so.
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
@@ -35,7 +36,8 @@ _DAMAGE = (
 
 
 def read_picture(path: Path) -> UInt8Image:
-    """The picture as uint8 (height, width, 3), turned as its EXIF says; grey ones repeated thrice.
+    """Return the picture as uint8 (height, width, 3), turned as its EXIF says; grey is repeated
+    thrice.
 
     Transparency is dropped. Raises DataError where the file is missing, truncated, no picture, of
     more than 8 bits a channel (they would be cut silently) or of more than `MOST_PIXELS`.
@@ -50,7 +52,9 @@ def read_picture(path: Path) -> UInt8Image:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels, from the file's header only; DataError as `read_picture`."""
+    """Return (width, height) in pixels, from the file's header only; DataError as
+    `read_picture`.
+    """
     with _opened(path) as image:
         width, height = image.size
         # A PNG may keep EXIF behind its pixels, where only decoding gets: none is expected.
@@ -61,7 +65,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def probe_picture(path: Path) -> tuple[int, int]:
-    """(width, height); also notices a truncated PNG, by its end, without decoding the pixels.
+    """Return (width, height); also notice a truncated PNG, by its end, without decoding the pixels.
 
     Raises DataError as `read_picture`. Damage in the middle of a file is for `read_picture`.
     """
@@ -79,7 +83,7 @@ def _ends_whole(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture, its header read; DataError also for what is raised within the block.
+    """Open the picture and read its header; DataError also for what is raised within the block.
 
     Pillow's own `open` is not used: it warns from 89 million pixels on, refuses from 179, and
     doesn't tell why a format's reader gave up.
@@ -141,7 +145,7 @@ def _refuse_modes(path: Path, image: Image.Image) -> None:
 def _unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is missing")
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     if isinstance(error, KeyError):
         reason = f"Pillow doesn't know its way of packing, {reason}"
     if "MAX_TEXT" in reason:

@@ -1,4 +1,4 @@
-"""Camera shake: a picture moves along a path while the shutter is open.
+"""Blurs pictures by camera shake: the picture moves along a path while the shutter is open.
 
 A blurred picture is the mean, in linear light, of frames that are shifted along a path, as REDS was
 made from the frames of a high-speed camera. Every frame is interpolated bilinearly between pixels,
@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from nas.data.image_quality import UInt8Image
 
-GAMMA = 2.2
-FRAMES = 33
+GAMMA = 2.2  # of the pictures' values over linear light
+FRAMES = 33  # averaged along a path
 MARGIN = 10  # pixels beyond which no shake of this module reaches
 
 Path = npt.NDArray[np.float64]  # (FRAMES, 2): the shift of every frame, (down, right), in pixels
@@ -31,8 +31,9 @@ _FROM = np.array(
 
 
 def known_shake() -> Path:
-    """One curved shake, 7.6 pixels across and 9.1 along its path: fast first, then, in a bend, the
-    hand comes to rest.
+    """Return one curved shake, 7.6 pixels across and 9.1 along its path.
+
+    It is fast first, then, in a bend, the hand comes to rest.
     """
     time = np.linspace(0, 1, FRAMES)
     way = 1 - (1 - time) ** 2
@@ -40,10 +41,10 @@ def known_shake() -> Path:
 
 
 def random_shake(rng: np.random.Generator) -> Path:
-    """A curved shake of any direction, 5 to 13 pixels between its ends.
+    """Return a curved shake of any direction, 5 to 13 pixels between its ends.
 
-    A cubic Bezier curve whose inner control points lie up to a third of that length aside and are
-    drawn along it, too: bends, S-shapes and changing speeds come out.
+    It is a cubic Bezier curve whose inner control points lie up to a third of that length aside and
+    are drawn along it, too: bends, S-shapes and changing speeds come out.
     """
     length = rng.uniform(5, 13)
     along = np.array([0, rng.uniform(0.1, 0.6), rng.uniform(0.4, 0.9), 1]) * length
@@ -57,7 +58,7 @@ def random_shake(rng: np.random.Generator) -> Path:
 
 
 def kernel(path: Path) -> npt.NDArray[np.float32]:
-    """The weights (2 * MARGIN + 1, 2 * MARGIN + 1) of a shake; they sum to 1.
+    """Return the weights (2 * MARGIN + 1, 2 * MARGIN + 1) of a shake; they sum to 1.
 
     Raises ValueError for a path that goes further than `MARGIN - 1` pixels from its middle.
     """
@@ -76,14 +77,16 @@ def kernel(path: Path) -> npt.NDArray[np.float32]:
 
 
 def blur(sharp: UInt8Image, path: Path) -> UInt8Image:
-    """A whole picture (h, w, 3), blurred to the same size; its border pixels go on outside it."""
+    """Return a whole picture (h, w, 3), blurred in the same size; its border pixels continue
+    outside.
+    """
     padded = np.pad(sharp, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
     blurred: UInt8Image = blur_inner(padded[None], path)[0]
     return blurred
 
 
 def blur_inner(sharp: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.uint8]:
-    """Pictures (n, h + 2 * MARGIN, w + 2 * MARGIN, 3), blurred: their middles (n, h, w, 3)."""
+    """Blur pictures (n, h + 2 * MARGIN, w + 2 * MARGIN, 3); return their middles (n, h, w, 3)."""
     height, width = (side - 2 * MARGIN for side in sharp.shape[1:3])
     linear = _LINEAR[sharp]
     mean = np.zeros((len(sharp), height, width, 3), np.float32)
@@ -95,7 +98,7 @@ def blur_inner(sharp: npt.NDArray[np.uint8], path: Path) -> npt.NDArray[np.uint8
 
 
 def _to_pixels(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Linear light as pixel values, rounded to the nearest: guessed fast, then put right."""
+    """Return linear light as pixel values, rounded to the nearest: guessed fast, then put right."""
     guess = np.rint(255 * np.minimum(linear, 1) ** np.float32(1 / GAMMA)).astype(np.intp)
     pixels: npt.NDArray[np.uint8] = (
         guess + (linear >= _FROM[guess + 1]) - (linear < _FROM[guess])

@@ -1,4 +1,4 @@
-"""Going through folders of pictures: sorted, without leftovers, links followed but never twice."""
+"""Walks through folders of pictures: sorted, without leftovers, links followed but never twice."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Id = tuple[int, int]  # a folder's device and number on it: the same through ev
 
 
 def one_form(name: str) -> str:
-    """The name in Unicode's composed form: macOS writes another than other systems do."""
+    """Return the name in Unicode's composed form: macOS writes another than other systems do."""
     return unicodedata.normalize("NFC", name)
 
 
 def existing(path: Path) -> Path:
-    """The path as it is on the disk where its names differ from it in Unicode form only."""
+    """Return the path as the disk has it, where its names differ in Unicode form only."""
     if path.exists() or str(path.parent) == str(path):
         return path
     parent = existing(path.parent)
@@ -32,31 +32,32 @@ def existing(path: Path) -> Path:
 
 
 def folders_in(folder: Path, problems: Problems) -> dict[str, Path]:
-    """The folders directly inside, by name, sorted; none where `folder` is missing.
+    """Return the folders directly inside, by name, sorted; none where `folder` is missing.
 
-    Leftovers and links back to where they lie are passed over.
+    Leftovers, and links back to a folder that they lie in, are passed over.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for path, mode in _entries(folder, problems):
         if not stat.S_ISDIR(mode):
             problems.pass_over(path, kind_of_file(path.name) or PICTURE)
         elif _is_leftover(path, problems) or (path.is_symlink() and _leads_back(path, problems)):
             continue
-        elif (name := one_form(path.name)) in found:
-            problems.error(twice(folder, found[name], path))
+        elif (name := one_form(path.name)) in folders:
+            problems.error(twice(folder, folders[name], path))
         else:
-            found[name] = path
-    return dict(sorted(found.items()))
+            folders[name] = path
+    return dict(sorted(folders.items()))
 
 
 def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]:
-    """The files inside that may be pictures by their names, sorted; `deep`: in folders inside, too.
+    """Return the files inside that may be pictures by their names, sorted.
 
-    Of links to one folder the first is followed, and none to a folder that is read anyway: a
-    picture under two names could be both trained on and held out. Links that lead nowhere are told
-    as files, so that whoever reads them says so.
+    With `deep` files in folders inside are returned, too. Of links to one folder the first is
+    followed, and none to a folder that is read anyway: a picture under two names could be both
+    trained on and held out. Links that lead nowhere are returned as files, so that whoever reads
+    them reports them.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     links: list[Path] = []
     seen = {_id(folder)}
     waiting = [folder]
@@ -69,7 +70,7 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
         for path, mode in _entries(waiting.pop(), problems):
             if not stat.S_ISDIR(mode):
                 if _may_be_picture(path, mode, problems):
-                    found.append(path)
+                    files.append(path)
             elif deep and not _is_leftover(path, problems):
                 if path.is_symlink():
                     links.append(path)
@@ -78,18 +79,20 @@ def files_in(folder: Path, problems: Problems, deep: bool = False) -> list[Path]
             elif not deep and not _is_leftover(path, problems):
                 problems.pass_over(path, FOLDER)
         links.sort()
-    return sorted(found, key=lambda path: [one_form(part) for part in path.parts])
+    return sorted(files, key=lambda path: [one_form(part) for part in path.parts])
 
 
 def twice(folder: Path, one: Path, other: Path) -> str:
-    """What is wrong where two files or folders have one name."""
+    """Return the message for two files or folders of one name."""
     alike = one_form(one.name) == one_form(other.name) and one.name != other.name
     forms = ", one name in two Unicode forms" if alike else ""
     return f"{folder} holds {one.name} and {other.name}{forms}: keep one of them"
 
 
 def _entries(folder: Path, problems: Problems) -> list[tuple[Path, int]]:
-    """What is in a folder, sorted, with its kind (`st_mode`; 0 of a link that leads nowhere)."""
+    """Return the paths in a folder, sorted, with their `st_mode` (0 of a link that
+    leads nowhere).
+    """
     try:
         return [(path, _mode(path)) for path in sorted(folder.iterdir())]
     except (FileNotFoundError, NotADirectoryError):
@@ -133,7 +136,7 @@ def _leads_back(link: Path, problems: Problems) -> bool:
 
 
 def _is_new(folder: Path, seen: set[_Id], problems: Problems) -> bool:
-    """Whether a folder is not read yet; from now on it is."""
+    """Return whether a folder was not read yet; from now on it counts as read."""
     if _id(folder) in seen:
         problems.pass_over(folder, AGAIN)
         return False
@@ -147,6 +150,8 @@ def _id(path: Path) -> _Id:
 
 
 def _ids_above(folder: Path) -> set[_Id]:
-    """Of the folder itself and of all that it lies in, by its own path and by its real one."""
+    """Return the ids of the folder and of all that it lies in, by its own path and by
+    its real one.
+    """
     real, named = folder.resolve(), folder.absolute()
     return {_id(one) for one in (real, *real.parents, named, *named.parents)}

@@ -1,4 +1,6 @@
-"""What a search samples: an architecture and how it is compressed, as one value with a key."""
+"""The candidates that a search samples: an architecture with its compression, as one
+frozen value.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["float", "int8-ptq", "int8-qat", "int16-ptq"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""The precisions by name, the floating-point one first."""
 MOST_PRUNED = 0.7
+"""The largest share of the MACs that a candidate may have pruned."""
 
 
 class Architecture(Protocol):
@@ -22,24 +26,26 @@ class Architecture(Protocol):
 
     @property
     def label(self) -> str:
-        """A short name for people, e.g. "unet-resizebilinear-relu 8-16-24"."""
+        """A short name for people, for example "unet-resizebilinear-relu 8-16-24"."""
         ...
 
     def graph(self) -> Graph:
-        """The network's layers."""
+        """Return the network's layers."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types; `family` says which class reads it back."""
+        """Return the value as JSON types; `family` says which class reads it back."""
         ...
 
 
 @runtime_checkable
 class Narrowable(Protocol):
-    """An architecture that knows a small likeness of itself."""
+    """An architecture that can give a small likeness of itself."""
 
     def narrowed(self) -> Architecture:
-        """Of a handful of channels and the fewest blocks, to try things out in seconds."""
+        """Return a likeness of a handful of channels and the fewest blocks, to try things out in
+        seconds.
+        """
         ...
 
 
@@ -54,29 +60,29 @@ class Space(Protocol[Value]):
         ...
 
     def to_parameters(self, value: Value, /) -> dict[str, Any]:
-        """The Optuna parameters that `sample` turns into `value`; ConfigError if none do."""
+        """Return the Optuna parameters that `sample` turns into `value`; ConfigError if none do."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The space as JSON types, for a study's fingerprint."""
+        """Return the space as JSON types, for a study's fingerprint."""
         ...
 
 
 class ArchitectureSpace(Space[Value], Protocol[Value]):
-    """A space of architectures."""
+    """A space whose values are architectures."""
 
     @property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the space."""
+        """A picture's sides must divide by this number for every network of the space."""
         ...
 
 
 @dataclass(frozen=True)
 class Compression:
-    """How an architecture's trained network is made smaller.
+    """A way to make an architecture's trained network smaller.
 
-    `pruned_share` is the share of its MACs that pruning takes away, 0 to `MOST_PRUNED`; then it is
-    quantized to `precision`. Raises ConfigError on a value out of range.
+    `pruned_share` is the share of the network's MACs that pruning removes, from 0 to `MOST_PRUNED`.
+    After that the network is quantized to `precision`. Raises ConfigError on a value out of range.
     """
 
     precision: Precision = "float"
@@ -92,7 +98,7 @@ class Compression:
             raise unknown("precision", self.precision, PRECISIONS)
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {"pruned_share": self.pruned_share, "precision": self.precision}
 
 

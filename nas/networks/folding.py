@@ -1,8 +1,8 @@
-"""What an inference need not do apart: normalisations, constant factors, ReLUs after convolutions.
+"""Folds normalisations, constant factors and ReLUs into the convolutions before them.
 
-A convolution that is followed by them alone can take them in: the same function, of fewer layers.
-Converters do so with float weights. Before quantization-aware training it has to be done here:
-integers are trained for the weights and biases that the file will hold.
+A convolution that is followed by nothing else can take them in: the network computes the same with
+fewer layers. Converters do so with float weights. Before quantization-aware training it has to be
+done here, because integers are trained for the weights and biases that the file will hold.
 """
 
 from __future__ import annotations
@@ -21,50 +21,50 @@ Arrays = Sequence[npt.NDArray[np.float32]]
 
 
 def folded(graph: Graph) -> Graph:
-    """The graph with all that convolutions can take in; they keep their names."""
+    """Return the graph in which convolutions have taken in all they can; they keep their names."""
     taken = dict(_taken_in(graph))
-    made: dict[str, Layer] = {}
+    layers: dict[str, Layer] = {}
     for layer in graph.layers:
         if layer.name in taken:
-            conv = made[taken[layer.name]]
+            conv = layers[taken[layer.name]]
             if isinstance(conv, Conv) and isinstance(layer, BatchNorm):
-                made[conv.name] = replace(conv, bias=True)
+                layers[conv.name] = replace(conv, bias=True)
             elif isinstance(conv, Conv) and isinstance(layer, ReLU):
-                made[conv.name] = replace(conv, activation="relu")
+                layers[conv.name] = replace(conv, activation="relu")
             continue
         inputs: Any = tuple(taken.get(name, name) for name in layer.inputs)
-        made[layer.name] = replace(layer, inputs=inputs)
-    return Graph(tuple(made.values()))
+        layers[layer.name] = replace(layer, inputs=inputs)
+    return Graph(tuple(layers.values()))
 
 
 def folded_weights(
     graph: Graph, weights: Mapping[str, Arrays], epsilon: float
 ) -> dict[str, list[npt.NDArray[np.float32]]]:
-    """The weights of `folded(graph)`, from those of `graph` by layer, in the order of Keras.
+    """Return the weights of `folded(graph)` by layer, in the order of Keras.
 
-    `epsilon` is what normalisations add to the variance.
+    `weights` are those of `graph`; `epsilon` is the number that normalisations add to the variance.
     """
     taken = dict(_taken_in(graph))
-    made = {name: list(arrays) for name, arrays in weights.items() if name not in taken}
+    result = {name: list(arrays) for name, arrays in weights.items() if name not in taken}
     for layer in graph.layers:
         if layer.name not in taken or isinstance(layer, ReLU):
             continue
-        kernel, *rest = made[taken[layer.name]]
+        kernel, *rest = result[taken[layer.name]]
         bias = rest[0] if rest else np.zeros(kernel.shape[-1], np.float32)
         if isinstance(layer, BatchNorm):
             gamma, beta, mean, variance = (w.astype(np.float64) for w in weights[layer.name])
             factor = gamma / np.sqrt(variance + epsilon)
             bias = ((bias - mean) * factor + beta).astype(np.float32)
-            made[taken[layer.name]] = [(kernel * factor).astype(np.float32), bias]
+            result[taken[layer.name]] = [(kernel * factor).astype(np.float32), bias]
         elif isinstance(layer, Scale):
-            made[taken[layer.name]] = [
+            result[taken[layer.name]] = [
                 (array * np.float32(layer.factor)).astype(np.float32) for array in (kernel, *rest)
             ]
-    return made
+    return result
 
 
 def _taken_in(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Layers that a convolution takes in, and its name."""
+    """Yield each layer that a convolution takes in, with the convolution's name."""
     uses = Counter(name for layer in graph.layers for name in layer.inputs)
     ends: dict[str, str] = {}  # what may still be added to: the last layer, and the convolution
     for layer in graph.layers:

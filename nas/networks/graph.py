@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import ConfigError
+from nas.networks.layer_costs import NO_MACS, Macs, Shape, TooSmallError
 from nas.networks.layers import (
-    NO_MACS,
     Add,
     AveragePool,
     BatchNorm,
@@ -26,18 +26,15 @@ from nas.networks.layers import (
     DepthToSpace,
     Input,
     Layer,
-    Macs,
     MaxPool,
     PReLU,
     ReLU,
     ResizeBilinear,
     ResizeNearest,
     Scale,
-    Shape,
     SpaceToDepth,
     Subtract,
     Tanh,
-    TooSmallError,
     TransposeConv,
     ZeroPad,
     layer_kind,
@@ -78,7 +75,10 @@ REFERENCE = (720, 1280)  # height and width at which the paper counts
 @final
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer of a graph at one resolution: its output's shape, MACs and parameters."""
+    """One layer of a graph at one picture size.
+
+    `shape` is its output's (height, width, channels). `macs` and `parameters` are its own.
+    """
 
     layer: Layer
     shape: Shape
@@ -97,16 +97,17 @@ class Graph:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        known: set[str] = set()
+        names: set[str] = set()
         for layer in self.layers:
-            missing = [name for name in layer.inputs if name not in known]
-            if missing or layer.name in known:
+            missing = [name for name in layer.inputs if name not in names]
+            if missing or layer.name in names:
                 raise ValueError(f"layer {layer.name!r}: unknown inputs {missing} or a name twice")
-            known.add(layer.name)
+            names.add(layer.name)
 
     @cached_property
     def reduction(self) -> int:
-        """What height and width must divide by: the product of the reductions on the deepest path.
+        """A picture's height and width must divide by this: the reductions on the deepest path,
+        multiplied.
 
         Windows without padding take what fits, so they ask for nothing.
         """
@@ -139,10 +140,11 @@ class Graph:
 
     @cached_property
     def reference(self) -> tuple[int, int]:
-        """Height and width at which networks are compared by their MACs.
+        """The height and width at which networks are compared by their MACs.
 
-        The smallest picture where all layers' MACs grow with the pixels. Windows without padding
-        cost less at small sizes than they would: with them, the size at which the paper counts.
+        It is the smallest picture where all layers' MACs grow with the pixels. Windows without
+        padding cost less at small sizes than in proportion: with them it is the size at which the
+        paper counts.
         """
         return REFERENCE if self._has_windows else (self.smallest, self.smallest)
 
@@ -155,11 +157,13 @@ class Graph:
         )
 
     def fits(self, side: int) -> int:
-        """The side of the smallest square picture that fits and has at least `side` pixels."""
+        """Return the side of the smallest square picture that fits and has at least
+        `side` pixels.
+        """
         return -(-max(side, self.smallest) // self.reduction) * self.reduction
 
     def costs(self, height: int, width: int) -> list[LayerCost]:
-        """Every layer's shape, MACs and parameters for a picture of height x width pixels.
+        """Return every layer's shape, MACs and parameters for a picture of height x width pixels.
 
         Raises ConfigError where the picture is too small, or the poolings don't divide it.
         """
@@ -175,18 +179,20 @@ class Graph:
         rows = []
         for layer in self.layers:
             inputs = [shapes[name] for name in layer.inputs]
-            given = isinstance(layer, Input)
-            shape = (height, width, layer.channels) if given else layer.shape(inputs)  # type: ignore[union-attr]
+            is_input = isinstance(layer, Input)
+            shape = (height, width, layer.channels) if is_input else layer.shape(inputs)  # type: ignore[union-attr]
             shapes[layer.name] = shape
             rows.append(LayerCost(layer, shape, layer.macs(inputs), layer.parameters(inputs)))
         return rows
 
     def macs(self, height: int, width: int) -> Macs:
-        """Of one inference on a picture of height x width pixels; raises as `costs`."""
+        """Return the MACs of one inference on a picture of height x width pixels; raises as
+        `costs`.
+        """
         return sum((row.macs for row in self.costs(height, width)), NO_MACS)
 
     def parameters(self) -> int:
-        """Trainable numbers of the whole network."""
+        """Return how many numbers of the whole network training sets."""
         return sum(row.parameters for row in self.costs(self.smallest, self.smallest))
 
 

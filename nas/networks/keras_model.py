@@ -1,4 +1,6 @@
-"""Keras models from graphs. Imports TensorFlow: only training and conversion may import this."""
+"""Builds Keras models from graphs. Only training and conversion import this, as it needs
+TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-3  # 0.99 would not have settled after a s
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class DepthToSpaceLayer(keras.layers.Layer):  # type: ignore[misc]
-    """`tf.nn.depth_to_space`, as a layer: raw TensorFlow operations can't be annotated for QAT."""
+    """`tf.nn.depth_to_space` as a layer, because raw operations can't be annotated for QAT."""
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,13 +50,13 @@ class DepthToSpaceLayer(keras.layers.Layer):  # type: ignore[misc]
         return tf.nn.depth_to_space(inputs, self.factor)
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class SpaceToDepthLayer(DepthToSpaceLayer):
-    """`tf.nn.space_to_depth`, as a layer."""
+    """`tf.nn.space_to_depth` as a layer, for the same reason as `DepthToSpaceLayer`."""
 
     def call(self, inputs: Any) -> Any:
         """(batch, factor * h, factor * w, c) -> (batch, h, w, factor^2 * c)."""
@@ -63,24 +65,24 @@ class SpaceToDepthLayer(DepthToSpaceLayer):
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class ScaleLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Every element times a constant, as a layer."""
+    """A layer that multiplies every element by a constant."""
 
     def __init__(self, factor: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.factor = factor
 
     def call(self, inputs: Any) -> Any:
-        """The input's shape."""
+        """Return the input times the factor, in the input's shape."""
         return inputs * self.factor
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Bilinear resizing with half-pixel centres, as a layer."""
+    """A layer that resizes bilinearly, with half-pixel centres."""
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -96,23 +98,25 @@ class ResizeBilinearLayer(keras.layers.Layer):  # type: ignore[misc]
         return tf.image.resize(inputs, size, method="bilinear")
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "factor": self.factor}
 
 
 class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
-    """Takes its height and width, over `divisor` and rounded up, from its second input."""
+    """A layer whose output has the height and width of its second input over
+    `divisor`, rounded up.
+    """
 
     def __init__(self, divisor: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.divisor = divisor
 
     def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
+        """Return the layer's arguments, from which Keras makes it again."""
         return {**super().get_config(), "divisor": self.divisor}
 
     def size(self, like: Any) -> Any:
-        """Two numbers where they are known, else a tensor of two."""
+        """Return the two sides as numbers where they are static, else as a tensor of two."""
         sides = like.shape[1:3]
         if None in tuple(sides):
             return -(-tf.shape(like)[1:3] // self.divisor)
@@ -121,7 +125,7 @@ class _LikeLayer(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class ResizeNearestLayer(_LikeLayer):
-    """Resizing to the nearest pixel, half-pixel centres, as a layer."""
+    """A layer that resizes its first input to the nearest pixel, with half-pixel centres."""
 
     def call(self, inputs: Any) -> Any:
         """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
@@ -130,7 +134,7 @@ class ResizeNearestLayer(_LikeLayer):
 
 @keras.utils.register_keras_serializable(package="portable_nas")
 class ZeroPadLayer(_LikeLayer):
-    """Zeros around the first input, as a layer."""
+    """A layer that puts zeros around its first input."""
 
     def call(self, inputs: Any) -> Any:
         """[(batch, h, w, c), (batch, H, W, any)] -> (batch, H / divisor, W / divisor, c)."""
@@ -147,7 +151,7 @@ class ZeroPadLayer(_LikeLayer):
 
 
 def build_model(graph: Graph, seed: int = 0) -> keras.Model:
-    """A Keras model of `graph` for pictures of any size, float32, values from 0 to 1.
+    """Return a Keras model of `graph` for pictures of any size, float32, values from 0 to 1.
 
     Convolutions start by Glorot's uniform rule, biases at 0, the slopes of PReLU at 0.25, batch
     normalisation at the identity. `seed` fixes all of it: the same seed gives the same weights
@@ -168,9 +172,10 @@ def build_model(graph: Graph, seed: int = 0) -> keras.Model:
 
 
 def folded_model(graph: Graph, model: keras.Model) -> keras.Model:
-    """The model of `folding.folded(graph)` that computes as `model`, which is `graph`'s, infers.
+    """Return the model of `folding.folded(graph)` that infers what `model`, which is `graph`'s,
+    does.
 
-    `model` itself where there is nothing to fold.
+    The result is `model` itself where there is nothing to fold.
     """
     narrow = folded(graph)
     if narrow == graph:
@@ -222,7 +227,7 @@ def _keras_layer(layer: Layer, initializer: Any) -> Any:
 
 
 def _plain_layer(layer: Layer) -> Any:
-    """Of those that have no weights."""
+    """Return the Keras layer of a kind that has no weights; TypeError for any other kind."""
     name = layer.name
     match layer:
         case ReLU():
@@ -255,7 +260,7 @@ def _plain_layer(layer: Layer) -> Any:
 
 
 def with_weights(graph: Graph, weights: Weights) -> keras.Model:
-    """The network of `graph` with the given weights by layer."""
+    """Return the network of `graph` with the given weights, which are named by layer."""
     model = build_model(graph)
     for name, arrays in weights.items():
         model.get_layer(name).set_weights(list(arrays))

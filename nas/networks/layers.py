@@ -1,6 +1,7 @@
-"""The kinds of layers that networks are made of: shapes, MACs and parameters, without TensorFlow.
+"""The kinds of layers that networks are made of, each a frozen value, without TensorFlow.
 
-Tensors are channels-last; a shape is (height, width, channels).
+Every kind has a `name`, unique in its network, and the names of its `inputs`. How it is counted is
+told by `nas.networks.layer_costs`.
 """
 
 from __future__ import annotations
@@ -10,80 +11,23 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from nas.errors import ConfigError
+from nas.networks.layer_costs import (
+    BaseLayer,
+    Padding,
+    Shape,
+    Work,
+    element_wise,
+    sides_over,
+    window_sides,
+)
 
-Shape = tuple[int, int, int]
 Activation = Literal["linear", "relu"]
-Padding = Literal["same", "valid"]
-
-
-class TooSmallError(ConfigError):
-    """A picture that leaves nothing of itself somewhere in a network."""
-
-
-@dataclass(frozen=True)
-class Macs:
-    """Multiply-accumulate operations of one inference, in the two conventions kept side by side.
-
-    `conv` counts convolutions and transposed convolutions only (a transposed one k^2 * Cin * Cout a
-    pixel of its *input*). `profiler` is half of what TensorFlow's profiler calls FLOPs: `conv`, and
-    0.5 an element for every bias, element-wise addition, subtraction and multiplication, 0.5 * k^2
-    an output of a pooling; concatenation, resizing, padding, moving channels to pixels and back,
-    ReLU, tanh and batch normalisation count nothing.
-    """
-
-    conv: float
-    profiler: float
-
-    def __add__(self, other: Macs) -> Macs:
-        return Macs(self.conv + other.conv, self.profiler + other.profiler)
-
-
-NO_MACS = Macs(0, 0)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a layer's MACs grow with at one picture size.
-
-    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones `each` * Cout more.
-    """
-
-    pair: int = 0
-    each: float = 0
-
-
-def _element_wise(shape: Shape, operations: int = 1) -> Work:
-    return Work(each=0.5 * operations * shape[0] * shape[1])
-
-
-class _Kind:
-    """What all kinds have; as it stands a layer that keeps the shape and does nothing countable."""
-
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The output's shape, from those of the inputs; ConfigError where they don't fit."""
-        return inputs[0]
-
-    def work(self, inputs: Sequence[Shape]) -> Work:
-        """What the MACs are made of."""
-        return Work()
-
-    def macs(self, inputs: Sequence[Shape]) -> Macs:
-        """Of one inference."""
-        if not inputs:
-            return NO_MACS
-        work, channels = self.work(inputs), self.shape(inputs)[2]
-        conv = work.pair * inputs[0][2] * channels
-        return Macs(conv, conv + work.each * channels)
-
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """How many numbers training sets."""
-        return 0
 
 
 @final
 @dataclass(frozen=True)
-class Input(_Kind):
-    """The picture, values from 0 to 1. Its shape is given to `Graph.costs`."""
+class Input(BaseLayer):
+    """The picture, with values from 0 to 1. Its shape is given to `Graph.costs`."""
 
     name: str
     channels: int = 3
@@ -92,10 +36,10 @@ class Input(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Conv(_Kind):
-    """A convolution; ReLU fused where `activation` says so. `kernel` is a side, or (height, width).
+class Conv(BaseLayer):
+    """A convolution, with a ReLU inside it where `activation` says so.
 
-    SAME padding needs sides that `stride` divides.
+    `kernel` is a side, or (height, width). SAME padding needs sides that `stride` divides.
     """
 
     name: str
@@ -113,27 +57,27 @@ class Conv(_Kind):
         return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """`channels` channels; height and width by stride and padding."""
-        height, width = _slid(self.name, inputs[0], self.window, self.stride, self.padding)
+        """Return `channels` channels, with height and width by stride and padding."""
+        height, width = window_sides(self.name, inputs[0], self.window, self.stride, self.padding)
         return (height, width, self.channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """k^2 * Cin * Cout an output pixel, and the bias under `profiler`."""
+        """Return k^2 * Cin * Cout an output pixel, and the bias under `profiler`."""
         height, width, _ = self.shape(inputs)
         pair = self.window[0] * self.window[1] * height * width
         return Work(pair, 0.5 * height * width * self.bias)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Weights and biases."""
+        """Return how many weights and biases there are."""
         return (self.window[0] * self.window[1] * inputs[0][2] + self.bias) * self.channels
 
 
 @final
 @dataclass(frozen=True)
-class TransposeConv(_Kind):
-    """A transposed convolution of stride `factor`, SAME padding, with a bias.
+class TransposeConv(BaseLayer):
+    """A transposed convolution of stride `factor`, with SAME padding and a bias.
 
-    Its kernel is as large as the stride where `kernel` says nothing else.
+    Its kernel is as large as the stride where `kernel` gives no other side.
     """
 
     name: str
@@ -145,45 +89,50 @@ class TransposeConv(_Kind):
 
     @property
     def side(self) -> int:
-        """The kernel's."""
+        """The side of the kernel, in pixels."""
         return self.kernel or self.factor
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`."""
+        """Return `channels` channels, with height and width times `factor`."""
         height, width, _ = inputs[0]
         return (height * self.factor, width * self.factor, self.channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
+        """Return k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
         height, width, _ = inputs[0]
-        return Work(self.side**2 * height * width, _element_wise(self.shape(inputs)).each)
+        return Work(self.side**2 * height * width, element_wise(self.shape(inputs)).each)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Weights and biases."""
+        """Return how many weights and biases there are."""
         return self.side**2 * inputs[0][2] * self.channels + self.channels
 
 
 @final
 @dataclass(frozen=True)
-class PReLU(_Kind):
-    """x where positive, a learned slope times x where not; one slope a channel."""
+class PReLU(BaseLayer):
+    """A function that keeps positive values and multiplies others by a slope, learned for each
+    channel.
+    """
 
     name: str
     inputs: tuple[str]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """A negation, a multiplication and an addition an element under `profiler`."""
-        return _element_wise(inputs[0], operations=3)
+        """Return a negation, a multiplication and an addition an element, under `profiler`."""
+        return element_wise(inputs[0], operations=3)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """The slopes."""
+        """Return how many slopes there are, one for each channel."""
         return inputs[0][2]
 
 
 @final
 @dataclass(frozen=True)
-class ReLU(_Kind):
-    """x where positive, else 0; for what can't have it fused: sums and normalised values."""
+class ReLU(BaseLayer):
+    """A function that keeps positive values and gives 0 for others.
+
+    It stands where no convolution can have it inside: after sums and normalisations.
+    """
 
     name: str
     inputs: tuple[str]
@@ -191,8 +140,8 @@ class ReLU(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Tanh(_Kind):
-    """The hyperbolic tangent."""
+class Tanh(BaseLayer):
+    """A layer that takes the hyperbolic tangent of every element."""
 
     name: str
     inputs: tuple[str]
@@ -200,37 +149,39 @@ class Tanh(_Kind):
 
 @final
 @dataclass(frozen=True)
-class BatchNorm(_Kind):
-    """Batch normalisation; in an inference a factor and a summand a channel."""
+class BatchNorm(BaseLayer):
+    """Batch normalisation, which in an inference is a factor and a summand for each channel."""
 
     name: str
     inputs: tuple[str]
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
-        """The factors and the summands, but not the moving mean and variance."""
+        """Return how many factors and summands there are; the moving mean and variance
+        don't count.
+        """
         return 2 * inputs[0][2]
 
 
 @final
 @dataclass(frozen=True)
-class Scale(_Kind):
-    """Every element times a constant."""
+class Scale(BaseLayer):
+    """A layer that multiplies every element by a constant."""
 
     name: str
     inputs: tuple[str]
     factor: float
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One multiplication an element under `profiler`."""
-        return _element_wise(inputs[0])
+        """Return one multiplication an element, under `profiler`."""
+        return element_wise(inputs[0])
 
 
 @final
 @dataclass(frozen=True)
-class MaxPool(_Kind):
+class MaxPool(BaseLayer):
     """The maximum over `factor` x `factor` pixels, stride `factor`.
 
-    With a `kernel` over windows of that side, without padding: those that don't fit are left out.
+    With a `kernel` the windows have that side and no padding: those that don't fit are left out.
     """
 
     name: str
@@ -240,15 +191,17 @@ class MaxPool(_Kind):
 
     @property
     def side(self) -> int:
-        """The window's."""
+        """The side of the window, in pixels."""
         return self.kernel or self.factor
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width divided by `factor`; ConfigError where that leaves a remainder."""
+        """Return height and width divided by `factor`; ConfigError where that leaves a
+        remainder.
+        """
         height, width, channels = inputs[0]
         if self.kernel is not None:
             window = (self.kernel, self.kernel)
-            return (*_slid(self.name, inputs[0], window, self.factor, "valid"), channels)
+            return (*window_sides(self.name, inputs[0], window, self.factor, "valid"), channels)
         if height % self.factor or width % self.factor:
             raise ConfigError(
                 f"{self.name}: can't pool {width}x{height} by {self.factor} without a remainder"
@@ -256,13 +209,13 @@ class MaxPool(_Kind):
         return (height // self.factor, width // self.factor, channels)
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """The window's pixels at 0.5 each, an output, under `profiler`."""
-        return _element_wise(self.shape(inputs), operations=self.side**2)
+        """Return the window's pixels at 0.5 each, for every output, under `profiler`."""
+        return element_wise(self.shape(inputs), operations=self.side**2)
 
 
 @final
 @dataclass(frozen=True)
-class AveragePool(_Kind):
+class AveragePool(BaseLayer):
     """The mean over `kernel` x `kernel` pixels, stride 1, of those that lie in the picture."""
 
     name: str
@@ -270,21 +223,21 @@ class AveragePool(_Kind):
     kernel: int = 3
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """kernel^2 an output at 0.5 under `profiler`."""
-        return _element_wise(inputs[0], operations=self.kernel**2)
+        """Return kernel^2 an output at 0.5 each, under `profiler`."""
+        return element_wise(inputs[0], operations=self.kernel**2)
 
 
 @final
 @dataclass(frozen=True)
-class DepthToSpace(_Kind):
-    """Groups of factor^2 channels become factor x factor pixels."""
+class DepthToSpace(BaseLayer):
+    """A layer that turns groups of factor^2 channels into factor x factor pixels."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`, channels divided by its square."""
+        """Return height and width times `factor`, channels divided by its square."""
         height, width, channels = inputs[0]
         if channels % self.factor**2:
             raise ConfigError(f"{self.name}: {channels} channels don't divide by {self.factor**2}")
@@ -293,15 +246,15 @@ class DepthToSpace(_Kind):
 
 @final
 @dataclass(frozen=True)
-class SpaceToDepth(_Kind):
-    """factor x factor pixels become groups of factor^2 channels."""
+class SpaceToDepth(BaseLayer):
+    """A layer that turns factor x factor pixels into groups of factor^2 channels."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width divided by `factor`, channels times its square."""
+        """Return height and width divided by `factor`, channels times its square."""
         height, width, channels = inputs[0]
         if height % self.factor or width % self.factor:
             raise ConfigError(f"{self.name}: {width}x{height} doesn't divide by {self.factor}")
@@ -310,25 +263,25 @@ class SpaceToDepth(_Kind):
 
 @final
 @dataclass(frozen=True)
-class ResizeBilinear(_Kind):
-    """Bilinear resizing by a whole factor, half-pixel centres."""
+class ResizeBilinear(BaseLayer):
+    """A layer that resizes bilinearly by a whole factor, with half-pixel centres."""
 
     name: str
     inputs: tuple[str]
     factor: int = 2
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Height and width times `factor`."""
+        """Return height and width times `factor`."""
         height, width, channels = inputs[0]
         return (height * self.factor, width * self.factor, channels)
 
 
 @final
 @dataclass(frozen=True)
-class ResizeNearest(_Kind):
-    """The first input resized to 1/`divisor` of the second's height and width, rounded up.
+class ResizeNearest(BaseLayer):
+    """A layer that resizes its first input to 1/`divisor` of the second's sides, rounded up.
 
-    To the nearest pixel, half-pixel centres.
+    Each output takes the nearest pixel; pixels have half-pixel centres.
     """
 
     name: str
@@ -336,16 +289,17 @@ class ResizeNearest(_Kind):
     divisor: int = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The second's height and width over `divisor`, the first's channels."""
-        return (*_divided_up(inputs[1], self.divisor), inputs[0][2])
+        """Return the second input's height and width over `divisor`, the first's channels."""
+        return (*sides_over(inputs[1], self.divisor), inputs[0][2])
 
 
 @final
 @dataclass(frozen=True)
-class ZeroPad(_Kind):
-    """Zeros around the first input, to 1/`divisor` of the second's height and width, rounded up.
+class ZeroPad(BaseLayer):
+    """A layer that pads its first input with zeros, to 1/`divisor` of the second's sides, rounded
+    up.
 
-    As many before as after, or one more after.
+    It puts as many before as after, or one more after.
     """
 
     name: str
@@ -353,8 +307,8 @@ class ZeroPad(_Kind):
     divisor: int = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The second's height and width over `divisor`, the first's channels."""
-        height, width = _divided_up(inputs[1], self.divisor)
+        """Return the second input's height and width over `divisor`, the first's channels."""
+        height, width = sides_over(inputs[1], self.divisor)
         if height < inputs[0][0] or width < inputs[0][1]:
             raise ConfigError(f"{self.name}: {inputs[0]} is larger than {width}x{height} already")
         return (height, width, inputs[0][2])
@@ -362,14 +316,14 @@ class ZeroPad(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Concat(_Kind):
-    """The inputs' channels one after another."""
+class Concat(BaseLayer):
+    """A layer that puts the inputs' channels one after another."""
 
     name: str
     inputs: tuple[str, ...]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common height and width, the sum of the channels."""
+        """Return the common height and width, with the sum of the channels."""
         if len({shape[:2] for shape in inputs}) != 1:
             raise ConfigError(f"{self.name}: can't concatenate {list(inputs)}")
         return (*inputs[0][:2], sum(shape[2] for shape in inputs))
@@ -377,40 +331,40 @@ class Concat(_Kind):
 
 @final
 @dataclass(frozen=True)
-class Add(_Kind):
+class Add(BaseLayer):
     """The sum of two tensors of one shape."""
 
     name: str
     inputs: tuple[str, str]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common shape."""
+        """Return the common shape; ConfigError where there is none."""
         if inputs[0] != inputs[1]:
             raise ConfigError(f"{self.name}: can't add {inputs[0]} and {inputs[1]}")
         return inputs[0]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One addition an element under `profiler`."""
-        return _element_wise(inputs[0])
+        """Return one addition an element, under `profiler`."""
+        return element_wise(inputs[0])
 
 
 @final
 @dataclass(frozen=True)
-class Subtract(_Kind):
-    """The first of two tensors of one shape less the second."""
+class Subtract(BaseLayer):
+    """A layer that subtracts the second of two tensors of one shape from the first."""
 
     name: str
     inputs: tuple[str, str]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """The common shape."""
+        """Return the common shape; ConfigError where there is none."""
         if inputs[0] != inputs[1]:
             raise ConfigError(f"{self.name}: can't subtract {inputs[1]} from {inputs[0]}")
         return inputs[0]
 
     def work(self, inputs: Sequence[Shape]) -> Work:
-        """One subtraction an element under `profiler`."""
-        return _element_wise(inputs[0])
+        """Return one subtraction an element, under `profiler`."""
+        return element_wise(inputs[0])
 
 
 Layer = (
@@ -420,28 +374,10 @@ Layer = (
 )  # fmt: skip
 
 
-def _slid(
-    name: str, shape: Shape, window: tuple[int, int], stride: int, padding: Padding
-) -> tuple[int, int]:
-    """Height and width of what a window that slides over a picture gives."""
-    sides = shape[:2]
-    if padding == "same":
-        if any(side % stride for side in sides):
-            raise ConfigError(f"{name}: {sides[1]}x{sides[0]} doesn't divide by {stride}")
-        return (sides[0] // stride, sides[1] // stride)
-    if sides[0] < window[0] or sides[1] < window[1]:
-        raise TooSmallError(
-            f"{name}: {sides[1]}x{sides[0]} is too small for a window of {window[1]}x{window[0]}"
-        )
-    return ((sides[0] - window[0]) // stride + 1, (sides[1] - window[1]) // stride + 1)
-
-
-def _divided_up(shape: Shape, divisor: int) -> tuple[int, int]:
-    return (-(-shape[0] // divisor), -(-shape[1] // divisor))
-
-
 def layer_kind(layer: Layer) -> str:
-    """The layer's operation in the words of `nas describe`, e.g. "Conv 3x3 + ReLU"."""
+    """Return the layer's operation in the words of `nas describe`, for example "Conv
+    3x3 + ReLU".
+    """
     words = [type(layer).__name__]
     match layer:
         case Conv():

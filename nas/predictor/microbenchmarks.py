@@ -13,7 +13,7 @@ from typing import Any, final
 
 from nas.devices import TimingProtocol
 from nas.devices.graph_builder import CHANNELS
-from nas.errors import ConfigError, DeviceStableError, RunError
+from nas.errors import ConfigError, DeviceStableError, RunError, one_line
 from nas.predictor.costs import KindCosts
 from nas.predictor.design import Joint
 from nas.predictor.microbenchmark_graphs import write_chain, write_joint, write_micrograph
@@ -180,7 +180,7 @@ def _all(
             latency_ms = session.time(files[key])
             timings.times_ms.setdefault(key, []).append(latency_ms)
         except (ConfigError, DeviceStableError) as error:
-            timings.refused[key] = " ".join(str(error).split())
+            timings.refused[key] = one_line(error)
         if time.monotonic() - written > KEEP_SECONDS:
             write_json(kept, timings.to_dict())
             written = time.monotonic()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 from urllib.parse import urlsplit
 
-from nas.errors import ConfigError, NasError, RunError
+from nas.errors import ConfigError, NasError, RunError, one_line
 from nas.storage.run_folder import ARTIFACTS, RunFolder
 from nas.system.files import read_json, write_atomically, write_json
 from nas.system.hashing import content_key, file_sha256
@@ -216,8 +216,9 @@ class ObjectStore:
         except NasError:
             raise
         except Exception as error:
-            text = " ".join(str(error).split())[:240] or type(error).__name__
-            raise StoreError(f"{self.where} refuses: {type(error).__name__}: {text}") from error
+            raise StoreError(
+                f"{self.where} refuses: {type(error).__name__}: {one_line(error)}"
+            ) from error
 
 
 def fetched(run: RunFolder, number: int, name: str) -> Path:

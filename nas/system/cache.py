@@ -1,4 +1,4 @@
-"""Where this user's caches and locks are."""
+"""The folders in which this user's caches and locks lie."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from pathlib import Path
 import platformdirs
 
 CACHE_VARIABLE = "NAS_CACHE_DIR"
+"""The variable of the environment that names the folder of caches."""
 LOCK_VARIABLE = "NAS_LOCK_DIR"
+"""The variable of the environment that names the folder of locks."""
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be made again: `$NAS_CACHE_DIR`, or the user's cache."""
-    return _given(CACHE_VARIABLE)
+    """Return the folder of files that can be made again: `$NAS_CACHE_DIR`, or the user's cache."""
+    return _folder(CACHE_VARIABLE)
 
 
 def lock_folder() -> Path:
     """Return the folder of locks between processes: `$NAS_LOCK_DIR`, or the user's cache.
 
-    It is another one than `cache_folder` where somebody keeps the caches on a shared disk: a lock
-    belongs to one machine.
+    Somebody who keeps the caches on a shared disk gives another folder here, as a lock belongs to
+    one machine.
     """
-    return _given(LOCK_VARIABLE)
+    return _folder(LOCK_VARIABLE)
 
 
-def _given(variable: str) -> Path:
+def _folder(variable: str) -> Path:
     folder = os.environ.get(variable)
     return Path(folder) if folder else platformdirs.user_cache_path("portable-nas")

@@ -1,4 +1,4 @@
-"""What a result was made with: this machine and the versions that matter."""
+"""This machine and the versions of the packages that decide a result, for a result's conditions."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+# Those on whose versions a result depends.
 PACKAGES = ("portable-nas", "tensorflow", "tf_keras", "ai-edge-litert", "optuna", "numpy")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that a result depends on, by name."""
+    packages = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            packages[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            packages[package] = "not installed"
+    return packages
 
 
 @cache
 def processor() -> str:
-    """The processor's name, as the operating system tells it."""
+    """Return the processor's name, as the operating system gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

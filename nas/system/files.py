@@ -45,9 +45,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def open_lock(path: Path, variable: str) -> int:
-    """A descriptor of a lock's file, made where it is missing; nothing is locked yet.
+    """Return a descriptor of a lock's file, which is created where it is missing; nothing is
+    locked.
 
-    Raises WriteError where it can't be written; `variable` names the folder in the environment.
+    Raises WriteError where the file can't be written; `variable` is the variable of the environment
+    that names the folder.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,7 @@ class WriteError(RunError):
 
 
 def cannot_write(path: Path, error: OSError) -> WriteError:
-    """The error for a file that could not be written, with what to do about it."""
+    """Return the error for a file that could not be written, with what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return WriteError(
             f"the disk is full: can't write {path}. Nothing finished is lost: free some space and "
@@ -80,7 +82,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file; RunError, naming the file, where it is missing or damaged."""
+    """Return the JSON value in a file; RunError, naming the file, where it is missing
+    or damaged.
+    """
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
@@ -91,11 +95,10 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def held(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold `folder` for this process; RunError, naming the owner, where another one holds it.
+    """Hold `folder` for this process while the block runs.
 
-    With `wait`, wait for that one instead.
-
-    The operating system drops the lock when its process ends, however it ends.
+    Raises RunError, naming the owner, where another process holds it, or with `wait` waits for that
+    process. The operating system drops the lock when its process ends, however it ends.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

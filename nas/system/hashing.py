@@ -9,16 +9,16 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """`value` as JSON with sorted keys and no spaces; raises ValueError on NaN and infinity."""
+    """Return `value` as JSON with sorted keys and no spaces; ValueError on NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def content_key(value: Any, length: int = 12) -> str:
-    """The first `length` hexadecimal digits of the SHA-256 of `value`'s canonical JSON."""
+    """Return the first `length` hexadecimal digits of the SHA-256 of `value`'s canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
-"""Who may load this machine: everybody who works, or one who measures, never both.
+"""Locks that keep work and measurements on this machine apart.
 
-A latency that was taken beside a training is no number. Work takes the lock shared, in slices of a
-second or so; a measurement takes it alone. A second lock, the gate, is held by whoever waits to
-measure, so that a stream of workers can't keep it out. Both are locks of the operating system on
-files in the user's cache: they hold between threads, processes and runs, and a killed process
-leaves nothing behind. Whoever waits for longer than a moment says for whom
-(`nas.system.lock_holders`).
+A latency that is measured beside a training would be meaningless. Work takes the lock shared, in
+slices of a second or so; a measurement takes it alone. A second lock, the gate, is held by whoever
+waits to measure, so that a stream of workers can't keep the measurement out. Both are locks of the
+operating system on files in `nas.system.cache.lock_folder`: they hold between threads, processes
+and runs, and a killed process leaves nothing behind. A process that waits for longer than a moment
+tells its user for whom (`nas.system.lock_holders`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import platformdirs
-
+from nas.system.cache import LOCK_VARIABLE, lock_folder
 from nas.system.files import open_lock
 from nas.system.lock_holders import Holder, holders, recorded
 
-FOLDER_VARIABLE = "NAS_LOCK_DIR"
 TELL_AFTER_SECONDS = 2.0
 """A lock that is just being let go is no news."""
 LOOK_SECONDS = 10.0
@@ -32,7 +29,7 @@ _GATE, _WORK = "host-gate.lock", "host-work.lock"
 
 
 def to_stderr(text: str) -> None:
-    """Say it as a line of its own."""
+    """Print `text` as a line of its own on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -42,12 +39,12 @@ teller: list[Callable[[str], None]] = [to_stderr]
 
 @contextmanager
 def working() -> Iterator[None]:
-    """Load the machine for a moment, together with other work, while nobody measures."""
+    """Hold the machine together with other work, while nobody measures; for a moment at a time."""
     with _lock(_GATE, fcntl.LOCK_SH):
         work = _open(_WORK)
         _take(work, fcntl.LOCK_SH, (_WORK,))
     try:
-        with recorded(_folder() / _WORK):
+        with recorded(lock_folder() / _WORK):
             yield
     finally:
         os.close(work)
@@ -55,12 +52,12 @@ def working() -> Iterator[None]:
 
 @contextmanager
 def measuring() -> Iterator[None]:
-    """Have the machine alone: waits until the work that is going on has paused."""
+    """Hold the machine alone. Entering waits until the work of all other processes has paused."""
     with (
         _lock(_GATE, fcntl.LOCK_EX),
-        recorded(_folder() / _GATE),
+        recorded(lock_folder() / _GATE),
         _lock(_WORK, fcntl.LOCK_EX),
-        recorded(_folder() / _WORK),
+        recorded(lock_folder() / _WORK),
     ):
         yield
 
@@ -76,7 +73,7 @@ def _lock(name: str, kind: int) -> Iterator[None]:
 
 
 def _take(descriptor: int, kind: int, names: tuple[str, ...]) -> None:
-    """Lock it; what takes long is told of, with whoever holds one of these locks."""
+    """Lock the file; a long wait is reported, with the holders of the locks of these names."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         return
@@ -91,33 +88,29 @@ def _take(descriptor: int, kind: int, names: tuple[str, ...]) -> None:
 
 
 def _tell_of_waiting(names: tuple[str, ...], done: threading.Event) -> None:
-    """Until `done`: who is in the way, once, and again where it is somebody else."""
-    told: set[int] = set()
+    """Report who is in the way, once, and again where it is somebody else, until `done` is set."""
+    reported: set[int] = set()
     seconds = TELL_AFTER_SECONDS
     while not done.wait(seconds):
         seconds = LOOK_SECONDS
-        found = {one.pid: one for one in _in_the_way(names)}
-        strangers = {pid: one for pid, one in found.items() if one.stopped or not one.family}
-        if (found and not strangers) or (told and strangers.keys() <= told):
+        blockers = {one.pid: one for one in _in_the_way(names)}
+        strangers = {pid: one for pid, one in blockers.items() if one.stopped or not one.family}
+        if (blockers and not strangers) or (reported and strangers.keys() <= reported):
             continue
-        told |= strangers.keys() or {0}
+        reported |= strangers.keys() or {0}
         who = "; ".join(one.said for one in strangers.values())
-        who = who or f"a process that can't be seen from here holds {_folder() / names[0]}"
+        who = who or f"a process that can't be seen from here holds {lock_folder() / names[0]}"
         teller[-1](
             f"waiting for this machine, as latencies are measured on a quiet one only: {who}"
         )
 
 
 def _in_the_way(names: tuple[str, ...]) -> list[Holder]:
-    """Who holds the first lock, and who keeps those from going on by being stopped."""
+    """Return the holders of the first lock, and those holders of the others that are stopped."""
     first, *others = names
-    rest = [one for name in others for one in holders(_folder() / name) if one.stopped]
-    return holders(_folder() / first) + rest
-
-
-def _folder() -> Path:
-    return Path(os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_path("portable-nas"))
+    rest = [one for name in others for one in holders(lock_folder() / name) if one.stopped]
+    return holders(lock_folder() / first) + rest
 
 
 def _open(name: str) -> int:
-    return open_lock(_folder() / name, FOLDER_VARIABLE)
+    return open_lock(lock_folder() / name, LOCK_VARIABLE)

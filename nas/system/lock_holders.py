@@ -1,7 +1,7 @@
-"""Who holds a lock on a file: what a waiting process tells its user.
+"""Finds out which processes hold a lock on a file, so that a waiting process can name them.
 
-Linux lists the holders of a lock itself; since when they hold it, and elsewhere who they are, is
-told by a small record that each of ours writes beside the file.
+Linux lists the holders of a lock. Since when a process holds it, and on other systems which process
+does, is read from a small record that every process of this project writes beside the file.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ _LONGEST = 120  # characters of a command
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that holds a lock since `since` (seconds since 1970; None where that is not known),
-    or runs since then.
+    """A process that holds a lock.
 
-    `family`: it is this process, or one of the same command.
+    `command` is what was typed to start it. It holds the lock since `since` (seconds since 1970),
+    or runs since then where nothing recorded the lock; None where neither is known. `stopped`
+    processes wait for a signal to go on. A process of the same `family` is this one or one of the
+    same command.
     """
 
     pid: int
@@ -41,7 +43,7 @@ class Holder:
 
     @property
     def said(self) -> str:
-        """It in words, with what to do where it would hold the lock for ever."""
+        """The holder in words, with what to do where it would hold the lock for ever."""
         text = f"pid {self.pid} ({self.command}) is at work"
         if self.since is not None:
             text += f" since {at(self.since)}"
@@ -51,21 +53,23 @@ class Holder:
 
 
 def at(seconds: float) -> str:
-    """A time as people say it: with the day where that is not today."""
+    """Return a time in words, with the date where that is not today."""
     moment, today = time.localtime(seconds), time.localtime()
     same = moment[:3] == today[:3]
     return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M:%S", moment)
 
 
 def own_command() -> str:
-    """What was typed to start this process, shortened."""
+    """Return the command that started this process, shortened."""
     name = sys.argv[0]
     return "python" if name in ("", "-c") else _short(sys.argv)
 
 
 @contextmanager
 def recorded(lock: Path) -> Iterator[None]:
-    """Record beside the file that this process holds its lock, as long as it does."""
+    """Keep a record beside the file, while the block runs, that this process holds the
+    file's lock.
+    """
     name = f"{lock.name}.{os.getpid()}-{threading.get_ident()}.holder"
     path = lock.parent / name
     record = {**_about_this_process(os.getpid()), "since": time.time()}
@@ -79,12 +83,14 @@ def recorded(lock: Path) -> Iterator[None]:
 
 
 def holders(lock: Path) -> list[Holder]:
-    """Those who hold the lock on a file now, as far as it can be seen from here."""
+    """Return the processes that hold the lock on a file now, as far as this process
+    can see them.
+    """
     records = _records(lock)
     listed = _listed(lock)
     pids = listed or sorted(records)
-    found = [_holder(pid, records.get(pid)) for pid in pids]
-    return [holder for holder in found if holder is not None]
+    processes = [_holder(pid, records.get(pid)) for pid in pids]
+    return [holder for holder in processes if holder is not None]
 
 
 def _holder(pid: int, record: dict[str, Any] | None) -> Holder | None:
@@ -100,8 +106,10 @@ def _holder(pid: int, record: dict[str, Any] | None) -> Holder | None:
 
 
 def _records(lock: Path) -> dict[int, dict[str, Any]]:
-    """What the living holders wrote, by process: the oldest of each; those of the dead go."""
-    found: dict[int, dict[str, Any]] = {}
+    """Return the oldest record of each living holder, by process; records of dead ones
+    are removed.
+    """
+    records: dict[int, dict[str, Any]] = {}
     for path in sorted(lock.parent.glob(f"{lock.name}.*.holder")):
         try:
             record = json.loads(path.read_text())
@@ -114,14 +122,14 @@ def _records(lock: Path) -> dict[int, dict[str, Any]]:
             with suppress(OSError):
                 path.unlink()
             continue
-        known = found.get(record["pid"])
-        if known is None or record["since"] < known["since"]:
-            found[record["pid"]] = record
-    return found
+        earlier = records.get(record["pid"])
+        if earlier is None or record["since"] < earlier["since"]:
+            records[record["pid"]] = record
+    return records
 
 
 def _listed(lock: Path) -> list[int] | None:
-    """The processes that hold the lock; None where the system does not list them."""
+    """Return the processes that hold the lock; None where the system does not list them."""
     try:
         rows, about = _LISTED.read_text().splitlines(), lock.stat()
     except OSError:
@@ -135,7 +143,7 @@ def _listed(lock: Path) -> list[int] | None:
 
 
 def _driver() -> int:
-    """The process of the command that this one belongs to."""
+    """Return the process of the command that this process belongs to."""
     parent = multiprocessing.parent_process()
     return parent.pid if parent is not None and parent.pid is not None else os.getpid()
 

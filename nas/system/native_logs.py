@@ -1,4 +1,4 @@
-"""Native libraries that write what nobody asked for, kept from the terminal without losing a word.
+"""Keeps the log lines of native libraries off the terminal without losing a word that matters.
 
 TensorFlow's and LiteRT's C++ write to file descriptor 2 directly, partly before any setting of
 theirs is read, so only a redirection of the descriptor helps. Lines that are known to be noise are
@@ -97,9 +97,9 @@ _redirection = _Redirection()
 
 @contextmanager
 def quiet_native_logs() -> Iterator[None]:
-    """Keep known noise of native code off the terminal; see the module's docstring.
+    """Keep known noise of native code off the terminal while the block runs.
 
-    Safe to nest and to use in several threads at once; exceptions pass unchanged.
+    It is safe to nest it and to use it in several threads at once; exceptions pass unchanged.
     """
     _redirection.enter()
     failed = False

@@ -1,7 +1,7 @@
-"""int16 files made bearable: wider ranges, and the same file in float32.
+"""Makes int16 files bearable: gives them wider ranges, and the same file in float32.
 
-The runtime takes a minute and a half for one 1280x720 picture in int16 through a network that
-takes a second or two in float32. So the gate runs an int16 file at the size of a crop (see
+The runtime takes a minute and a half for one 1280x720 picture in int16 through a network that takes
+a second or two in float32. So the gate runs an int16 file at the size of a crop (see
 `nas.tflite.resizing`), and quality is scored on its float32 form, after that was shown to agree
 with the file on a crop. Both are made from the file's own bytes: its weights, its scales.
 """
@@ -39,9 +39,10 @@ _DATA = {"CONV_2D": 0, "TRANSPOSE_CONV": 2}
 
 
 def with_headroom(content: bytes, factor: float) -> bytes:
-    """An int16 file whose activations may be `factor` times what the calibration has seen.
+    """Return an int16 file whose activations may be `factor` times those that the calibration saw.
 
-    Each goes wider, biases with it, but for the pictures that go in and what is bounded by itself.
+    Each activation's range becomes wider, and biases with it, except for the pictures that go in
+    and for outputs that are bounded by themselves.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
@@ -63,14 +64,14 @@ def with_headroom(content: bytes, factor: float) -> bytes:
 
 
 def _unbounded(model: Any, main: Any) -> set[int]:
-    """The int16 activations that nothing but the calibration bounds."""
-    made = {int(index) for operation in main.operators for index in operation.outputs}
+    """Return the int16 activations that nothing but the calibration bounds."""
+    computed = {int(index) for operation in main.operators for index in operation.outputs}
     of_one_scale, bounded = [], {int(index) for index in main.inputs}
     for operation in main.operators:
         name = operation_name(model, operation)
         outputs = [int(index) for index in operation.outputs]
         if name in _ONE_SCALE:
-            data = {int(index) for index in operation.inputs if int(index) in made | bounded}
+            data = {int(index) for index in operation.inputs if int(index) in computed | bounded}
             of_one_scale.append({*data, *outputs})
         elif name == "TANH":
             bounded.update(outputs)
@@ -79,11 +80,13 @@ def _unbounded(model: Any, main: Any) -> set[int]:
             if together & bounded:
                 bounded |= together
     kind = schema.TensorType.INT16
-    return {index for index in made - bounded if main.tensors[index].type == kind}
+    return {index for index in computed - bounded if main.tensors[index].type == kind}
 
 
 def in_float(content: bytes) -> bytes:
-    """A quantized file's operations and weights in float32: what it loses by its weights alone."""
+    """Return a quantized file's operations in float32, with the weights that its integers stand
+    for.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
     aliases: dict[int, int] = {}
@@ -118,7 +121,9 @@ def in_float(content: bytes) -> bytes:
 
 
 def operation_name(model: Any, operation: Any) -> str:
-    """An operation's name, "CUSTOM" for one that is not the format's; "" for an unknown one."""
+    """Return an operation's name: "CUSTOM" for one that is not the format's, "" for an
+    unknown one.
+    """
     code = model.operatorCodes[operation.opcodeIndex]
     return _NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "")
 
@@ -134,7 +139,9 @@ def _real(stored: npt.NDArray[Any], quantization: Any) -> npt.NDArray[np.float32
 
 
 def put_values(model: Any, tensor: Any, values: npt.NDArray[Any]) -> None:
-    """Give the tensor a buffer of its own: the converter lets equal ones share one."""
+    """Give the tensor a buffer of its own with these values: the converter lets equal ones share
+    one.
+    """
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     tensor.buffer = len(model.buffers)
@@ -142,7 +149,7 @@ def put_values(model: Any, tensor: Any, values: npt.NDArray[Any]) -> None:
 
 
 def packed(model: Any) -> bytes:
-    """The file of a model that was read by the format's reader."""
+    """Return the file of a model that the format's reader has read."""
     import flatbuffers
 
     used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}

@@ -1,4 +1,4 @@
-"""What a device's outputs are compared with: a file on this machine's interpreter."""
+"""The expected outputs with which a device's are compared: a file on this machine's interpreter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from nas.tflite.size import check_fixed
 
 @dataclass(frozen=True)
 class ExpectedOutput:
-    """What a device is compared with: a network for pictures (height, width, 3) of 0..1."""
+    """A network whose outputs are what a device's are compared with.
+
+    `name` says in words what runs, and `run` takes and gives a picture (height, width, 3), 0 to 1.
+    """
 
     name: str
     run: Callable[[Float32], Float32]
 
 
 def picture_size(file: TfliteFile, artifact: Path) -> tuple[int, int]:
-    """(height, width) of a network from one picture to one; ConfigError where it is none."""
+    """Return (height, width) of a network from one picture to one; ConfigError where it is none."""
     for what, tensors in (("input", file.inputs), ("output", file.outputs)):
         shapes = [tensor.shape for tensor in tensors]
         if len(shapes) != 1 or len(shapes[0]) != 4 or (shapes[0][0], shapes[0][3]) != (1, 3):
@@ -40,7 +43,7 @@ def picture_size(file: TfliteFile, artifact: Path) -> tuple[int, int]:
 
 
 def file_output(path: Path, artifact: Path, threads: int = 1) -> ExpectedOutput:
-    """A `.tflite` as LiteRT runs it on this machine; may be the artifact itself.
+    """Return a `.tflite`, which may be the artifact itself, as LiteRT runs it on this machine.
 
     Raises ConfigError where its pictures have another size than the artifact's.
     """

@@ -1,4 +1,4 @@
-"""Read `.tflite` files: operations, types, shapes and quantization, without TensorFlow.
+"""Reads `.tflite` files: operations, types, shapes and quantization, without TensorFlow.
 
 The format only grows, so files of every version are read alike. Shapes are as in the file: (batch,
 height, width, channels) mostly. A batch that is left open is 1. Inner shapes that the file does not
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.errors import ConfigError, ConversionError
+from nas.errors import ConfigError, ConversionError, one_line
 from nas.system.hashing import content_key
 from nas.tflite.shapes import Shape, allocated, given_shape, largest_picture, listed, stored_shape
 
@@ -44,7 +44,9 @@ _ENUMERATED_OPTIONS = {
 @final
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (stored - zero_point); one pair a tensor, or one a slice along `axis`."""
+    """Maps stored numbers to real ones, scale * (stored - zero_point); per slice along `axis` or
+    not.
+    """
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -59,9 +61,11 @@ class Quantization:
 @final
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file; `constant` where the file holds its values; `dtype` as in NumPy.
+    """One tensor of a file; `dtype` is as in NumPy, and `constant` says that the file holds its
+    values.
 
-    A side of `shape` is -1 where the file leaves it open. `shape` is () where nothing tells it.
+    A side of `shape` is -1 where the file leaves it open, and `shape` is () where neither the file
+    nor LiteRT gives one.
     """
 
     index: int
@@ -80,9 +84,10 @@ class Tensor:
 @final
 @dataclass(frozen=True)
 class Operation:
-    """One operation: `name` as in "CONV_2D"; an input is None where an optional one is absent.
+    """One operation of a file: `index` is its place in the graph, `name` is as in "CONV_2D".
 
-    `options` are the operation's attributes (stride, padding, fused activation), sorted by name.
+    An input is None where an optional one is absent. `options` are the operation's attributes
+    (stride, padding, fused activation), sorted by name.
     """
 
     index: int
@@ -93,7 +98,7 @@ class Operation:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The inputs that are there, then the outputs."""
+        """The inputs that are present, then the outputs."""
         return (*(tensor for tensor in self.inputs if tensor is not None), *self.outputs)
 
     @property
@@ -106,8 +111,8 @@ class Operation:
         """Whether all shapes that a convolution's MACs depend on are known."""
         if self.name not in _CONV_MACS:
             return True
-        asked = (*self.inputs[: 3 if self.name == "TRANSPOSE_CONV" else 2], *self.outputs[:1])
-        shapes = [tensor.shape for tensor in asked if tensor is not None]
+        tensors = (*self.inputs[: 3 if self.name == "TRANSPOSE_CONV" else 2], *self.outputs[:1])
+        shapes = [tensor.shape for tensor in tensors if tensor is not None]
         return all(shape and min(shape) > 0 for shape in shapes)
 
     @property
@@ -179,25 +184,18 @@ class TfliteFile:
 
     @property
     def conv_macs(self) -> int:
-        """Multiply-accumulates of all convolutions of one inference, as `Graph.macs().conv`.
-
-        Raises ConfigError where the file leaves a shape open.
-        """
+        """The sum of the operations' `conv_macs`, as `Graph.macs().conv`; raises as they do."""
         return sum(operation.conv_macs for operation in self.operations)
 
     @property
     def operation_counts(self) -> Counter[str]:
-        """How many operations there are of each name."""
+        """The number of operations of each name."""
         return Counter(operation.name for operation in self.operations)
 
     @property
     def float_islands(self) -> tuple[Operation, ...]:
         """Operations that read or write floating-point tensors, DEQUANTIZE and QUANTIZE too."""
-        return tuple(
-            operation
-            for operation in self.operations
-            if any(tensor.is_float for tensor in operation.tensors)
-        )
+        return tuple(op for op in self.operations if any(t.is_float for t in op.tensors))
 
     @cached_property
     def structure_key(self) -> str:
@@ -211,13 +209,12 @@ class TfliteFile:
         def described(tensor: Tensor | None) -> Any:
             if tensor is None:
                 return None
-            quantization = tensor.quantization
-            kind = (
-                "float" if quantization is None else ("tensor", "channel")[quantization.per_channel]
-            )
-            where = (
-                "constant" if tensor.constant else numbers.setdefault(tensor.index, len(numbers))
-            )
+            kind = "float"
+            where: str | int = "constant"
+            if tensor.quantization is not None:
+                kind = "channel" if tensor.quantization.per_channel else "tensor"
+            if not tensor.constant:
+                where = numbers.setdefault(tensor.index, len(numbers))
             return [where, tensor.dtype, list(tensor.shape), kind]
 
         return content_key(
@@ -238,10 +235,9 @@ class TfliteFile:
 
 
 def read_tflite(path: Path) -> TfliteFile:
-    """The main graph of the file at `path`.
+    """Return the main graph of the file at `path`.
 
-    Raises ConfigError, naming the file and what is wrong, where it is missing, no `.tflite`, cut
-    short or damaged.
+    Raises ConfigError, naming the file, where it is missing, no `.tflite`, cut short or damaged.
     """
     try:
         content = path.read_bytes()
@@ -251,14 +247,14 @@ def read_tflite(path: Path) -> TfliteFile:
 
 
 def parse_tflite(content: bytes, name: str, subgraph: int = 0) -> TfliteFile:
-    """As `read`, of a file's content; `name` is what an error calls it.
+    """Return a graph of a file's content, as `read_tflite` does; `name` is the file's in errors.
 
     `subgraph` picks another graph than the main one: compilers put their parts into some.
     """
     if len(content) < 8 or content[4:8] != b"TFL3":
-        found = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
+        start = f"{len(content)} bytes" if len(content) < 8 else f"{content[4:8]!r}"
         raise ConfigError(
-            f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {found}"
+            f"{name} is no .tflite file: expected 'TFL3' after its first four bytes, found {start}"
         )
     try:
         return _parse(schema.ModelT.InitFromPackedBuf(content, 0), content, subgraph)
@@ -266,9 +262,9 @@ def parse_tflite(content: bytes, name: str, subgraph: int = 0) -> TfliteFile:
         struct.error, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError,
         MemoryError, RecursionError,
     ) as error:  # fmt: skip
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"{name} is a damaged or truncated .tflite file ({len(content)} bytes): {reason}"
+            f"{name} is a damaged or truncated .tflite file ({len(content)} bytes): "
+            f"{one_line(error)}"
         ) from error
 
 
@@ -311,15 +307,17 @@ def _parse(model: Any, content: bytes, subgraph: int = 0) -> TfliteFile:
 
 
 def _settled(tensors: list[Tensor], content: bytes, inputs: dict[int, Shape]) -> list[Tensor]:
-    """The tensors with what LiteRT knows of their shapes; an open batch is 1 where it refuses."""
+    """Return the tensors with the shapes that LiteRT works out; an open batch is 1 where it
+    refuses.
+    """
     try:
-        known = allocated(content, inputs)
+        shapes = allocated(content, inputs)
     except ConversionError:  # operations of a vendor, for example
         return [
             replace(t, shape=(1, *t.shape[1:])) if t.shape[:1] and t.shape[0] < 1 else t
             for t in tensors
         ]
-    return [replace(t, shape=known.get(t.index, t.shape)) for t in tensors]
+    return [replace(t, shape=shapes.get(t.index, t.shape)) for t in tensors]
 
 
 def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) -> Operation:
@@ -327,7 +325,7 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
     name = _OPERATIONS[max(code.builtinCode, code.deprecatedBuiltinCode)]
     if name == "CUSTOM":
         name = f"CUSTOM {(code.customCode or b'').decode()}"
-    found = Operation(
+    result = Operation(
         index=index,
         name=name,
         inputs=tuple(
@@ -338,12 +336,12 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
         options=_options(operation.builtinOptions),
     )
     if name in _CONV_MACS:
-        weighed = found.inputs[1:3] if name == "TRANSPOSE_CONV" else found.inputs[1:2]
-        needed = [*weighed, *found.outputs[:1]]
+        weighed = result.inputs[1:3] if name == "TRANSPOSE_CONV" else result.inputs[1:2]
+        needed = [*weighed, *result.outputs[:1]]
         ranks = {len(t.shape) for t in needed if t is not None and (t.shape or t.constant)}
-        if not weighed or None in weighed or not found.outputs or not ranks <= {4}:
+        if not weighed or None in weighed or not result.outputs or not ranks <= {4}:
             raise ValueError(f"operation {index} {name} has no weights, or not four dimensions")
-    return found
+    return result
 
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
@@ -406,10 +404,10 @@ def _checked(index: int, count: int) -> int:
 
 
 def conv_macs(path: Path) -> int:
-    """Multiply-accumulates of the convolutions of one inference; raises as `read`."""
+    """Return the multiply-accumulates of a file's convolutions; raises as `read_tflite`."""
     return read_tflite(path).conv_macs
 
 
 def structure_key(path: Path) -> str:
-    """Equal for files that do the same work, whatever their weights; raises as `read`."""
+    """Return a key that is equal for files that do the same work; raises as `read_tflite`."""
     return read_tflite(path).structure_key

@@ -1,4 +1,8 @@
-"""How an operation's output grows with a picture: a rule for each operation of a `.tflite`."""
+"""The rules by which the outputs of a `.tflite`'s operations grow with its picture.
+
+`RULES` has one for each operation that is known: it takes a `GrowthStep` and returns the outputs'
+dimensions. Rules of windows, resizings, paddings and cuts are in `nas.tflite.windows`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nas.tflite.dims import Dim, Dims, Step, dim, fixed_dims, now, now_of, was, was_of
+from nas.tflite.dims import Dim, Dims, Factor, GrowthStep, dim, fixed_dims, now, now_of, was, was_of
 from nas.tflite.shapes import Shape
 from nas.tflite.values import Values
-from nas.tflite.windows import WINDOW_RULES, note, shape_told
+from nas.tflite.windows import WINDOW_RULES, rewrite_changed, rewrite_shape
 
 
-def _same(step: Step) -> list[Dims]:
+def _same(step: GrowthStep) -> list[Dims]:
     return [step[0]]
 
 
-def _broadcast(step: Step) -> list[Dims]:
-    """The larger of the dimensions, from the last one on; a constant may have to grow with it."""
+def _broadcast(step: GrowthStep) -> list[Dims]:
+    """Give each axis, from the last one on, its larger side; a constant may have to
+    grow with it.
+    """
     rank = max(len(dims) for dims in step.inputs if dims is not None)
     dims = [fixed_dims([1] * (rank - len(one))) + one for one in step.inputs if one is not None]
     result = []
@@ -33,8 +39,8 @@ def _broadcast(step: Step) -> list[Dims]:
     return [tuple(result)]
 
 
-def _grow_constant(step: Step, place: int, axis: int, side: int) -> None:
-    """A constant that is the same all along an axis: made as long as the picture is now."""
+def _grow_constant(step: GrowthStep, place: int, axis: int, side: int) -> None:
+    """Make a constant that is the same all along an axis as long there as the picture is now."""
     pair = step.values[place]
     if pair is None:
         raise step.refusal(f"its inputs differ in size at {step.new[1]}x{step.new[0]}")
@@ -49,30 +55,33 @@ def _grow_constant(step: Step, place: int, axis: int, side: int) -> None:
     step.rewritten[place] = np.repeat(first, side, axis=axis)
 
 
-def _reshape(step: Step) -> list[Dims]:
+def _reshape(step: GrowthStep) -> list[Dims]:
     computed = step.computed(1)
     if computed is not None:
         return [_as_computed(step, np.ravel(computed))]
     dims = _regrouped(step, step[0], step.outputs[0])
     if len(step.inputs) > 1 and step.values[1] is not None:
-        return [shape_told(step, 1, dims)]
+        return [rewrite_shape(step, 1, dims)]
     if getattr(step.options, "newShape", None) is not None:
         step.options.newShape = list(now_of(dims))
     return [dims]
 
 
-def _as_computed(step: Step, shape: Values) -> Dims:
+def _as_computed(step: GrowthStep, shape: Values) -> Dims:
     rest = math.prod(now_of(step[0])) // max(1, math.prod(int(s) for s in shape if s >= 0))
     sides = [rest if side < 0 else int(side) for side in shape]
     return tuple(dim(*pair) for pair in zip(step.outputs[0], sides, strict=True))
 
 
-def _squeezed(step: Step) -> list[Dims]:
+def _squeezed(step: GrowthStep) -> list[Dims]:
     return [_regrouped(step, step[0], step.outputs[0])]
 
 
-def _regrouped(step: Step, dims: Dims, shape: Shape) -> Dims:
-    """The same factors in other dimensions; one that is split keeps its inner part."""
+def _regrouped(step: GrowthStep, dims: Dims, shape: Shape) -> Dims:
+    """Put the factors of `dims` into the dimensions of `shape`, in their order.
+
+    A factor that has to be split keeps its inner part whole.
+    """
     if any(factor[0] == 1 != factor[1] for one in dims for factor in one):
         raise step.refusal(
             "it takes one pixel for the whole picture, which are more in a larger one"
@@ -80,7 +89,7 @@ def _regrouped(step: Step, dims: Dims, shape: Shape) -> Dims:
     factors = [factor for one in dims for factor in one if factor != (1, 1)]
     result: list[Dim] = []
     for position, side in enumerate(shape):
-        have, taken = 1, list[tuple[int, int]]()
+        have, taken = 1, list[Factor]()
         last = position == len(shape) - 1
         while factors and (have < side or (last and factors)):
             old, new = factors.pop(0)
@@ -101,7 +110,8 @@ def _regrouped(step: Step, dims: Dims, shape: Shape) -> Dims:
     return tuple(result)
 
 
-def _split(step: Step, old: int, new: int, outer: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _split(step: GrowthStep, old: int, new: int, outer: int) -> tuple[Factor, Factor]:
+    """Split a factor that grows from `old` to `new` into an outer part and the rest inside it."""
     if not outer or old % outer:
         raise step.refusal(f"it divides {old} values in a way that is not followed here")
     inner = old // outer
@@ -112,12 +122,12 @@ def _split(step: Step, old: int, new: int, outer: int) -> tuple[tuple[int, int],
     return (outer, new // inner), (inner, inner)
 
 
-def _transpose(step: Step) -> list[Dims]:
-    return [tuple(step[0][int(axis)] for axis in step.told(1))]
+def _transpose(step: GrowthStep) -> list[Dims]:
+    return [tuple(step[0][int(axis)] for axis in step.constant(1))]
 
 
-def _expand(step: Step) -> list[Dims]:
-    axis = int(np.ravel(step.told(1))[0])
+def _expand(step: GrowthStep) -> list[Dims]:
+    axis = int(np.ravel(step.constant(1))[0])
     at = axis if axis >= 0 else len(step[0]) + 1 + axis
     return [(*step[0][:at], dim(1, 1), *step[0][at:])]
 
@@ -126,7 +136,7 @@ def _axis(axis: int, rank: int) -> int:
     return axis + rank if axis < 0 else axis
 
 
-def _concatenation(step: Step) -> list[Dims]:
+def _concatenation(step: GrowthStep) -> list[Dims]:
     dims = [one for one in step.inputs if one is not None]
     axis, first = _axis(step.options.axis, len(dims[0])), dims[0]
     for one in dims[1:]:
@@ -138,7 +148,7 @@ def _concatenation(step: Step) -> list[Dims]:
     return [(*first[:axis], joined, *first[axis + 1 :])]
 
 
-def _pack(step: Step) -> list[Dims]:
+def _pack(step: GrowthStep) -> list[Dims]:
     dims = [one for one in step.inputs if one is not None]
     if len({now_of(one) for one in dims}) > 1:
         raise step.refusal(f"its inputs differ in size at {step.new[1]}x{step.new[0]}")
@@ -146,33 +156,33 @@ def _pack(step: Step) -> list[Dims]:
     return [(*dims[0][:axis], dim(len(dims), len(dims)), *dims[0][axis:])]
 
 
-def _unpack(step: Step) -> list[Dims]:
+def _unpack(step: GrowthStep) -> list[Dims]:
     axis = _axis(step.options.axis, len(step[0]))
     _unchanged(step, step[0][axis], "it takes the picture apart, one output a row or column")
     return [(*step[0][:axis], *step[0][axis + 1 :])] * len(step.outputs)
 
 
-def _unchanged(step: Step, one: Dim, why: str) -> None:
+def _unchanged(step: GrowthStep, one: Dim, why: str) -> None:
     if was(one) != now(one):
         raise step.refusal(why)
 
 
-def _split_evenly(step: Step) -> list[Dims]:
-    dims, axis = step[1], _axis(int(np.ravel(step.told(0))[0]), len(step[1]))
+def _split_evenly(step: GrowthStep) -> list[Dims]:
+    dims, axis = step[1], _axis(int(np.ravel(step.constant(0))[0]), len(step[1]))
     return [_parted(step, dims, axis, shape) for shape in step.outputs]
 
 
-def _split_told(step: Step) -> list[Dims]:
-    axis = _axis(int(np.ravel(step.told(2))[0]), len(step[0]))
+def _split_by_sizes(step: GrowthStep) -> list[Dims]:
+    axis = _axis(int(np.ravel(step.constant(2))[0]), len(step[0]))
     parts = [_parted(step, step[0], axis, shape) for shape in step.outputs]
     if was(step[0][axis]) != now(step[0][axis]):
         sizes = [now(part[axis]) for part in parts]
-        note(step, {1: np.asarray(sizes, step.told(1).dtype)})
+        rewrite_changed(step, {1: np.asarray(sizes, step.constant(1).dtype)})
     return parts
 
 
-def _parted(step: Step, dims: Dims, axis: int, shape: Shape) -> Dims:
-    """A part in proportion; only equal halves and quarters are taken to be meant so."""
+def _parted(step: GrowthStep, dims: Dims, axis: int, shape: Shape) -> Dims:
+    """Return a part of `dims` in proportion; only halves and quarters are taken to be meant so."""
     of, side = dims[axis], shape[axis]
     if was(of) == now(of):
         return (*dims[:axis], dim(side, side), *dims[axis + 1 :])
@@ -183,20 +193,20 @@ def _parted(step: Step, dims: Dims, axis: int, shape: Shape) -> Dims:
     return (*dims[:axis], dim(side, step.scaled(side, of)), *dims[axis + 1 :])
 
 
-def _reduce(step: Step) -> list[Dims]:
+def _reduce(step: GrowthStep) -> list[Dims]:
     data = step[0]
-    axes = {_axis(int(axis), len(data)) for axis in np.ravel(step.told(1))}
+    axes = {_axis(int(axis), len(data)) for axis in np.ravel(step.constant(1))}
     if step.options.keepDims:
         return [tuple(dim(1, 1) if n in axes else one for n, one in enumerate(data))]
     return [tuple(one for n, one in enumerate(data) if n not in axes)]
 
 
-def _arg(step: Step) -> list[Dims]:
-    axis = _axis(int(np.ravel(step.told(1))[0]), len(step[0]))
+def _arg(step: GrowthStep) -> list[Dims]:
+    axis = _axis(int(np.ravel(step.constant(1))[0]), len(step[0]))
     return [(*step[0][:axis], *step[0][axis + 1 :])]
 
 
-def _fully_connected(step: Step) -> list[Dims]:
+def _fully_connected(step: GrowthStep) -> list[Dims]:
     data, taken = step[0], was_of(step[1])[-1]
     rest, have = len(data), 1
     while rest and have < taken:
@@ -211,7 +221,7 @@ def _fully_connected(step: Step) -> list[Dims]:
     return [(*_regrouped(step, data[:rest], shape[:-1]), *fixed_dims(shape[-1:]))]
 
 
-def _matmul(step: Step) -> list[Dims]:
+def _matmul(step: GrowthStep) -> list[Dims]:
     x, y, o = step[0], step[1], step.options
     rows, inner = (x[-1], x[-2]) if o.adjX else (x[-2], x[-1])
     other, columns = (y[-1], y[-2]) if o.adjY else (y[-2], y[-1])
@@ -223,13 +233,13 @@ def _matmul(step: Step) -> list[Dims]:
     return [(*(x if len(x) >= len(y) else y)[:-2], rows, columns)]
 
 
-def _broadcast_to(step: Step) -> list[Dims]:
+def _broadcast_to(step: GrowthStep) -> list[Dims]:
     computed, shape = step.computed(1), step.outputs[0]
     if computed is not None:
         return [tuple(dim(*pair) for pair in zip(shape, map(int, computed), strict=True))]
     data = fixed_dims([1] * (len(shape) - len(step[0]))) + step[0]
     return [
-        shape_told(
+        rewrite_shape(
             step,
             1,
             tuple(of if was(of) > 1 else dim(s, s) for of, s in zip(data, shape, strict=True)),
@@ -237,25 +247,26 @@ def _broadcast_to(step: Step) -> list[Dims]:
     ]
 
 
-def _tile(step: Step) -> list[Dims]:
+def _tile(step: GrowthStep) -> list[Dims]:
     return [
         tuple(
             one if int(times) == 1 else dim(was(one) * int(times), now(one) * int(times))
-            for one, times in zip(step[0], step.told(1), strict=True)
+            for one, times in zip(step[0], step.constant(1), strict=True)
         )
     ]
 
 
-def _gather(step: Step) -> list[Dims]:
+def _gather(step: GrowthStep) -> list[Dims]:
     axis = _axis(getattr(step.options, "axis", 0), len(step[0]))
     _unchanged(step, step[0][axis], "it picks rows or columns by their numbers in its own size")
     return [(*step[0][:axis], *step[1], *step[0][axis + 1 :])]
 
 
-def spread(step: Step) -> list[Dims]:
-    """What is made as large as the picture from something that has no size of it; else nothing.
+def spread(step: GrowthStep) -> list[Dims]:
+    """Return the outputs of an operation that makes something of no size as large as the picture.
 
-    A noise level becomes a map so, and the mean of all pixels a background.
+    A noise level becomes a map so, and the mean of all pixels a background. The result is empty
+    where the operation does nothing of the kind.
     """
     if step.name not in _SPREADING or step.inputs[0] is None:
         return []
@@ -276,22 +287,22 @@ def spread(step: Step) -> list[Dims]:
     for axis, side in zip(axes, part, strict=True):
         dims[axis] = dim(shape[axis], side)
     if step.name == "BROADCAST_TO":
-        return [shape_told(step, 1, tuple(dims))]
+        return [rewrite_shape(step, 1, tuple(dims))]
     if step.name == "TILE":
         times = [now(one) // was(of) for one, of in zip(dims, data, strict=True)]
-        note(step, {1: np.asarray(times, step.told(1).dtype)})
+        rewrite_changed(step, {1: np.asarray(times, step.constant(1).dtype)})
         return [tuple(dims)]
     for axis in axes:  # the product with a constant of ones
         _grow_constant(step, 1 - place, axis - len(shape) + len(step[1 - place]), now(dims[axis]))
     return [tuple(dims)]
 
 
-def _sized(step: Step) -> list[Dims]:
-    """SHAPE, and what else has as many values as before."""
+def _sized(step: GrowthStep) -> list[Dims]:
+    """Return the outputs' shapes as they were, as of SHAPE: it gives as many values as before."""
     return [fixed_dims(shape) for shape in step.outputs]
 
 
-def _filled(step: Step) -> list[Dims]:
+def _filled(step: GrowthStep) -> list[Dims]:
     computed = step.computed(0)
     if computed is None:
         return _sized(step)
@@ -324,7 +335,8 @@ _KEEPING = [
     "REVERSE_V2", "CUMSUM", "ZEROS_LIKE",
 ]  # fmt: skip
 _REDUCING = ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL"]
-RULES: Mapping[str, Callable[[Step], list[Dims]]] = {
+# The rule of each operation, by its name.
+RULES: Mapping[str, Callable[[GrowthStep], list[Dims]]] = {
     **WINDOW_RULES,
     **dict.fromkeys(_BROADCASTING, _broadcast),
     **dict.fromkeys(_KEEPING, _same),
@@ -339,7 +351,7 @@ RULES: Mapping[str, Callable[[Step], list[Dims]]] = {
     "PACK": _pack,
     "UNPACK": _unpack,
     "SPLIT": _split_evenly,
-    "SPLIT_V": _split_told,
+    "SPLIT_V": _split_by_sizes,
     "FULLY_CONNECTED": _fully_connected,
     "BATCH_MATMUL": _matmul,
     "BROADCAST_TO": _broadcast_to,

@@ -1,6 +1,6 @@
-"""Run a `.tflite` in this process: pictures in, pictures out.
+"""Runs a `.tflite` in this process: pictures in, pictures out.
 
-For quality, not for latency: a latency is taken by a device, in a process of its own.
+It serves quality, not latency: a device measures a latency, in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ class Artifact:
     """One loaded artifact with a picture (height, width, 3) as input and as output.
 
     Values from 0 to 1 are float32, or int8 or int16 with the scale and zero point that the file
-    tells. One instance serves one thread, and any number of pictures of its size. Raises
-    ConversionError, with the runtime's reason, where the runtime refuses the file or it is no such
-    artifact; `name` is what messages call bytes.
+    holds. One instance serves one thread, and any number of pictures of its size. `name` stands for
+    the file in messages where the artifact is given as bytes. Raises ConversionError, with the
+    runtime's reason, where the runtime refuses the file, or the file does not take one picture and
+    give one.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class Artifact:
 
     @property
     def height(self) -> int:
-        """Of the pictures, in pixels."""
+        """The height of its pictures, in pixels."""
         return int(self._input["shape"][1])
 
     @property
     def width(self) -> int:
-        """Of the pictures, in pixels."""
+        """The width of its pictures, in pixels."""
         return int(self._input["shape"][2])
 
     def restore(self, image: UInt8Image) -> UInt8Image:
-        """The restored picture (height, width, 3), clipped and rounded to uint8.
+        """Return the restored picture (height, width, 3), clipped and rounded to uint8.
 
         Raises DataError where `image` is no uint8 picture of this artifact's size.
         """
@@ -66,7 +67,8 @@ class Artifact:
         return to_uint8(self.run(image.astype(np.float32) / np.float32(255.0)))
 
     def run(self, image: Float32) -> Float32:
-        """The output (height, width, 3) as real numbers, not clipped, for values from 0 to 1.
+        """Return the output (height, width, 3) as real numbers, not clipped, for values from 0 to
+        1.
 
         Raises DataError where `image` has another shape, ConversionError where the runtime fails.
         """
@@ -94,15 +96,18 @@ class Artifact:
                 f"{self._name}: expected one {what} of shape (1, height, width, 3), found {shapes}"
             )
         if details[0]["dtype"] not in (np.float32, np.int8, np.int16):
-            found = np.dtype(details[0]["dtype"]).name
+            dtype = np.dtype(details[0]["dtype"]).name
             raise ConversionError(
-                f"{self._name}: its {what} is {found}, not float32, int8 or int16"
+                f"{self._name}: its {what} is {dtype}, not float32, int8 or int16"
             )
         return details[0]
 
 
 def stored_values(values: Float32, details: Mapping[str, Any]) -> npt.NDArray[Any]:
-    """Real values as a tensor holds them; `details`: its `dtype`, `quantization` (scale, zero)."""
+    """Return real values as a tensor stores them.
+
+    `details` are the tensor's as LiteRT gives them: its `dtype`, and `quantization` (scale, zero).
+    """
     if details["dtype"] == np.float32:
         return np.ascontiguousarray(values, np.float32)
     scale, zero_point = details["quantization"]
@@ -113,7 +118,9 @@ def stored_values(values: Float32, details: Mapping[str, Any]) -> npt.NDArray[An
 
 
 def real_values(stored: npt.NDArray[Any], details: Mapping[str, Any]) -> Float32:
-    """What a tensor's values stand for; `details` as in `stored_values`."""
+    """Return the real numbers that a tensor's stored values stand for; `details` as in
+    `stored_values`.
+    """
     if details["dtype"] == np.float32:
         return stored
     scale, zero_point = details["quantization"]

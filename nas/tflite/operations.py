@@ -1,15 +1,15 @@
-"""A network as a light list of operations, from a `.tflite` file or from a graph, both alike.
+"""Lists a network's operations, from a `.tflite` file or from a graph, alike for both.
 
-The list holds what a latency or a placement can depend on, in one spelling: what the converter
-fuses, adds or spells differently for int16 is undone, so that a file and the graph it was made
-from give equal lists.
+The list holds what a latency or a placement can depend on, in one spelling: where a converter
+fuses, adds or spells an operation differently for int16, this is undone, so that a file and the
+graph it was made from give equal lists.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from nas.errors import ConfigError
@@ -55,11 +55,13 @@ _SPELLING = {"PADV2": "PAD"}
 @final
 @dataclass(frozen=True)
 class Step:
-    """One operation: TFLite's name, data type, output (height, width, channels), and its work.
+    """One operation of a list.
 
-    `sources` are the steps that it reads, `PICTURE` for the input. `window_over_stride`: the window
-    of a pooling or a transposed convolution is larger than its stride. `indices` are the file's
-    operations that it stands for, empty where it comes from a graph.
+    `op` is TFLite's name, `dtype` the data type, `shape` the output's (height, width, channels) and
+    `conv_macs` its work in multiply-accumulates. `sources` are the steps that it reads, `PICTURE`
+    for the input. `window_over_stride` says that the window of a pooling or a transposed
+    convolution is larger than its stride. `indices` are the file's operations that it stands for,
+    empty where it comes from a graph.
     """
 
     op: str
@@ -72,7 +74,7 @@ class Step:
 
     @property
     def elements(self) -> int:
-        """Of the output."""
+        """The number of elements of the output."""
         return math.prod(self.shape)
 
 
@@ -81,7 +83,8 @@ class Step:
 class Operations:
     """The steps in the order in which they run, on pictures of `size` (width, height).
 
-    `requantized`: integers change their scale on the way, as quantization-aware training leaves it.
+    `requantized` says that integers change their scale on the way, as quantization-aware training
+    leaves it.
     """
 
     steps: tuple[Step, ...]
@@ -90,21 +93,21 @@ class Operations:
 
     @property
     def pixels(self) -> int:
-        """Of the picture."""
+        """The number of pixels of the picture."""
         return self.size[0] * self.size[1]
 
     @property
     def dtype(self) -> str:
-        """What the convolutions work in; that of the first step where there are none."""
+        """The data type in which the convolutions work, or the first step where there are none."""
         convolutions = [step.dtype for step in self.steps if step.conv_macs]
         return (convolutions or [self.steps[0].dtype])[0]
 
     @property
     def structure(self) -> str:
-        """A key of operations, wiring, shapes and MACs, but of no data type and no weight.
+        """A key of operations, wiring, shapes and MACs.
 
-        Nor of the order in which independent operations run, nor of constant factors, which a
-        converter may fold into a convolution.
+        It does not depend on data types and weights, on the order in which independent operations
+        run, or on constant factors, which a converter may fold into a convolution.
         """
         keys: list[str] = []
         for step in self.steps:
@@ -123,15 +126,13 @@ class Operations:
 def of_graph(
     graph: Graph, size: tuple[int, int], precision: Precision = "float", fold: bool = True
 ) -> Operations:
-    """The list of a network at a picture `size` (width, height) and a precision.
+    """Return the operations of a network at a picture `size` (width, height) and a precision.
 
-    As this project's conversion writes it; without `fold`, constant factors are operations of
-    their own, as in the paper's files.
-
-    Raises ConfigError where the network can't take the size, or has a kind of layer that is
-    unknown here.
+    They are those that this project's conversion writes; without `fold`, constant factors are
+    operations of their own, as in the paper's files. Raises ConfigError where the network can't
+    take the size, or has a kind of layer that is unknown here.
     """
-    found = _Collected()
+    rows = _OperationList()
     dtype = _DTYPES[precision]
     shapes: dict[str, Shape] = {}
     for row in (folded(graph) if fold else graph).costs(size[1], size[0]):
@@ -139,82 +140,99 @@ def of_graph(
         shapes[layer.name] = row.shape
         inputs = layer.inputs[:1] if kind in _SIZE_ONLY else layer.inputs
         if not layer.inputs:
-            found.alias(layer.name, PICTURE)
+            rows.alias(layer.name, PICTURE)
             continue
         if kind not in _OF_LAYER:
             raise ConfigError(f"layer {layer.name!r}: no operation is known for {kind}")
         op = _OF_LAYER[kind]
         if op is None or (kind in _SIZE_ONLY and shapes[inputs[0]] == row.shape):
-            found.alias(layer.name, found.step_of(inputs[0]))
+            rows.alias(layer.name, rows.step_of(inputs[0]))
             continue
         over = getattr(layer, "side", 0) > getattr(layer, "factor", 0)
-        found.add(layer.name, op, dtype, row.shape, int(row.macs.conv), inputs, over)
-    return Operations(found.steps(), size, precision == "int8-qat")
+        macs, sources = int(row.macs.conv), rows.steps_of(inputs)
+        rows.add(layer.name, Step(op, dtype, row.shape, macs, sources, over))
+    return Operations(rows.steps(), size, precision == "int8-qat")
 
 
 def of_file(file: TfliteFile) -> Operations:
-    """The list of a `.tflite`; ConfigError where it leaves a shape open or takes no picture."""
+    """Return the operations of a `.tflite`.
+
+    Raises ConfigError where the file leaves a shape open, takes no picture, or only changes types.
+    """
     picture = file.inputs[0].shape if file.inputs else ()
     if len(picture) != 4 or min(picture) < 1:
         raise ConfigError(
             f"the file's input is {'x'.join(map(str, picture)) or 'missing'}; expected a picture "
             "of a fixed size, 1xHEIGHTxWIDTHxCHANNELS: export the model at one"
         )
-    found = _Collected()
+    rows = _OperationList()
     for tensor in file.inputs:
-        found.alias(tensor.index, PICTURE)
-    spelled = _int16_forms(file.operations)
-    requantized = False
+        rows.alias(tensor.index, PICTURE)
+    forms = _int16_forms(file.operations)
+    requantized, dtype = False, ""
     for operation in file.operations:
-        inputs = [t.index for t in operation.inputs if t is not None and found.knows(t.index)]
+        inputs = [t.index for t in operation.inputs if t is not None and rows.knows(t.index)]
         if not inputs:  # of constants alone, as a file's 16-bit weights are made wider: no work
             continue
-        output = operation.outputs[0]
-        if operation.name in _TRANSPARENT and len(inputs) == 1:
-            requantized |= operation.name == "QUANTIZE" and not any(
-                tensor.is_float for tensor in operation.tensors
-            )
-            found.alias(output.index, found.step_of(inputs[0]), operation.index)
-            continue
-        form = spelled.get(operation.index)
-        if form is not None and form.op is None:  # the inner part of a form
-            found.alias(output.index, found.step_of(inputs[0]), operation.index)
-            continue
-        op, sources = operation.name, inputs
-        if form is not None and form.op is not None:
-            op, sources = form.op, [form.source]
-        if op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD", "PADV2"):
-            sources = sources[:1]
-        macs = operation.conv_macs
-        if any(side < 1 for side in output.shape):
-            raise ConfigError(f"{operation}: its shape is open; export at a fixed size")
-        found.add(
-            output.index, _SPELLING.get(op, op), output.dtype, tuple(output.shape[1:]), macs,
-            sources, _window_over_stride(operation), (operation.index,),
-        )  # fmt: skip
-        for other in operation.outputs[1:]:
-            found.alias(other.index, found.step_of(output.index))
-    if not found.steps():
+        transparent = operation.name in _TRANSPARENT and len(inputs) == 1
+        if transparent and operation.name == "QUANTIZE":
+            requantized |= not any(tensor.is_float for tensor in operation.tensors)
+        dtype = operation.outputs[0].dtype
+        form = forms.get(operation.index)
+        if transparent or (form is not None and form.op is None):  # or the inner part of a form
+            rows.alias(operation.outputs[0].index, rows.step_of(inputs[0]), operation.index)
+        else:
+            _add_operation(rows, operation, inputs, form)
+    if not rows.steps():
         raise ConfigError("the file only changes types: it has no operation that takes time")
-    size = (picture[2], picture[1])
-    return Operations(found.steps(), size, requantized and output.dtype == "int8")
+    return Operations(rows.steps(), (picture[2], picture[1]), requantized and dtype == "int8")
+
+
+def _add_operation(
+    rows: _OperationList, operation: Operation, inputs: list[int], form: _Form | None
+) -> None:
+    """Append a file's operation that is a step of its own, or the last part of an int16 form."""
+    output = operation.outputs[0]
+    op, sources = operation.name, inputs
+    if form is not None and form.op is not None:
+        op, sources = form.op, [form.source]
+    if op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "PAD", "PADV2"):
+        sources = sources[:1]
+    if any(side < 1 for side in output.shape):
+        raise ConfigError(f"{operation}: its shape is open; export at a fixed size")
+    step = Step(
+        op=_SPELLING.get(op, op),
+        dtype=output.dtype,
+        shape=tuple(output.shape[1:]),
+        conv_macs=operation.conv_macs,
+        sources=rows.steps_of(sources),
+        window_over_stride=_window_over_stride(operation),
+        indices=(operation.index,),
+    )
+    rows.add(output.index, step)
+    for other in operation.outputs[1:]:
+        rows.alias(other.index, rows.step_of(output.index))
 
 
 @dataclass
 class _Form:
-    """Part of a form that stands for one operation: `op` at its last part, None inside it."""
+    """A part of a form that stands for one operation: `op` is set at its last part,
+    None inside it.
+    """
 
     op: str | None
     source: int = PICTURE
 
 
 def _int16_forms(operations: Sequence[Operation]) -> dict[int, _Form]:
-    """PReLU and depth-to-space as `quantization.int16_form` spells them, by operation index."""
+    """Return the parts of PReLU and depth-to-space, as `quantization.int16_form` spells them, by
+    index.
+    """
     makers = {output.index: step for step in operations for output in step.outputs}
 
     def maker(tensor: Tensor | None, name: str) -> Operation | None:
-        found = makers.get(tensor.index) if tensor is not None else None
-        return found if found is not None and found.name == name else None
+        operation = makers.get(tensor.index) if tensor is not None else None
+        return operation if operation is not None and operation.name == name else None
 
     forms: dict[int, _Form] = {}
     for step in operations:
@@ -235,7 +253,7 @@ _Parts = tuple[str, int, list[Operation]] | None
 
 
 def _affine_prelu(step: Operation, maker: Any) -> _Parts:
-    """alpha * x + (1 - alpha) * relu(x)."""
+    """Recognise alpha * x + (1 - alpha) * relu(x), which ends in `step`; None for another sum."""
     products = [maker(tensor, "MUL") for tensor in step.inputs]
     if None in products:
         return None
@@ -250,7 +268,7 @@ def _affine_prelu(step: Operation, maker: Any) -> _Parts:
 
 
 def _transposed_shuffle(step: Operation, maker: Any) -> _Parts:
-    """Reshape, transpose, reshape."""
+    """Recognise reshape, transpose, reshape, which ends in `step`; None for another reshape."""
     turned = maker(step.inputs[0], "TRANSPOSE")
     first = maker(turned.inputs[0], "RESHAPE") if turned is not None else None
     if first is None or first.inputs[0] is None or len(step.outputs[0].shape) != 4:
@@ -270,48 +288,34 @@ def _window_over_stride(operation: Operation) -> bool:
     return False
 
 
-class _Collected:
-    """Steps while a list is made; tensors or layers are known by index or name."""
+@final
+class _OperationList:
+    """A list of steps that grows; a key is a tensor's index in a file, or a layer's name."""
 
     def __init__(self) -> None:
-        self._steps: list[dict[str, Any]] = []
-        self._indices: list[list[int]] = []
+        self._steps: list[Step] = []
         self._of: dict[int | str, int] = {}
 
     def knows(self, key: int | str) -> bool:
-        """Whether it is the picture or made by a step; constants are not."""
+        """Return whether `key` names the picture or an output of a step, and no constant."""
         return key in self._of
 
     def step_of(self, key: int | str) -> int:
         return self._of[key]
 
+    def steps_of(self, keys: Iterable[int | str]) -> tuple[int, ...]:
+        return tuple(self._of[key] for key in keys)
+
     def alias(self, key: int | str, step: int, index: int | None = None) -> None:
-        """What `key` names is made by an earlier step, into which the operation is counted."""
+        """Let `key` name the output of an earlier step, and count operation `index` into it."""
         self._of[key] = step
         if index is not None and step != PICTURE:
-            self._indices[step].append(index)
+            indices = tuple(sorted((*self._steps[step].indices, index)))
+            self._steps[step] = replace(self._steps[step], indices=indices)
 
-    def add(
-        self,
-        key: int | str,
-        op: str,
-        dtype: str,
-        shape: tuple[int, ...],
-        macs: int,
-        inputs: Iterable[int | str],
-        over: bool,
-        indices: tuple[int, ...] = (),
-    ) -> None:
-        sources = tuple(self._of[name] for name in inputs)
+    def add(self, key: int | str, step: Step) -> None:
         self._of[key] = len(self._steps)
-        self._steps.append(
-            {"op": op, "dtype": dtype, "shape": shape, "conv_macs": macs, "sources": sources,
-             "window_over_stride": over}
-        )  # fmt: skip
-        self._indices.append(list(indices))
+        self._steps.append(step)
 
     def steps(self) -> tuple[Step, ...]:
-        return tuple(
-            Step(**values, indices=tuple(sorted(indices)))
-            for values, indices in zip(self._steps, self._indices, strict=True)
-        )
+        return tuple(self._steps)

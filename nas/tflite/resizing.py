@@ -1,9 +1,9 @@
-"""The same `.tflite` at another picture size: weights and scales untouched.
+"""Makes a `.tflite` of one picture size into the same file for another one.
 
-Operation after operation, the sizes of the outputs follow from those of the inputs. What a file
-says of sizes in constants (of a resizing, a crop, a reshape) is rewritten, by rules that
-`nas.tflite.growth` tells. Where none applies the file has no form of that size, and the error names
-the operation.
+Weights and scales stay untouched. Operation after operation, the sizes of the outputs follow from
+those of the inputs. Sizes that a file holds in constants (of a resizing, a crop, a reshape) are
+rewritten, by the rules of `nas.tflite.growth`. Where none applies the file has no form of that
+size, and the error names the operation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from nas.errors import ConversionError
-from nas.tflite.dims import Dims, Step, fixed_dims, now, now_of, was, was_of
+from nas.tflite.dims import Dims, GrowthStep, fixed_dims, now, now_of, was, was_of
 from nas.tflite.editing import operation_name, packed, put_values
 from nas.tflite.growth import RULES, spread
 from nas.tflite.shapes import Shape, largest_picture, picture_axes
@@ -27,10 +27,10 @@ from nas.tflite.values import Values, constant_values, evaluated
 def at_size(
     content: bytes, height: int, width: int, shapes: Mapping[int, Shape] | None = None
 ) -> bytes:
-    """The file for pictures of another size.
+    """Return the file for pictures of another height and width.
 
-    `shapes` are those of tensors of which the file stores none, by their numbers. Raises
-    ConversionError, naming the operation and why, where there is no such file.
+    `shapes` are the shapes of tensors for which the file stores none, by the tensors' numbers.
+    Raises ConversionError, naming the operation and the reason, where there is no such file.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     tensors = model.subgraphs[0].tensors
@@ -48,7 +48,10 @@ def at_size(
 
 @final
 class _Graph:
-    """A file's tensors while they grow from one picture size to another (width, height)."""
+    """A file's tensors while they grow from one picture size to another (width, height).
+
+    `unstored` are the numbers of tensors whose shapes the file does not store.
+    """
 
     def __init__(self, model: Any, size: tuple[int, int], unstored: frozenset[int]) -> None:
         self._model, self._main = model, model.subgraphs[0]
@@ -65,11 +68,11 @@ class _Graph:
         self._given = {int(index) for index in self._main.outputs}
 
     def grow(self, number: int, operation: Any) -> None:
-        """Tell one operation's outputs; raises ConversionError where no rule does."""
+        """Work out one operation's outputs; ConversionError where no rule gives them."""
         name = operation_name(self._model, operation)
         inputs = [int(index) for index in operation.inputs]
         outputs = [int(index) for index in operation.outputs]
-        step = Step(
+        step = GrowthStep(
             label=f"operation {number} {name} ({self._name(outputs[0]) if outputs else ''})",
             name=name,
             options=operation.builtinOptions,
@@ -82,24 +85,24 @@ class _Graph:
         )
         try:
             if step.changed:
-                made = RULES[name](step) if name in RULES else step.unruled()
+                results = RULES[name](step) if name in RULES else step.without_rule()
             else:
-                made = spread(step) or [fixed_dims(shape) for shape in step.outputs]
+                results = spread(step) or [fixed_dims(shape) for shape in step.outputs]
         except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise step.refusal(f"its form is not known here ({error})") from error
-        for index, dims in zip(outputs, made, strict=True):
+        for index, dims in zip(outputs, results, strict=True):
             self._dims[index] = self._checked(step, index, dims)
         for place, values in step.rewritten.items():
             self._rewrite(operation, place, values)
         self._evaluate(step, outputs)
-        for index, dims in zip(outputs, made, strict=True):
+        for index, dims in zip(outputs, results, strict=True):
             if index in self._given and any(was(one) == 1 < now(one) for one in dims):
                 raise step.refusal(
                     f"its output of {_words(was_of(dims))} is one answer for the whole picture, "
                     f"and would be {_words(now_of(dims))}"
                 )
 
-    def _checked(self, step: Step, index: int, dims: Dims) -> Dims:
+    def _checked(self, step: GrowthStep, index: int, dims: Dims) -> Dims:
         if was_of(dims) != self._shape(index):
             raise step.refusal(
                 f"its output is {_words(self._shape(index))}, which does not follow from its "
@@ -109,25 +112,27 @@ class _Graph:
             raise step.no_whole_size(self._shape(index))
         return dims
 
-    def _evaluate(self, step: Step, outputs: list[int]) -> None:
-        """Sizes that the file computes from shapes, at both picture sizes."""
+    def _evaluate(self, step: GrowthStep, outputs: list[int]) -> None:
+        """Compute sizes that the file computes from shapes, at both picture sizes."""
         pairs: list[tuple[Values, Values]] | None = None
         if step.name == "SHAPE" and step.inputs[0] is not None:
             dims = step.inputs[0]
             pairs = [(np.asarray(was_of(dims), np.int32), np.asarray(now_of(dims), np.int32))]
         elif any(pair is not None and pair[0] is not pair[1] for pair in step.values):
-            given = [pair for pair in step.values if pair is not None]
+            constants = [pair for pair in step.values if pair is not None]
             both = [
-                evaluated(step.name, step.options, [pair[when] for pair in given])
+                evaluated(step.name, step.options, [pair[when] for pair in constants])
                 for when in (0, 1)
             ]
-            if len(given) == len(step.values) and both[0] and both[1]:
+            if len(constants) == len(step.values) and both[0] and both[1]:
                 pairs = list(zip(both[0], both[1], strict=True))
         if pairs is not None:
             self._values.update(zip(outputs, pairs, strict=False))
 
     def store(self) -> None:
-        """Write the new shapes; what the file leaves open, or does not store, it still does."""
+        """Write the new shapes; sides that the file leaves open, and shapes it does not store, stay
+        so.
+        """
         main = self._main
         for index, dims in self._dims.items():
             tensor, shape = main.tensors[index], list(now_of(dims))
@@ -141,7 +146,7 @@ class _Graph:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Put new constants where the old ones were that nothing reads any more."""
+        """Put new constants in the places of old ones that nothing reads any more."""
         main = self._main
         used = {int(i) for step in main.operators for i in (*step.inputs, *step.outputs)}
         used |= {int(index) for index in (*main.inputs, *main.outputs)}
@@ -157,7 +162,7 @@ class _Graph:
             step.inputs = [places.get(int(index), int(index)) for index in step.inputs]
 
     def _rewrite(self, operation: Any, place: int, values: Values) -> None:
-        """Give the operation a constant of its own: others may read the old one."""
+        """Give the operation a constant of its own, since others may read the old one."""
         old = int(operation.inputs[place])
         key = (old, f"{values.shape} {values.tobytes().hex()}")
         if key not in self._rewritten:
@@ -183,8 +188,8 @@ class _Graph:
         return self._values[index]
 
     def _windowed(self) -> set[int]:
-        """The tensors that a window of several pixels reads, without padding of its own."""
-        found = set()
+        """Return the tensors that a window of several pixels reads, without padding of its own."""
+        tensors = set()
         for operation in self._main.operators:
             name, options = operation_name(self._model, operation), operation.builtinOptions
             if name not in _WINDOWS or options.padding != schema.Padding.VALID:
@@ -194,8 +199,8 @@ class _Graph:
             else:  # a kernel's sides, between two numbers of channels
                 pixels = math.prod(self._shape(int(operation.inputs[1]))[1:3])
             if pixels > 1:
-                found.add(int(operation.inputs[0]))
-        return found
+                tensors.add(int(operation.inputs[0]))
+        return tensors
 
     def _shape(self, index: int) -> Shape:
         shape = self._main.tensors[index].shape
@@ -205,7 +210,7 @@ class _Graph:
         return repr((self._main.tensors[index].name or b"").decode(errors="replace"))
 
     def _input(self, index: int, shape: Shape) -> Dims:
-        """An input's new sides: the picture's, or in proportion where they were so."""
+        """Return an input's new dimensions: the picture's, or sides in proportion to it."""
         axes = picture_axes(shape)
         if axes is None or max(shape[axis] for axis in axes) == 1:
             return fixed_dims(shape)
@@ -226,7 +231,9 @@ _WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_PO
 
 
 def _main_picture(inputs: Mapping[int, Shape]) -> tuple[int, int]:
-    """(height, width) of the largest picture that goes in; ConversionError where none does."""
+    """Return (height, width) of the largest picture that goes in; ConversionError
+    where none does.
+    """
     sides = largest_picture(inputs.values())
     if sides is None:
         shapes = " and ".join(map(_words, inputs.values())) or "nothing"

@@ -1,4 +1,4 @@
-"""Shapes that a `.tflite` does not store, as LiteRT works them out.
+"""Works out shapes that a `.tflite` does not store, and reads those it does.
 
 Older converters leave out the shapes of inner tensors, newer ones write -1 where a side is open.
 LiteRT, without any delegate, is asked in a process of its own: some files abort it.
@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nas.errors import ConversionError
+from nas.errors import ConversionError, one_line
 from nas.tflite import shapes_worker
 
 Shape = tuple[int, ...]
@@ -26,19 +26,20 @@ _CHANNELS = 4  # of a picture, at most
 
 
 def allocated(content: bytes, inputs: Mapping[int, Shape] | None = None) -> dict[int, Shape]:
-    """The shape of each tensor of the main graph, by its number, with the `inputs` of those shapes.
+    """Return the shape of each tensor of the main graph, by its number, as LiteRT works them out.
 
-    Left out are tensors whose size LiteRT knows only once they are computed. Raises
-    ConversionError, with LiteRT's reason, where it refuses the file, or the file aborts it.
+    `inputs` are shapes for inputs, by number. Tensors whose size LiteRT knows only once they are
+    computed are left out. Raises ConversionError, with LiteRT's reason, where LiteRT refuses the
+    file, or the file aborts it.
     """
-    known = _allocated(content, tuple(sorted((inputs or {}).items())))
-    if isinstance(known, str):
-        raise ConversionError(known)
-    return dict(known)
+    shapes = _allocated(content, tuple(sorted((inputs or {}).items())))
+    if isinstance(shapes, str):
+        raise ConversionError(shapes)
+    return dict(shapes)
 
 
 def picture_axes(shape: Shape) -> tuple[int, int] | None:
-    """The axes of height and width in a tensor of pictures; None where it holds none.
+    """Return the axes of height and width in a tensor of pictures; None where it holds none.
 
     A picture has one to four channels, after its sides or, as PyTorch has it, before them. Where
     both could be, or there are more channels, they come last. With five dimensions the frames of a
@@ -60,7 +61,9 @@ def picture_axes(shape: Shape) -> tuple[int, int] | None:
 
 
 def largest_picture(shapes: Iterable[Shape]) -> tuple[int, int] | None:
-    """(height, width) of the largest picture among tensors of the shapes; None where none is."""
+    """Return (height, width) of the largest picture among tensors of the shapes; None
+    without any.
+    """
     sides = [
         (shape[axes[0]], shape[axes[1]])
         for shape in shapes
@@ -70,9 +73,11 @@ def largest_picture(shapes: Iterable[Shape]) -> tuple[int, int] | None:
 
 
 def given_shape(tensor: Any, alone: bool) -> Shape:
-    """An input's shape: 1 for an open batch, -1 for every other open side.
+    """Return an input's shape as the file means it: 1 for an open batch, -1 for every other open
+    side.
 
-    Converters of old wrote 1 for whatever is open: a picture of 1x1, where nothing else goes in.
+    `alone` says that it is the only input. Older converters wrote 1 for every open side: a picture
+    of 1x1, where nothing else goes in, is taken to be open.
     """
     shape = stored_shape(tensor)
     axes = picture_axes(shape)
@@ -86,14 +91,14 @@ def given_shape(tensor: Any, alone: bool) -> Shape:
 
 
 def stored_shape(tensor: Any) -> Shape:
-    """As the file has it, -1 where a side is open; () where it has none."""
+    """Return the shape that the file stores, -1 where a side is open; () where it stores none."""
     shape = tuple(int(side) for side in listed(tensor.shape))
     signature = tuple(int(side) for side in listed(tensor.shapeSignature))
     return signature if len(signature) == len(shape) else shape
 
 
 def listed(values: Any) -> list[Any]:
-    """The format's vectors, of which an empty one may be None."""
+    """Return a vector of the format as a list; an empty one may be None in the file."""
     return [] if values is None else list(values)
 
 
@@ -101,29 +106,31 @@ def listed(values: Any) -> list[Any]:
 def _allocated(
     content: bytes, inputs: tuple[tuple[int, Shape], ...]
 ) -> tuple[tuple[int, Shape], ...] | str:
-    """The shapes, or why there are none: both are asked for once only."""
+    """Return the shapes, or the reason why there are none; each is asked for once only."""
     with tempfile.TemporaryDirectory(prefix="shapes-") as name:
         folder = Path(name)
-        model, asked, told = folder / "m.tflite", folder / "asked.json", folder / "told.json"
+        model = folder / "model.tflite"
+        request, reply = folder / "request.json", folder / "reply.json"
         model.write_bytes(content)
-        asked.write_text(json.dumps({"model": str(model), "inputs": dict(inputs)}))
+        request.write_text(json.dumps({"model": str(model), "inputs": dict(inputs)}))
         # As a script and with -P, so that neither this package nor the folder is imported from.
-        command = [sys.executable, "-P", shapes_worker.__file__, str(asked), str(told)]
+        command = [sys.executable, "-P", shapes_worker.__file__, str(request), str(reply)]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS
             )
         except subprocess.TimeoutExpired:
             return f"LiteRT took more than {_SECONDS:g} s to tell the file's shapes"
-        if not told.is_file():
+        if not reply.is_file():
             return f"LiteRT {_ending(done.returncode, done.stderr)} on the file"
-        answer = json.loads(told.read_text())
+        answer = json.loads(reply.read_text())
     if "error" in answer:
-        return f"LiteRT refuses it: {' '.join(answer['error'].split())[:300]}"
+        return f"LiteRT refuses it: {one_line(answer['error'])}"
     return tuple((int(index), tuple(shape)) for index, shape in answer["shapes"].items())
 
 
 def _ending(code: int, log: bytes) -> str:
+    """Return in words how a process ended that wrote no answer."""
     if code < 0:
         return f"ended in signal {signal.Signals(-code).name}"
     lines = log.decode(errors="replace").split("\n")

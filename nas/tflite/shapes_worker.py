@@ -1,6 +1,6 @@
-"""What LiteRT makes of a file's shapes: a process of its own, as a bad file may abort it.
+"""Asks LiteRT for the shapes of a file's tensors, in a process that a bad file may abort.
 
-Started by `nas.tflite.shapes` as a script, so that it imports no more than NumPy and LiteRT. The
+`nas.tflite.shapes` starts it as a script, so that it imports no more than NumPy and LiteRT. The
 first argument is a file of JSON: the model's path, and shapes for its inputs by their tensors'
 numbers. The answer is written to the file that the second argument names.
 """
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _shapes(request: dict[str, Any]) -> dict[int, list[int]]:
-    """The shape of each tensor that has one before anything runs, by its number."""
+    """Return the shape of each tensor that has one before anything runs, by its number."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -38,14 +38,14 @@ def _shapes(request: dict[str, Any]) -> dict[int, list[int]]:
     for index, shape in request["inputs"].items():
         interpreter.resize_tensor_input(int(index), shape)
     interpreter.allocate_tensors()
-    found = {}
+    shapes = {}
     for row in interpreter.get_tensor_details():
         try:
             view = interpreter.tensor(row["index"])()
         except ValueError:  # its size is known only once it was computed
             continue
-        found[int(row["index"])] = [int(side) for side in view.shape]
-    return found
+        shapes[int(row["index"])] = [int(side) for side in view.shape]
+    return shapes
 
 
 if __name__ == "__main__":

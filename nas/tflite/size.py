@@ -1,4 +1,4 @@
-"""A `.tflite` whose picture has an open size, fixed at one: as if it had been exported there."""
+"""Fixes the size of a `.tflite`'s picture: of one left open, or another size than its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Size = tuple[int, int]
 
 
 def check_fixed(file: TfliteFile, name: object) -> None:
-    """Raise ConfigError where the file leaves its picture's size open: it has no latency then."""
+    """Raise ConfigError where the file leaves its picture's size open: it has no latency then.
+
+    `name` is the file's in the message.
+    """
     if file.open_inputs:
         raise ConfigError(
             f"{name}: {_open(file)}, and how long it takes depends on the picture's size: "
@@ -31,7 +34,9 @@ def check_fixed(file: TfliteFile, name: object) -> None:
 
 
 def size_conditions(file: TfliteFile) -> dict[str, Any]:
-    """What went in, for a measurement's conditions: the picture's (width, height), all shapes."""
+    """Return a measurement's conditions on its input: the picture's (width, height), and all
+    shapes.
+    """
     return {
         "size": list(file.size) if file.size else None,
         "input_shapes": [list(tensor.shape) for tensor in file.inputs],
@@ -40,10 +45,10 @@ def size_conditions(file: TfliteFile) -> dict[str, Any]:
 
 @contextmanager
 def at_given_size(model: Path, size: Size | None) -> Iterator[Path]:
-    """The file to measure: `model`, or where it leaves its size open a copy of `size` of it.
+    """Yield the file to measure: `model`, or where it leaves its size open a copy fixed at `size`.
 
-    `size` is (width, height). Raises ConfigError where one is needed and not given, or the file
-    has another one, or no picture goes in; as `tflite.read`, too.
+    `size` is (width, height). Raises ConfigError where one is needed and not given, or the file has
+    another one, or no picture goes in; as `nas.tflite.file.read_tflite`, too.
     """
     file = read_tflite(model)
     if not file.open_inputs:
@@ -73,35 +78,37 @@ def _check_own(file: TfliteFile, name: object, size: Size | None) -> None:
 
 
 def fixed_at(content: bytes, size: Size, name: str) -> bytes:
-    """The file for pictures of `size` (width, height), which it leaves open; the batch is 1.
+    """Return the file for pictures of `size` (width, height), which it leaves open; the batch is 1.
 
-    What it computes of its tensors' shapes is computed here, once, as a converter does for a fixed
-    size. Raises ConfigError where it has an open side that is none of a picture, or a side that is
-    not open and not of that size; ConversionError where LiteRT can't run it so.
+    What the file computes of its tensors' shapes is computed here, once, as a converter does for a
+    fixed size. `name` is the file's in messages. Raises ConfigError where the file has an open side
+    that is none of a picture, or a side that is not open and not of that size; ConversionError
+    where LiteRT can't run it so.
     """
     file = parse_tflite(content, name)
     shapes = {tensor.index: _of_size(tensor, size, name) for tensor in file.inputs}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
-    known = allocated(content, shapes)
+    allocations = allocated(content, shapes)
     for index, shape in shapes.items():
         main.tensors[index].shape = list(shape)
         main.tensors[index].shapeSignature = None
-    while _fold(model, known):
+    while _fold(model, allocations):
         content = packed(model)
-        known = allocated(content, shapes)
+        allocations = allocated(content, shapes)
     for index, tensor in enumerate(main.tensors):
-        if index in known:
-            tensor.shape, tensor.shapeSignature = list(known[index]), None
+        if index in allocations:
+            tensor.shape, tensor.shapeSignature = list(allocations[index]), None
     return packed(model)
 
 
 def resized(content: bytes, size: Size, name: str) -> bytes:
-    """The file for pictures of `size` (width, height), whether it leaves its own open or has one.
+    """Return the file for pictures of `size` (width, height), whether it leaves its own open or has
+    one.
 
-    A file of another size is checked: LiteRT finds the shapes that it should have, and brought back
-    to the old size it is the old file. Raises ConfigError as `fixed_at`, ConversionError, with the
-    operation and why, where the file has no form of that size.
+    A file of another size is checked: LiteRT works out the same shapes, and brought back to the old
+    size it is the old file. `name` is the file's in messages. Raises ConfigError as `fixed_at`,
+    ConversionError, with the operation and the reason, where the file has no form of that size.
     """
     file = parse_tflite(content, name)
     if file.open_inputs:
@@ -111,14 +118,14 @@ def resized(content: bytes, size: Size, name: str) -> bytes:
             shapes = " and ".join("x".join(map(str, tensor.shape)) for tensor in file.inputs)
             raise ConversionError(f"no picture goes into it: its input is {shapes or 'nothing'}")
         return content
-    made = at_size(content, size[1], size[0], _run_by_litert(content, file))
-    known, old = _checked(made, size, name), file.size
-    if not _alike(content, at_size(made, old[1], old[0], known)):
+    result = at_size(content, size[1], size[0], _run_by_litert(content, file))
+    allocations, old = _checked(result, size, name), file.size
+    if not _alike(content, at_size(result, old[1], old[0], allocations)):
         raise ConversionError(
             f"what was made for {size[0]}x{size[1]} does not lead back to the file of "
             f"{old[0]}x{old[1]}: some size in it may be meant otherwise"
         )
-    return made
+    return result
 
 
 def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
@@ -132,24 +139,24 @@ def _run_by_litert(content: bytes, file: TfliteFile) -> dict[int, Shape]:
 
 
 def _checked(content: bytes, size: Size, name: str) -> dict[int, Shape]:
-    """The shapes that LiteRT finds; ConversionError unless they are the file's, of that size."""
+    """Return the shapes that LiteRT works out; ConversionError unless they are the file's own."""
     file = parse_tflite(content, name)
-    known = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
+    allocations = allocated(content, {tensor.index: tensor.shape for tensor in file.inputs})
     for operation in file.operations:
         for tensor in operation.outputs:
-            if known.get(tensor.index, tensor.shape) != tensor.shape:
-                found = "x".join(map(str, known[tensor.index]))
+            if allocations.get(tensor.index, tensor.shape) != tensor.shape:
+                side_text = "x".join(map(str, allocations[tensor.index]))
                 raise ConversionError(
-                    f"{operation}: LiteRT finds {found} instead for a picture of "
+                    f"{operation}: LiteRT finds {side_text} instead for a picture of "
                     f"{size[0]}x{size[1]}"
                 )
     if file.size != size:
         raise ConversionError(f"it takes pictures of {file.size}, not of {size}")
-    return known
+    return allocations
 
 
 def _alike(one: bytes, other: bytes) -> bool:
-    """Whether two files have the same operations with the same constants."""
+    """Return whether two files have the same operations with the same constants."""
     rows = []
     for content in (one, other):
         model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -173,7 +180,7 @@ def _alike(one: bytes, other: bytes) -> bool:
 
 
 def _of_size(tensor: Tensor, size: Size, name: str) -> Shape:
-    """An input's shape for a picture of the size; its own where no side of it is open."""
+    """Return an input's shape for a picture of `size`; its own where no side of it is open."""
     shape, axes = tensor.shape, picture_axes(tensor.shape)
     if min(shape, default=1) >= 1:
         return shape
@@ -193,42 +200,42 @@ def _of_size(tensor: Tensor, size: Size, name: str) -> Shape:
     return tuple(wanted)
 
 
-def _fold(model: Any, known: dict[int, Shape]) -> bool:
-    """Turn what follows from shapes alone into constants; whether anything did."""
+def _fold(model: Any, allocations: dict[int, Shape]) -> bool:
+    """Turn what follows from shapes alone into constants; return whether anything did."""
     main = model.subgraphs[0]
-    told: dict[int, Values] = {}
+    constants: dict[int, Values] = {}
 
     def values(index: int) -> Values | None:
-        if index in told:
-            return told[index]
+        if index in constants:
+            return constants[index]
         return constant_values(model, main.tensors[index]) if index >= 0 else None
 
     remaining = []
     for operation in main.operators:
         name = operation_name(model, operation)
         inputs = [int(index) for index in operation.inputs]
-        made = None
-        if name in ("SHAPE", "RANK") and inputs[0] in known:
-            shape = known[inputs[0]]
+        outputs = None
+        if name in ("SHAPE", "RANK") and inputs[0] in allocations:
+            shape = allocations[inputs[0]]
             of_type = main.tensors[int(operation.outputs[0])].type
             kind = np.int64 if of_type == schema.TensorType.INT64 else np.int32
-            made = [np.asarray(shape if name == "SHAPE" else len(shape), kind)]
-        elif any(index in told for index in inputs):
-            given = [values(index) for index in inputs]
-            there = [one for one in given if one is not None]
-            if len(there) == len(given):
-                made = evaluated(name, operation.builtinOptions, there)
-        if made is None or len(made) != len(operation.outputs):
+            outputs = [np.asarray(shape if name == "SHAPE" else len(shape), kind)]
+        elif any(index in constants for index in inputs):
+            operands = [values(index) for index in inputs]
+            present = [one for one in operands if one is not None]
+            if len(present) == len(operands):
+                outputs = evaluated(name, operation.builtinOptions, present)
+        if outputs is None or len(outputs) != len(operation.outputs):
             remaining.append(operation)
             continue
-        told.update(zip(map(int, operation.outputs), made, strict=True))
+        constants.update(zip(map(int, operation.outputs), outputs, strict=True))
     main.operators = remaining
-    for index, made_values in told.items():
+    for index, constant in constants.items():
         tensor = main.tensors[index]
-        put_values(model, tensor, made_values)
-        tensor.type, tensor.shape = type_of(made_values), list(made_values.shape)
+        put_values(model, tensor, constant)
+        tensor.type, tensor.shape = type_of(constant), list(constant.shape)
         tensor.shapeSignature = None
-    return bool(told)
+    return bool(constants)
 
 
 def _open(file: TfliteFile) -> str:

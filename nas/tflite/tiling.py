@@ -1,4 +1,4 @@
-"""Pictures of any size through a network of a fixed one."""
+"""Puts pictures of any size through a network of a fixed one."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ MARGIN = 32  # pixels at a tile's inner edge that are thrown away: a seam can't 
 
 
 class Restorer(Protocol):
-    """Something that restores pictures of exactly one size; see `interpreter.Artifact`."""
+    """A network that restores pictures of exactly one size, such as `interpreter.Artifact`."""
 
     @property
     def height(self) -> int:
-        """Of the pictures, in pixels."""
+        """The height of its pictures, in pixels."""
         ...
 
     @property
     def width(self) -> int:
-        """Of the pictures, in pixels."""
+        """The width of its pictures, in pixels."""
         ...
 
     def restore(self, image: UInt8Image) -> UInt8Image:
-        """(height, width, 3) uint8 to the same."""
+        """Return the restored picture; both are uint8 (height, width, 3)."""
         ...
 
 
 def restore_any_size(restorer: Restorer, image: UInt8Image) -> tuple[UInt8Image, str]:
-    """Restore a picture (h, w, 3) whatever its size, and say how it was fitted.
+    """Restore a picture (h, w, 3) whatever its size; return it, and in words how it was fitted.
 
-    "whole" where the sizes agree; "padded" where the picture is smaller (its edges mirrored, the
-    result cropped); "tiled" where it is larger (tiles overlap by `MARGIN` at least on each side).
+    The words are "whole frames" where the sizes agree, "edges mirrored to WxH" where the picture is
+    smaller (the result is cropped), and "tiled by WxH" where it is larger (tiles overlap by
+    `MARGIN` at least on each side).
     """
     height, width = image.shape[:2]
     if (height, width) == (restorer.height, restorer.width):
@@ -67,7 +68,7 @@ def _tiled(restorer: Restorer, image: UInt8Image) -> UInt8Image:
 
 
 def _spans(length: int, tile: int) -> list[tuple[int, int, int]]:
-    """Where tiles start, and the part (from, to) that each gives to the result."""
+    """Return where each tile starts, and the part (from, to) of the result that it fills."""
     if length <= tile:
         return [(0, 0, length)]
     margin = min(MARGIN, tile // 4)

@@ -1,4 +1,4 @@
-"""What the small integer operations of a `.tflite` compute: sizes, made of a tensor's shape.
+"""Computes the small integer operations of a `.tflite` that make sizes of a tensor's shape.
 
 A network whose picture has an open size asks a tensor for its shape and computes from it how far to
 resize another. Where the shape is known, so is the result.
@@ -28,7 +28,9 @@ _TYPES = {
 
 
 def constant_values(model: Any, tensor: Any) -> Values | None:
-    """The values that a file holds of a tensor; None where it holds none, or of a rare type."""
+    """Return the values that a file holds of a tensor; None where it holds none, or of
+    a rare type.
+    """
     data = model.buffers[tensor.buffer].data
     kind = _TYPES.get(tensor.type)
     if data is None or not len(data) or kind is None or tensor.sparsity is not None:
@@ -38,26 +40,32 @@ def constant_values(model: Any, tensor: Any) -> Values | None:
 
 
 def type_of(values: Values) -> int:
-    """A NumPy array's type as the format numbers it; raises KeyError for a rare one."""
+    """Return the format's number for a NumPy array's type; KeyError for a rare one."""
     numbers: dict[Any, int] = {np.dtype(kind): number for number, kind in _TYPES.items()}
     return numbers[values.dtype]
 
 
 def evaluated(name: str, options: Any, inputs: Sequence[Values]) -> list[Values] | None:
-    """The outputs of an operation; None where it is none that computes sizes, or has no result."""
+    """Compute an operation's outputs; None where it computes no sizes, or has no result.
+
+    `name` and `options` are the operation's in the file, `inputs` its inputs' values.
+    """
     rule = _RULES.get(name)
     if rule is None or any(values.size > MOST_VALUES for values in inputs):
         return None
     try:
         with np.errstate(all="ignore"):
-            made = rule(options, *inputs)
+            outputs = rule(options, *inputs)
     except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError):
         return None
-    return [np.asarray(one) for one in (made if isinstance(made, list) else [made])]
+    return [np.asarray(one) for one in (outputs if isinstance(outputs, list) else [outputs])]
 
 
 def sliced(options: Any, begin: Values, end: Values, strides: Values, rank: int) -> tuple[Any, ...]:
-    """The index that a STRIDED_SLICE is in NumPy."""
+    """Return the index by which NumPy cuts as a STRIDED_SLICE with these bounds does.
+
+    `rank` is that of the tensor which is cut; IndexError where the index has more dimensions.
+    """
     index: list[Any] = []
     for axis in range(len(begin)):
         bit = 1 << axis
@@ -79,16 +87,16 @@ def sliced(options: Any, begin: Values, end: Values, strides: Values, rank: int)
 
 
 def _strided(options: Any, x: Values, begin: Values, end: Values, strides: Values) -> Values:
-    found: Values = x[sliced(options, begin, end, strides, x.ndim)]
-    return found
+    part: Values = x[sliced(options, begin, end, strides, x.ndim)]
+    return part
 
 
 def _slice(_: Any, x: Values, begin: Values, size: Values) -> Values:
     index = tuple(
         slice(int(b), None if s < 0 else int(b + s)) for b, s in zip(begin, size, strict=True)
     )
-    found: Values = x[index]
-    return found
+    part: Values = x[index]
+    return part
 
 
 def _divided(_: Any, x: Values, y: Values) -> Values:

@@ -1,4 +1,4 @@
-"""How the output of windows, resizings, paddings and cuts grows with a picture.
+"""The rules by which the outputs of windows, resizings, paddings and cuts grow with a picture.
 
 Amounts at a picture's edges (paddings, crops) stay as they are; sizes stay in proportion to the
 picture.
@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from nas.tflite.dims import Dim, Dims, Step, dim, fixed_dims, now, now_of, was, was_of
+from nas.tflite.dims import Dim, Dims, GrowthStep, dim, fixed_dims, now, now_of, was, was_of
 from nas.tflite.values import Values
 
 
-def _window(step: Step, of: Dim, size: int, stride: int, dilation: int = 1) -> Dim:
-    """A dimension after a window: padded so that every pixel has one, or only where it fits."""
+def _window(step: GrowthStep, of: Dim, size: int, stride: int, dilation: int = 1) -> Dim:
+    """Return a dimension after a window: padded so that every pixel has one, or only
+    where it fits.
+    """
     b, n = was(of), now(of)
     reach = (size - 1) * dilation + 1
     same = step.options.padding == schema.Padding.SAME
@@ -32,15 +34,17 @@ def _window(step: Step, of: Dim, size: int, stride: int, dilation: int = 1) -> D
     return dim((b - reach) // stride + 1, (n - reach) // stride + 1)
 
 
-def _conv_2d(step: Step) -> list[Dims]:
+def _conv_2d(step: GrowthStep) -> list[Dims]:
     data, kernel, o = step[0], was_of(step[1]), step.options
     height = _window(step, data[1], kernel[1], o.strideH, o.dilationHFactor)
     width = _window(step, data[2], kernel[2], o.strideW, o.dilationWFactor)
     return [(data[0], height, width, *fixed_dims(step.outputs[0][3:]))]
 
 
-def _pool(step: Step) -> list[Dims]:
-    """A pooling; one of all pixels, as squeeze-and-excite has, is made one of all pixels."""
+def _pool(step: GrowthStep) -> list[Dims]:
+    """Return a pooling's output; one of all pixels, as squeeze-and-excite has, stays one of all
+    pixels.
+    """
     data, o = step[0], step.options
     window, stride = (o.filterHeight, o.filterWidth), (o.strideH, o.strideW)
     all_pixels = window == was_of(data)[1:3] and step.outputs[0][1:3] == (1, 1)
@@ -52,7 +56,7 @@ def _pool(step: Step) -> list[Dims]:
     return [(data[0], height, width, data[3])]
 
 
-def _conv_3d(step: Step) -> list[Dims]:
+def _conv_3d(step: GrowthStep) -> list[Dims]:
     data, kernel, o = step[0], was_of(step[1]), step.options
     sides = [
         _window(step, data[1], kernel[0], o.strideD, o.dilationDFactor),
@@ -62,15 +66,15 @@ def _conv_3d(step: Step) -> list[Dims]:
     return [(data[0], *sides, *fixed_dims(step.outputs[0][4:]))]
 
 
-def _transpose_conv(step: Step) -> list[Dims]:
+def _transpose_conv(step: GrowthStep) -> list[Dims]:
     return _transposed(step, (step.options.strideH, step.options.strideW))
 
 
-def _conv_3d_transpose(step: Step) -> list[Dims]:
+def _conv_3d_transpose(step: GrowthStep) -> list[Dims]:
     return _transposed(step, (step.options.strideD, step.options.strideH, step.options.strideW))
 
 
-def _transposed(step: Step, strides: Sequence[int]) -> list[Dims]:
+def _transposed(step: GrowthStep, strides: Sequence[int]) -> list[Dims]:
     data, shape = step[2], step.outputs[0]
     computed = step.computed(0)
     sides = [
@@ -80,22 +84,25 @@ def _transposed(step: Step, strides: Sequence[int]) -> list[Dims]:
     dims = (data[0], *sides, *fixed_dims(shape[-1:]))
     if computed is not None:
         return [tuple(dim(*pair) for pair in zip(shape, map(int, computed), strict=True))]
-    step.told(0)
-    return [shape_told(step, 0, dims)]
+    step.constant(0)
+    return [rewrite_shape(step, 0, dims)]
 
 
-def shape_told(step: Step, place: int, dims: Dims) -> Dims:
-    """Dimensions that a constant tells, which is rewritten where they changed; -1 stays."""
-    told, shape = step.told(place), now_of(dims)
-    if told.size != len(shape):
-        raise step.refusal(f"it tells {told.size} sizes for {len(shape)} dimensions")
-    values = np.where(np.ravel(told) == -1, -1, np.asarray(shape)).astype(told.dtype)
-    if (values != np.ravel(told)).any():
-        step.rewritten[place] = values.reshape(told.shape)
+def rewrite_shape(step: GrowthStep, place: int, dims: Dims) -> Dims:
+    """Have the constant that gives the output's shape rewritten where it changed; return `dims`.
+
+    `place` is the constant's among the inputs. A -1 in it stays.
+    """
+    stored, shape = step.constant(place), now_of(dims)
+    if stored.size != len(shape):
+        raise step.refusal(f"it tells {stored.size} sizes for {len(shape)} dimensions")
+    values = np.where(np.ravel(stored) == -1, -1, np.asarray(shape)).astype(stored.dtype)
+    if (values != np.ravel(stored)).any():
+        step.rewritten[place] = values.reshape(stored.shape)
     return dims
 
 
-def _resize(step: Step) -> list[Dims]:
+def _resize(step: GrowthStep) -> list[Dims]:
     data, (_, height, width, _) = step[0], step.outputs[0]
     computed = step.computed(1)
     part = step.part(height, width)
@@ -114,18 +121,20 @@ def _resize(step: Step) -> list[Dims]:
     else:
         sides = (step.scaled(height, data[1]), step.scaled(width, data[2]))
     if computed is None and sides != (height, width):
-        step.rewritten[1] = np.asarray(sides, step.told(1).dtype)
+        step.rewritten[1] = np.asarray(sides, step.constant(1).dtype)
     return [(data[0], dim(height, sides[0]), dim(width, sides[1]), data[3])]
 
 
-def _pad(step: Step) -> list[Dims]:
-    """Amounts stay; what fills up to a part of the picture, still does."""
-    data, told = step[0], step.told(1)
+def _pad(step: GrowthStep) -> list[Dims]:
+    """Return a padding's output: amounts stay, but filling up to a part of the picture still does
+    so.
+    """
+    data, stored = step[0], step.constant(1)
     computed = step.computed(1)
-    amounts = told if computed is None else computed
+    amounts = stored if computed is None else computed
     dims = [
         dim(was(of) + int(old.sum()), now(of) + int(new.sum()))
-        for of, old, new in zip(data, told, amounts, strict=True)
+        for of, old, new in zip(data, stored, amounts, strict=True)
     ]
     axes = [axis for axis, of in enumerate(data) if was(of) != now(of)]
     if len(data) == 4 and set(axes) <= {1, 2}:  # a map of few pixels may stay as large as it was
@@ -133,16 +142,16 @@ def _pad(step: Step) -> list[Dims]:
     if computed is None and len(axes) == 2 and not step.windowed:
         part = step.part(was(dims[axes[0]]), was(dims[axes[1]]))
         if part is not None and part != tuple(now(dims[axis]) for axis in axes):
-            rewritten = told.copy()
+            rewritten = stored.copy()
             for axis, side in zip(axes, part, strict=True):
-                rewritten[axis] = _around(step, told[axis], side - now(data[axis]))
+                rewritten[axis] = _around(step, stored[axis], side - now(data[axis]))
                 dims[axis] = dim(was(dims[axis]), side)
             step.rewritten[1] = rewritten
     return [tuple(dims)]
 
 
-def _around(step: Step, amounts: Values, total: int) -> list[int]:
-    """So much on both sides together, divided as it was."""
+def _around(step: GrowthStep, amounts: Values, total: int) -> list[int]:
+    """Divide `total` pixels between before and after, as they were divided in `amounts`."""
     if total < 0:
         raise step.no_whole_size(step.outputs[0])
     before, after = (int(amount) for amount in amounts)
@@ -153,10 +162,10 @@ def _around(step: Step, amounts: Values, total: int) -> list[int]:
     return [total // 2, total - total // 2]
 
 
-def _slice(step: Step) -> list[Dims]:
-    data, begin, size = step[0], step.told(1).copy(), step.told(2).copy()
+def _slice(step: GrowthStep) -> list[Dims]:
+    data, begin, size = step[0], step.constant(1).copy(), step.constant(2).copy()
     if step.computed(1) is not None or step.computed(2) is not None:
-        begin_now, size_now = (c if (c := step.computed(p)) is not None else step.told(p)
+        begin_now, size_now = (c if (c := step.computed(p)) is not None else step.constant(p)
                                for p in (1, 2))  # fmt: skip
         return [
             tuple(
@@ -180,21 +189,22 @@ def _slice(step: Step) -> list[Dims]:
         dims[axis] = dim(last - first, stop - start)
         begin[axis] = start
         size[axis] = count if count < 0 else stop - start
-    note(step, {1: begin, 2: size})
+    rewrite_changed(step, {1: begin, 2: size})
     return [tuple(dims)]
 
 
-def note(step: Step, values: Mapping[int, Values]) -> None:
-    """Have constants rewritten that changed, by the input's place."""
+def rewrite_changed(step: GrowthStep, values: Mapping[int, Values]) -> None:
+    """Have those constants rewritten that have changed; `values` are given by the input's place."""
     for place, new in values.items():
-        if (new != step.told(place)).any():
+        if (new != step.constant(place)).any():
             step.rewritten[place] = new
 
 
-def _bound(step: Step, place: int, of: Dim) -> int:
-    """Where a cut through a dimension lies now: as far from the nearer edge, or in the middle.
+def _bound(step: GrowthStep, place: int, of: Dim) -> int:
+    """Return where a cut through a dimension lies now: as far from the nearer edge, or in the
+    middle.
 
-    A cut a quarter or more from both edges may be meant either way: it is refused.
+    A cut a quarter or more from both edges may be meant either way: ConversionError.
     """
     b, n = was(of), now(of)
     if 4 * place < b:
@@ -206,13 +216,13 @@ def _bound(step: Step, place: int, of: Dim) -> int:
     raise step.refusal(f"it cuts at {place} of {b} pixels, which may lie elsewhere in a larger one")
 
 
-def _strided_slice(step: Step) -> list[Dims]:
+def _strided_slice(step: GrowthStep) -> list[Dims]:
     data, o = step[0], step.options
     if o.ellipsisMask or o.newAxisMask or getattr(o, "offset", False):
         raise step.refusal("its form of indices can't be rewritten here")
     if any(step.computed(place) is not None for place in (1, 2)):
         raise step.refusal("its bounds are computed while it runs")
-    begin, end, strides = step.told(1).copy(), step.told(2).copy(), step.told(3)
+    begin, end, strides = step.constant(1).copy(), step.constant(2).copy(), step.constant(3)
     dims: list[Dim] = []
     for axis, of in enumerate(data):
         bit, b = 1 << axis, was(of)
@@ -237,12 +247,12 @@ def _strided_slice(step: Step) -> list[Dims]:
         dims.append(_cut(step, of, bounds, begin, end, axis))
     if not any(axis < len(begin) and was(of) != now(of) for axis, of in enumerate(data)):
         return [tuple(dims)]
-    note(step, {1: begin, 2: end})
+    rewrite_changed(step, {1: begin, 2: end})
     return [tuple(dims)]
 
 
-def _cut(step: Step, of: Dim, bounds: slice, begin: Values, end: Values, axis: int) -> Dim:
-    """A grown dimension between bounds, which are moved where they are told in pixels."""
+def _cut(step: GrowthStep, of: Dim, bounds: slice, begin: Values, end: Values, axis: int) -> Dim:
+    """Cut a dimension that grew between bounds, and move those bounds that are given in pixels."""
     b, n, stride = was(of), now(of), int(bounds.step)
     first, last, _ = bounds.indices(b)
     if stride < 0:
@@ -260,21 +270,21 @@ def _cut(step: Step, of: Dim, bounds: slice, begin: Values, end: Values, axis: i
     return of if whole else dim(-(-(last - first) // stride), -(-(stop - start) // stride))
 
 
-def _depth_to_space(step: Step) -> list[Dims]:
+def _depth_to_space(step: GrowthStep) -> list[Dims]:
     n, height, width, depth = step[0]
     block = (step.options.blockSize, step.options.blockSize)
     return [(n, (*height, block), (*width, block), dim(*2 * (was(depth) // block[0] ** 2,)))]
 
 
-def _space_to_depth(step: Step) -> list[Dims]:
+def _space_to_depth(step: GrowthStep) -> list[Dims]:
     n, height, width, depth = step[0]
     block = step.options.blockSize
     sides = [dim(was(one) // block, step.scaled(was(one) // block, one)) for one in (height, width)]
     return [(n, *sides, dim(*2 * (was(depth) * block**2,)))]
 
 
-def _space_to_batch(step: Step) -> list[Dims]:
-    blocks, paddings = step.told(1), step.told(2)
+def _space_to_batch(step: GrowthStep) -> list[Dims]:
+    blocks, paddings = step.constant(1), step.constant(2)
     sides = []
     for of, block, (before, after) in zip(step[0][1:], blocks, paddings, strict=False):
         old, new = was(of) + int(before + after), now(of) + int(before + after)
@@ -285,8 +295,8 @@ def _space_to_batch(step: Step) -> list[Dims]:
     return [(dim(batch, batch), *sides, *step[0][1 + len(blocks) :])]
 
 
-def _batch_to_space(step: Step) -> list[Dims]:
-    blocks, crops = step.told(1), step.told(2)
+def _batch_to_space(step: GrowthStep) -> list[Dims]:
+    blocks, crops = step.constant(1), step.constant(2)
     sides = [
         dim(was(of) * int(block) - int(cut.sum()), now(of) * int(block) - int(cut.sum()))
         for of, block, cut in zip(step[0][1:], blocks, crops, strict=False)
@@ -295,7 +305,8 @@ def _batch_to_space(step: Step) -> list[Dims]:
     return [(dim(batch, batch), *sides, *step[0][1 + len(blocks) :])]
 
 
-WINDOW_RULES: Mapping[str, Callable[[Step], list[Dims]]] = {
+# The rule of each operation of these kinds, by its name.
+WINDOW_RULES: Mapping[str, Callable[[GrowthStep], list[Dims]]] = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _conv_2d),
     **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D"), _pool),
     **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), _pad),

@@ -1,23 +1,25 @@
-"""A network's first weights: near the identity, as short schedules need. Imports TensorFlow."""
+"""Sets a network's first weights near the identity, which short schedules need. Imports
+TensorFlow.
+"""
 
 from __future__ import annotations
 
 from nas.networks.graph import Add, Concat, Conv, Graph, PReLU, ReLU
 from nas.networks.keras import keras
 
-OUTPUT_GAIN = 0.1
+OUTPUT_GAIN = 0.1  # by which the first weights of the last convolution are multiplied
 
 
 def start_near_identity(graph: Graph, model: keras.Model) -> None:
     """Change first weights, in place, so that the network begins by (nearly) repeating its input.
 
-    The last convolution starts at a tenth of its size. That does it where the input is added at the
-    end. Elsewhere the picture is carried through: wherever it lies in the first three channels of a
-    full-resolution convolution's input, that convolution's first three outputs copy it. Its values
-    are not negative, so ReLU and PReLU let it pass; skips carry it to the output. A convolution
-    whose output is added to it on the way starts by adding 0 to it. Measured on
-    U-Nets of 600 steps: without it a good part of those that lack a residual end below the blurred
-    input; with it all of 40 end 2.5 dB or more above.
+    The last convolution starts at a tenth of its size, which is enough where the input is added at
+    the end. Elsewhere the picture is carried through: wherever it lies in the first three channels
+    of a full-resolution convolution's input, that convolution's first three outputs copy it. The
+    picture's values are not negative, so ReLU and PReLU let it pass; skips carry it to the output.
+    A convolution whose output is added to the picture on the way starts by adding 0. Measured on
+    U-Nets of 600 steps: without such a start a good part of those that lack a residual end below
+    the blurred input; with it all of 40 end 2.5 dB or more above.
     """
     residual = isinstance(graph.layers[-1], Add)
     output = _output_convolution(graph)
@@ -40,9 +42,10 @@ def start_near_identity(graph: Graph, model: keras.Model) -> None:
 
 
 def _carried(graph: Graph) -> dict[str, int | None]:
-    """Convolutions that can copy the picture, and the first of its channels in their input.
+    """Return the convolutions that can copy the picture, with its first channel in their input.
 
-    None for those that have to leave it alone: what they are added to brings it.
+    The channel is None for convolutions that have to add nothing: their other operand brings the
+    picture.
     """
     places: dict[str, int] = {graph.layers[0].name: 0}
     copies: dict[str, int | None] = {}
@@ -70,7 +73,7 @@ def _carried(graph: Graph) -> dict[str, int | None]:
 
 
 def _output_convolution(graph: Graph) -> str:
-    """What makes the output, be it that a function of it, or a sum with the input, follows."""
+    """Return the name of the last convolution, also where a function or a sum follows it."""
     layers = {layer.name: layer for layer in graph.layers}
     last = graph.layers[-1]
     while not isinstance(last, Conv):

@@ -1,4 +1,4 @@
-"""How a network is trained, as one frozen value. Loads no TensorFlow."""
+"""The schedule of a training, as one frozen value. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ Decay = Literal["exponential", "cosine"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """L1 loss, Adam, Glorot initialisation, and:
+    """The settings of a training with L1 loss, Adam and Glorot initialisation.
 
-    `steps` of `batch` patches of `patch` x `patch` pixels; `learning_rate` reached after
-    `warmup_steps` (linearly), then decaying: "exponential" multiplies it by `decay_rate` every
-    `decay_steps`, continuously; "cosine" takes it to 0 at the last step. `clip_norm` bounds the
-    global norm of the gradients (None: no bound). `identity_start` lets a network begin near the
-    identity (see `nas.training.identity_start.start_near_identity`), which short schedules need.
-    `threads` is part of the value because the last bits of a training depend on it. `start` names
-    what a training starts from instead: "supernet:KEY" for slices of the run's supernet.
+    It takes `steps` of `batch` patches of `patch` x `patch` pixels. `learning_rate` is reached
+    after `warmup_steps` (linearly) and decays then: "exponential" multiplies it by `decay_rate`
+    every `decay_steps`, continuously; "cosine" takes it to 0 at the last step. `clip_norm` bounds
+    the global norm of the gradients (None: no bound). `identity_start` lets a network begin near
+    the identity (see `nas.training.identity_start.start_near_identity`), which short schedules
+    need. A checkpoint is written every `checkpoint_seconds`. `threads` is part of the value because
+    the last bits of a training depend on it. `start` names what a training starts from instead of
+    first weights: "supernet:KEY" stands for slices of the run's supernet.
 
     Raises ConfigError on a value out of range.
     """
@@ -48,7 +49,7 @@ class Schedule:
             raise unknown("decay", self.decay, get_args(Decay))
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, the first being 0."""
+        """Return the learning rate of a step, the first being 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         if self.decay == "exponential":
@@ -57,9 +58,10 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """What decides the trained weights, as JSON types: how often a checkpoint is kept does not.
+        """Return the settings that decide the trained weights, as JSON types, for fingerprints and
+        keys.
 
-        Used in fingerprints and in the keys of trainings.
+        How often a checkpoint is written is left out, as it decides nothing.
         """
         values = asdict(self)
         del values["checkpoint_seconds"]
@@ -73,7 +75,7 @@ PAPER = Schedule(steps=1_000_000)
 
 
 def short_schedule(steps: int = 600) -> Schedule:
-    """The schedule for seconds of training on small patches.
+    """Return the schedule for seconds of training on small patches.
 
     Of 44 small U-Nets trained so for 600 steps on `photos` none died; without the warm-up, the
     clipped gradients and the gentle start some do.

@@ -1,4 +1,4 @@
-"""Sets TensorFlow up: its log kept quiet, its threads limited, its operations deterministic."""
+"""Sets TensorFlow up: keeps its log quiet and limits its threads."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def quiet_tensorflow() -> Any:
 def prepare_tensorflow(threads: int = 1) -> Any:
     """Make this process ready to train and convert: TensorFlow quiet, on `threads` threads.
 
-    Looks for a GPU, so that the complaint about a missing one is made, and kept quiet, now. Not for
-    a fork server: a GPU that was looked for before a fork can't be used after it. Returns the
+    Looks for a GPU, so that the complaint about a missing one is made, and hidden, now. It is not
+    for a fork server: a GPU that was looked for before a fork can't be used after it. Returns the
     module; raises as `limit_tensorflow_threads`.
     """
     tf = quiet_tensorflow()
@@ -39,14 +39,14 @@ def prepare_tensorflow(threads: int = 1) -> Any:
 
 
 def limit_tensorflow_threads(threads: int = 1) -> None:
-    """Let one operation of TensorFlow use `threads` threads; for a fresh process.
+    """Let one operation of TensorFlow use `threads` threads; call it in a fresh process.
 
     Raises RuntimeError where TensorFlow has already run an operation with another number.
     """
     import tensorflow as tf
 
-    said = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # what counts where nobody set a number
-    inherited = int(said) if said.isdigit() else 0
+    variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")  # what counts where nobody set a number
+    inherited = int(variable) if variable.isdigit() else 0
     if (tf.config.threading.get_intra_op_parallelism_threads() or inherited) == threads:
         return
     try:

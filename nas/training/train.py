@@ -1,8 +1,9 @@
-"""Training on a schedule: resumable, deterministic, and never done twice.
+"""Trains a network on a schedule: resumable, deterministic, and never done twice.
 
 A training is a pure function of its key (architecture, data, schedule, seed): batches are drawn by
 step number, the weights start from the seed, and a checkpoint holds everything else. So a killed
-training goes on as if nothing had been, and whoever asks for the same key again gets the weights.
+training resumes as if nothing had happened, and whoever asks for the same key again gets the
+weights at once.
 """
 
 from __future__ import annotations
@@ -29,24 +30,28 @@ from nas.system.host_lock import working
 from nas.training.identity_start import start_near_identity
 from nas.training.schedule import Schedule
 from nas.training.weight_average import Average, averaging
+from nas.training.workshop import Workshop
 
-FINAL = "final.weights.h5"
-CHECKPOINT = "checkpoint.npz"
-READINGS = "readings.json"
+FINAL = "final.weights.h5"  # the weights of a finished training
+CHECKPOINT = "checkpoint.npz"  # where a training stands that is not finished
+READINGS = "readings.json"  # the figures of a judge, by the step at which it was asked
 SLICE_SECONDS = 0.5  # how long a measurement may have to wait for a training to pause
 
 # The model that this process trained last, by the file of its weights, until somebody takes it:
 # building it anew and reading the file take 0.15 s of a trial.
 _last: dict[Path, keras.Model] = {}
 
-Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since the last call
 Judge = Callable[[keras.Model], dict[str, float]]
+"""A judge returns figures of a model by their metrics' names."""
 
 
 def training_key(
     architecture: Architecture, data: dict[str, Any], schedule: Schedule, seed: int
 ) -> str:
-    """The key of a training: equal exactly where the trained weights are."""
+    """Return the key of a training, which is equal exactly where the trained weights are.
+
+    `data` is the data set's identity as JSON types.
+    """
     return content_key(
         {
             "architecture": architecture.to_dict(),
@@ -58,7 +63,7 @@ def training_key(
 
 
 def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
-    """The network as the training of `seed` starts from."""
+    """Return the network with the first weights from which the training of `seed` starts."""
     model = build_model(graph, seed)
     if schedule.identity_start:
         start_near_identity(graph, model)
@@ -66,7 +71,7 @@ def untrained(graph: Graph, schedule: Schedule, seed: int) -> keras.Model:
 
 
 def trained(graph: Graph, weights: Path) -> keras.Model:
-    """The network with the weights of a finished training; nobody else's to change."""
+    """Return the network with the weights of a finished training; the caller may change it."""
     if weights in _last:
         return _last.pop(weights)
     model = build_model(graph)
@@ -74,35 +79,30 @@ def trained(graph: Graph, weights: Path) -> keras.Model:
     return model
 
 
-def train(
-    graph: Graph, pack: Pack, schedule: Schedule, seed: int, folder: Path, progress: Progress
-) -> Path:
-    """Train, or go on from the checkpoint in `folder`, or return at once if it was done before.
+def train(graph: Graph, workshop: Workshop, key: str) -> Path:
+    """Train a network, or resume from its checkpoint, or return at once if it was done before.
 
-    Returns the file of the final weights. Where another process trains the same, waits for it.
-    Raises ConfigError where patches don't fit the network, TrainingError if the loss stops being
-    finite.
+    Everything is stored in the folder `key` of the workshop's; `key` has to be the training's own
+    (see `training_key`). Returns the file of the final weights. Where another process trains under
+    the same key, waits for it. Raises ConfigError where patches don't fit the network,
+    TrainingError if the loss stops being finite.
     """
-    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
-    return train_model(
-        lambda: untrained(graph, schedule, seed), pack, schedule, seed, folder, progress
-    )
+    _check_patch(graph, workshop.schedule)
+    return train_model(lambda: _start(graph, workshop), workshop, key, "training")
 
 
-def train_model(
-    build: Callable[[], keras.Model],
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    progress: Progress,
-) -> Path:
-    """As `train`, of any model: `build` makes it as the training starts from, always the same."""
+def train_model(build: Callable[[], keras.Model], workshop: Workshop, key: str, stage: str) -> Path:
+    """Train the model that `build` returns as `train` trains a network; `stage` names the work.
+
+    `build` is called only where something is left to train, and has to return the same first
+    weights each time. Raises TrainingError if the loss stops being finite.
+    """
+    folder = workshop.folder / key
     final = folder / FINAL
     with held(folder, wait=True):
         if not final.exists():
-            run = _Training.start(build(), schedule, folder / CHECKPOINT)
-            _loop(run, pack, schedule, seed, progress)
+            run = TrainingRun.start(build(), workshop.schedule, folder / CHECKPOINT)
+            _loop(run, workshop, stage)
             _save_weights(run.model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             _last.clear()
@@ -111,68 +111,65 @@ def train_model(
 
 
 def train_until(
-    graph: Graph,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    folder: Path,
-    stop: int,
-    judge: Judge,
-    progress: Progress,
+    graph: Graph, workshop: Workshop, key: str, stop: int, judge: Judge
 ) -> dict[str, float]:
-    """Train up to step `stop` as `train` does, and return what `judge` says of the network there.
+    """Train a network up to step `stop` as `train` does, and return what `judge` says of it there.
 
     `judge` sees the mean of the weights over the steps before `stop` (see `Average`). The training
-    itself goes on from the plain ones: its checkpoint is kept, and whoever asks for more steps, or
-    for all, ends with the weights of an unbroken training. What was said is kept, too, and never
-    asked twice. Raises as `train`.
+    itself resumes from the plain weights: the checkpoint stays, and whoever asks for more steps, or
+    for all, ends with the weights of an unbroken training. The figures are stored, too: `judge` is
+    asked once for each `stop`. Raises as `train`.
     """
-    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+    _check_patch(graph, workshop.schedule)
+    folder, schedule = workshop.folder / key, workshop.schedule
     path, checkpoint = folder / READINGS, folder / CHECKPOINT
     with held(folder, wait=True):
-        known: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
-        if str(stop) not in known:
-            run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
+        readings: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
+        if str(stop) not in readings:
+            run = TrainingRun.start(_start(graph, workshop), schedule, checkpoint, stop)
             if run.step > stop:  # it went past without a reading: another study's training
                 checkpoint.unlink()
-                run = _Training.start(untrained(graph, schedule, seed), schedule, checkpoint, stop)
-            _loop(run, pack, schedule, seed, progress, stop)
+                run = TrainingRun.start(_start(graph, workshop), schedule, checkpoint, stop)
+            _loop(run, workshop, "training", stop)
             run.save()
             run.average.put_into(run.model)
             with working():
-                known[str(stop)] = judge(run.model)
-            write_json(path, known)
-        return known[str(stop)]
+                readings[str(stop)] = judge(run.model)
+            write_json(path, readings)
+        return readings[str(stop)]
 
 
-def _loop(
-    run: _Training,
-    pack: Pack,
-    schedule: Schedule,
-    seed: int,
-    progress: Progress,
-    until: int | None = None,
-) -> None:
+def _check_patch(graph: Graph, schedule: Schedule) -> None:
+    check_size(graph.reduction, schedule.patch, schedule.patch, graph.smallest)
+
+
+def _start(graph: Graph, workshop: Workshop) -> keras.Model:
+    return untrained(graph, workshop.schedule, workshop.seed)
+
+
+def _loop(run: TrainingRun, workshop: Workshop, stage: str, until: int | None = None) -> None:
+    """Take steps in slices up to step `until`, or to the schedule's end, saving now and then."""
+    schedule = workshop.schedule
     saved = time.monotonic()
     end = schedule.steps if until is None else until
     while run.step < end:
         with working():
-            losses = run.advance(pack, seed, SLICE_SECONDS, end)
+            losses = run.advance(workshop.pack, workshop.seed, SLICE_SECONDS, end)
         loss = float(np.mean(losses))
         if not np.isfinite(loss):
             raise TrainingError(
                 f"the training diverged before step {run.step} of {schedule.steps}: the L1 loss is "
                 f"{loss}. Lower the learning rate ({schedule.learning_rate:g}) or set clip_norm"
             )
-        progress(run.step, schedule.steps, loss)
+        workshop.progress(stage, run.step, schedule.steps, loss)
         if time.monotonic() - saved > schedule.checkpoint_seconds:
             run.save()
             saved = time.monotonic()
 
 
 @dataclass
-class _Training:
-    """A model, its optimizer and where they stand."""
+class TrainingRun:
+    """A model and its optimizer, at a step of a schedule."""
 
     model: keras.Model
     optimizer: Any
@@ -185,8 +182,11 @@ class _Training:
     @classmethod
     def start(
         cls, model: keras.Model, schedule: Schedule, checkpoint: Path, stop: int = 0
-    ) -> _Training:
-        """From the checkpoint where there is one; weights are averaged for `stop`, 0 for never."""
+    ) -> TrainingRun:
+        """Return a training at its checkpoint, or at its start where there is none.
+
+        Weights are averaged for a reading at step `stop`; 0 stands for no reading.
+        """
         # The legacy class updates each variable by one fused operation.
         optimizer = keras.optimizers.legacy.Adam(learning_rate=tf.Variable(0.0, trainable=False))
         optimizer._create_all_weights(model.trainable_variables)
@@ -198,7 +198,7 @@ class _Training:
     def advance(
         self, pack: Pack, seed: int, seconds: float, until: int | None = None
     ) -> list[float]:
-        """Take steps for about `seconds`, one at least, up to `until`; returns their losses."""
+        """Take steps for about `seconds`, one at least, up to step `until`; return their losses."""
         losses = []
         end = time.monotonic() + seconds
         while self.step < min(self.schedule.steps, until or self.schedule.steps):
@@ -237,7 +237,7 @@ class _Training:
 
 
 def step_function(model: keras.Model, optimizer: Any, schedule: Schedule) -> Any:
-    """One training step as a graph: (blurred, sharp, learning rate) -> L1 loss."""
+    """Return one training step as a traced function: (blurred, sharp, learning rate) -> L1 loss."""
     variables = model.trainable_variables
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -264,5 +264,5 @@ def _save_weights(model: keras.Model, path: Path) -> None:
         part.unlink()
     except (OSError, RuntimeError) as error:  # HDF5 raises either, and names a full disk in words
         full = "No space left" in str(error) or "errno = 28" in str(error)
-        known = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
-        raise cannot_write(path, known) from error
+        cause = OSError(errno.ENOSPC, "full") if full else OSError(one_line(error))
+        raise cannot_write(path, cause) from error

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 
-def _kernel(*shape: int, seed: int = 0) -> Any:
+def random_kernel(*shape: int, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
 
 
-def _conv(x: Any, channels: int, side: int = 3, stride: int = 1, padding: Any = "SAME") -> Any:
+def convolved(x: Any, channels: int, side: int = 3, stride: int = 1, padding: Any = "SAME") -> Any:
     import tensorflow as tf
 
-    kernel = _kernel(side, side, x.shape[-1], channels, seed=channels + side)
+    kernel = random_kernel(side, side, x.shape[-1], channels, seed=channels + side)
     return tf.nn.conv2d(x, kernel, stride, padding)
 
 
@@ -25,36 +25,36 @@ def torch_pad(x: Any) -> Any:
     """A convolution of stride 2 with its padding apart, and back up."""
     import tensorflow as tf
 
-    y = tf.pad(_conv(x, 8), [[0, 0], [1, 1], [1, 1], [0, 0]])
-    y = tf.nn.relu(_conv(y, 8, 3, 2, "VALID"))
-    return _conv(tf.image.resize(y, x.shape[1:3]), 3)
+    y = tf.pad(convolved(x, 8), [[0, 0], [1, 1], [1, 1], [0, 0]])
+    y = tf.nn.relu(convolved(y, 8, 3, 2, "VALID"))
+    return convolved(tf.image.resize(y, x.shape[1:3]), 3)
 
 
 def mirror_pad(x: Any) -> Any:
     import tensorflow as tf
 
-    return _conv(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]], "REFLECT"), 3, 7, 1, "VALID")
+    return convolved(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]], "REFLECT"), 3, 7, 1, "VALID")
 
 
 def padv2(x: Any) -> Any:
     import tensorflow as tf
 
     y = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=0.5)
-    return _conv(y, 3, 3, 1, "VALID")
+    return convolved(y, 3, 3, 1, "VALID")
 
 
 def cropped(x: Any) -> Any:
     """Padded widely, and its border cut off by both ends."""
     import tensorflow as tf
 
-    y = _conv(tf.pad(x, [[0, 0], [4, 4], [4, 4], [0, 0]]), 3)
+    y = convolved(tf.pad(x, [[0, 0], [4, 4], [4, 4], [0, 0]]), 3)
     return y[:, 4:-4, 4:-4, :]
 
 
 def sliced(x: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]]), 3)
+    y = convolved(tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]]), 3)
     return tf.slice(y, [0, 2, 2, 0], [1, x.shape[1], x.shape[2], 3])
 
 
@@ -63,44 +63,44 @@ def focus(x: Any) -> Any:
     import tensorflow as tf
 
     parts = [x[:, a::2, b::2, :] for a in (0, 1) for b in (0, 1)]
-    return tf.nn.depth_to_space(_conv(tf.concat(parts, -1), 12), 2)
+    return tf.nn.depth_to_space(convolved(tf.concat(parts, -1), 12), 2)
 
 
 def squeeze_excite(x: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(x, 8)
-    gate = tf.sigmoid(_conv(tf.reduce_mean(y, (1, 2), keepdims=True), 8, 1))
-    return _conv(y * gate, 3)
+    y = convolved(x, 8)
+    gate = tf.sigmoid(convolved(tf.reduce_mean(y, (1, 2), keepdims=True), 8, 1))
+    return convolved(y * gate, 3)
 
 
 def pooled_excite(x: Any) -> Any:
     """The mean by a pooling of all pixels, as older exporters write it."""
     import tensorflow as tf
 
-    y = _conv(x, 8)
-    gate = tf.sigmoid(_conv(tf.nn.avg_pool2d(y, x.shape[1:3], 1, "VALID"), 8, 1))
-    return _conv(y * gate, 3)
+    y = convolved(x, 8)
+    gate = tf.sigmoid(convolved(tf.nn.avg_pool2d(y, x.shape[1:3], 1, "VALID"), 8, 1))
+    return convolved(y * gate, 3)
 
 
 def dense_excite(x: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(x, 8)
-    gate = tf.matmul(tf.reduce_mean(y, (1, 2)), _kernel(8, 8))
-    return _conv(y * tf.reshape(tf.sigmoid(gate), (1, 1, 1, 8)), 3)
+    y = convolved(x, 8)
+    gate = tf.matmul(tf.reduce_mean(y, (1, 2)), random_kernel(8, 8))
+    return convolved(y * tf.reshape(tf.sigmoid(gate), (1, 1, 1, 8)), 3)
 
 
 def noise_map(x: Any, noise: Any) -> Any:
     import tensorflow as tf
 
-    return _conv(tf.concat([x, noise], -1), 3)
+    return convolved(tf.concat([x, noise], -1), 3)
 
 
 def noise_level(x: Any, level: Any) -> Any:
     import tensorflow as tf
 
-    return _conv(tf.concat([x, tf.broadcast_to(level, (1, *x.shape[1:3], 1))], -1), 3)
+    return convolved(tf.concat([x, tf.broadcast_to(level, (1, *x.shape[1:3], 1))], -1), 3)
 
 
 def noise_product(x: Any, level: Any) -> Any:
@@ -108,19 +108,19 @@ def noise_product(x: Any, level: Any) -> Any:
     import tensorflow as tf
 
     ones = tf.constant(np.ones((1, *x.shape[1:3], 1), np.float32))
-    return _conv(tf.concat([x, level * ones], -1), 3)
+    return convolved(tf.concat([x, level * ones], -1), 3)
 
 
 def noise_tiled(x: Any, level: Any) -> Any:
     import tensorflow as tf
 
-    return _conv(tf.concat([x, tf.tile(level, (1, *x.shape[1:3], 1))], -1), 3)
+    return convolved(tf.concat([x, tf.tile(level, (1, *x.shape[1:3], 1))], -1), 3)
 
 
 def half_size_state(x: Any, state: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(_conv(x, 4, 3, 2) + state, 12)
+    y = convolved(convolved(x, 4, 3, 2) + state, 12)
     return tf.nn.depth_to_space(y, 2)
 
 
@@ -129,26 +129,26 @@ def video(x: Any) -> Any:
     import tensorflow as tf
 
     _, frames, height, width, channels = x.shape
-    y = _conv(tf.reshape(x, (frames, height, width, channels)), channels)
+    y = convolved(tf.reshape(x, (frames, height, width, channels)), channels)
     return tf.reshape(y, (1, frames, height, width, channels))
 
 
 def conv_3d(x: Any) -> Any:
     import tensorflow as tf
 
-    return tf.nn.conv3d(x, _kernel(3, 3, 3, 3, 3), (1, 1, 1, 1, 1), "SAME")
+    return tf.nn.conv3d(x, random_kernel(3, 3, 3, 3, 3), (1, 1, 1, 1, 1), "SAME")
 
 
 def frames_apart(x: Any) -> Any:
     import tensorflow as tf
 
-    return tf.add_n([_conv(frame, 3) for frame in tf.unstack(x, axis=1)])
+    return tf.add_n([convolved(frame, 3) for frame in tf.unstack(x, axis=1)])
 
 
 def channels_first(x: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(tf.transpose(x, (0, 2, 3, 1)), 3)
+    y = convolved(tf.transpose(x, (0, 2, 3, 1)), 3)
     return tf.transpose(y, (0, 3, 1, 2))
 
 
@@ -157,9 +157,9 @@ def attention(x: Any) -> Any:
     import tensorflow as tf
 
     _, height, width, _ = x.shape
-    y = tf.reshape(_conv(x, 8), (1, height * width, 8))
+    y = tf.reshape(convolved(x, 8), (1, height * width, 8))
     weights = tf.nn.softmax(tf.matmul(y, y, transpose_a=True))
-    return _conv(tf.reshape(tf.matmul(y, weights), (1, height, width, 8)), 3)
+    return convolved(tf.reshape(tf.matmul(y, weights), (1, height, width, 8)), 3)
 
 
 def windows(x: Any) -> Any:
@@ -167,61 +167,61 @@ def windows(x: Any) -> Any:
     import tensorflow as tf
 
     _, h, w, _ = x.shape
-    y = tf.reshape(_conv(x, 4), (1, h // 8, 8, w // 8, 8, 4))
+    y = tf.reshape(convolved(x, 4), (1, h // 8, 8, w // 8, 8, 4))
     y = tf.reshape(tf.transpose(y, (0, 1, 3, 2, 4, 5)), (h * w // 64, 64, 4))
     y = tf.matmul(tf.nn.softmax(tf.matmul(y, y, transpose_b=True)), y)
     y = tf.transpose(tf.reshape(y, (1, h // 8, w // 8, 8, 8, 4)), (0, 1, 3, 2, 4, 5))
-    return _conv(tf.reshape(y, (1, h, w, 4)), 3)
+    return convolved(tf.reshape(y, (1, h, w, 4)), 3)
 
 
 def rolled(x: Any) -> Any:
     """Shifted by four pixels, as Swin's windows are."""
     import tensorflow as tf
 
-    return _conv(tf.roll(_conv(x, 4), (-4, -4), (1, 2)), 3)
+    return convolved(tf.roll(convolved(x, 4), (-4, -4), (1, 2)), 3)
 
 
 def simple_gate(x: Any) -> Any:
     import tensorflow as tf
 
-    one, other = tf.split(_conv(x, 8), 2, -1)
-    return _conv(one * other, 3)
+    one, other = tf.split(convolved(x, 8), 2, -1)
+    return convolved(one * other, 3)
 
 
 def halves(x: Any) -> Any:
     import tensorflow as tf
 
-    upper, lower = tf.split(_conv(x, 4), 2, 1)
-    return tf.concat([_conv(lower, 3), _conv(upper, 3)], 1)
+    upper, lower = tf.split(convolved(x, 4), 2, 1)
+    return tf.concat([convolved(lower, 3), convolved(upper, 3)], 1)
 
 
 def transposed(x: Any) -> Any:
     import tensorflow as tf
 
     shape = (1, *x.shape[1:3], 3)
-    return tf.nn.conv2d_transpose(_conv(x, 8, 3, 2), _kernel(2, 2, 3, 8), shape, 2)
+    return tf.nn.conv2d_transpose(convolved(x, 8, 3, 2), random_kernel(2, 2, 3, 8), shape, 2)
 
 
 def dilated(x: Any) -> Any:
     import tensorflow as tf
 
     y = tf.space_to_batch(x, (2, 2), ((2, 2), (2, 2)))
-    return tf.batch_to_space(_conv(y, 3, 3, 1, "VALID"), (2, 2), ((0, 0), (0, 0)))
+    return tf.batch_to_space(convolved(y, 3, 3, 1, "VALID"), (2, 2), ((0, 0), (0, 0)))
 
 
 def global_context(x: Any) -> Any:
     import tensorflow as tf
 
-    mean = tf.reduce_mean(_conv(x, 4), (1, 2), keepdims=True)
-    wide = tf.image.resize(_conv(mean, 4, 1), x.shape[1:3], "nearest")
-    return _conv(tf.concat([x, wide], -1), 3)
+    mean = tf.reduce_mean(convolved(x, 4), (1, 2), keepdims=True)
+    wide = tf.image.resize(convolved(mean, 4, 1), x.shape[1:3], "nearest")
+    return convolved(tf.concat([x, wide], -1), 3)
 
 
 def times_four(x: Any) -> Any:
     import tensorflow as tf
 
     side = [4 * side for side in x.shape[1:3]]
-    return tf.nn.depth_to_space(_conv(x, 48), 4) + tf.image.resize(x, side)
+    return tf.nn.depth_to_space(convolved(x, 48), 4) + tf.image.resize(x, side)
 
 
 def even_constant(x: Any) -> Any:
@@ -229,35 +229,35 @@ def even_constant(x: Any) -> Any:
     import tensorflow as tf
 
     offset = tf.constant(np.broadcast_to([0.1, 0.2, 0.3], x.shape).astype(np.float32))
-    return _conv(x - offset, 3)
+    return convolved(x - offset, 3)
 
 
 def position_table(x: Any) -> Any:
-    return _conv(x + _kernel(*x.shape[1:]), 3)
+    return convolved(x + random_kernel(*x.shape[1:]), 3)
 
 
 def classifier(x: Any) -> Any:
     import tensorflow as tf
 
-    y = _conv(x, 2, 3, 4)
+    y = convolved(x, 2, 3, 4)
     flat = int(np.prod(y.shape[1:]))
-    return tf.matmul(tf.reshape(y, (1, flat)), _kernel(flat, 5))
+    return tf.matmul(tf.reshape(y, (1, flat)), random_kernel(flat, 5))
 
 
 def whole_window(x: Any) -> Any:
-    return _conv(_conv(x, 4, 3, 8), 5, 4, 1, "VALID")
+    return convolved(convolved(x, 4, 3, 8), 5, 4, 1, "VALID")
 
 
 def wide_crop(x: Any) -> Any:
     """A quarter is cut off: so many pixels, or so large a part?"""
-    return _conv(x[:, 8:, :, :], 3)
+    return convolved(x[:, 8:, :, :], 3)
 
 
 def thumbnail(x: Any) -> Any:
     """A size of its own inside: 20x44, whatever comes."""
     import tensorflow as tf
 
-    return _conv(tf.image.resize(x, (20, 44)), 3)
+    return convolved(tf.image.resize(x, (20, 44)), 3)
 
 
 @cache

@@ -1,105 +1,80 @@
 import json
 
+import optuna
 import pytest
 
 from nas.errors import ConfigError
-from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, architecture_from_dict
+from nas.networks.candidate import Candidate
+from search_spaces import ARCHITECTURES, EDSR, FPN, NetworkSpace, UNet, UNetSpace, with_networks
 
-# Conv and profiler GMAC at 1280x720, and the figure that the paper prints.
-PAPER = {
-    "edsr": (247.90, 248.57, 249),
-    "rdn": (242.71, 243.30, 243),
-    "dbpn": (241.41, 242.27, 242),
-    "fpn": (250.19, 250.44, 250),
-    "sgn": (246.31, 246.59, 247),
-}
+UNETS = UNetSpace(levels=(2, 3), widths=(4, 8), convolutions=(1,), first_kernel=(3,))
+SPACE = NetworkSpace({name: ARCHITECTURES[name] for name in ("edsr", "sgn", "dbpn")}, UNETS)
 
 
-@pytest.mark.parametrize("name", PAPER)
-def test_the_papers_mac_figures(name: str) -> None:
-    conv, profiler, printed = PAPER[name]
-    macs = ARCHITECTURES[name].graph().macs(720, 1280)
-    assert macs.conv / 1e9 == pytest.approx(conv, abs=0.005)
-    assert macs.profiler / 1e9 == pytest.approx(profiler, abs=0.005)
-    assert round(macs.profiler / 1e9) == printed
+def test_sampling_and_back_again_loses_nothing() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0))
+    kinds = set()
+    for _ in range(80):
+        trial = study.ask()
+        network = SPACE.sample(trial)
+        assert SPACE.to_parameters(network) == trial.params
+        assert SPACE.sample(optuna.trial.FixedTrial(SPACE.to_parameters(network))) == network
+        kinds.add(trial.params["network"])
+        asked = "levels" in trial.params
+        assert asked == isinstance(network, UNet) == (trial.params["network"] == "unet")
+    assert kinds == {"unet", "edsr", "sgn", "dbpn"}
 
 
-def test_conv_macs_against_a_count_by_hand() -> None:
-    pixels = 720 * 1280
-
-    def conv(cin: int, cout: int, kernel: int = 3, reduction: int = 1) -> float:
-        return kernel**2 * cin * cout * pixels / reduction**2
-
-    edsr = conv(3, 32) + 29 * conv(32, 32) + conv(32, 3)
-    assert ARCHITECTURES["edsr"].graph().macs(720, 1280).conv == edsr
-    block = sum(conv(32 + 16 * c, 16) for c in range(3)) + conv(80, 32, 1)
-    rdn = conv(3, 32) + 2 * conv(32, 32) + 10 * block + conv(320, 32, 1) + conv(32, 3)
-    assert ARCHITECTURES["rdn"].graph().macs(720, 1280).conv == rdn
-    dbpn = conv(3, 128) + conv(128, 32, 1) + 60 * conv(32, 32, 8, 4) + conv(320, 3)
-    assert ARCHITECTURES["dbpn"].graph().macs(720, 1280).conv == dbpn
-    sgn = conv(3, 32) + conv(48, 32) + 11 * conv(32, 32) + conv(32, 3)
-    for k in (1, 2, 3):
-        c = 32 * 2**k
-        sgn += conv(3 * 4**k, c, 3, 2**k) + 4 * conv(c, c, 3, 2**k)
-        sgn += conv(c + c // 2, c, 3, 2**k) if k < 3 else 0
-    assert ARCHITECTURES["sgn"].graph().macs(720, 1280).conv == sgn
+def test_a_u_net_may_be_a_whole_network_too() -> None:
+    paper = ARCHITECTURES["unet-depthtospace-relu"]  # outside of these U-Nets
+    space = NetworkSpace({"chosen": paper}, UNETS)
+    assert space.to_parameters(paper) == {"network": "chosen"}
+    inside = UNet(widths=(4, 8), convolutions=1, first_kernel=3)
+    assert space.to_parameters(inside)["network"] == "unet"
 
 
-def test_the_pyramids_sizes_at_720p() -> None:
-    shapes = {row.layer.name: row.shape for row in FPN().graph().costs(720, 1280)}
-    assert shapes["enc0"][:2] == (359, 639)
-    assert shapes["enc1"] == (178, 318, 64)
-    assert shapes["enc2"] == (87, 157, 192)
-    assert shapes["mixed5b"][2] == 320
-    assert shapes["mixed6a"] == (43, 78, 1088)
-    assert shapes["mixed7a"] == (21, 38, 2080)
-    padded = [shapes[f"lateral{level}_pad"] for level in (4, 3, 2, 1, 0)]
-    sides = [(23, 40), (45, 80), (90, 160), (180, 320), (360, 640)]
-    assert padded == [(*side, 112 if side[0] == 360 else 256) for side in sides]
-    assert shapes["heads"] == (180, 320, 448)
+def test_what_the_space_does_not_hold_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'edsr 8 x2' is not in the space, .* U-Nets and \['ed"):
+        SPACE.to_parameters(EDSR(8, 2))
+    with pytest.raises(ConfigError, match="levels=5 is not in the space"):
+        SPACE.to_parameters(UNet())
+    with pytest.raises(ConfigError, match="give the network another name"):
+        NetworkSpace({"unet": UNet()})
+    with pytest.raises(ConfigError, match="networks is empty"):
+        NetworkSpace({})
 
 
-@pytest.mark.parametrize("name", PAPER)
-def test_json_and_back(name: str) -> None:
-    value = ARCHITECTURES[name]
-    small = value.narrowed()  # type: ignore[attr-defined]
-    for one in (value, small):
-        assert architecture_from_dict(json.loads(json.dumps(one.to_dict()))) == one
-    assert small.graph().parameters() < 0.05 * value.graph().parameters()
-    assert small.label != value.label
-    assert small.narrowed() == small
-    assert type(small) is type(value)
+def test_the_space_as_a_value() -> None:
+    assert SPACE.reduction == 8
+    assert NetworkSpace({"fpn": FPN()}, UNETS).reduction == 4
+    assert json.loads(json.dumps(SPACE.to_dict())) == SPACE.to_dict()
+    assert hash(SPACE) == hash(NetworkSpace(dict(SPACE.networks), UNETS))
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: EDSR(blocks=0), r"EDSR\.blocks=0: expected 1 at least"),
-        (lambda: RDN(growth=0), r"RDN\.growth=0: expected 1 at least"),
-        (lambda: DBPN(kernel=7), r"DBPN\.kernel=7: expected the factor 4 plus an even number"),
-        (lambda: DBPN(kernel=2), r"DBPN\.kernel=2"),
-        (lambda: FPN(stem=3), r"FPN\.stem=3, head=112: both must be even"),
-        (lambda: SGN(width=5), r"SGN\.width=5: must be even"),
-    ],
-)
-def test_bad_values_are_refused(make, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        make()
+def test_networks_from_outside_are_tried_first(tmp_path) -> None:
+    from nas.search.ask_tell import OptunaStudy
+    from tests.helpers.small_study import small_study
+
+    baselines = tuple(Candidate(value) for value in SPACE.networks.values())
+    study = small_study(space=SPACE, baselines=baselines)
+    memory = OptunaStudy(study, tmp_path / "journal")
+    asked = [memory.ask() for _ in range(6)]
+    assert [one.candidate for one in asked[:3]] == list(baselines)
+    assert [one.baseline for one in asked[:3]] == [True] * 3
+    assert len({one.candidate.key for one in asked}) == 6
 
 
-def test_bad_json_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"EDSR has the entries .*these differ: \['blocks'\]"):
-        architecture_from_dict({"family": "edsr", "width": 8})
-    with pytest.raises(ConfigError, match=r"EDSR\.blocks='2': expected int"):
-        architecture_from_dict({"family": "edsr", "width": 8, "blocks": "2"})
+def test_networks_are_added_to_a_space_of_unets_and_to_one_that_has_some() -> None:
+    unets = UNetSpace(levels=(2,), widths=(8, 16))
+    space = with_networks(unets, {"edsr": ARCHITECTURES["edsr"]})
+    assert space.unets == unets
+    assert space.to_parameters(ARCHITECTURES["edsr"]) == {"network": "edsr"}
+    more = with_networks(space, {"sgn": ARCHITECTURES["sgn"]})
+    assert set(more.networks) == {"edsr", "sgn"}
+    with pytest.raises(ConfigError, match="to a UNetSpace or a NetworkSpace, not to dict"):
+        with_networks({}, {"edsr": ARCHITECTURES["edsr"]})
 
 
-@pytest.mark.parametrize("name", PAPER)
-def test_a_smoke_test_of_nas_compress_narrows_every_family(name: str) -> None:
-    from nas.cli.compress import _narrowed
-    from nas.compression.channels import group_channels
-    from nas.compression.pruning import Pruning, check_share
-
-    narrow = _narrowed(ARCHITECTURES[name], 0.3)
-    assert narrow == ARCHITECTURES[name].narrowed()  # type: ignore[attr-defined]
-    check_share(group_channels(narrow.graph()), 0.3, Pruning())
+def test_a_space_of_unets_says_where_other_networks_go() -> None:
+    with pytest.raises(ConfigError, match="U-Nets alone"):
+        UNetSpace().to_parameters(ARCHITECTURES["edsr"])

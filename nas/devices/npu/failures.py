@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, final
 
 from nas.devices.failures import (
+    DeviceFailure,
     Evidence,
     FailureClass,
     PhoneStableError,
@@ -45,7 +46,7 @@ def npu_error(
     device: str, failure_class: FailureClass, detail: str, evidence: Evidence | None = None
 ) -> NpuError | NpuTransientError:
     """The error of a failure, in one line: the device, what happened, what to do."""
-    failure = FailureClass(failure_class, " ".join(detail.split()))
+    failure = DeviceFailure(failure_class, " ".join(detail.split()))
     kind = NpuTransientError if failure.transient else NpuError
     message = f"{device}: {failure}; {ADVICE[failure_class]}"
     return kind(message, failure, evidence or Evidence(device))

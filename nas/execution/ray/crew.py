@@ -21,7 +21,7 @@ from typing import Any
 
 from nas.data import Dataset
 from nas.devices.phone.fitness import LIMITS_VARIABLE
-from nas.errors import RunError
+from nas.errors import RunError, one_line
 from nas.execution.pool import PoolExecutor
 from nas.execution.processes import attempt
 from nas.execution.ray.cluster import LOCAL, PHONE, Cluster, Node, answers, connect
@@ -315,8 +315,8 @@ class RayCrew:
             return f"its node {member.node.host} is gone"
         if isinstance(error, self.cluster.ray.exceptions.RayActorError):
             return f"its process on {member.node.host} was killed or crashed"
-        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-        return f"its process on {member.node.host} failed: {text[:300]}"
+        text = one_line(re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
+        return f"its process on {member.node.host} failed: {text}"
 
     def _refuse(self, node: Node, why: str) -> None:
         if node.id not in self._refused:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.compression.compress import (
-    Workshop,
     compressed,
     expected_architecture,
     float_reading,
@@ -19,6 +18,7 @@ from nas.study.halving import reading_name, rung_steps
 from nas.study.metric import Metric
 from nas.system.files import write_atomically
 from nas.system.hashing import content_key
+from nas.training.workshop import Workshop
 
 if TYPE_CHECKING:
     from nas.compression.finetuning import Trained

@@ -1,6 +1,6 @@
-"""What an elastic U-Net holds: the choices of a space, and a candidate as a row of whole numbers.
+"""The choices that an elastic U-Net holds, and candidates as rows of whole numbers.
 
-Works on the JSON of spaces and architectures, so that it depends on no family's classes.
+It works on the JSON of spaces and architectures, so that it depends on no family's classes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import numpy.typing as npt
 
 from nas.errors import ConfigError
 
-FAMILY = "unet"
+FAMILY = "unet"  # of architectures and spaces
 Choice = npt.NDArray[np.int32]
+# The entries of a row before the widths.
 HEAD = ("upsampling", "activation", "levels", "convolutions", "first_kernel", "global_residual")
 
 
 @final
 @dataclass(frozen=True)
 class Elastic:
-    """The choices of a space of U-Nets; numbers in rising order. `widths` has a row a level."""
+    """The choices of a space of U-Nets; numbers are in rising order, and `widths` has a row for
+    each level.
+    """
 
     upsampling: tuple[str, ...]
     activation: tuple[str, ...]
@@ -34,9 +37,10 @@ class Elastic:
 
     @classmethod
     def of(cls, space: Mapping[str, Any]) -> Elastic:
-        """From `UNetSpace.to_dict()`; ConfigError where the space is of something else.
+        """Return the choices of a space that `UNetSpace.to_dict()` gave.
 
-        `widths` may have a row of choices for each level, too.
+        Its `widths` may also have a row of choices for each level. Raises ConfigError where the
+        space holds anything else than U-Nets.
         """
         if space.get("family") != FAMILY or "widths" not in space:
             what = space.get("family") or " and ".join(sorted(space))
@@ -57,23 +61,24 @@ class Elastic:
 
     @property
     def deepest(self) -> int:
-        """The most levels."""
+        """The largest number of levels."""
         return self.levels[-1]
 
     def widest(self, level: int) -> int:
-        """The most channels of a level."""
+        """Return the largest number of channels of a level."""
         return self.widths[level][-1]
 
     @property
     def reduction(self) -> int:
-        """What a picture's sides must divide by."""
+        """A picture's sides must divide by this number."""
         return int(2 ** (self.deepest - 1))
 
     def encode(self, architecture: Mapping[str, Any]) -> Choice:
-        """A U-Net's JSON as a row: the entries of `HEAD`, then the widths, 0 where it has no level.
+        """Return a U-Net's JSON as a row: the entries of `HEAD`, then the widths, 0 where it has no
+        level.
 
-        Names are places among the choices, truth values 0 or 1. ConfigError, naming the entry,
-        where the supernet does not hold the network.
+        Names become places among the choices, truth values 0 or 1. Raises ConfigError, naming the
+        entry, where the supernet does not hold the network.
         """
         if architecture.get("family") != FAMILY:
             raise ConfigError(f"a supernet holds U-Nets only, no {architecture.get('family')!r}")
@@ -93,19 +98,23 @@ class Elastic:
         return np.array(row, np.int32)
 
     def random(self, rng: np.random.Generator) -> Choice:
-        """Each choice drawn on its own."""
+        """Return a candidate each of whose choices is drawn on its own."""
         return self._row(rng, slice(None))
 
     def largest(self, rng: np.random.Generator) -> Choice:
-        """The most of everything; operations, and what is added at the end, drawn."""
+        """Return the largest candidate; operations, and whether the input is added at the end, are
+        drawn.
+        """
         return self._row(rng, slice(-1, None))
 
     def smallest(self, rng: np.random.Generator) -> Choice:
-        """The least of everything; operations, and what is added at the end, drawn."""
+        """Return the smallest candidate; operations, and whether the input is added at the end, are
+        drawn.
+        """
         return self._row(rng, slice(0, 1))
 
     def _row(self, rng: np.random.Generator, part: slice) -> Choice:
-        """Sizes are drawn from a part of their choices."""
+        """Return a candidate whose sizes are drawn from a part of their choices."""
         levels = int(rng.choice(self.levels[part]))
         row = [
             int(rng.integers(len(self.upsampling))),

@@ -1,12 +1,12 @@
 """The elastic U-Net: every candidate computes with a slice of its weights, in one traced function.
 
-What is computed is decided by a row of whole numbers (`Elastic.encode`) while it runs: kernels are
-cut to the candidate's channels, so that a small candidate costs what a small network costs, and
-operations are chosen by branches of the graph. Nothing is traced or built for a candidate.
+A row of whole numbers (`Elastic.encode`) decides what is computed while it runs: kernels are cut to
+the candidate's channels, so that a small candidate costs what a small network costs, and operations
+are chosen by branches of the graph. Nothing is traced or built for a candidate.
 
-Where candidates can't share, they don't: the part of a decoder's first kernel that reads what was
-up-sampled is another for each up-sampling operation, since these leave other numbers of channels.
-Imports TensorFlow.
+Candidates share all weights but these: the part of a decoder's first kernel that reads the
+up-sampled channels is another for each up-sampling operation, since these leave other numbers of
+channels. Imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -21,18 +21,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nas.training.supernet.elastic import HEAD, Choice, Elastic
+from nas.training.supernet.first_weights import PARTS, SHUFFLE, Array, carries
 
 Weights = Mapping[str, Any]
-Array = npt.NDArray[np.float32]
-OUTPUT_GAIN = 0.1  # as `nas.training.identity_start.start_near_identity`
-SHUFFLE = "depth-to-space"
-PARTS = {"transpose-conv": 2, SHUFFLE: 4, "resize-bilinear": 1}  # what channels are divided by
 
 
 @final
 @dataclass(frozen=True)
 class _Candidate:
-    """A row, taken apart: numbers, or tensors while a function is traced."""
+    """A candidate's row with names: numbers, or tensors while a function is traced."""
 
     up: Any
     act: Any
@@ -46,71 +43,6 @@ class _Candidate:
     def of(cls, row: Sequence[Any]) -> _Candidate:
         up, act, levels, convolutions, kernel, residual, *widths = row
         return cls(up, act, levels, convolutions, kernel, residual, tuple(widths))
-
-
-def first_weights(elastic: Elastic, seed: int) -> dict[str, Array]:
-    """The weights that a training starts from, by name.
-
-    Kernels by Glorot's uniform rule at the full width; the output's at a tenth of that, and the
-    first three channels at full resolution at 0, where the picture is carried through: the gentle
-    start of `nas.training.identity_start.start_near_identity`.
-    """
-    rng = np.random.default_rng((seed, 3))
-    weights: dict[str, Array] = {}
-
-    def kernel(name: str, side: int, fans: int, cin: int, cout: int, before: int) -> None:
-        weights[f"{name}/gain"] = np.ones((len(elastic.widths[before]), cout), np.float32)
-        limit = np.sqrt(6 / (side**2 * fans))
-        weights[name] = rng.uniform(-limit, limit, (side, side, cin, cout)).astype(np.float32)
-        if name.startswith("output/"):
-            weights[name] *= np.float32(OUTPUT_GAIN)
-        if _carries(elastic, name):
-            weights[name][..., :3] = 0
-
-    rows = len(elastic.upsampling) * len(elastic.activation)
-    for way, level in _stages(elastic):
-        wide = elastic.widest(level)
-        for index in range(1, elastic.convolutions[-1] + 1):
-            name = f"{way}{level}_conv{index}"
-            if name == "down0_conv1":
-                kernel(name, elastic.first_kernel[-1], 3 + wide, 3, wide, 0)
-            elif index > 1:
-                kernel(name, 3, 2 * wide, wide, wide, level)
-            elif way == "down":
-                before = elastic.widest(level - 1)
-                kernel(name, 3, before + wide, before, wide, level - 1)
-            else:
-                below = elastic.widest(level + 1)
-                kernel(f"{name}/skip", 3, below + 2 * wide, wide, wide, level)
-                for up in elastic.upsampling:
-                    count = below // PARTS[up]
-                    kernel(f"{name}/{up}", 3, below + 2 * wide, count, wide, level + 1)
-            weights[f"{name}/bias"] = np.zeros((rows, wide), np.float32)
-            if "prelu" in elastic.activation:
-                weights[f"{way}{level}_prelu{index}"] = np.full(wide, 0.25, np.float32)
-    for level in range(elastic.deepest - 1):
-        if "transpose-conv" in elastic.upsampling:
-            below = elastic.widest(level + 1)
-            limit = np.sqrt(4 / below)
-            shape = (2, 2, below // 2, below)
-            weights[f"up{level}_transpose"] = rng.uniform(-limit, limit, shape).astype(np.float32)
-            weights[f"up{level}_transpose/bias"] = np.zeros(below // 2, np.float32)
-    for residual in map(int, elastic.global_residual):
-        wide = elastic.widest(0)
-        kernel(f"output/{residual}", 3, wide + 3, wide, 3, 0)
-        weights[f"output/{residual}/bias"] = np.zeros((rows, 3), np.float32)
-    return weights
-
-
-def _stages(elastic: Elastic) -> list[tuple[str, int]]:
-    deep = elastic.deepest
-    return [*(("down", n) for n in range(deep)), *(("up", n) for n in range(deep - 1))]
-
-
-def _carries(elastic: Elastic, name: str) -> bool:
-    """Whether the picture passes through the first three channels of a full-resolution kernel."""
-    stage = name.split("_")[0]
-    return False in elastic.global_residual and stage in ("down0", "up0") and "conv" in name
 
 
 @final
@@ -129,17 +61,21 @@ class ElasticUNet:
         self.variables = {name: tf.Variable(value, name=name) for name, value in weights.items()}
 
     def __call__(self, choice: Any, pictures: Any) -> Any:
-        """(batch, height, width, 3), 0 to 1, restored by the candidate of `choice`."""
+        """Return pictures (batch, height, width, 3), 0 to 1, restored by the candidate
+        of `choice`.
+        """
         tensors = {name: tf.convert_to_tensor(value) for name, value in self.variables.items()}
         numbers = tf.unstack(choice, len(HEAD) + self.elastic.deepest)
         return _Forward(self.elastic, tensors, _Candidate.of(numbers)).restored(pictures)
 
     def arrays(self) -> dict[str, Array]:
-        """The weights."""
+        """Return the weights by name."""
         return {name: variable.numpy() for name, variable in self.variables.items()}
 
     def sliced(self, choice: Choice) -> dict[str, list[Array]]:
-        """A candidate's weights by layer, for `keras_model.with_weights`: as a network alone."""
+        """Return a candidate's weights by layer, for `keras_model.with_weights`: as of a network
+        alone.
+        """
         candidate = _Candidate.of([int(number) for number in choice])
         return _Slices(self.elastic, self.variables, candidate).layers()
 
@@ -154,19 +90,24 @@ class _Slicer:
     candidate: _Candidate
 
     def kernel(self, name: str, before: int, level: int) -> Any:
-        """Of a convolution that reads the channels of one level and gives those of another."""
+        """Return the kernel of a convolution that reads the channels of one level and gives
+        another's.
+        """
         cin, cout = self.candidate.widths[before], self.candidate.widths[level]
         return self._finished(name, self.weights[name][:, :, :cin, :cout], before)
 
     def first(self) -> Any:
-        """Of the first convolution: the middle of the largest."""
+        """Return the kernel of the first convolution: the middle of the largest."""
         whole, side = self.weights["down0_conv1"], self.candidate.kernel
         off = (whole.shape[0] - side) // 2
         part = whole[off : off + side, off : off + side, :, : self.candidate.widths[0]]
         return self._finished("down0_conv1", part, 0)
 
     def joined(self, level: int, up: str) -> Any:
-        """Of a decoder's first convolution, which reads what was up-sampled, then the skip."""
+        """Return the kernel of a decoder's first convolution.
+
+        It reads the up-sampled channels, then the skip's.
+        """
         below, cout = self.candidate.widths[level + 1], self.candidate.widths[level]
         names = [f"up{level}_conv1/{up}", f"up{level}_conv1/skip"]
         lifted, skip = (self.weights[name] for name in names)
@@ -196,19 +137,19 @@ class _Slicer:
         return self.candidate.up * len(self.elastic.activation) + self.candidate.act
 
     def _finished(self, name: str, part: Any, before: int) -> Any:
-        """A slice with its gains, and the picture carried through where it has to."""
+        """Return a slice with its gains, and the picture carried through where it has to be."""
         part = self._gained(name, part, before)
-        return part + _identity(part) if _carries(self.elastic, name) else part
+        return part + _identity(part) if carries(self.elastic, name) else part
 
     def _gained(self, name: str, part: Any, before: int) -> Any:
-        """A slice times its outputs' gains for the width that it reads."""
+        """Return a slice times its outputs' gains for the width that it reads."""
         steps = tf.constant(self.elastic.widths[before][:-1], tf.int32)
         place = tf.reduce_sum(tf.cast(self.candidate.widths[before] > steps, tf.int32))
         return part * self.weights[f"{name}/gain"][place][: tf.shape(part)[3]]
 
 
 def _identity(like: Any) -> Any:
-    """The kernel of that shape which copies the first three channels."""
+    """Return the kernel of the same shape which copies the first three channels."""
     shape = tf.shape(like)
     off = shape[0] // 2
     middle = tf.reshape(tf.eye(3), (1, 1, 3, 3))
@@ -240,7 +181,7 @@ class _Forward:
         return output + pictures if residual else output
 
     def _level(self, level: int, x: Any) -> Any:
-        """What a level makes of its input, with all that lies below it."""
+        """Return a level's output, with all that lies below it."""
         skip = self._stage("down", level, x)
         if level + 1 == self._elastic.deepest:
             return skip
@@ -251,7 +192,9 @@ class _Forward:
         )
 
     def _around(self, level: int, skip: Any) -> Any:
-        """Down, through the levels below, up again, and joined with the skip."""
+        """Return a level's output from its skip: down, through the levels below, up, and joined
+        with it.
+        """
         pooled = tf.nn.max_pool2d(skip, 2, 2, "VALID")
         below = self._level(level + 1, pooled)
         lifts = [partial(self._lift, level, below, up) for up in self._elastic.upsampling]
@@ -275,7 +218,7 @@ class _Forward:
         return tf.image.resize(x, (height, width), method="bilinear")
 
     def _stage(self, way: str, level: int, x: Any, joined: Any = None) -> Any:
-        """The convolutions of a level on the way down or up, as many as the candidate has."""
+        """Apply the convolutions of a level on the way down or up, as many as the candidate has."""
         for index in range(1, self._elastic.convolutions[-1] + 1):
             name = f"{way}{level}_conv{index}"
             first = self._cut.first() if name == "down0_conv1" else joined
@@ -316,7 +259,7 @@ def _switch(place: Any, branches: Sequence[Callable[[], Any]]) -> Any:
 
 @final
 class _Slices:
-    """A candidate's weights as those of a network alone."""
+    """Gives a candidate's weights as those of a network alone."""
 
     def __init__(self, elastic: Elastic, weights: Weights, candidate: _Candidate) -> None:
         self._elastic = elastic
@@ -327,22 +270,22 @@ class _Slices:
 
     def layers(self) -> dict[str, list[Array]]:
         deepest = self._candidate.levels - 1
-        found: dict[str, list[Array]] = {}
+        weights: dict[str, list[Array]] = {}
         for level in range(deepest + 1):
-            found |= self._stage("down", level, shuffled=level == deepest)
+            weights |= self._stage("down", level, shuffled=level == deepest)
         for level in range(deepest):
-            found |= self._stage("up", level, shuffled=level > 0)
+            weights |= self._stage("up", level, shuffled=level > 0)
             if self._up == "transpose-conv":
                 kernel, bias = self._cut.transpose(level)
-                found[f"up{level}_transpose"] = [kernel.numpy(), bias.numpy()]
+                weights[f"up{level}_transpose"] = [kernel.numpy(), bias.numpy()]
         kernel, bias = self._cut.output(int(self._candidate.residual))
-        found["output"] = [kernel.numpy(), bias.numpy()]
-        return found
+        weights["output"] = [kernel.numpy(), bias.numpy()]
+        return weights
 
     def _stage(self, way: str, level: int, shuffled: bool) -> dict[str, list[Array]]:
-        """`shuffled`: what the stage gives is up-sampled next."""
+        """Return the weights of a stage; `shuffled` says that its output is up-sampled next."""
         width, count = self._candidate.widths[level], self._candidate.convolutions
-        found: dict[str, list[Array]] = {}
+        weights: dict[str, list[Array]] = {}
         for index in range(1, count + 1):
             name = f"{way}{level}_conv{index}"
             last = shuffled and index == count and self._up == SHUFFLE
@@ -354,13 +297,15 @@ class _Slices:
             else:
                 kernel = self._cut.kernel(name, level - (index == 1), level)
             bias = self._cut.bias(name, width)
-            found[name] = [kernel.numpy()[..., order], bias.numpy()[order]]
+            weights[name] = [kernel.numpy()[..., order], bias.numpy()[order]]
             if self._elastic.activation[self._candidate.act] == "prelu":
                 slopes = self._weights[name.replace("conv", "prelu")][:width].numpy()
-                found[name.replace("conv", "prelu")] = [slopes[order].reshape(1, 1, -1)]
-        return found
+                weights[name.replace("conv", "prelu")] = [slopes[order].reshape(1, 1, -1)]
+        return weights
 
 
 def _shuffle_order(width: int) -> npt.NDArray[np.int64]:
-    """Which of our channels is each one of `tf.nn.depth_to_space`, whose pixels come first."""
+    """Return for each channel of `tf.nn.depth_to_space`, whose pixels come first, which of ours it
+    is.
+    """
     return np.arange(width).reshape(-1, 4).T.reshape(-1)

@@ -1,4 +1,6 @@
-"""Candidates scored by slices of a supernet's weights: many a second, nothing built or traced."""
+"""Scores candidates by slices of a supernet's weights: many a second, with nothing
+built or traced.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,19 @@ from nas.errors import DataError
 from nas.training.supernet.elastic import HEAD, Choice
 from nas.training.supernet.network import ElasticUNet
 
-SIDE = 128
-PER_PICTURE, CROPS = 2, 16
+SIDE = 128  # pixels, of the largest crop
+PER_PICTURE = 2  # crops of each picture
+CROPS = 16  # in all, at most
 
 
 @final
 @dataclass(frozen=True)
 class Crops:
-    """Held-out crops: uint8 (n, side, side, 3), and which picture each one is of."""
+    """Held-out crops.
+
+    `blurred` and `sharp` are uint8 (n, side, side, 3); `picture` has each crop's picture as a
+    number.
+    """
 
     blurred: npt.NDArray[np.uint8]
     sharp: npt.NDArray[np.uint8]
@@ -31,21 +38,22 @@ class Crops:
 
 
 def heldout_crops(pairs: Iterable[Pair], reduction: int) -> Crops:
-    """Up to `CROPS` crops, two a picture along its diagonal, of pictures spread over the set.
+    """Return up to `CROPS` crops, two a picture along its diagonal, of pictures spread over the
+    set.
 
     Sides are at most `SIDE` and divide by `reduction`. Raises DataError where there is no picture,
     or all are too small.
     """
-    found = []
+    usable = []
     for index, pair in enumerate(pairs):
         height, width = pair.sharp.shape[:2]
         side = min(SIDE, height, width) // reduction * reduction
         if side:
-            found.append((index, side, pair))
-    if not found:
+            usable.append((index, side, pair))
+    if not usable:
         raise DataError(f"no held-out picture has {reduction}x{reduction} pixels at least")
-    every = math.ceil(len(found) * PER_PICTURE / CROPS)
-    chosen = found[::every]
+    every = math.ceil(len(usable) * PER_PICTURE / CROPS)
+    chosen = usable[::every]
     side = min(side for _, side, _ in chosen)
     rows = [(i, _places(p, side, n), p) for i, _, p in chosen for n in range(PER_PICTURE)]
     cut = [(i, p.blurred[place], p.sharp[place]) for i, place, p in rows]
@@ -64,7 +72,9 @@ def _places(pair: Pair, side: int, number: int) -> tuple[slice, slice]:
 
 @final
 class Scorer:
-    """Scores slices of one supernet on one set of crops; traced once, when it is first used."""
+    """Scores slices of one supernet on one set of crops; it is traced once, when it is
+    first used.
+    """
 
     def __init__(self, network: ElasticUNet, crops: Crops) -> None:
         self._crops = crops
@@ -80,9 +90,9 @@ class Scorer:
         self._errors = errors
 
     def psnr_db(self, choice: Choice) -> float:
-        """The mean over pictures of the PSNR of their crops, values rounded to 8 bits.
+        """Return the mean over pictures of the PSNR of their crops, values rounded to 8 bits.
 
-        A proxy that ranks candidates; no model has this quality.
+        The figure is a proxy that ranks candidates; no model has this quality.
         """
         errors = self._errors(choice, self._crops.blurred, self._crops.sharp).numpy()
         pictures = np.unique(self._crops.picture)

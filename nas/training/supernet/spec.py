@@ -1,6 +1,6 @@
-"""What decides a supernet's weights, and the folder that it is kept in.
+"""The specification that decides a supernet's weights, and the folder that holds it.
 
-supernet.json    what it was trained for, with its key and what it cost
+supernet.json    the specification with its key, and what the training cost
 supernet.npz     its weights, whole or not there
 checkpoint.npz   where a training stands
 """
@@ -18,9 +18,11 @@ from nas.system.hashing import content_key
 from nas.training.schedule import Schedule
 from nas.training.supernet.elastic import Elastic
 
-FORMAT = 2
+FORMAT = 2  # of the weights; a supernet of another format is another supernet
+# Files of a supernet's folder.
 DESCRIPTION, WEIGHTS, CHECKPOINT = "supernet.json", "supernet.npz", "checkpoint.npz"
-FOLDER = "supernet"  # inside a run's
+FOLDER = "supernet"  # a supernet's folder, inside a run's
+# What differs, in words, where an entry of the specification does.
 PARTS = {
     "space": "another space",
     "data": "other data",
@@ -48,16 +50,16 @@ class SupernetSpec:
 
     @property
     def elastic(self) -> Elastic:
-        """The choices that it holds."""
+        """The choices that the supernet holds."""
         return Elastic.of(self.space)
 
     @property
     def key(self) -> str:
-        """Equal exactly where the weights are."""
+        """A key that is equal exactly where the weights are."""
         return content_key(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """The value as JSON types."""
+        """Return the value as JSON types."""
         return {
             "format": FORMAT,
             "space": self.space,
@@ -68,31 +70,32 @@ class SupernetSpec:
         }
 
     def check(self, folder: Path) -> Mapping[str, Any] | None:
-        """What is told of the supernet in `folder`; None where there is none yet.
+        """Return the description of the supernet in `folder`; None where there is none yet.
 
-        Raises RunError where it is another one, finished or not.
+        Raises RunError where it is another supernet, finished or not.
         """
         path = folder / DESCRIPTION
         if not path.exists():
             return None
-        known: dict[str, Any] = read_json(path)
-        if known.get("key") != self.key:
-            theirs, ours = known.get("spec", {}), self.to_dict()
+        description: dict[str, Any] = read_json(path)
+        if description.get("key") != self.key:
+            theirs, ours = description.get("spec", {}), self.to_dict()
             differ = [words for name, words in PARTS.items() if theirs.get(name) != ours[name]]
             raise RunError(
                 f"the supernet in {folder} was trained for {' and '.join(differ) or 'another key'}"
-                f" (key {known.get('key')}, expected {self.key}); give another folder, or remove "
-                "it to have it trained again"
+                f" (key {description.get('key')}, expected {self.key}); give another folder, or "
+                "remove it to have it trained again"
             )
-        return known
+        return description
 
 
 def gentle(schedule: Schedule, steps: int) -> Schedule:
-    """A candidate's schedule as a supernet takes it: so many steps, half the rate, a long warm-up.
+    """Return the schedule of a supernet, from the schedule of a candidate.
 
-    Weights that many candidates share leave their start later and are thrown off it sooner. With
-    the candidates' own rate the supernet of `quickstart` never left it; a third of the rate did for
-    its largest network as well as half of it (+4 dB), and for its smallest less (+1.3, +1.8 dB).
+    It has `steps` steps, half the rate and a long warm-up. Weights that many candidates share leave
+    their start later and are thrown off it sooner. With the candidates' own rate the supernet of
+    `quickstart` never left it; a third of the rate did for its largest network as well as half of
+    it (+4 dB), and for its smallest less (+1.3, +1.8 dB).
     """
     warmup = steps // 3 if schedule.warmup_steps else 0
     rate = schedule.learning_rate / 2
@@ -100,15 +103,17 @@ def gentle(schedule: Schedule, steps: int) -> Schedule:
 
 
 def start_of(key: str) -> str:
-    """What `Schedule.start` says of trainings that start from a slice of this supernet."""
+    """Return the value of `Schedule.start` for trainings that start from a slice of
+    this supernet.
+    """
     return f"supernet:{key}"
 
 
 def supernet_of(folder: Path) -> Mapping[str, Any]:
-    """What is told of the finished supernet in `folder`; RunError where there is none."""
+    """Return the description of the finished supernet in `folder`; RunError where there is none."""
     if not (folder / WEIGHTS).exists():
         raise RunError(
             f"{folder} holds no finished supernet; train one with `nas supernet train STUDY`"
         )
-    known: dict[str, Any] = read_json(folder / DESCRIPTION)
-    return known
+    description: dict[str, Any] = read_json(folder / DESCRIPTION)
+    return description

@@ -1,6 +1,6 @@
-"""Training an elastic U-Net by the sandwich rule: resumable, deterministic, never done twice.
+"""Trains an elastic U-Net by the sandwich rule: resumable, deterministic, never done twice.
 
-Every step trains the largest network, the smallest and some drawn ones on batches of their own and
+Every step trains the largest network, the smallest and some random ones on batches of their own and
 takes one step along the mean of their gradients. Source of the rule: Yu and Huang, "Universally
 Slimmable Networks and Improved Training Techniques" (ICCV 2019).
 """
@@ -24,7 +24,8 @@ from nas.system.environment import processor, versions
 from nas.system.files import held, write_atomically, write_json
 from nas.system.host_lock import working
 from nas.training.supernet.elastic import HEAD, Choice, Elastic
-from nas.training.supernet.network import ElasticUNet, first_weights
+from nas.training.supernet.first_weights import first_weights
+from nas.training.supernet.network import ElasticUNet
 from nas.training.supernet.spec import CHECKPOINT, DESCRIPTION, WEIGHTS, SupernetSpec
 from nas.training.train import SLICE_SECONDS
 
@@ -34,7 +35,7 @@ Progress = Callable[[int, int, float], None]  # step, steps, mean L1 loss since 
 def train_supernet(
     spec: SupernetSpec, pack: Pack, folder: Path, progress: Progress = lambda *_: None
 ) -> Path:
-    """Train, or go on from the checkpoint in `folder`, or return at once if it was done before.
+    """Train the supernet, or resume from its checkpoint, or return at once if it was done before.
 
     Returns the file of the weights. Where another process trains the same, waits for it. Raises
     RunError where the folder holds another supernet, ConfigError where patches don't fit the
@@ -56,24 +57,27 @@ def train_supernet(
 
 
 def _describe(spec: SupernetSpec, folder: Path, cost: dict[str, Any]) -> None:
-    made = {"processor": processor(), "versions": versions()}
-    told = {"key": spec.key, "spec": spec.to_dict(), "cost": cost, "conditions": made}
-    write_json(folder / DESCRIPTION, told)
+    conditions = {"processor": processor(), "versions": versions()}
+    description = {"key": spec.key, "spec": spec.to_dict(), "cost": cost, "conditions": conditions}
+    write_json(folder / DESCRIPTION, description)
 
 
 def load_supernet(folder: Path, elastic: Elastic) -> ElasticUNet:
-    """The network of a finished training."""
+    """Return the network of a finished training."""
     with np.load(folder / WEIGHTS) as saved:
         return ElasticUNet(elastic, {name.replace("|", "/"): saved[name] for name in saved.files})
 
 
 def _named(arrays: dict[str, Any]) -> dict[str, Any]:
-    """A zip file's entries can't have a slash in their names on every system."""
+    """Return the arrays under names that a zip file's entries may have: without a slash."""
     return {name.replace("/", "|"): array for name, array in arrays.items()}
 
 
 def rows_of_step(spec: SupernetSpec, step: int) -> list[Choice]:
-    """The candidates that a step trains; every pair of operations equally often in the long run."""
+    """Return the candidates that a step trains.
+
+    Every pair of operations occurs equally often in the long run.
+    """
     elastic, count = spec.elastic, 2 + spec.random
     pairs = list(product(range(len(elastic.upsampling)), range(len(elastic.activation))))
     rng = np.random.default_rng((spec.seed, 4, step))
@@ -107,7 +111,7 @@ def _loop(run: _Training, pack: Pack, progress: Progress) -> None:
 
 @final
 class _Training:
-    """The network, its optimizer and where they stand."""
+    """A network and its optimizer, at a step of a supernet's training."""
 
     def __init__(self, spec: SupernetSpec, checkpoint: Path) -> None:
         self.spec = spec
@@ -126,7 +130,7 @@ class _Training:
         self._restore()
 
     def advance(self, pack: Pack, seconds: float) -> list[float]:
-        """Take steps for about `seconds`, one at least; returns the candidates' losses."""
+        """Take steps for about `seconds`, one at least; return the candidates' losses."""
         schedule, losses = self.spec.schedule, []
         started, end = time.process_time(), time.monotonic() + seconds
         while self.step < schedule.steps:
@@ -139,12 +143,14 @@ class _Training:
             self.step += 1
             if time.monotonic() > end:
                 break
-        found = [float(loss) for loss in losses]
+        values = [float(loss) for loss in losses]
         self.cpu_seconds += time.process_time() - started
-        return found
+        return values
 
     def _adding(self) -> Any:
-        """(candidate, blurred, sharp) -> L1 loss; its gradient is added to the sums."""
+        """Return a traced function (candidate, blurred, sharp) -> L1 loss that adds to the
+        gradients' sums.
+        """
         schedule = self.spec.schedule
         pictures = tf.TensorSpec((schedule.batch, schedule.patch, schedule.patch, 3), tf.uint8)
         row = tf.TensorSpec((len(HEAD) + self.spec.elastic.deepest,), tf.int32)
@@ -165,7 +171,11 @@ class _Training:
         return add
 
     def _applying(self) -> Any:
-        """(learning rate, share of one candidate): a step along the mean; the sums are emptied."""
+        """Return a traced function (learning rate, share of one candidate) that steps along the
+        mean.
+
+        It empties the sums.
+        """
         clip = self.spec.schedule.clip_norm
 
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nas.compression.channel_costs import ChannelCosts
 from nas.compression.channels import (
     filter_norms,
     group_channels,
@@ -14,52 +13,13 @@ from nas.compression.channels import (
     narrowed_weights,
     with_channels,
 )
-from nas.compression.pruned_network import macs
 from nas.errors import ConfigError
 from nas.networks.graph import (
-    Add,
-    Concat,
-    Conv,
-    DepthToSpace,
     Graph,
     Input,
-    MaxPool,
-    PReLU,
-    ResizeBilinear,
-    TransposeConv,
 )
-from tests.helpers.artifacts import FIVE, SIX, network
-
-
-def tangled() -> Graph:
-    """Everything at once: tied blocks, a concatenation that is shuffled, a skip used twice."""
-    return Graph(
-        (
-            Input("input"),
-            Conv("head", ("input",), 8, activation="relu"),
-            Conv("one", ("head",), 8),
-            PReLU("slope", ("one",)),
-            Conv("two", ("slope",), 8),
-            Add("block", ("two", "head")),
-            MaxPool("pool", ("block",)),
-            Conv("deep", ("pool",), 12, activation="relu"),
-            Concat("both", ("deep", "pool")),
-            DepthToSpace("shuffle", ("both",)),  # 20 channels: 3 groups of deep's, 2 of pool's
-            Concat("more", ("shuffle", "block", "shuffle")),
-            Conv("mix", ("more",), 12),
-            TransposeConv("up", ("mix",), 6),
-            MaxPool("down", ("up",)),
-            ResizeBilinear("resize", ("down",)),
-            MaxPool("back", ("resize",)),
-            Concat("last", ("back", "mix")),
-            Conv("output", ("last",), 3),
-            Add("residual", ("output", "input")),
-        )
-    )
-
-
-GRAPHS = [network(*kind, residual).graph() for kind in SIX for residual in (True, False)]
-OTHERS = [value.graph() for value in FIVE.values()]
+from tests.helpers.artifacts import FIVE, network
+from tests.helpers.graphs import GRAPHS, OTHERS, some_kept, tangled
 
 
 def built(graph, seed=0):
@@ -72,14 +32,6 @@ def built(graph, seed=0):
     for variable in model.non_trainable_variables:  # moving means and variances
         variable.assign(rng.uniform(0.3, 1.5, variable.shape))
     return model
-
-
-def some_kept(groups, seed):
-    rng = np.random.default_rng(seed)
-    kept = groups.fixed | (rng.random(groups.count) < 0.7)
-    for site in range(len(groups.sites)):  # a group is left of everything
-        kept[np.flatnonzero(groups.site == site)[0]] = True
-    return kept
 
 
 def trainable(model):
@@ -143,21 +95,6 @@ def test_what_is_tied_in_the_other_networks():
     assert (fpn.of["smooth1_norm"] == fpn.of["lateral0_pad"]).all()
     assert (fpn.of["lateral4"] == fpn.of["lateral3"]).all()
     assert fpn.fixed[fpn.of["output"]].all()
-
-
-@pytest.mark.parametrize("graph", [*GRAPHS, tangled(), *OTHERS])
-def test_costs_of_channels_are_those_of_the_narrowed_graph(graph):
-    groups = group_channels(graph)
-    costs = ChannelCosts(groups)
-    kept = some_kept(groups, seed=3)
-    counts = costs.counts(kept)
-    assert costs.macs(counts) == costs.of(kept) == macs(narrowed(groups, kept))
-    spare = [int(g) for g in np.flatnonzero(kept & ~groups.fixed)]
-    for group in spare[:: max(1, len(spare) // 5)]:
-        fewer = kept.copy()
-        fewer[group] = False
-        if min(groups.channels(fewer).values()) > 0:
-            assert costs.macs(costs.without(counts, group)) == macs(narrowed(groups, fewer))
 
 
 def test_sites_hold_groups_that_cost_the_same():

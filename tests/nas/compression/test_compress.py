@@ -10,14 +10,13 @@ from evaluators import Cost, Quality
 from nas.compression.compress import expected_architecture
 from nas.compression.pruned_network import PrunedNetwork
 from nas.data import Pair
-from nas.errors import ConfigError
 from nas.execution.trial.run import run_trial
 from nas.execution.trial.task import TrialTask
 from nas.networks.candidate import Candidate, Compression
 from nas.storage.run_folder import RunFolder
 from nas.tflite.file import read_tflite
 from nas.training.schedule import Schedule
-from search_spaces import CompressionSpace, UNet, architecture_from_dict
+from search_spaces import UNet, architecture_from_dict
 from tests.helpers.small_study import small_study
 
 BASE = UNet("depth-to-space", "relu", (8, 16), 1, 3)
@@ -127,20 +126,3 @@ def test_a_share_beyond_reach_is_infeasible_before_any_work(tmp_path):
     assert 0.3 < result.violations["pruned share can be reached"] < 0.7
     assert "can't prune 70.0% of the MACs" in result.failure.message
     assert "smallest reachable is" in result.failure.message
-
-
-def test_compressions_as_values():
-    assert Compression("float", 0.3).to_dict() == {"pruned_share": 0.3, "precision": "float"}
-    with pytest.raises(ConfigError, match=r"pruned_share=0\.8: expected a share .* from 0 to 0\.7"):
-        Compression(pruned_share=0.8)
-    space = CompressionSpace(("float", "int8-qat"), (0.0, 0.3))
-    value = Compression("int8-qat", 0.3)
-    import optuna
-
-    assert space.sample(optuna.trial.FixedTrial(space.to_parameters(value))) == value
-    with pytest.raises(ConfigError, match=r"pruned_share=0\.5 is not in the space, which has \[0"):
-        space.to_parameters(Compression(pruned_share=0.5))
-    with pytest.raises(ConfigError, match=r"CompressionSpace\.pruned_share is empty"):
-        CompressionSpace(pruned_share=())
-    with pytest.raises(ConfigError, match="a choice twice"):
-        CompressionSpace(pruned_share=(0.1, 0.1))

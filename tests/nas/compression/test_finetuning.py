@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from nas.compression.channels import group_channels, masks, narrowed
-from nas.compression.finetuning import MaskedNetwork, Trained, prune_trained
+from nas.compression.finetuning import MaskedNetwork, Trained, prune_trained, pruned_key
 from nas.compression.pruned_network import PrunedNetwork
 from nas.compression.pruning import Pruning
 from nas.errors import ConfigError
 from nas.training.schedule import Schedule
 from nas.training.train import train, trained
+from nas.training.workshop import Workshop
 from search_spaces import UNet, architecture_from_dict
 
 BASE = UNet("resize-bilinear", "prelu", (8, 12), 1, 3, True)
@@ -33,15 +34,19 @@ def batch(step, count, patch, seed):
 PACK = SimpleNamespace(side=16, batch=batch)
 
 
+def workshop(folder, progress=lambda *_: None):
+    return Workshop(PACK, SCHEDULE, 0, folder, progress)
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("float")
-    weights = train(BASE.graph(), PACK, SCHEDULE, 0, folder, lambda *_: None)
+    weights = train(BASE.graph(), workshop(folder), "float")
     return Trained(BASE, weights, "float")
 
 
 def prune(source, share, folder, settings=SETTINGS, progress=lambda *_: None):
-    return prune_trained(source, share, settings, PACK, SCHEDULE, 0, folder, progress)
+    return prune_trained(source, share, settings, workshop(folder, progress))
 
 
 def digest(path):
@@ -79,9 +84,9 @@ def test_deeper_goes_on_from_shallower_and_comes_to_the_same(source, tmp_path):
     assert digest(prune(source, 0.2, tmp_path / "both")) == digest(alone)
 
 
-def test_removed_filters_stay_at_zero_while_the_others_learn():
+def test_removed_filters_stay_at_zero_while_the_others_learn(tmp_path):
     groups = group_channels(BASE.graph())
-    network = MaskedNetwork(groups, PACK, SCHEDULE, 0, SETTINGS)
+    network = MaskedNetwork(groups, workshop(tmp_path), SETTINGS)
     before = network.weights()
     kept = groups.all_kept()
     kept[groups.of["down0_conv1"][:3]] = False
@@ -93,12 +98,12 @@ def test_removed_filters_stay_at_zero_while_the_others_learn():
             assert not (array * (1 - mask)).any()
             assert (array != old).any()
     share = 1 - narrowed(groups, kept).macs(16, 16).profiler / BASE.graph().macs(16, 16).profiler
-    assert network._step == round(SCHEDULE.steps * SETTINGS.round_steps * share / 0.05) > 0
+    assert network.step == round(SCHEDULE.steps * SETTINGS.round_steps * share / 0.05) > 0
 
 
-def test_the_check_set_sees_what_a_removal_costs(source):
+def test_the_check_set_sees_what_a_removal_costs(source, tmp_path):
     groups = group_channels(BASE.graph())
-    network = MaskedNetwork(groups, PACK, SCHEDULE, 0, SETTINGS)
+    network = MaskedNetwork(groups, workshop(tmp_path), SETTINGS)
     weights = {
         name: trained(BASE.graph(), source.weights).get_layer(name).get_weights()
         for name in masks(groups, groups.all_kept())
@@ -118,3 +123,8 @@ def test_a_share_that_is_too_much_is_told_before_any_work(source, tmp_path):
     with pytest.raises(ConfigError, match=r"can't prune 95\.0% of the MACs"):
         prune(source, 0.95, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_key_of_a_pruning_stays_what_it_was():
+    """Weights of earlier versions are found by this key."""
+    assert pruned_key("329e990f6a65", 0.3, Pruning()) == "5c8ae4bc42ee"

@@ -10,8 +10,6 @@ from nas.compression.quantization import fake_quantized, int16_form
 from nas.compression.verify import verify
 from nas.errors import ConversionError
 from nas.networks.candidate import PRECISIONS
-from nas.networks.folding import folded
-from nas.networks.graph import BatchNorm, Conv, Graph, Input, ReLU, Scale
 from nas.networks.keras_model import build_model, folded_model
 from nas.tflite.editing import in_float
 from nas.tflite.file import parse_tflite
@@ -98,44 +96,3 @@ def test_int16_has_a_form_that_agrees(name):
     assert db(Artifact(in_float(content)).run(seen[0]), Artifact(content).run(seen[0])) > 70
     form = int16_form(float_model(name), *seen.shape[1:3])
     np.testing.assert_allclose(form(seen).numpy(), float_model(name)(seen).numpy(), atol=1e-4)
-
-
-def test_folding_changes_no_value():
-    graph, model = FIVE["fpn"].graph(), float_model("fpn")
-    narrow = folded_model(graph, model)
-    sample = picture(80, 92, seed=5)[None]
-    np.testing.assert_allclose(narrow(sample).numpy(), model(sample).numpy(), atol=1e-5)
-    kinds = {type(layer).__name__ for layer in folded(graph).layers}
-    assert not kinds & {"BatchNorm", "Scale"}
-    left = [layer.inputs[0] for layer in folded(graph).layers if isinstance(layer, ReLU)]
-    assert left == ["block35_1_add", "block17_1_add"]
-    assert folded_model(FIVE["edsr"].graph(), float_model("edsr")) is float_model("edsr")
-
-
-def test_only_a_convolution_that_nobody_else_reads_takes_in_what_follows():
-    graph = Graph(
-        (
-            Input("input"),
-            Conv("a", ("input",), 4, bias=False),
-            BatchNorm("a_norm", ("a",)),
-            Scale("b", ("a_norm",), 0.5),
-            ReLU("c", ("a_norm",)),
-            Conv("d", ("c",), 4, activation="relu"),
-            Scale("e", ("d",), 0.5),
-            Conv("output", ("e",), 3),
-        )
-    )
-    assert [layer.name for layer in folded(graph).layers] == [
-        "input", "a", "b", "c", "d", "e", "output",
-    ]  # fmt: skip
-    assert folded(graph).layers[1] == Conv("a", ("input",), 4)
-    assert folded(graph).layers[2].inputs == ("a",)
-
-
-def test_the_papers_count_of_folded_normalisations():
-    from search_spaces import FPN
-
-    whole = FPN().graph()
-    scales = [row for row in whole.costs(720, 1280) if isinstance(row.layer, Scale)]
-    counted = folded(whole).macs(720, 1280).profiler + sum(row.macs.profiler for row in scales)
-    assert counted / 1e9 == pytest.approx(250.53, abs=0.005)

@@ -1,7 +1,5 @@
 """The precautions of quantization-aware training: each test fails without its own."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tensorflow_model_optimization as tfmot
@@ -10,30 +8,18 @@ import tf_keras as keras
 from nas.compression import convert as convert_module
 from nas.compression import quantization
 from nas.compression.channels import group_channels, narrowed
-from nas.compression.convert import convert, convert_trained, verify
+from nas.compression.convert import convert, verify
 from nas.compression.pruning import Pruning, uniform_kept
-from nas.compression.qat import train_quantized
 from nas.compression.quantization import fake_quantized, int16_form
-from nas.data.image_quality import to_uint8
 from nas.errors import ConversionError
 from nas.networks.candidate import PRECISIONS
 from nas.networks.keras_model import DepthToSpaceLayer, build_model
 from nas.tflite.interpreter import Artifact
-from nas.training.schedule import Schedule
 from search_spaces import UNet
 from tests.helpers.artifacts import SIDE, SIX, keras_model, model_of, network, picture
 
 FRAMES = [picture(seed=number)[None] for number in range(2)]
 SAMPLE = picture(seed=7)
-
-
-def batch(step, count, patch, seed):
-    rows = [to_uint8(picture(patch, patch, 1000 * seed + 10 * step + row)) for row in range(count)]
-    return np.stack(rows), np.stack(rows)
-
-
-PACK = SimpleNamespace(side=16, batch=batch)
-SCHEDULE = Schedule(steps=20, batch=2, patch=16, learning_rate=1e-3, identity_start=True)
 
 
 def db(one, other):
@@ -43,30 +29,6 @@ def db(one, other):
 def gate(model, architecture, precision="int8-qat"):
     content = convert(model, SIDE, SIDE, precision, FRAMES)
     return verify(content, architecture.graph(), model, precision, SAMPLE)
-
-
-@pytest.mark.parametrize(("upsampling", "activation"), SIX)
-def test_trained_fake_quantization_is_what_the_file_computes(
-    upsampling, activation, tmp_path, monkeypatch
-):
-    """As the gate found: it runs the file and the fake-quantized model on one more picture.
-
-    That twice the same is done twice alike is tested on trials, in test_compress.
-    """
-    graph = network(upsampling, activation).graph()
-    weights = tmp_path / "float.weights.h5"
-    keras_model(network(upsampling, activation)).save_weights(weights)
-    steps, found = [], []
-    monkeypatch.setattr(
-        convert_module, "verify", lambda *arguments: found.append(verify(*arguments))
-    )
-    path = train_quantized(
-        graph, weights, PACK, SCHEDULE, 0, tmp_path / "qat", lambda step, *_: steps.append(step)
-    )
-    assert steps[-1] == SCHEDULE.steps // 4
-    convert_trained(graph, path, SIDE, SIDE, "int8-qat", PACK)
-    assert found[0].precision == "int8-qat"
-    assert found[0].agreement_db >= 38
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

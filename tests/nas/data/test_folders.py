@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.data import open_dataset
-from nas.data.folders import Folders, _clip_patches, grid
+from nas.data.folders import Folders, clip_patches, grid
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError, DataError
 from tests.helpers import picture_trees as trees
@@ -269,7 +269,7 @@ def test_a_picture_of_many_patches_is_packed_whole(tmp_path: Path) -> None:
     dataset = open_dataset(f"pairs:{tmp_path}/x,{tmp_path}/y")
     assert isinstance(dataset, Folders)
     clip = dataset.listing.training[0]
-    chunks = list(_clip_patches(clip, [(90, 80)], 8))
+    chunks = list(clip_patches(clip, [(90, 80)], 8))
     assert [len(chunk) for chunk in chunks] == [64, 56]
     frame = read_picture(clip.files[0].sharp)
     for (top, left), (_, sharp) in zip(grid(90, 80, 8), np.concatenate(chunks), strict=True):

@@ -8,7 +8,7 @@ import pytest
 from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, ConversionError
 from nas.tflite.file import parse_tflite
-from nas.tflite.shapes import allocated, picture_axes
+from nas.tflite.shapes import allocated
 from nas.tflite.size import at_given_size, check_fixed, fixed_at, resized
 from tests.helpers import foreign
 from tests.helpers.open_files import changed, open_batch
@@ -126,12 +126,12 @@ def foreign_transposed(x):
     """Up again to a size that is computed from the picture's."""
     import tensorflow as tf
 
-    y = foreign._conv(x, 8, 3, 2)
+    y = foreign.convolved(x, 8, 3, 2)
     shape = tf.shape(y)
     up = tf.nn.conv2d_transpose(
-        y, foreign._kernel(2, 2, 4, 8), [shape[0], shape[1] * 2, shape[2] * 2, 4], 2
+        y, foreign.random_kernel(2, 2, 4, 8), [shape[0], shape[1] * 2, shape[2] * 2, 4], 2
     )
-    return foreign._conv(tf.image.resize(up, tf.shape(x)[1:3]), 3)
+    return foreign.convolved(tf.image.resize(up, tf.shape(x)[1:3]), 3)
 
 
 def test_a_picture_of_one_pixel_is_an_open_size(tmp_path):
@@ -167,24 +167,3 @@ def test_an_open_length_is_no_picture(tmp_path):
     content = foreign.converted(pixels_in_a_row, (None, None, 3))
     with pytest.raises(ConfigError, match=r"--size|no picture|fixed shape"):
         check_fixed(parse_tflite(content, "rows"), "rows")
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ((1, 64, 96, 3), (1, 2)),
-        ((1, -1, -1, 3), (1, 2)),
-        ((1, 3, 64, 96), (2, 3)),
-        ((1, 3, -1, -1), (2, 3)),
-        ((1, 64, 96, 32), (1, 2)),
-        ((1, 5, 64, 96, 3), (2, 3)),
-        ((1, 5, 3, 64, 96), (3, 4)),
-        ((1, 3, 5, 64, 96), (3, 4)),
-        ((64, 96, 3), (0, 1)),
-        ((1, 64, 96), (1, 2)),
-        ((1, 10), None),
-        ((), None),
-    ],
-)
-def test_where_a_picture_has_its_sides(shape, axes):
-    assert picture_axes(shape) == axes

@@ -7,14 +7,12 @@ import pytest
 from nas.data import open_dataset
 from nas.data.pack import Pack
 from nas.errors import ConfigError, NasError, RunError, TrainingError
-from nas.networks.candidate import Architecture
-from nas.networks.keras_model import build_model
+from nas.networks.graph import Graph
 from nas.training import train as training
-from nas.training.identity_start import start_near_identity
-from nas.training.schedule import PAPER, Schedule
+from nas.training.schedule import Schedule, short_schedule
 from nas.training.train import train, train_until, trained, training_key, untrained
-from search_spaces import EDSR, FPN, RDN, SGN, UNet
-from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+from nas.training.workshop import Progress, Workshop
+from search_spaces import FPN, UNet
 
 NETWORK = UNet("depth-to-space", "prelu", (4, 8), 1, 3, True)
 SCHEDULE = Schedule(
@@ -27,8 +25,21 @@ def pack(own_cache: Path) -> Pack:
     return open_dataset("photos").prepare(16)
 
 
-def _ignore(step: int, steps: int, loss: float) -> None:
+def _ignore(stage: str, step: int, steps: int, loss: float) -> None:
     return None
+
+
+def _train(
+    pack: Pack,
+    folder: Path,
+    schedule: Schedule = SCHEDULE,
+    seed: int = 0,
+    progress: Progress = _ignore,
+    graph: Graph | None = None,
+) -> Path:
+    """Train `NETWORK`, or `graph`, with everything stored in `folder`."""
+    workshop = Workshop(pack, schedule, seed, folder.parent, progress)
+    return train(graph or NETWORK.graph(), workshop, folder.name)
 
 
 def _weights(file: Path) -> list[np.ndarray]:
@@ -40,10 +51,10 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
 ) -> None:
     monkeypatch.setattr(training, "SLICE_SECONDS", 0.0)  # a step a slice, and a checkpoint each
     schedule = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 1e-9}))
-    whole = train(NETWORK.graph(), pack, schedule, 7, tmp_path / "whole", _ignore)
+    whole = _train(pack, tmp_path / "whole", schedule, 7)
 
     def stop_at(last: int):
-        def progress(step: int, steps: int, loss: float) -> None:
+        def progress(stage: str, step: int, steps: int, loss: float) -> None:
             if step == last:
                 raise KeyboardInterrupt
 
@@ -52,14 +63,9 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     seen: list[int] = []
     for last in (4, 9):
         with pytest.raises(KeyboardInterrupt):
-            train(NETWORK.graph(), pack, schedule, 7, tmp_path / "killed", stop_at(last))
-    killed = train(
-        NETWORK.graph(),
-        pack,
-        schedule,
-        7,
-        tmp_path / "killed",
-        lambda step, steps, loss: seen.append(step),
+            _train(pack, tmp_path / "killed", schedule, 7, stop_at(last))
+    killed = _train(
+        pack, tmp_path / "killed", schedule, 7, lambda stage, step, steps, loss: seen.append(step)
     )
     assert seen[0] > 4  # it went on, not over again
     for one, other in zip(_weights(whole), _weights(killed), strict=True):
@@ -68,13 +74,13 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
 
 
 def test_a_finished_training_is_not_done_again(tmp_path: Path, pack: Pack) -> None:
-    first = train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, _ignore)
+    first = _train(pack, tmp_path)
     before = first.stat().st_mtime_ns
 
-    def progress(step: int, steps: int, loss: float) -> None:
+    def progress(stage: str, step: int, steps: int, loss: float) -> None:
         raise AssertionError("it trained again")
 
-    assert train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, progress) == first
+    assert _train(pack, tmp_path, progress=progress) == first
     assert first.stat().st_mtime_ns == before
 
 
@@ -83,7 +89,7 @@ def test_steps_are_those_of_keras_own_adam(tmp_path: Path, pack: Pack) -> None:
     import tf_keras as keras
 
     schedule = Schedule(steps=4, batch=2, patch=16, learning_rate=1e-2, clip_norm=0.5)
-    ours = _weights(train(NETWORK.graph(), pack, schedule, 3, tmp_path, _ignore))
+    ours = _weights(_train(pack, tmp_path, schedule, 3))
     model = untrained(NETWORK.graph(), schedule, 3)
     model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=0.5, epsilon=1e-7), loss="mae")
     for step in range(4):
@@ -97,50 +103,20 @@ def test_steps_are_those_of_keras_own_adam(tmp_path: Path, pack: Pack) -> None:
 def test_a_diverged_training_is_a_typed_failure(tmp_path: Path, pack: Pack) -> None:
     schedule = Schedule(steps=30, batch=2, patch=16, learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"diverged before step .* Lower the learning rate"):
-        train(NETWORK.graph(), pack, schedule, 0, tmp_path, _ignore)
+        _train(pack, tmp_path, schedule)
     assert issubclass(TrainingError, NasError)
-
-
-@pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_a_gentle_start_is_near_the_identity(
-    upsampling: str, activation: str, residual: bool
-) -> None:
-    graph = UNet(upsampling, activation, (8, 12, 16), 2, 5, residual).graph()
-    picture = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    model = build_model(graph, seed=1)
-    far = np.abs(model(picture).numpy() - picture).mean()
-    start_near_identity(graph, model)
-    near = np.abs(model(picture).numpy() - picture).mean()
-    assert near < 0.06
-    assert near < far / 2
-
-
-@pytest.mark.parametrize("network", [EDSR(8, 3), RDN(8, 4, 2, 2), SGN(8, 2, 2)])
-def test_a_gentle_start_of_networks_without_poolings(network: Architecture) -> None:
-    graph = network.graph()
-    picture = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
-    model = build_model(graph, seed=1)
-    far = np.abs(model(picture).numpy() - picture).mean()
-    start_near_identity(graph, model)
-    near = np.abs(model(picture).numpy() - picture).mean()
-    assert near < 0.1
-    assert near < far / 2
 
 
 def test_patches_that_are_too_small_for_a_network(pack: Pack, tmp_path: Path) -> None:
     graph = FPN(stem=4, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
     with pytest.raises(ConfigError, match=f"{SCHEDULE.patch}x.* is too small for this network"):
-        train(graph, pack, SCHEDULE, 0, tmp_path, _ignore)
+        _train(pack, tmp_path, graph=graph)
 
 
-def test_a_gentle_start_looks_behind_a_function_of_the_output() -> None:
-    graph = FPN(stem=8, blocks35=0, blocks17=0, pyramid=4, head=4).graph()
-    model = build_model(graph, seed=1)
-    before = model.get_layer("output").kernel.numpy()
-    start_near_identity(graph, model)
-    np.testing.assert_allclose(model.get_layer("output").kernel.numpy(), before / 10, rtol=1e-6)
+def test_the_key_of_a_training_stays_what_it_was() -> None:
+    """Weights of earlier versions are found by this key."""
+    key = training_key(NETWORK, {"kind": "photos"}, short_schedule(60), 7)
+    assert key == "329e990f6a65"
 
 
 def test_keys_tell_trainings_apart() -> None:
@@ -155,28 +131,6 @@ def test_keys_tell_trainings_apart() -> None:
     assert key == training_key(NETWORK, {"kind": "photos"}, rarer, 0)
 
 
-def test_the_papers_rates() -> None:
-    assert PAPER.rate(0) == pytest.approx(2e-4)
-    assert PAPER.rate(5_000) == pytest.approx(2e-4 * 0.98)
-    assert PAPER.rate(999_999) == pytest.approx(2e-4 * 0.98**199.9998)
-    assert (PAPER.batch, PAPER.patch, PAPER.steps) == (16, 256, 1_000_000)
-
-
-def test_warm_up_and_cosine() -> None:
-    schedule = Schedule(steps=100, learning_rate=1.0, warmup_steps=10, decay="cosine")
-    assert schedule.rate(0) == pytest.approx(0.1)
-    assert schedule.rate(9) == pytest.approx(1.0)
-    assert schedule.rate(55) == pytest.approx(0.5)
-    assert schedule.rate(99) < 0.001
-
-
-def test_bad_schedules_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"Schedule\.steps=0"):
-        Schedule(steps=0)
-    with pytest.raises(ConfigError, match="Did you mean 'cosine'"):
-        Schedule(steps=1, decay="cosin")  # type: ignore[arg-type]
-
-
 def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
     import os
 
@@ -184,7 +138,7 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path, pack: Pack) -> None:
         pytest.skip("this system has no /dev/full")
     os.symlink("/dev/full", tmp_path / "part.weights.h5")  # HDF5 fails there as on a full disk
     with pytest.raises(RunError, match=r"can't write .*final\.weights\.h5"):
-        train(NETWORK.graph(), pack, SCHEDULE, 0, tmp_path, _ignore)
+        _train(pack, tmp_path)
 
 
 def _read(model: Any) -> dict[str, float]:
@@ -196,18 +150,18 @@ def test_a_training_that_is_read_on_its_way_ends_as_an_unbroken_one(
 ) -> None:
     monkeypatch.setattr(training, "SLICE_SECONDS", 0.0)
     schedule = Schedule(**(vars(SCHEDULE) | {"checkpoint_seconds": 1e-9, "warmup_steps": 8}))
-    whole = train(NETWORK.graph(), pack, schedule, 7, tmp_path / "whole", _ignore)
+    whole = _train(pack, tmp_path / "whole", schedule, 7)
 
     def kills(last: int) -> Any:
-        def progress(step: int, steps: int, loss: float) -> None:
+        def progress(stage: str, step: int, steps: int, loss: float) -> None:
             if step == last:
                 raise KeyboardInterrupt
 
         return progress
 
     def read(folder: str, stop: int, progress: Any = _ignore) -> dict[str, float]:
-        place = tmp_path / folder
-        return train_until(NETWORK.graph(), pack, schedule, 7, place, stop, _read, progress)
+        workshop = Workshop(pack, schedule, 7, tmp_path, progress)
+        return train_until(NETWORK.graph(), workshop, folder, stop, _read)
 
     readings = [read("read", stop) for stop in (2, 8)]
     for last in (5, 7):  # in the half whose weights are averaged
@@ -215,7 +169,7 @@ def test_a_training_that_is_read_on_its_way_ends_as_an_unbroken_one(
             read("killed", 8, kills(last))
     assert read("killed", 8) == readings[1]
     for folder in ("read", "killed"):
-        ended = train(NETWORK.graph(), pack, schedule, 7, tmp_path / folder, _ignore)
+        ended = _train(pack, tmp_path / folder, schedule, 7)
         for one, other in zip(_weights(whole), _weights(ended), strict=True):
             assert np.array_equal(one, other)
     assert [read("read", stop, kills(1)) for stop in (2, 8)] == readings  # kept, not done again
@@ -227,7 +181,7 @@ def test_a_reading_is_of_the_mean_of_the_last_weights(
     tmp_path: Path, pack: Pack, stop: int, first: int
 ) -> None:
     schedule = Schedule(**(vars(SCHEDULE) | {"steps": 32, "warmup_steps": 8}))
-    run = training._Training.start(
+    run = training.TrainingRun.start(
         untrained(NETWORK.graph(), schedule, 7), schedule, tmp_path / "none.npz"
     )
     weights = []
@@ -240,7 +194,8 @@ def test_a_reading_is_of_the_mean_of_the_last_weights(
         judged.append(model.get_weights())
         return {}
 
-    train_until(NETWORK.graph(), pack, schedule, 7, tmp_path, stop, judge, _ignore)
+    workshop = Workshop(pack, schedule, 7, tmp_path, _ignore)
+    train_until(NETWORK.graph(), workshop, "training", stop, judge)
     for index, array in enumerate(judged[0]):
         mean = np.mean([one[index].astype(np.float64) for one in weights[first:]], axis=0)
         assert np.array_equal(array, mean.astype(np.float32))

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from nas.networks.keras_model import build_model, with_weights
 from nas.training.supernet.elastic import Elastic
-from nas.training.supernet.network import ElasticUNet, first_weights
+from nas.training.supernet.first_weights import first_weights
+from nas.training.supernet.network import ElasticUNet
 from search_spaces import UNet, UNetSpace
 
 SPACE = UNetSpace(levels=(2, 3), widths=(4, 8, 12), convolutions=(1, 2), first_kernel=(3, 5))

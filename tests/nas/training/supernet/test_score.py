@@ -6,7 +6,8 @@ from nas.data.image_quality import psnr_db, to_uint8
 from nas.errors import DataError
 from nas.networks.keras_model import with_weights
 from nas.training.supernet.elastic import Elastic
-from nas.training.supernet.network import ElasticUNet, first_weights
+from nas.training.supernet.first_weights import first_weights
+from nas.training.supernet.network import ElasticUNet
 from nas.training.supernet.score import CROPS, SIDE, Scorer, heldout_crops
 from search_spaces import UNet, UNetSpace
 

@@ -11,7 +11,7 @@ from nas.errors import ConfigError, RunError, TrainingError
 from nas.search.supernet_ranking import supernet_spec, tuning_schedule
 from nas.training.schedule import Schedule, short_schedule
 from nas.training.supernet import train as training
-from nas.training.supernet.spec import WEIGHTS, SupernetSpec, gentle, supernet_of
+from nas.training.supernet.spec import WEIGHTS, SupernetSpec, supernet_of
 from nas.training.supernet.train import load_supernet, rows_of_step, train_supernet
 from search_spaces import UNetSpace
 from tests.helpers.small_study import small_study
@@ -120,15 +120,6 @@ def test_patches_that_do_not_fit_and_steps_that_explode(tmp_path: Path, pack: Pa
     wild = replace(SCHEDULE, learning_rate=1e30, clip_norm=None, steps=20)
     with pytest.raises(TrainingError, match=r"supernet's training diverged before step .* of 20"):
         train_supernet(replace(SPEC, schedule=wild), pack, tmp_path / "b")
-
-
-def test_a_supernet_takes_half_the_rate_and_a_long_warm_up() -> None:
-    schedule = short_schedule(600)
-    own = gentle(schedule, 300)
-    assert (own.steps, own.warmup_steps) == (300, 100)
-    assert own.learning_rate == schedule.learning_rate / 2
-    assert (own.batch, own.clip_norm) == (schedule.batch, schedule.clip_norm)
-    assert gentle(replace(schedule, warmup_steps=0), 300).warmup_steps == 0
 
 
 def test_a_slice_is_trained_by_the_whole_schedule_from_where_it_is() -> None:

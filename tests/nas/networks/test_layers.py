@@ -1,0 +1,51 @@
+import pytest
+
+from nas.errors import ConfigError
+from nas.networks.graph import (
+    Add,
+    Concat,
+    Conv,
+    DepthToSpace,
+    MaxPool,
+    ResizeNearest,
+    SpaceToDepth,
+    Subtract,
+    TransposeConv,
+    ZeroPad,
+    layer_kind,
+)
+
+
+def test_layers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="can't concatenate"):
+        Concat("c", ("a", "b")).shape([(4, 4, 3), (2, 2, 3)])
+    with pytest.raises(ConfigError, match="can't add"):
+        Add("s", ("a", "b")).shape([(4, 4, 3), (4, 4, 5)])
+    with pytest.raises(ConfigError, match="6 channels don't divide by 4"):
+        DepthToSpace("d", ("a",)).shape([(4, 4, 6)])
+    with pytest.raises(ConfigError, match="without a remainder"):
+        MaxPool("p", ("a",)).shape([(5, 4, 6)])
+
+    with pytest.raises(ConfigError, match="can't subtract"):
+        Subtract("s", ("a", "b")).shape([(4, 4, 3), (4, 4, 5)])
+    with pytest.raises(ConfigError, match="c: 6x5 doesn't divide by 4"):
+        Conv("c", ("a",), 8, stride=4).shape([(5, 6, 3)])
+    with pytest.raises(ConfigError, match="c: 6x2 is too small for a window of 3x3"):
+        Conv("c", ("a",), 8, padding="valid").shape([(2, 6, 3)])
+    with pytest.raises(ConfigError, match="5x8 doesn't divide by 4"):
+        SpaceToDepth("s", ("a",), 4).shape([(8, 5, 3)])
+    with pytest.raises(ConfigError, match="is larger than 4x4 already"):
+        ZeroPad("z", ("a", "b"), 2).shape([(5, 3, 9), (8, 8, 3)])
+
+
+def test_shapes_that_depend_on_another_layer() -> None:
+    assert ZeroPad("z", ("a", "b"), 4).shape([(3, 5, 9), (13, 21, 3)]) == (4, 6, 9)
+    assert ResizeNearest("z", ("a", "b"), 2).shape([(3, 5, 9), (13, 21, 3)]) == (7, 11, 9)
+
+
+def test_layers_in_words() -> None:
+    assert layer_kind(Conv("c", ("a",), 8, (1, 7))) == "Conv 1x7"
+    strided = Conv("c", ("a",), 8, 3, "relu", stride=2, padding="valid")
+    assert layer_kind(strided) == "Conv 3x3 stride 2 valid + ReLU"
+    assert layer_kind(TransposeConv("t", ("a",), 8, 4, 8)) == "TransposeConv 8x8 stride 4"
+    assert layer_kind(MaxPool("p", ("a",))) == "MaxPool"
