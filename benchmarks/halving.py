@@ -8,7 +8,7 @@
 trainings are looked up. One unit of cost is one whole training; a part costs its share, and
 candidates that differ in compression alone share their training, in either search. What is scored
 are candidates that were trained whole, by what they are worth without noise: the hypervolume in dB
-and logarithms of costs, under a corner that stays, as a share of the best there is.
+and logarithms of costs, under a reference point that stays, as a share of the best there is.
 
 Problems: `table`, the U-Nets of `benchmarks.unet_table`, really trained and timed, read at 1/16 and
 1/4 by their averaged weights; `table-raw`, read by their plain weights; `cells-fine` and
@@ -35,7 +35,7 @@ from benchmarks import paper_cells as cells
 from benchmarks.sampler_problems import PROBLEMS, hypervolume, losses
 from benchmarks.samplers import conditions
 from nas.sampling import EhviSampler
-from nas.search.expected_study import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
 from nas.study.halving import SHARES, Standing, expected, promotion
 from nas.study.objectives import Objective
 from nas.system.files import read_json, write_json
@@ -58,7 +58,7 @@ class Cells:
         self._base = PROBLEMS["paper"]
         self._taus = TAUS[name]
         self._known: dict[bytes, Floats] = {}
-        self.untouched = cells.FLOOR_DB
+        self.input_quality = cells.FLOOR_DB
         self.reference = self._base.reference
 
     def __getattr__(self, name: str) -> Any:
@@ -100,7 +100,7 @@ class Cells:
         """A reading: a part of the final gain, with noise that belongs to the training."""
         words = [seed, rung, *cells.row_of(parameters).tolist()]
         draw = float(np.random.default_rng(words).standard_normal())
-        true = float(self.true(parameters)[0]) - self.untouched
+        true = float(self.true(parameters)[0]) - self.input_quality
         return GROWTH[rung] * (true + self._noises[rung] * draw)
 
     def training(self, parameters: Mapping[str, Any]) -> str:
@@ -122,7 +122,7 @@ class Table:
         self._base: Any = PROBLEMS["table"]
         self._raw = name == "table-raw"
         self.reference = self._base.reference
-        self.untouched = untouched_db()
+        self.input_quality = input_quality_db()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._base, name)
@@ -132,7 +132,7 @@ class Table:
         del seed
         row = self._base.rows[self._base._key(parameters)]
         name = ("rung16", "rung4")[rung] + ("_raw_db" if self._raw else "_db")
-        return float(getattr(row, name)) - self.untouched
+        return float(getattr(row, name)) - self.input_quality
 
     def training(self, parameters: Mapping[str, Any]) -> str:
         """The network."""
@@ -143,7 +143,7 @@ class Table:
         return str(parameters["precision"])
 
 
-def untouched_db() -> float:
+def input_quality_db() -> float:
     """The PSNR of the blurred pictures that the table's networks were scored on."""
     from benchmarks.unet_table import _crop
     from nas.data import open_dataset
@@ -209,12 +209,12 @@ def plain(search: Search, budget: float) -> None:
 def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> None:
     """As `nas.search.halving_loop` with one worker, without an end."""
     gains: dict[int, list[dict[str, float]]] = {}
-    untouched = {"psnr_db": search.problem.untouched}
+    input_quality = {"psnr_db": search.problem.input_quality}
     while search.spent < budget and len(search.asked) < 12 * budget:
         standings = _standings(search)
-        number = choose(standings, search.objectives, untouched)
+        number = choose(standings, search.objectives, input_quality)
         if number is None:
-            search.view.expected = expected(standings, search.objectives, untouched)
+            search.view.expected = expected(standings, search.objectives, input_quality)
             number = search.ask()
         rung = len(gains.setdefault(number, []))
         if rung == len(SHARES):
@@ -228,7 +228,7 @@ def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> 
         known = dict(zip(names[1:], seen[1:].tolist(), strict=True))
         group = search.problem.group(parameters)
         standing = Standing(number, known, tuple(gains[number]), group)
-        trial.set_user_attr(RUNGS, rungs_of(standing))
+        trial.set_user_attr(READINGS, readings_attribute(standing))
 
 
 def _standings(search: Search) -> list[Standing]:
@@ -242,13 +242,13 @@ def _standings(search: Search) -> list[Standing]:
 
 
 def by_psnr(
-    standings: list[Standing], objectives: list[Objective], untouched: Mapping[str, float]
+    standings: list[Standing], objectives: list[Objective], input_quality: Mapping[str, float]
 ) -> int | None:
     """Halving that looks at quality alone."""
     return promotion(
         [Standing(s.number, {}, s.gains, s.group, s.final) for s in standings],
         objectives[:1],
-        untouched,
+        input_quality,
     )
 
 

@@ -1,8 +1,8 @@
 """The two problems of `benchmarks.samplers`: one smooth and made, one measured and small.
 
 A problem gives a trial's parameters, what a candidate is worth, what a sampler sees of that, the
-hypervolume's corner, and a latency predictor as one has it before a search. The first objective is
-PSNR in dB, made large; the others are made small and count as logarithms.
+hypervolume's reference point, and a latency predictor as one has it before a search. The first
+objective is PSNR in dB, made large; the others are made small and count as logarithms.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Problem(Protocol):
 
     @property
     def reference(self) -> tuple[float, ...]:
-        """The hypervolume's corner, in the objectives' units."""
+        """The hypervolume's reference point, in the objectives' units."""
 
     def suggested(self, trial: Any) -> dict[str, Any]:
         """A trial's parameters."""
@@ -54,9 +54,9 @@ def losses(values: Floats) -> Floats:
 
 def hypervolume(points: Floats, reference: tuple[float, ...]) -> float:
     """Of losses (n, k) under the reference point's first k."""
-    corner = losses(np.array([reference]))[0, : points.shape[1]]
-    inside = points[(points < corner).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
+    reference_point = losses(np.array([reference]))[0, : points.shape[1]]
+    inside = points[(points < reference_point).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=reference_point)) if len(inside) else 0.0
 
 
 class PaperCells:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nas.execution.trial.waiting import Rested
-from nas.study.halving import RUNGS
+from nas.study.halving import RUNG_NAMES
 from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write
 
@@ -100,6 +100,6 @@ class RunLog:
 def log_end(log: RunLog, result: TrialResult | Rested) -> None:
     """Note in a trial's log how it ended, or at which rung it waits."""
     if isinstance(result, Rested):
-        log.event(result.number, "rests", rung=RUNGS[result.rung])
+        log.event(result.number, "rests", rung=RUNG_NAMES[result.rung])
     else:
         log.event(result.number, "ended", state=result.state)

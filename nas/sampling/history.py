@@ -21,9 +21,9 @@ from nas.sampling.space import Encoding, Gate, level, same
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-STAND_IN = "stand_in"
-"""A trial's attribute: the names of objectives whose values only stand in for missing ones."""
-
+SUBSTITUTED = "stand_in"
+"""The attribute of a trial that names its objectives whose values are substituted: the trial has
+none of its own."""
 
 Change = tuple[int, FrozenTrial | None, FrozenTrial | None]
 """Where an ended trial stands, what stood there, and what does now."""
@@ -264,7 +264,7 @@ class History:
             return
         values = np.array(trial.values, np.float64)
         values[~np.isfinite(values)] = np.nan
-        missing = trial.user_attrs.get(STAND_IN, ()) if self._names is not None else ()
+        missing = trial.user_attrs.get(SUBSTITUTED, ()) if self._names is not None else ()
         if missing:
             values[[name in missing for name in self._names or ()]] = np.nan
         constraints = trial.constraints

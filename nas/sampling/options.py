@@ -43,7 +43,7 @@ def objectives(name: str, value: Any) -> frozenset[int] | None:
     return frozenset(map(index, found))
 
 
-def corner(name: str, value: Any) -> Any:
+def reference_point(name: str, value: Any) -> Any:
     """An option that is None, a function, or a finite number for each objective, as a tuple.
 
     Raises TypeError or ValueError.

@@ -31,7 +31,7 @@ Bools = npt.NDArray[np.bool_]
 _told: set[tuple[str, str]] = set()
 _telling = Lock()
 Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
-"""The corner of the hypervolume, in the objectives' units, or what tells it from the trials."""
+"""The hypervolume's reference point, in the objectives' units, or a function of the trials."""
 
 
 class EhviSampler(BaseSampler):
@@ -54,9 +54,9 @@ class EhviSampler(BaseSampler):
     `nas.study.objectives.LOGARITHMIC`. `predictor` tells of a candidate's parameters what some
     objectives are expected to be, in their own unit: then only the difference (for logarithmic
     objectives the ratio) is learned. It is called for some 600 candidates a trial, so it should
-    take microseconds. `reference` is the corner of the hypervolume, in the objectives' units, or a
-    function of the trials that tells it; by default (and where it tells None) the worst values on
-    the front so far, and a tenth of their range beyond. A corner further out than half of that
+    take microseconds. `reference` is the hypervolume's reference point, in the objectives' units, or
+    a function from the trials to it; by default (and where it returns None) the worst values on
+    the front so far, and a tenth of their range beyond. A point further out than half of that
     range counts as one there: else the ends of the front would be all that matters. `pool`
     candidates are compared for each trial, half of them with a predictor or after 100 trials, an
     eighth after 500; surrogates learn from `most_points` trials at most (after 500 trials half of
@@ -85,7 +85,7 @@ class EhviSampler(BaseSampler):
         self._startup = options.whole("n_startup_trials", n_startup_trials, 0)
         self._logarithmic = options.objectives("logarithmic", logarithmic)
         self._predictor: Predictor | None = options.function("predictor", predictor)
-        self._reference: Reference | None = options.corner("reference", reference)
+        self._reference: Reference | None = options.reference_point("reference", reference)
         self._pool = options.whole("pool", pool, 1)
         self._most_points = options.whole("most_points", most_points, FEWEST_POINTS)
         self._reading = Reading()
@@ -157,7 +157,7 @@ class EhviSampler(BaseSampler):
         known: Known,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
-        data = self._data(study, encoding, known, self._corner(study, trials))
+        data = self._data(study, encoding, known, self._reference_point(study, trials))
         if not data.learns:
             return spread_out(encoding, random, known.tried, known.seen)
         count = len(known.rows)
@@ -199,8 +199,13 @@ class EhviSampler(BaseSampler):
         with self._reading.lock:
             self._reading.ended(study, trial.number)
 
-    def _corner(self, study: Study, trials: Sequence[FrozenTrial]) -> Sequence[float] | None:
-        """The hypervolume's corner; ValueError where a function tells no finite numbers."""
+    def _reference_point(
+        self, study: Study, trials: Sequence[FrozenTrial]
+    ) -> Sequence[float] | None:
+        """Return the hypervolume's reference point, one value an objective; None for the default.
+
+        Raises ValueError where a function returns anything but finite numbers.
+        """
         if not callable(self._reference):
             return self._reference
         told = self._reference(trials)
@@ -219,7 +224,7 @@ class EhviSampler(BaseSampler):
         study: Study,
         encoding: Encoding,
         known: Known,
-        corner: Sequence[float] | None,
+        reference_point: Sequence[float] | None,
     ) -> Data:
         values, there = known.values, np.isfinite(known.values)
         first = settled(len(values))
@@ -242,7 +247,7 @@ class EhviSampler(BaseSampler):
             known.constraints,
             known.front,
             predict,
-            None if corner is None else scale.of(np.array([corner]))[0],
+            None if reference_point is None else scale.of(np.array([reference_point]))[0],
         )
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:

@@ -20,8 +20,8 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
 Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
 """From a trial's parameters to what is known beforehand of some objectives, by their index."""
-BEYOND = 0.1  # of the front's range, which the corner lies beyond its worst values
-BEYOND_TOLD = 0.5  # the same, at most, where a corner is told: it may be far from anything good
+BEYOND = 0.1  # share of the front's range by which the reference point lies beyond its worst
+BEYOND_GIVEN = 0.5  # at most this share where a reference point is given: it may be far out
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
 _FITTED = 80  # points that hyperparameters are fitted to
 _parts: Recent[Ints] = Recent(8)
@@ -44,7 +44,7 @@ class Data:
     constraints: Mapping[str, Floats]
     front: Ints
     predict: Predicted | None
-    corner: Floats | None = None
+    reference_point: Floats | None = None
 
     @property
     def count(self) -> int:
@@ -124,14 +124,14 @@ class Beliefs:
         good = data.losses[chosen[data.feasible[chosen] & (chosen < first)]]
         if not len(good):
             good = data.losses[data.feasible]
-        corner = data.corner
+        reference_point = data.reference_point
         if self.informed:
-            own = worst_of_interest(good, BEYOND if corner is None else BEYOND_TOLD)
-            corner = own if corner is None else np.minimum(corner, own)
-        if corner is None:
+            own = worst_of_interest(good, BEYOND if reference_point is None else BEYOND_GIVEN)
+            reference_point = own if reference_point is None else np.minimum(reference_point, own)
+        if reference_point is None:
             self._bent: Callable[[Floats], Floats] = np.asarray
         else:
-            self._bent = Bent(corner, good.min(axis=0) if len(good) else corner)
+            self._bent = Bent(reference_point, good.min(axis=0) if len(good) else reference_point)
         rows = data.rows[chosen]
         losses, offsets = self._bent(data.losses[chosen]), np.zeros((len(rows), data.count))
         if data.predict is not None:
@@ -155,8 +155,8 @@ class Beliefs:
             features = self._features(running)
             points = np.concatenate([points, self.losses(running)[0]])
             self._objectives = [_believing(one, features) for one in self._objectives]
-        if corner is not None and self.informed:
-            self._improvement = _improvement(points, corner)
+        if reference_point is not None and self.informed:
+            self._improvement = _improvement(points, reference_point)
 
     def parents(self) -> Floats:
         """Rows worth changing a little: the front's, or where nothing is feasible the least bad."""
@@ -276,19 +276,19 @@ def _best(losses: Floats, feasible: Bools, most: int) -> Ints:
 
 
 def worst_of_interest(losses: Floats, beyond: float = BEYOND) -> Floats:
-    """The corner of the hypervolume (k): the front's own worst values and a share of their range.
+    """Return a reference point (k): the front's worst values and a share `beyond` of their range.
 
-    Anything further out makes the ends of the front the most valuable places there are.
+    A point further out would make the ends of the front the most valuable places there are.
     """
     import moocore
 
     front = losses[moocore.is_nondominated(losses)]
     low, high = front.min(axis=0), front.max(axis=0)
-    corner: Floats = high + np.maximum(beyond * (high - low), 0.1)
-    return corner
+    reference_point: Floats = high + np.maximum(beyond * (high - low), 0.1)
+    return reference_point
 
 
-def _improvement(points: Floats, corner: Floats) -> ExpectedImprovement:
+def _improvement(points: Floats, reference_point: Floats) -> ExpectedImprovement:
     import moocore
 
     front = points[moocore.is_nondominated(points)]
@@ -296,20 +296,20 @@ def _improvement(points: Floats, corner: Floats) -> ExpectedImprovement:
         # Thinned evenly along the first objective: the boxes grow with the square of the front.
         order = np.argsort(front[:, 0], kind="stable")
         front = front[order[np.linspace(0, len(front) - 1, _FRONT).astype(np.intp)]]
-    return ExpectedImprovement(np.ascontiguousarray(front), corner)
+    return ExpectedImprovement(np.ascontiguousarray(front), reference_point)
 
 
 class Bent:
-    """Losses beyond a corner drawn together: how bad the bad ones are is not worth learning.
+    """Losses beyond a limit drawn together: how bad the bad ones are is not worth learning.
 
     Fallbacks are a hundred times slower; without this a surrogate would see little else.
     """
 
-    def __init__(self, corner: Floats, best: Floats) -> None:
-        self._corner, self._bend = corner, np.maximum(0.25 * (corner - best), 0.05)
+    def __init__(self, limit: Floats, best: Floats) -> None:
+        self._limit, self._bend = limit, np.maximum(0.25 * (limit - best), 0.05)
 
     def __call__(self, losses: Floats) -> Floats:
-        """Losses (n, k) in which order is kept, and everything up to the corner."""
-        beyond = np.maximum(losses - self._corner, 0.0)
-        drawn = self._corner + self._bend * np.log1p(beyond / self._bend)
+        """Losses (n, k) in which order is kept, and everything up to the limit."""
+        beyond = np.maximum(losses - self._limit, 0.0)
+        drawn = self._limit + self._bend * np.log1p(beyond / self._bend)
         return np.where(beyond > 0, drawn, losses)

@@ -13,7 +13,7 @@ from nas.execution.trial.task import TrialProgress
 from nas.execution.trial.waiting import Rested
 from nas.search.ask_tell import Asked
 from nas.search.loop import Loop
-from nas.study.halving import RUNGS, SHARES, promotion, readings_of
+from nas.study.halving import RUNG_NAMES, SHARES, promotion, readings_of
 from nas.study.trial_result import TrialResult
 
 CHECKPOINT = "checkpoint.npz"  # as `nas.training.train` has it, which loads TensorFlow
@@ -45,7 +45,7 @@ class HalvingLoop(Loop):
     def _resume(self) -> None:
         """Take up what another driver left: what was told and lost, then what was open."""
         self.known = self.memory.told()
-        pruned = {s.number: len(s.gains) - 1 for s in self.memory.standings() if s.pruned}
+        pruned = {s.number: len(s.gains) - 1 for s in self.memory.standings() if s.stopped}
         for number in sorted(self.known - self.run.finished_numbers()):
             asked = self.memory.asked(number)
             if asked is not None:
@@ -95,7 +95,7 @@ class HalvingLoop(Loop):
             self.waiting[ended.number] = (asked, ended)
             gains = readings_of(ended.result)[-1]
             said = ", ".join(f"{name} {gain:+.2f}" for name, gain in gains.items())
-            note = f"waits at {RUNGS[ended.rung]} of the training: {said} to the blurred"
+            note = f"waits at {RUNG_NAMES[ended.rung]} of the training: {said} to the blurred"
             self.watcher.progress(TrialProgress(ended.number, "rests", note=note))
 
     def _prune(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from nas.errors import ConfigError, unknown
 from nas.networks.candidate import ArchitectureSpace, Candidate, Compression, Space
 from nas.study.evaluator import Evaluator
-from nas.study.halving import ETA, READ, SHARES
+from nas.study.halving import ETA, READING_METRICS, SHARES
 from nas.study.objectives import WORST_RATIO, Constraint, Objective
 from nas.training.schedule import Schedule
 
@@ -183,10 +183,10 @@ def check_halving(study: Study) -> None:
     names = [objective.metric for objective in study.expanded_objectives]
     if not study.trains:
         raise ConfigError(f"halving shortens trainings, but study {study.name!r} trains nothing")
-    if not set(READ) & set(names):
+    if not set(READING_METRICS) & set(names):
         raise ConfigError(
-            f"halving needs an objective that a reading can tell of, {' or '.join(READ)}; study "
-            f"{study.name!r} has {', '.join(names)}"
+            "halving needs an objective that a reading can tell of, "
+            f"{' or '.join(READING_METRICS)}; study {study.name!r} has {', '.join(names)}"
         )
     early = {
         name
@@ -194,7 +194,7 @@ def check_halving(study: Study) -> None:
         if evaluator.needs != "weights"
         for name in evaluator.metrics(study.devices)
     }
-    late = [name for name in names if name not in early and name not in READ]
+    late = [name for name in names if name not in early and name not in READING_METRICS]
     if late:
         raise ConfigError(
             f"halving can't tell {', '.join(late)} before the end of a training; take it out of "

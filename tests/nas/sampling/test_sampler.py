@@ -76,11 +76,11 @@ def test_one_objective_is_expected_improvement() -> None:
 
 def test_what_is_bent_keeps_its_order_and_the_good_as_it_is() -> None:
     losses = np.sort(np.random.default_rng(0).normal(size=(50, 2)) * 9, axis=0)
-    corner = np.array([1.0, -2.0])
-    bent = Bent(corner, losses.min(axis=0))(losses)
+    limit = np.array([1.0, -2.0])
+    bent = Bent(limit, losses.min(axis=0))(losses)
     assert (np.diff(bent, axis=0) > 0).all()
-    assert (bent[losses <= corner] == losses[losses <= corner]).all()
-    assert (bent[losses > corner] < losses[losses > corner]).all()
+    assert (bent[losses <= limit] == losses[losses <= limit]).all()
+    assert (bent[losses > limit] < losses[losses > limit]).all()
 
 
 @pytest.mark.parametrize("objectives", [2, 3, 4])
@@ -351,15 +351,15 @@ def test_trials_read_as_they_end_are_those_read_at_once(seed: int) -> None:
     assert len(told.seen) == len(different)
 
 
-def test_the_corner_may_be_told_by_the_trials() -> None:
+def test_the_reference_point_may_be_told_by_the_trials() -> None:
     corners = []
 
-    def corner(trials: list[FrozenTrial]) -> list[float]:
+    def point(trials: list[FrozenTrial]) -> list[float]:
         corners.append(len(trials))
         return [25.0, float(np.exp(13))]
 
     fixed = searched(EhviSampler(seed=1, reference=(25.0, float(np.exp(13)))), trials=13)
-    told = searched(EhviSampler(seed=1, reference=corner), trials=13)  # type: ignore[arg-type]
+    told = searched(EhviSampler(seed=1, reference=point), trials=13)  # type: ignore[arg-type]
     assert corners == [11, 12, 13]  # with the one that is asked for
     assert [t.params for t in told.trials] == [t.params for t in fixed.trials]
 

@@ -121,7 +121,7 @@ def test_lost_results_and_a_lost_journal_are_made_again(tmp_path: Path) -> None:
     memory.adopt(run.results(), UNTOUCHED)
     assert not before
     assert _states(tmp_path) == states
-    assert len([s for s in memory.standings() if s.pruned]) == 19
+    assert len([s for s in memory.standings() if s.stopped]) == 19
 
 
 def test_samplers_see_what_was_read_as_it_is_expected_to_become(tmp_path: Path) -> None:
