@@ -23,7 +23,7 @@ CURVES = -2.0
 LEVELS = -3.0
 NOISE, NOISE_SPREAD = -4.5, 2.5
 ITERATIONS = 25
-_fits: Recent[Floats] = Recent(128)
+FITS: Recent[Floats] = Recent(128)
 """Hyperparameters by the data they were fitted to: what was fitted once is not fitted again.
 
 The numbers don't depend on what is in here."""
@@ -39,7 +39,7 @@ def fit(rows: Rows, y: Floats) -> Hyperparameters:
     Raises FitError.
     """
     key = (rows.x.tobytes(), rows.categorical.tobytes(), y.tobytes())
-    return Hyperparameters.of(_fits.of(key, lambda: _most_probable(rows, y)))
+    return Hyperparameters.of(FITS.of(key, lambda: _most_probable(rows, y)))
 
 
 def _most_probable(rows: Rows, y: Floats) -> Floats:
@@ -50,7 +50,7 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
     variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, NOISE]
     centre = np.array([-np.log(0.25 * dimensions)] * dimensions + variances)
     spread = np.append(np.full(len(centre) - 1, 1.5), NOISE_SPREAD)
-    objective = _Likelihood(rows, y, centre, spread)
+    objective = Likelihood(rows, y, centre, spread)
     bounds = [_BOUNDS] * (len(centre) - 1) + [_NOISE_BOUNDS]
     try:
         done = minimize(
@@ -65,7 +65,7 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
     return found
 
 
-class _Likelihood:
+class Likelihood:
     """The negative logarithm of likelihood times priors, with its gradient."""
 
     def __init__(self, rows: Rows, y: Floats, centre: Floats, spread: Floats) -> None:
@@ -76,6 +76,7 @@ class _Likelihood:
         self._y, self._centre, self._spread = y, centre, spread
 
     def __call__(self, logarithms: Floats) -> tuple[float, Floats]:
+        """Return the value and its gradient (d) at the logarithms (d) of the hyperparameters."""
         from scipy.linalg import cho_factor, cho_solve
         from scipy.linalg.lapack import dpotri
 

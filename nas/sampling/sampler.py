@@ -54,8 +54,8 @@ class EhviSampler(BaseSampler):
     `nas.study.objectives.LOGARITHMIC`. `predictor` tells of a candidate's parameters what some
     objectives are expected to be, in their own unit: then only the difference (for logarithmic
     objectives the ratio) is learned. It is called for some 600 candidates a trial, so it should
-    take microseconds. `reference` is the hypervolume's reference point, in the objectives' units, or
-    a function from the trials to it; by default (and where it returns None) the worst values on
+    take microseconds. `reference` is the hypervolume's reference point, in the objectives' units,
+    or a function from the trials to it; by default (and where it returns None) the worst values on
     the front so far, and a tenth of their range beyond. A point further out than half of that
     range counts as one there: else the ends of the front would be all that matters. `pool`
     candidates are compared for each trial, half of them with a predictor or after 100 trials, an
@@ -238,17 +238,7 @@ class EhviSampler(BaseSampler):
             except Exception as error:
                 _warn(study, f"the predictor failed ({error!r}); learning without it")
                 predict = None
-        return Data(
-            encoding,
-            known.rows,
-            scale.of(values),
-            there,
-            known.feasible & there.all(axis=1),
-            known.constraints,
-            known.front,
-            predict,
-            None if reference_point is None else scale.of(np.array([reference_point]))[0],
-        )
+        return Data.of(encoding, known, scale, predict, reference_point)
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
         """Which objectives are logarithms; not those with a value that has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nas.sampling.expected_improvement import ExpectedImprovement
 from nas.sampling.gaussian import FitError, GaussianProcess
+from nas.sampling.history import Known
 from nas.sampling.kernel import Rows
 from nas.sampling.space import Encoding
 from nas.sampling.threads import Recent
@@ -45,6 +46,32 @@ class Data:
     front: Ints
     predict: Predicted | None
     reference_point: Floats | None = None
+
+    @classmethod
+    def of(
+        cls,
+        encoding: Encoding,
+        known: Known,
+        scale: Scale,
+        predict: Predicted | None = None,
+        reference_point: Sequence[float] | None = None,
+    ) -> Data:
+        """Return the scaled data of the trials that were read.
+
+        `reference_point` is in the objectives' units. A trial that lacks a value is not feasible.
+        """
+        there = np.isfinite(known.values)
+        return cls(
+            encoding,
+            known.rows,
+            scale.of(known.values),
+            there,
+            known.feasible & there.all(axis=1),
+            known.constraints,
+            known.front,
+            predict,
+            None if reference_point is None else scale.of(np.array([reference_point]))[0],
+        )
 
     @property
     def count(self) -> int:

@@ -16,8 +16,6 @@ from nas.search.loop import Loop
 from nas.study.halving import RUNG_NAMES, SHARES, promotion, readings_of
 from nas.study.trial_result import TrialResult
 
-CHECKPOINT = "checkpoint.npz"  # as `nas.training.train` has it, which loads TensorFlow
-
 
 @dataclass
 class HalvingLoop(Loop):
@@ -106,5 +104,5 @@ class HalvingLoop(Loop):
             self.watcher.finished(rested.result)
             self.memory.tell(rested.result, self.stand_in)
         self.waiting.clear()
-        for checkpoint in (self.run.path / "weights").glob(f"*/{CHECKPOINT}"):
+        for checkpoint in self.run.checkpoints():
             checkpoint.unlink(missing_ok=True)

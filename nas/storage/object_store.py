@@ -23,12 +23,12 @@ from typing import Any, TypeVar, final
 from urllib.parse import urlsplit
 
 from nas.errors import ConfigError, NasError, RunError
-from nas.storage.run_folder import ARTIFACTS, RunFolder
+from nas.storage.run_folder import ARTIFACTS, RESULT, RunFolder, trial_name
 from nas.system.files import read_json, write_atomically, write_json
 from nas.system.hashing import content_key, file_sha256
 
 SENT = "sent.json"  # in a trial's folder: that its copy is there
-FILES, RESULT = "files.json", "result.json"
+FILES = "files.json"  # in a trial's copy: its files with their checksums
 ANSWER_SECONDS = 30.0
 _BATCH = 200
 _FOLDERS = ("file", "local")  # whose stores have folders, which are made as they are needed
@@ -86,11 +86,11 @@ class ObjectStore:
         """Copy a finished trial, its result last; nothing where its copy is there already."""
         if self.has(run, number):
             return
-        content = (run.trial(number) / RESULT).read_bytes()
+        content = run.result(number).read_bytes()
         result = json.loads(content)
         names = _names(run, number, result.get("weights"))
         about = {name: _about(run.path / name) for name in names}
-        folder = _folder(number)
+        folder = trial_name(number)
         about[f"{folder}/{RESULT}"] = _about_bytes(content)
         with self._asked():
             self._refuse_another(number, result["key"])
@@ -105,7 +105,7 @@ class ObjectStore:
         """Whether the run's folder says that this result was copied there."""
         with contextlib.suppress(RunError):
             mark = read_json(run.trial(number) / SENT)
-            result = file_sha256(run.trial(number) / RESULT)
+            result = file_sha256(run.result(number))
             return bool(mark == {"to": self.where, "result": result})
         return False
 
@@ -134,9 +134,9 @@ class ObjectStore:
             for number, listed, content in zip(batch, lists, results, strict=True):
                 if listed is None or content is None:
                     continue
-                about = json.loads(listed)["files"][f"{_folder(number)}/{RESULT}"]
+                about = json.loads(listed)["files"][f"{trial_name(number)}/{RESULT}"]
                 if _about_bytes(content) == about:
-                    path = run.trial(number) / RESULT
+                    path = run.result(number)
                     write_atomically(path, lambda file, c=content: file.write(c))  # type: ignore[misc]
                     self._mark(run, number, content)
                     restored += 1
@@ -145,7 +145,7 @@ class ObjectStore:
     def fetch(self, run: RunFolder, number: int, name: str) -> None:
         """Write a file of a trial, by its name below the run's folder, to its place there."""
         with self._asked():
-            listed = self._read(f"{_folder(number)}/{FILES}")
+            listed = self._read(f"{trial_name(number)}/{FILES}")
             content = self._read(name)
         about = json.loads(listed)["files"].get(name) if listed is not None else None
         if about is None or content is None:
@@ -167,7 +167,7 @@ class ObjectStore:
 
     def _read_all(self, numbers: Sequence[int], name: str) -> list[bytes | None]:
         """A file of several trials, side by side where the store can; None where there is none."""
-        paths = [self._at(f"{_folder(number)}/{name}") for number in numbers]
+        paths = [self._at(f"{trial_name(number)}/{name}") for number in numbers]
         with self._asked():
             found = self._fs.cat(paths, on_error="return")
             by_name = found if isinstance(found, dict) else {paths[0]: found}
@@ -196,7 +196,7 @@ class ObjectStore:
 
     def _refuse_another(self, number: int, key: str) -> None:
         """A result of another candidate is never overwritten."""
-        listed = self._read(f"{_folder(number)}/{FILES}")
+        listed = self._read(f"{trial_name(number)}/{FILES}")
         theirs = json.loads(listed)["key"] if listed is not None else key
         if theirs != key:
             raise RunError(
@@ -298,10 +298,6 @@ def _names(run: RunFolder, number: int, weights: str | None) -> list[str]:
     if weights is not None and (run.path / weights).is_file():
         names.insert(0, weights)
     return names
-
-
-def _folder(number: int) -> str:
-    return f"trials/{number:05d}"
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -56,10 +56,10 @@ def test_the_reference_point_is_that_of_the_report(
     description = {"study": {"constraints": list(constraints)}, "input": input_quality}
     expected = reference_point(results, study.expanded_objectives, description)
     assert expected is not None
-    assert reference_point_of(study, untouched)(memory.trials()) == pytest.approx(
+    assert reference_point_of(study, input_quality)(memory.trials()) == pytest.approx(
         list(expected.values)
     )
-    assert reference_point_of(study, untouched)([]) is None
+    assert reference_point_of(study, input_quality)([]) is None
 
 
 def test_a_search_asks_the_predictor_that_there_is(

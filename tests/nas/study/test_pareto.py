@@ -138,9 +138,7 @@ def test_hypervolume_by_inclusion_and_exclusion(objectives, seed):
     history = hypervolume_history(results, objectives, reference)
     for count in range(1, 10):
         points = [losses(r, objectives) for r in results[:count]]
-        assert history[count - 1] == pytest.approx(
-            slow_hypervolume(points, reference_point), abs=1e-12
-        )
+        assert history[count - 1] == pytest.approx(slow_hypervolume(points, point), abs=1e-12)
 
 
 def test_hypervolume_by_throwing_darts():
