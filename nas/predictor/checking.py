@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.errors import BusyMachineError
 from nas.networks.candidate import Precision
-from nas.predictor.fitting import Networks, Progress, Space, Warn
+from nas.predictor.fitting import FittingSpace, Networks, Progress, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
 from nas.study.study import Study
@@ -23,7 +23,7 @@ SEED = 1
 
 @final
 @dataclass(frozen=True)
-class Checked:
+class NetworkCheck:
     """One network: what was predicted, what a MAC count says, and what was measured; ms.
 
     `disturbed` says who had the processor meanwhile, where the measurement is none.
@@ -94,14 +94,14 @@ def check(
     networks: int,
     progress: Progress,
     warn: Warn = lambda text: None,
-) -> tuple[Predictor, list[Checked]]:
+) -> tuple[Predictor, list[NetworkCheck]]:
     """Measure networks that the predictor never saw, in each precision, beside what it says.
 
     Networks that were measured while others had the machine are left out. Raises BusyMachineError
     where those are more than half of the networks of a precision; else as
     `nas.predictor.identity.load` and `nas.predictor.fitting.fit`.
     """
-    space, protocol = Space.of(study, size), protocol_of(study)
+    space, protocol = FittingSpace.of(study, size), protocol_of(study)
     about = identity_of(spec, study, space.size)
     predictor = load(about)
     drawn = [
@@ -110,7 +110,7 @@ def check(
         if not any(predictor.has_seen(space.terms(network, p)) for p in space.precisions)
     ][:networks]
     jobs = [(network, precision) for network in drawn for precision in space.precisions]
-    found: list[Checked] = []
+    found: list[NetworkCheck] = []
     with Networks(spec, space, protocol, folder_of(about)) as measuring:
         for done, (network, precision) in enumerate(jobs):
             progress("networks", done, len(jobs))
@@ -120,7 +120,7 @@ def check(
             terms = space.terms(network, precision)
             told = predictor.predict_terms(terms)
             found.append(
-                Checked(
+                NetworkCheck(
                     network.label,
                     precision,
                     macs_of(terms) / 1e9,
@@ -145,7 +145,7 @@ def check(
     return predictor, calm
 
 
-def _refuse_where_busy(found: Sequence[Checked], networks: int) -> None:
+def _refuse_where_busy(found: Sequence[NetworkCheck], networks: int) -> None:
     """Raise as soon as too few figures of a precision can still be taken on a quiet machine."""
     for precision in {row.precision for row in found}:
         busy = [row.disturbed for row in found if row.precision == precision and row.disturbed]

@@ -39,7 +39,7 @@ _SIZE_SCALE = 2.0  # octaves of latency that count as much as a change of all sh
 
 @final
 @dataclass(frozen=True)
-class Observed:
+class Observation:
     """A network that was measured: its key, MACs, families' shares, the sum and the truth (ms)."""
 
     key: str
@@ -56,7 +56,7 @@ class Observed:
         return {**vars(self), "shares": dict(self.shares)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Observed:
+    def from_dict(cls, values: Mapping[str, Any]) -> Observation:
         """The observation that `to_dict` wrote; KeyError, TypeError or ValueError otherwise."""
         shares = {str(name): float(value) for name, value in values["shares"].items()}
         found = cls(
@@ -74,7 +74,7 @@ class Observed:
 class Correction:
     """The posterior, given networks of one data type."""
 
-    observed: tuple[Observed, ...]
+    observed: tuple[Observation, ...]
     families: tuple[str, ...]
     deviations: tuple[float, float, float]
     """Of families, of the smooth part, of the noise."""
@@ -83,7 +83,7 @@ class Correction:
     _solved: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def fitted(cls, observed: Sequence[Observed], families: Sequence[str]) -> Correction:
+    def fitted(cls, observed: Sequence[Observation], families: Sequence[str]) -> Correction:
         """The most probable deviations for what was observed; milliseconds."""
         names = tuple(families)
         shares, log_sums, rest = _arrays(observed, names)
@@ -143,7 +143,7 @@ class Correction:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], observed: Sequence[Observed]) -> Correction:
+    def from_dict(cls, values: Mapping[str, Any], observed: Sequence[Observation]) -> Correction:
         """The posterior that `to_dict` wrote; KeyError, TypeError or ValueError otherwise."""
         family, smooth, noise = (float(one) for one in values["deviations"])
         if min(family, smooth, noise) <= 0:
@@ -171,21 +171,23 @@ class Correction:
         return self._solved
 
 
-def _arrays(observed: Sequence[Observed], families: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+def _arrays(
+    observed: Sequence[Observation], families: Sequence[str]
+) -> tuple[Floats, Floats, Floats]:
     shares = np.array([[one.shares.get(name, 0.0) for name in families] for one in observed])
     log_sums = np.array([math.log2(one.sum_ms) for one in observed])
     rest = np.array([math.log(one.latency_ms / one.sum_ms) for one in observed])
     return shares.reshape(len(observed), len(families)), log_sums, rest
 
 
-def _together(observed: Sequence[Observed]) -> Floats:
+def _together(observed: Sequence[Observation]) -> Floats:
     """What measurements of one session have in common."""
     names = np.array([one.session for one in observed])
     found: Floats = SESSION**2 * (names[:, None] == names[None])
     return found
 
 
-def _same_session(observed: Sequence[Observed]) -> Floats:
+def _same_session(observed: Sequence[Observation]) -> Floats:
     """What each measurement has in common with another one of the last session."""
     last = observed[-1].session
     found: Floats = SESSION**2 * np.array([one.session == last for one in observed], np.float64)

@@ -22,7 +22,7 @@ JOINTS = 3
 Joint = tuple[Term, ...]
 
 
-class Drawn:
+class RandomTrial:
     """Stands in for an Optuna trial: draws every parameter, each as probable as the others."""
 
     def __init__(self, random: np.random.Generator) -> None:

@@ -21,7 +21,7 @@ from nas.devices.host.device import BUSY_CORES, PACE
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import microbenchmarks
-from nas.predictor.design import Drawn, chosen_joints, chosen_networks, chosen_terms
+from nas.predictor.design import RandomTrial, chosen_joints, chosen_networks, chosen_terms
 from nas.predictor.identity import folder_of, identity_of, keep, protocol_of
 from nas.predictor.predictor import LEAST_NETWORKS, Measured, Predictor, precision_dtype
 from nas.predictor.terms import Term, terms_of_graph
@@ -38,7 +38,7 @@ Warn = Callable[[str], None]
 
 @final
 @dataclass(frozen=True)
-class Space:
+class FittingSpace:
     """What a predictor is fitted to and checked on: a study's networks at a picture size.
 
     `precisions` are those of the study, one for each data type.
@@ -49,7 +49,7 @@ class Space:
     precisions: tuple[Precision, ...]
 
     @classmethod
-    def of(cls, study: Study, size: tuple[int, int] | None = None) -> Space:
+    def of(cls, study: Study, size: tuple[int, int] | None = None) -> FittingSpace:
         """Raises ConfigError where the space's networks can't take the size."""
         given = getattr(study.compression, "precision", None)
         precisions: Sequence[Precision] = given or ("float",)
@@ -73,7 +73,7 @@ class Space:
         random = np.random.default_rng(seed)
         found: dict[str, Architecture] = {}
         for _ in range(4 * count):
-            trial = cast("Any", Drawn(random))
+            trial = cast("Any", RandomTrial(random))
             architecture: Architecture = self.study.space.sample(trial)
             share = self.study.compression.sample(trial).pruned_share
             network = narrowed(architecture, share)
@@ -116,7 +116,7 @@ def fit(
     not measure; RunError where the cache can't be written or another process fits the same.
     """
     check_count(networks)
-    space, protocol = Space.of(study, size), protocol_of(study)
+    space, protocol = FittingSpace.of(study, size), protocol_of(study)
     about = identity_of(spec, study, space.size)
     folder = folder_of(about)
     with held(folder):
@@ -155,7 +155,7 @@ def check_count(networks: int) -> None:
         )
 
 
-def _check_enough(predictor: Predictor, spec: str, space: Space) -> None:
+def _check_enough(predictor: Predictor, spec: str, space: FittingSpace) -> None:
     for precision in space.precisions:
         dtype = precision_dtype(precision)
         have = len(predictor.observed.get(dtype, ()))
@@ -172,7 +172,7 @@ def _forget(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def plan_of(space: Space, sample: Sequence[Architecture]) -> microbenchmarks.Plan:
+def plan_of(space: FittingSpace, sample: Sequence[Architecture]) -> microbenchmarks.SessionPlan:
     """The micro-benchmarks for a sample of a space's networks."""
     terms: list[Term] = []
     joints: list[tuple[Term, ...]] = []
@@ -180,11 +180,11 @@ def plan_of(space: Space, sample: Sequence[Architecture]) -> microbenchmarks.Pla
         networks = [space.terms(network, precision) for network in sample]
         terms += chosen_terms(networks)
         joints += chosen_joints(networks)
-    return microbenchmarks.Plan(tuple(terms), tuple(joints))
+    return microbenchmarks.SessionPlan(tuple(terms), tuple(joints))
 
 
 def choose(
-    bare: Predictor, space: Space, sample: Sequence[Architecture], count: int
+    bare: Predictor, space: FittingSpace, sample: Sequence[Architecture], count: int
 ) -> list[Architecture]:
     """The networks of a sample that teach most about all of it."""
     features = []
@@ -202,7 +202,9 @@ class Networks:
     Files are converted with weights that nobody trained: latency belongs to the structure.
     """
 
-    def __init__(self, spec: str, space: Space, protocol: TimingProtocol, folder: Path) -> None:
+    def __init__(
+        self, spec: str, space: FittingSpace, protocol: TimingProtocol, folder: Path
+    ) -> None:
         self._spec, self._space, self._protocol = spec, space, protocol
         self._folder = folder
         self._others: list[float] = []

@@ -22,7 +22,7 @@ from nas.study.study import Study
 
 
 @final
-class Given:
+class PartialTrial:
     """Stands in for an Optuna trial whose parameters are given.
 
     What is not given (a parameter that only some networks have, or that has one choice) is the
@@ -88,7 +88,7 @@ class StudyPredictor:
         return self.terms(self._candidate(parameters))
 
     def _share(self, parameters: Mapping[str, Any]) -> float:
-        compression = self.study.compression.sample(cast("Any", Given(parameters)))
+        compression = self.study.compression.sample(cast("Any", PartialTrial(parameters)))
         return compression.pruned_share
 
     def terms(self, candidate: Candidate) -> tuple[Term, ...]:
@@ -120,7 +120,7 @@ class StudyPredictor:
         return replace(improved, templates=self.templates)
 
     def _candidate(self, parameters: Mapping[str, Any]) -> Candidate:
-        return self.study.sample(cast("Any", Given(parameters)))
+        return self.study.sample(cast("Any", PartialTrial(parameters)))
 
     def _told(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
         latencies = {name: one.latency_ms(terms) * left for name, one in self.predictors.items()}

@@ -69,7 +69,7 @@ class Timings:
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class SessionPlan:
     """The files of a session: single operations, joints, and what an inference costs by itself."""
 
     terms: tuple[Term, ...]
@@ -121,7 +121,7 @@ def key_of(*terms: Term) -> str:
 
 def measure(
     spec: str,
-    plan: Plan,
+    plan: SessionPlan,
     protocol: TimingProtocol,
     kept: Path,
     progress: Progress,
@@ -187,7 +187,7 @@ def _all(
     progress(len(jobs), len(jobs))
 
 
-def fitted(plan: Plan, timings: Timings, about: Mapping[str, Any]) -> Predictor:
+def fitted(plan: SessionPlan, timings: Timings, about: Mapping[str, Any]) -> Predictor:
     """The costs of operations that timings tell; no network was measured yet.
 
     Raises ConfigError where nothing of a data type could be measured.
@@ -223,7 +223,7 @@ def _overhead_ms(dtype: str, timings: Timings) -> float:
 
 
 def _surcharges(
-    plan: Plan, timings: Timings, plain: Predictor
+    plan: SessionPlan, timings: Timings, plain: Predictor
 ) -> dict[tuple[str, str, str], float]:
     """Factors for what follows an up-sampling, where joints take much longer than their parts."""
     found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}

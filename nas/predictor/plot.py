@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nas.predictor.checking import Checked, Score
+from nas.predictor.checking import NetworkCheck, Score
 
 Floats = npt.NDArray[np.float64]
 
 
-def plot(rows: Sequence[Checked], title: str) -> bytes:
+def plot(rows: Sequence[NetworkCheck], title: str) -> bytes:
     """A PNG: predicted against measured, with both intervals, a panel for each precision."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -58,7 +58,7 @@ def _arms(middle: Floats, intervals: Sequence[tuple[float, float]]) -> Floats:
     return found
 
 
-def score_of(rows: Sequence[Checked], macs_only: bool = False) -> Score:
+def score_of(rows: Sequence[NetworkCheck], macs_only: bool = False) -> Score:
     """The score of predictions, or of what MAC counts say."""
     measured = [row.latency_ms for row in rows]
     if macs_only:

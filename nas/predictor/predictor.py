@@ -13,7 +13,7 @@ from nas.devices import Measurement
 from nas.errors import ConfigError
 from nas.networks.candidate import Precision
 from nas.networks.graph import Graph
-from nas.predictor.correction import Correction, Observed
+from nas.predictor.correction import Correction, Observation
 from nas.predictor.costs import UNKNOWN, KindCosts, sizes
 from nas.predictor.terms import DTYPES, Term, dtype_of, terms_of_graph
 from nas.system.hashing import content_key
@@ -96,7 +96,7 @@ class Predictor:
     overhead_ms: Mapping[str, float]
     surcharges: Mapping[tuple[str, str, str], float]
     refused: Mapping[tuple[str, str], str]
-    observed: Mapping[str, tuple[Observed, ...]] = field(default_factory=dict)
+    observed: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     _known: dict[Term, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
     _quick: dict[Term, tuple[str, float]] = field(default_factory=dict, repr=False, compare=False)
@@ -166,7 +166,7 @@ class Predictor:
                 raise ConfigError(f"a latency of {one.latency_ms} ms can't be learned from")
             sum_ms, shares = self._sum(one.terms)
             dtype = dtype_of(one.terms)
-            row = Observed(
+            row = Observation(
                 key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms,
                 session, one.spread,
             )  # fmt: skip
@@ -217,7 +217,7 @@ class Predictor:
     def from_dict(cls, values: Mapping[str, Any]) -> Predictor:
         """What `to_dict` wrote; AttributeError, KeyError, TypeError, ValueError otherwise."""
         observed = {
-            str(dtype): tuple(Observed.from_dict(one) for one in rows)
+            str(dtype): tuple(Observation.from_dict(one) for one in rows)
             for dtype, rows in values["observed"].items()
         }
         return cls(

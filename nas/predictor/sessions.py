@@ -63,18 +63,18 @@ def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
         if isinstance(device, AdbDevice):
             device.check()
             held = stack.enter_context(device.session())
-            yield _OnPhone(held, protocol)
+            yield _PhoneTimer(held, protocol)
         elif spec == "host":
-            session = _OnHost(protocol)
+            session = _HostTimer(protocol)
             stack.callback(session.close)
             yield session
         else:
-            yield _Told(device, protocol)
+            yield _FormulaTimer(device, protocol)
 
 
 @final
 @dataclass
-class _Told:
+class _FormulaTimer:
     """A device that has a formula for every file."""
 
     device: Device
@@ -87,7 +87,7 @@ class _Told:
 
 @final
 @dataclass
-class _OnPhone:
+class _PhoneTimer:
     """A held phone: one launch of its tool a pass, on the mask that a measurement would take."""
 
     phone: PhoneSession
@@ -110,7 +110,7 @@ class _OnPhone:
 
 @final
 @dataclass
-class _OnHost:
+class _HostTimer:
     """A process of this machine; a new one after a crash."""
 
     protocol: TimingProtocol

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from nas.predictor.design import Drawn
+from nas.predictor.design import RandomTrial
 from nas.predictor.terms import Term
 
 Floats = npt.NDArray[np.float64]
@@ -102,7 +102,7 @@ class Templates:
 
 
 @final
-class _Recording(Drawn):
+class _Recording(RandomTrial):
     """Remembers what it was asked for."""
 
     def __init__(self, random: np.random.Generator) -> None:

@@ -30,7 +30,7 @@ Change = tuple[int, FrozenTrial | None, FrozenTrial | None]
 
 
 @final
-class Ended:
+class TrialChanges:
     """Tells which trials ended, or were replaced, since the last look."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class SharedSpace:
         self._clear()
 
     def _clear(self) -> None:
-        self._ended, self._count = Ended(), 0
+        self._ended, self._count = TrialChanges(), 0
         self._complete, self._all = _Parameters(), _Parameters()
         self._found: tuple[dict[str, BaseDistribution], dict[str, Gate]] = ({}, {})
 
@@ -162,7 +162,7 @@ class SharedSpace:
 
 @final
 @dataclass(frozen=True)
-class Known:
+class TrialTable:
     """Complete trials (n), by their number: rows, values of objectives (n, k), NaN where unknown.
 
     `constraints` are values (n) by name, NaN where a trial has none. `front` are the indices of
@@ -190,7 +190,7 @@ class History:
 
     def _clear(self) -> None:
         width = len(self._encoding.names)
-        self._ended = Ended()
+        self._ended = TrialChanges()
         self._rows = np.empty((0, width))
         self._values = np.empty((0, len(self._signs)))
         self._tried = np.empty(0, bool)
@@ -200,7 +200,7 @@ class History:
         self._front: list[int] = []
         self._seen: set[bytes] = set()
 
-    def read(self, trials: Sequence[FrozenTrial], but: int) -> Known:
+    def read(self, trials: Sequence[FrozenTrial], but: int) -> TrialTable:
         """What is known of all trials but the one of number `but`."""
         changes = self._ended.changes(trials)
         if not all(_alike(old, new) for _, old, new in changes):
@@ -220,7 +220,7 @@ class History:
                     self._join_front(index)
         return self._known(trials, but)
 
-    def _known(self, trials: Sequence[FrozenTrial], but: int) -> Known:
+    def _known(self, trials: Sequence[FrozenTrial], but: int) -> TrialTable:
         going = [t for t in self._ended.going(trials) if t.number != but]
         begun = [t for t in going if self._encoding.holds(t)]
         running = self._encoding.rows(t for t in begun if t.state == TrialState.RUNNING)
@@ -232,7 +232,7 @@ class History:
             column = np.full(len(self._rows), np.nan)
             column[list(told)] = list(told.values())
             constraints[name] = column[complete]
-        return Known(
+        return TrialTable(
             self._rows[complete],
             self._values[complete],
             self._feasible[complete],

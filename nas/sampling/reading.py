@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.sampling.history import History, Known, SharedSpace
+from nas.sampling.history import History, SharedSpace, TrialTable
 from nas.sampling.space import Encoding, Gate, level, same
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ class Reading:
 
     def known(
         self, study: Study, trials: list[FrozenTrial], number: int, space: Space, few: int
-    ) -> tuple[Encoding, Known] | None:
+    ) -> tuple[Encoding, TrialTable] | None:
         """The space as rows, and the trials in it; read once, while it is one space.
 
         None where nothing of the space can be drawn. A parameter whose gate was taken out of the

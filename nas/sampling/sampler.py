@@ -17,12 +17,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.sampling import options
 from nas.sampling.gaussian import FitError
-from nas.sampling.history import Known
+from nas.sampling.history import TrialTable
 from nas.sampling.options import FEWEST_POINTS
 from nas.sampling.reading import Reading, metric_names, signs
 from nas.sampling.space import Encoding, unseen
 from nas.sampling.startup import FEW, spread_out
-from nas.sampling.surrogates import Beliefs, Data, Predicted, Predictor, Scale, settled
+from nas.sampling.surrogates import Beliefs, Data, PredictedLosses, Predictor, Scale, settled
 from nas.sampling.threads import one_thread
 from nas.study.objectives import is_logarithmic
 
@@ -136,7 +136,7 @@ class EhviSampler(BaseSampler):
         study: Study,
         number: int,
         encoding: Encoding,
-        known: Known,
+        known: TrialTable,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
         random = np.random.default_rng([_entropy(self._seed), number])
@@ -154,7 +154,7 @@ class EhviSampler(BaseSampler):
         study: Study,
         encoding: Encoding,
         random: np.random.Generator,
-        known: Known,
+        known: TrialTable,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
         data = self._data(study, encoding, known, self._reference_point(study, trials))
@@ -223,7 +223,7 @@ class EhviSampler(BaseSampler):
         self,
         study: Study,
         encoding: Encoding,
-        known: Known,
+        known: TrialTable,
         reference_point: Sequence[float] | None,
     ) -> Data:
         values, there = known.values, np.isfinite(known.values)
@@ -232,7 +232,7 @@ class EhviSampler(BaseSampler):
         scale = Scale(signs(study), logs, values[:first], there[:first])
         predict = None
         if self._predictor is not None:
-            predict = Predicted(self._predictor, encoding, scale)
+            predict = PredictedLosses(self._predictor, encoding, scale)
             try:
                 predict(known.rows[:1])
             except Exception as error:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nas.sampling.expected_improvement import ExpectedImprovement
 from nas.sampling.gaussian import FitError, GaussianProcess
-from nas.sampling.history import Known
+from nas.sampling.history import TrialTable
 from nas.sampling.kernel import Rows
 from nas.sampling.space import Encoding
 from nas.sampling.threads import Recent
@@ -44,16 +44,16 @@ class Data:
     feasible: Bools
     constraints: Mapping[str, Floats]
     front: Ints
-    predict: Predicted | None
+    predict: PredictedLosses | None
     reference_point: Floats | None = None
 
     @classmethod
     def of(
         cls,
         encoding: Encoding,
-        known: Known,
+        known: TrialTable,
         scale: Scale,
-        predict: Predicted | None = None,
+        predict: PredictedLosses | None = None,
         reference_point: Sequence[float] | None = None,
     ) -> Data:
         """Return the scaled data of the trials that were read.
@@ -109,7 +109,7 @@ class Scale:
         return found
 
 
-class Predicted:
+class PredictedLosses:
     """A predictor's losses for rows; 0 for objectives that it does not tell of."""
 
     def __init__(self, predictor: Predictor, encoding: Encoding, scale: Scale) -> None:
@@ -158,7 +158,7 @@ class Beliefs:
         if reference_point is None:
             self._bent: Callable[[Floats], Floats] = np.asarray
         else:
-            self._bent = Bent(reference_point, good.min(axis=0) if len(good) else reference_point)
+            self._bent = Bend(reference_point, good.min(axis=0) if len(good) else reference_point)
         rows = data.rows[chosen]
         losses, offsets = self._bent(data.losses[chosen]), np.zeros((len(rows), data.count))
         if data.predict is not None:
@@ -326,7 +326,7 @@ def _improvement(points: Floats, reference_point: Floats) -> ExpectedImprovement
     return ExpectedImprovement(np.ascontiguousarray(front), reference_point)
 
 
-class Bent:
+class Bend:
     """Losses beyond a limit drawn together: how bad the bad ones are is not worth learning.
 
     Fallbacks are a hundred times slower; without this a surrogate would see little else.

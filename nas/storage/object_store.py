@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 
 class StoreError(RunError):
-    """The store does not answer, refuses, or has something else than it was given."""
+    """The store does not answer, refuses, or gives back other content than it was given."""
 
 
 @final
@@ -55,7 +55,7 @@ class ObjectStore:
 
     @classmethod
     def of(cls, run: RunFolder) -> ObjectStore | None:
-        """The store that a run's folder names; None where it names none."""
+        """Return the store that a run's folder names; None where it names none."""
         path = run.path / ARTIFACTS
         return cls(read_json(path)["url"], run.path.resolve().name) if path.exists() else None
 
@@ -102,7 +102,7 @@ class ObjectStore:
         self._mark(run, number, content)
 
     def has(self, run: RunFolder, number: int) -> bool:
-        """Whether the run's folder says that this result was copied there."""
+        """Return whether the run's folder says that this result was copied to the store."""
         with contextlib.suppress(RunError):
             mark = read_json(run.trial(number) / SENT)
             result = file_sha256(run.result(number))
@@ -110,7 +110,7 @@ class ObjectStore:
         return False
 
     def numbers(self) -> set[int]:
-        """Trials of which there is something in the store."""
+        """Return the numbers of the trials of which the store has any file."""
         with self._asked():
             self._fs.invalidate_cache()
             try:
@@ -121,7 +121,7 @@ class ObjectStore:
         return {int(name) for name in names if re.fullmatch(r"\d+", name)}
 
     def restore(self, run: RunFolder) -> int:
-        """Write the results that only the store has into the run's folder; how many these are.
+        """Write the results that only the store has into the run's folder; return their number.
 
         Their other files are fetched once they are needed. A copy that is not whole is left alone:
         its trial is done again.
@@ -166,7 +166,7 @@ class ObjectStore:
             return None
 
     def _read_all(self, numbers: Sequence[int], name: str) -> list[bytes | None]:
-        """A file of several trials, side by side where the store can; None where there is none."""
+        """Return one file of several trials, None where there is none; read side by side if possible."""
         paths = [self._at(f"{trial_name(number)}/{name}") for number in numbers]
         with self._asked():
             found = self._fs.cat(paths, on_error="return")
@@ -195,7 +195,7 @@ class ObjectStore:
             self._weights.add(weights)
 
     def _refuse_another(self, number: int, key: str) -> None:
-        """A result of another candidate is never overwritten."""
+        """Raise RunError where the store has another candidate under this number."""
         listed = self._read(f"{trial_name(number)}/{FILES}")
         theirs = json.loads(listed)["key"] if listed is not None else key
         if theirs != key:
@@ -210,7 +210,7 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
-        """Every library's errors of one store as one."""
+        """Turn the errors of whichever library serves the store into StoreError."""
         try:
             yield
         except NasError:
@@ -235,7 +235,7 @@ def fetched(run: RunFolder, number: int, name: str) -> Path:
 
 
 def checked(url: str) -> str:
-    """The URL without a slash at its end; ConfigError where it is none, or has a password."""
+    """Return the URL without a slash at its end; ConfigError for no URL, or one with a password."""
     parts = urlsplit(url)
     if not parts.scheme or "://" not in url or not (parts.netloc or parts.path.strip("/")):
         raise ConfigError(
@@ -250,7 +250,7 @@ def checked(url: str) -> str:
 
 
 def within(seconds: float, do: Callable[[], Value]) -> Value:
-    """What `do` returns or raises; TimeoutError after `seconds`, when its thread is left behind."""
+    """Return or raise what `do` does; TimeoutError after `seconds`: its thread is left behind."""
     ended: list[tuple[Value | None, BaseException | None]] = []
 
     def run() -> None:
@@ -288,7 +288,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _names(run: RunFolder, number: int, weights: str | None) -> list[str]:
-    """What belongs to a trial besides its result, by name below the run's folder."""
+    """Return the files of a trial besides its result, by name below the run's folder."""
     found = sorted(path for path in run.trial(number).rglob("*") if path.is_file())
     names = [
         path.relative_to(run.path).as_posix()

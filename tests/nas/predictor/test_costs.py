@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from nas.predictor.correction import COMMON, SESSION, Correction, Observed
+from nas.predictor.correction import COMMON, SESSION, Correction, Observation
 from nas.predictor.costs import KindCosts
 from nas.predictor.terms import Term
 from tests.helpers.synthetic_device import true_ms
@@ -46,14 +46,14 @@ def test_costs_survive_json_exactly() -> None:
         KindCosts.from_dict(kind.to_dict() | {"rest": [0.0]})
 
 
-def _observed(count: int, ratio: float = 1.2, noise: float = 0.0) -> list[Observed]:
+def _observed(count: int, ratio: float = 1.2, noise: float = 0.0) -> list[Observation]:
     random = np.random.default_rng(1)
     found = []
     for number in range(count):
         conv = float(random.uniform(0.3, 0.9))
         ms = float(random.uniform(1, 20))
         truth = ms * (ratio * conv + 0.7 * (1 - conv)) * math.exp(noise * random.standard_normal())
-        found.append(Observed(str(number), 1.0, {"CONV": conv, "ADD": 1 - conv}, ms, truth))
+        found.append(Observation(str(number), 1.0, {"CONV": conv, "ADD": 1 - conv}, ms, truth))
     return found
 
 

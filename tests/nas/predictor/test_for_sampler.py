@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 import pytest
 
-from nas.predictor.for_sampler import Given, for_study
+from nas.predictor.for_sampler import PartialTrial, for_study
 from nas.predictor.identity import folder_of, identity_of, keep
 from nas.predictor.predictor import Predictor
 from nas.predictor.templates import Templates, _Recording
@@ -57,7 +57,7 @@ def test_a_candidate_gets_the_predictors_figure() -> None:
     assert told is not None
     assert dict(told.objectives) == {1: "host"}
     for parameters in _parameters(study, 20):
-        candidate = study.sample(Given(parameters))
+        candidate = study.sample(PartialTrial(parameters))
         graph, precision = candidate.architecture.graph(), candidate.compression.precision
         expected = predictor.predict(graph, study.size, precision).latency_ms
         assert told(parameters) == {1: pytest.approx(expected, rel=1e-9)}
@@ -72,7 +72,7 @@ def test_templates_give_what_networks_give(name: str) -> None:
         from nas.predictor.terms import terms_of_graph
 
         slow_calls.append(1)
-        candidate = study.sample(Given(parameters))
+        candidate = study.sample(PartialTrial(parameters))
         size = (640, 384)
         return terms_of_graph(candidate.architecture.graph(), size, "float")
 
@@ -121,7 +121,7 @@ def test_a_pruned_candidate_is_quicker() -> None:
 
 def test_the_worst_ratio_is_told_where_all_devices_are_known() -> None:
     devices = ("paper:pixel-4", "paper:mate30-pro-5g")
-    baseline = small_study().sample(Given({}))
+    baseline = small_study().sample(PartialTrial({}))
 
     class Ratios:
         needs = "architecture"
@@ -152,7 +152,7 @@ def test_trials_improve_it() -> None:
     rows = _parameters(study, 40)
 
     def slower(parameters: Mapping[str, Any]) -> float:
-        return 1.2 * network_ms(told.terms(study.sample(Given(parameters))))
+        return 1.2 * network_ms(told.terms(study.sample(PartialTrial(parameters))))
 
     better = told.improved_by((one, {"latency_ms[host]": slower(one)}) for one in rows[:20])
     errors = [abs(better(one)[1] / slower(one) - 1) for one in rows[20:]]

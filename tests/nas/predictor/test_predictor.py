@@ -13,7 +13,7 @@ from nas.networks.candidate import Precision
 from nas.predictor import microbenchmarks
 from nas.predictor.checking import Score
 from nas.predictor.design import chosen_networks, chosen_terms
-from nas.predictor.fitting import Space, plan_of
+from nas.predictor.fitting import FittingSpace, plan_of
 from nas.predictor.predictor import COVERAGE, Measured, Predictor, family, linear_in
 from nas.predictor.terms import terms_of_graph
 from search_spaces import UNet, UNetSpace
@@ -23,7 +23,7 @@ from tests.helpers.synthetic_device import ABOUT, fitted, measured, network_ms, 
 WIDE = UNetSpace((*UNetSpace().upsampling,), ("relu", "prelu"), (2, 3), (4, 8, 16), (1, 2), (3, 5))
 
 
-def _score(predictor: Predictor, space: Space, precision: Precision) -> tuple[Score, Score]:
+def _score(predictor: Predictor, space: FittingSpace, precision: Precision) -> tuple[Score, Score]:
     networks = [space.terms(network, precision) for network in space.draw(40, seed=7)]
     told = [predictor.predict_terms(terms) for terms in networks]
     truth = [network_ms(terms) for terms in networks]
@@ -108,7 +108,7 @@ def test_a_predictor_survives_json_exactly() -> None:
 
 
 def test_a_joint_that_is_dearer_than_its_parts_is_charged_for() -> None:
-    space = Space.of(small_study())
+    space = FittingSpace.of(small_study())
     sample = space.draw(30, seed=0)
     plan = plan_of(space, sample)
     times = timings(plan)
@@ -122,7 +122,7 @@ def test_a_joint_that_is_dearer_than_its_parts_is_charged_for() -> None:
 
 
 def test_what_a_device_refuses_is_said() -> None:
-    space = Space.of(small_study())
+    space = FittingSpace.of(small_study())
     plan = plan_of(space, space.draw(30, seed=0))
     times = timings(plan)
     for term in plan.terms:
@@ -146,13 +146,13 @@ def test_an_overhead_is_not_counted_for_every_operation() -> None:
 
 
 def test_all_operations_of_a_small_space_are_measured_and_few_of_a_large_one() -> None:
-    small = Space.of(small_study())
+    small = FittingSpace.of(small_study())
     networks = [small.terms(network, "float") for network in small.draw(200, seed=0)]
     everything = {term.alone for network in networks for term in network}
     chosen = chosen_terms(networks)
     convolutions = {term for term in everything if term.op == "CONV_2D"}
     assert {term for term in chosen if term.op == "CONV_2D"} == convolutions
-    large = Space.of(small_study(space=UNetSpace(), size=(64, 64)))
+    large = FittingSpace.of(small_study(space=UNetSpace(), size=(64, 64)))
     networks = [large.terms(network, "float") for network in large.draw(200, seed=0)]
     chosen = chosen_terms(networks)
     assert sum(term.op == "CONV_2D" for term in chosen) == 80

@@ -11,14 +11,14 @@ from optuna.trial import FrozenTrial, create_trial
 from nas.sampling import EhviSampler
 from nas.sampling.history import History
 from nas.sampling.space import Encoding
-from nas.sampling.surrogates import Bent, Data, Scale
+from nas.sampling.surrogates import Bend, Data, Scale
 from tests.helpers.toy_search import searched, toy, toy_hypervolume
 
 
 def test_what_is_bent_keeps_its_order_and_the_good_as_it_is() -> None:
     losses = np.sort(np.random.default_rng(0).normal(size=(50, 2)) * 9, axis=0)
     limit = np.array([1.0, -2.0])
-    bent = Bent(limit, losses.min(axis=0))(losses)
+    bent = Bend(limit, losses.min(axis=0))(losses)
     assert (np.diff(bent, axis=0) > 0).all()
     assert (bent[losses <= limit] == losses[losses <= limit]).all()
     assert (bent[losses > limit] < losses[losses > limit]).all()
