@@ -1,4 +1,4 @@
-"""`EhviSampler`: expected hypervolume improvement over Gaussian processes, for few, dear trials."""
+"""`EhviSampler`: expected hypervolume improvement for a few dozen expensive trials."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class EhviSampler(BaseSampler):
         self._reading = Reading()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was read: a sampler made anew draws the same."""
+        """Leave out the trials that were read: a sampler made anew draws the same."""
         return {name: value for name, value in vars(self).items() if name != "_reading"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -99,14 +99,14 @@ class EhviSampler(BaseSampler):
         self._reading = Reading()
 
     def reseed_rng(self) -> None:
-        """Nothing to do: what is drawn depends on the seed and on the trial's number."""
+        """Do nothing: a draw depends on the seed and on the trial's number alone."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What completed trials all have, or have by another parameter's value.
+        """Return the parameters of all completed trials, and those that a gate decides on.
 
-        ValueError on too many objectives, and on options that are not of this study.
+        Raises ValueError on too many objectives, and on options that do not fit the study.
         """
         options.check_study(study.directions, self._logarithmic, self._reference)
         with self._reading.lock:
@@ -115,7 +115,7 @@ class EhviSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A candidate; empty where there is none left, or where TPE has to take over."""
+        """Return a candidate's parameters; none where all are seen, or TPE has to take over."""
         options.check_study(study.directions, self._logarithmic, self._reference)
         with self._reading.lock:
             trials = self._reading.trials(study)
@@ -165,7 +165,7 @@ class EhviSampler(BaseSampler):
         return _best(encoding, beliefs, random, known.seen, self._candidates(count))
 
     def _candidates(self, trials: int) -> int:
-        """How many are compared: fewer where trials are many; a suggestion should stay cheap."""
+        """Return how many candidates to compare: fewer after many trials, to stay cheap."""
         most = self._pool if self._predictor is None else self._pool // 2
         return max(1, most // (1 if trials <= 100 else 2 if trials <= 500 else 8))
 
@@ -176,7 +176,7 @@ class EhviSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """One parameter on its own, by TPE."""
+        """Return one parameter's value, drawn by TPE on its own."""
         with self._reading.lock:
             tpe = self._reading.independent(study, trial.number, lambda: self._tpe(trial.number))
             return tpe.sample_independent(study, trial, param_name, param_distribution)
@@ -195,7 +195,7 @@ class EhviSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Forget what was drawn for the trial."""
+        """Forget the draw for the trial."""
         with self._reading.lock:
             self._reading.ended(study, trial.number)
 
@@ -241,7 +241,7 @@ class EhviSampler(BaseSampler):
         return Data.of(encoding, known, scale, predict, reference_point)
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
-        """Which objectives are logarithms; not those with a value that has none."""
+        """Return which objectives (k) count by logarithms; not those with a value <= 0."""
         names = metric_names(study)
         if self._logarithmic is not None:
             chosen = [index in self._logarithmic for index in range(values.shape[1])]
@@ -262,7 +262,7 @@ def _best(
     seen: set[bytes],
     count: int,
 ) -> Floats | None:
-    """The best row of a pool, climbed from, one entry at a time; None if all are seen."""
+    """Return the best row of a pool, after a climb from it; None where all are seen."""
     if encoding.size <= FEW:
         pool = unseen(encoding.everything(), seen)
         return pool[np.argmax(beliefs.score(pool))] if len(pool) else None
@@ -293,7 +293,7 @@ def _entropy(seed: Any) -> int:
 
 
 def _warn(study: Study, message: str) -> None:
-    """Say it once for a study, however many samplers draw for it."""
+    """Warn once for a study, however many samplers draw for it."""
     key = (study.study_name, message.split("(")[0])
     with _telling:
         first = key not in _told

@@ -166,7 +166,7 @@ class ObjectStore:
             return None
 
     def _read_all(self, numbers: Sequence[int], name: str) -> list[bytes | None]:
-        """Return one file of several trials, None where there is none; read side by side if possible."""
+        """Return one file of several trials, None where one is missing; read side by side."""
         paths = [self._at(f"{trial_name(number)}/{name}") for number in numbers]
         with self._asked():
             found = self._fs.cat(paths, on_error="return")
