@@ -48,6 +48,7 @@ PROBLEM_NAMES = ("cells-fine", "cells-coarse", "table", "table-raw")
 BUDGET = 40  # whole trainings, of the plain search
 HALVED_BUDGET = {"random": 20, "ehvi": 10}
 AT = (4, 8, 10, 16, 25, 40)
+GRID = np.arange(0, BUDGET + 1e-9, 1 / 16)
 OBJECTIVES = ("psnr_db", "latency_ms[a]", "latency_ms[b]", "latency_ms[c]")
 
 
@@ -299,10 +300,10 @@ def at_cost(found: Mapping[str, Any], costs: Floats) -> Floats:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """All finished searches as markdown and JSON."""
+    """Write all finished searches as markdown and JSON."""
     from scipy.stats import kendalltau
 
-    found = [read_json(path) for path in sorted(arguments.out.glob("*-s*.json"))]
+    searches = [read_json(path) for path in sorted(arguments.out.glob("*-s*.json"))]
     lines, document = [], {"conditions": conditions(), "rows": []}
     lines.append(
         "| problem | objectives | sampler | search | seeds | "
@@ -310,41 +311,49 @@ def table(arguments: argparse.Namespace) -> None:
         + " | cost of the plain search's front at 16 | at 25 | at 40 |"
     )
     lines.append("|---" * (8 + len(AT)) + "|")
-    for name, objectives, sampler in sorted({(f["problem"], f["k"], f["sampler"]) for f in found}):
-        here = [
-            f for f in found if (f["problem"], f["k"], f["sampler"]) == (name, objectives, sampler)
-        ]
+    kinds = sorted({(f["problem"], f["k"], f["sampler"]) for f in searches})
+    for name, objectives, sampler in kinds:
+        kind = (name, objectives, sampler)
+        here = [f for f in searches if (f["problem"], f["k"], f["sampler"]) == kind]
         best = problem_of(name).best(objectives, arguments.out)
-        grid = np.arange(0, BUDGET + 1e-9, 1 / 16)
-        means = {}
+        plain = np.zeros(len(GRID))
         for rule in ("plain", *RULES):
             runs = [f for f in here if f["rule"] == rule]
             if not runs:
                 continue
-            curves = np.array([at_cost(f, grid) for f in runs]) / best
+            curves = np.array([at_cost(f, GRID) for f in runs]) / best
+            plain = curves.mean(axis=0) if rule == "plain" else plain
             until = BUDGET if rule == "plain" else HALVED_BUDGET[sampler]
-            means[rule] = curves.mean(axis=0)
-            figures = []
-            for cost in AT:
-                at = curves[:, int(cost * 16)]
-                spread = at.std(ddof=1) if len(at) > 1 else 0.0
-                figures.append(f"{at.mean():.3f} ({spread:.3f})" if cost <= until else "–")
-            ratios = []
-            for cost in (16, 25, 40):
-                goal = means["plain"][min(int(cost * 16), len(grid) - 1)]
-                reached = np.flatnonzero((means[rule] >= goal) & (grid <= until))
-                share = grid[reached[0]] / cost if len(reached) else None
-                ratios.append(
-                    "–" if share is None else f"{grid[reached[0]]:.1f} (1/{1 / share:.1f})"
-                )
-            row = [name, str(objectives), sampler, rule, str(len(runs)), *figures, *ratios]
+            row = [name, str(objectives), sampler, rule, str(len(runs))]
+            row += [*_shares(curves, until), *_savings(curves.mean(axis=0), plain, until)]
             lines.append(f"| {' | '.join(row)} |")
             document["rows"].append(row)
-    for name in sorted({f["problem"] for f in found}):
+    for name in sorted({f["problem"] for f in searches}):
         lines += ["", f"{name}: {agreement(name, kendalltau)}"]
     (arguments.out / "halving.md").write_text("\n".join(lines) + "\n")
     write_json(arguments.out / "halving.json", document)
     print("\n".join(lines))
+
+
+def _shares(curves: Floats, until: float) -> list[str]:
+    """Mean and deviation over seeds of the hypervolume's share, at each cost of `AT`."""
+    cells = []
+    for cost in AT:
+        at = curves[:, int(cost * 16)]
+        spread = at.std(ddof=1) if len(at) > 1 else 0.0
+        cells.append(f"{at.mean():.3f} ({spread:.3f})" if cost <= until else "–")
+    return cells
+
+
+def _savings(mean: Floats, plain: Floats, until: float) -> list[str]:
+    """The cost at which a search's mean curve reaches the plain one's at 16, 25 and 40."""
+    cells = []
+    for cost in (16, 25, 40):
+        goal = plain[min(int(cost * 16), len(GRID) - 1)]
+        reached = np.flatnonzero((mean >= goal) & (until >= GRID))
+        share = GRID[reached[0]] / cost if len(reached) else None
+        cells.append("–" if share is None else f"{GRID[reached[0]]:.1f} (1/{1 / share:.1f})")
+    return cells
 
 
 def agreement(name: str, kendalltau: Callable[..., Any]) -> str:

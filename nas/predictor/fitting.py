@@ -32,14 +32,14 @@ SAMPLED = 300
 """Networks drawn from the space to see what operations it has, and which networks to measure."""
 MOST_NETWORKS = 200
 Progress = Callable[[str, int, int], None]
-"""Told the stage, and how much of it is done."""
+"""A function of the stage, and how much of it is done, of how much."""
 Warn = Callable[[str], None]
 
 
 @final
 @dataclass(frozen=True)
 class FittingSpace:
-    """What a predictor is fitted to and checked on: a study's networks at a picture size.
+    """The networks that a predictor is for: a study's, at a picture `size` (width, height).
 
     `precisions` are those of the study, one for each data type.
     """
@@ -50,7 +50,7 @@ class FittingSpace:
 
     @classmethod
     def of(cls, study: Study, size: tuple[int, int] | None = None) -> FittingSpace:
-        """Raises ConfigError where the space's networks can't take the size."""
+        """Return the space of a study; ConfigError where its networks can't take the size."""
         given = getattr(study.compression, "precision", None)
         precisions: Sequence[Precision] = given or ("float",)
         by_dtype = {precision_dtype(one): one for one in reversed(precisions)}
@@ -66,9 +66,9 @@ class FittingSpace:
         return cls(study, (width, height), kept)
 
     def draw(self, count: int, seed: int) -> list[Architecture]:
-        """Different networks, drawn at random; fewer where there are no more.
+        """Return `count` different networks, drawn at random; fewer where the space has no more.
 
-        Where the study prunes, as they are expected to be when they are pruned.
+        Where the study prunes, they are as narrow as pruning is expected to make them.
         """
         random = np.random.default_rng(seed)
         found: dict[str, Architecture] = {}
@@ -83,12 +83,12 @@ class FittingSpace:
         return list(found.values())
 
     def terms(self, network: Architecture, precision: Precision) -> tuple[Term, ...]:
-        """A network's terms at the size."""
+        """Return a network's terms at the picture size."""
         return terms_of_graph(network.graph(), self.size, precision)
 
 
 def narrowed(architecture: Architecture, share: float) -> Architecture:
-    """The network with a share of its MACs pruned, as expected; itself where that can't be."""
+    """Return the network as a pruned share of MACs makes it; itself where it can't be pruned."""
     if not share:
         return architecture
     from nas.compression.compress import expected_architecture
@@ -108,11 +108,13 @@ def fit(
     again: bool = False,
     warn: Warn = lambda text: None,
 ) -> tuple[Predictor, Path]:
-    """The predictor of a device for a study's space, fitted and kept; and its file.
+    """Fit and keep the predictor of a device for a study's space; return it and its file.
 
-    With `again`, what was measured before is measured anew. `warn` is told where others worked on
-    the machine meanwhile. Raises ConfigError where there are too
-    few networks, the device is unknown or the size does not fit; DeviceError where the device does
+    `size` (width, height) is the study's by default; `networks` is how many are measured in each
+    precision. `progress` gets the stage, its done and its whole count. With `again`, earlier
+    measurements are taken anew. `warn` gets a sentence where others used the machine meanwhile.
+    Raises ConfigError where there are too few networks, the device is unknown or the size does not
+    fit; DeviceError where the device does
     not measure; RunError where the cache can't be written or another process fits the same.
     """
     check_count(networks)
@@ -173,7 +175,7 @@ def _forget(folder: Path) -> None:
 
 
 def plan_of(space: FittingSpace, sample: Sequence[Architecture]) -> microbenchmarks.SessionPlan:
-    """The micro-benchmarks for a sample of a space's networks."""
+    """Return the micro-benchmarks for a sample of a space's networks."""
     terms: list[Term] = []
     joints: list[tuple[Term, ...]] = []
     for precision in space.precisions:
@@ -186,7 +188,7 @@ def plan_of(space: FittingSpace, sample: Sequence[Architecture]) -> microbenchma
 def choose(
     bare: Predictor, space: FittingSpace, sample: Sequence[Architecture], count: int
 ) -> list[Architecture]:
-    """The networks of a sample that teach most about all of it."""
+    """Return the networks of a sample that teach most about all of it."""
     features = []
     for precision in space.precisions:
         rows = [bare.shares(space.terms(network, precision)) for network in sample]
@@ -197,7 +199,7 @@ def choose(
 
 @final
 class Networks:
-    """Whole networks on a device: converted, measured as the study does, and kept.
+    """Measures whole networks on a device as the study does, and keeps the measurements.
 
     Files are converted with weights that nobody trained: latency belongs to the structure.
     """
@@ -218,7 +220,7 @@ class Networks:
             path.unlink(missing_ok=True)
 
     def measure(self, network: Architecture, precision: Precision) -> Measurement | None:
-        """The measurement; None where the device refuses the network.
+        """Return the measurement; None where the device refuses the network.
 
         Raises DeviceTransientError where the device can't measure now, ConversionError, RunError.
         """
@@ -239,7 +241,7 @@ class Networks:
         raise outcome.error or RunError(f"{self._spec} gave no answer")
 
     def _remember_pace(self) -> None:
-        """Have the host's pace judged by the best that it had in all the kept measurements."""
+        """Have the host's pace compared with its best one in all earlier measurements."""
         if self._spec != "host":
             return
         if self._best_pace_ms is None:
@@ -251,7 +253,7 @@ class Networks:
             PACE.remember(self._best_pace_ms)
 
     def complain(self, warn: Warn) -> None:
-        """Say so where others were busy: latencies are then not what the machine can do."""
+        """Warn where others used the machine: its latencies are then higher than they need be."""
         if self._others and statistics.median(self._others) > BUSY_CORES:
             warn(
                 f"others used {statistics.median(self._others):.1f} of this machine's cores while "

@@ -1,4 +1,4 @@
-"""Which predictor a device needs: its identity, where it is kept, and how it is read back."""
+"""The identity of a predictor: which one a device needs, and where it is kept and read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
 FORMAT = 1
-"""Counted up whenever kept measurements or fits would mean something else."""
+"""The format of files, counted up whenever older ones would mean something else."""
 FILE = "predictor.json"
 
 
 def protocol_of(study: Study) -> TimingProtocol:
-    """How the study takes its latencies; the usual protocol where it takes none."""
+    """Return how the study takes its latencies; the usual protocol where it takes none."""
     for evaluator in study.evaluators:
         protocol = getattr(evaluator, "protocol", None)
         if isinstance(protocol, TimingProtocol):
@@ -32,11 +32,11 @@ def protocol_of(study: Study) -> TimingProtocol:
 
 
 def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Everything that makes a predictor another one: JSON types.
+    """Return all that a predictor depends on, as JSON types.
 
-    The device, its build, tool and delegate, or this machine's processor and LiteRT; the threads;
-    the picture size; the study's space. Raises ConfigError on an unknown device, DeviceError where
-    a phone is away.
+    That is the device, its build, tool and delegate, or this machine's processor and LiteRT; the
+    threads; the picture size; the study's space. Raises ConfigError on an unknown device,
+    DeviceError where a phone is away.
     """
     device = open_device(spec)
     answer = getattr(device, "answer", None)
@@ -55,7 +55,7 @@ def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) ->
 
 
 def folder_of(about: Mapping[str, Any]) -> Path:
-    """Where the measurements and the predictor of an identity are kept."""
+    """Return the folder that keeps the measurements and the predictor of an identity."""
     name = re.sub(r"[^\w.-]+", "-", str(about["device"]))[:60].strip("-")
     return cache_folder() / "predictors" / f"{name}-{content_key(dict(about))}"
 
@@ -68,10 +68,10 @@ def keep(predictor: Predictor, folder: Path) -> Path:
 
 
 def load(about: Mapping[str, Any]) -> Predictor:
-    """The predictor of an identity.
+    """Return the predictor of an identity.
 
-    Raises ConfigError where none was fitted, saying how to, and what is different where there is
-    one of the same device; RunError where the file is damaged.
+    Raises ConfigError where none was fitted, with the command to fit one, and with the differences
+    to one of the same device; RunError where the file is damaged.
     """
     path = folder_of(about) / FILE
     if not path.exists():
@@ -80,7 +80,7 @@ def load(about: Mapping[str, Any]) -> Predictor:
 
 
 def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
-    """The predictor in a file.
+    """Return the predictor in a file.
 
     Raises RunError where the file is missing or damaged, ConfigError where it is of another device,
     build, tool or setting than `about`.
@@ -102,7 +102,7 @@ def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
 
 
 def command(about: Mapping[str, Any], verb: str = "fit", study: str | None = None) -> str:
-    """The command line that makes (or checks) the predictor of an identity.
+    """Return the command line that fits (or checks) the predictor of an identity.
 
     `study` is what names its study to the command line: a user's own has a file, which the identity
     does not hold.

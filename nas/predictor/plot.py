@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def plot(rows: Sequence[NetworkCheck], title: str) -> bytes:
-    """A PNG: predicted against measured, with both intervals, a panel for each precision."""
+    """Draw a PNG of predicted against measured latencies, a panel for each precision."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -59,7 +59,7 @@ def _arms(middle: Floats, intervals: Sequence[tuple[float, float]]) -> Floats:
 
 
 def score_of(rows: Sequence[NetworkCheck], macs_only: bool = False) -> Score:
-    """The score of predictions, or of what MAC counts say."""
+    """Return the score of predictions, or of predictions by MACs alone."""
     measured = [row.latency_ms for row in rows]
     if macs_only:
         return Score.of([row.by_macs_ms for row in rows], measured)

@@ -1,4 +1,4 @@
-"""Many files timed in one session on a device: one process, or one held phone, for all of them.
+"""Sessions that time many files on a device: one process, or one held phone, for all of them.
 
 with open_session("host", threads=1) as session:
     latency_ms = session.time(path)
@@ -30,9 +30,9 @@ from nas.predictor import host_session_worker
 from nas.system.host_lock import measuring
 
 SLICE_SECONDS = 5.0
-"""How long the machine is held at a stretch: whoever works may go on in between."""
+"""How long the machine is held without a break in which others may work."""
 FIT_SECONDS = 30.0
-"""How often a phone's heat and load are looked at between launches."""
+"""How often a phone's heat and load are checked between launches."""
 
 
 class Session(Protocol):
@@ -40,11 +40,11 @@ class Session(Protocol):
 
     @property
     def repeats(self) -> bool:
-        """Whether another pass would tell more: not where a figure is computed."""
+        """True where another pass gives another time; False where a formula gives the times."""
         ...
 
     def time(self, artifact: Path) -> float:
-        """The latency in ms of one pass over a file.
+        """Return the latency in ms of one pass over a file.
 
         Raises DeviceStableError where the device refuses it, DeviceTransientError where it can't
         measure now.
@@ -54,7 +54,7 @@ class Session(Protocol):
 
 @contextmanager
 def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
-    """A session on the device that `spec` names, with the protocol's threads and time-out.
+    """Open a session on the device that `spec` names, with the protocol's threads and time-out.
 
     Raises ConfigError on an unknown device, DeviceTransientError where it can't be had now.
     """
@@ -75,7 +75,7 @@ def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
 @final
 @dataclass
 class _FormulaTimer:
-    """A device that has a formula for every file."""
+    """A session with a device that computes its latencies."""
 
     device: Device
     protocol: TimingProtocol
@@ -88,7 +88,7 @@ class _FormulaTimer:
 @final
 @dataclass
 class _PhoneTimer:
-    """A held phone: one launch of its tool a pass, on the mask that a measurement would take."""
+    """A session on a held phone: one launch of its tool a pass, on a measurement's CPU mask."""
 
     phone: PhoneSession
     protocol: TimingProtocol
@@ -111,7 +111,7 @@ class _PhoneTimer:
 @final
 @dataclass
 class _HostTimer:
-    """A process of this machine; a new one after a crash."""
+    """A session in a process of this machine; a crash is followed by a new process."""
 
     protocol: TimingProtocol
     repeats: bool = True
@@ -147,7 +147,7 @@ class _HostTimer:
         self._release()
 
     def _hold(self) -> None:
-        """Have the machine alone, for a slice; then others first."""
+        """Hold the machine alone; after a slice, let others have it first."""
         if self._quiet is not None and time.monotonic() - self._since > SLICE_SECONDS:
             self._release()
         if self._quiet is None:
@@ -162,7 +162,7 @@ class _HostTimer:
 
 
 def _undisturbed(samples_ms: list[float], cpu_ms: list[float], threads: int) -> float:
-    """What a file takes when nobody else wants the processor: the lower quartile of its runs.
+    """Return a file's time (ms) on an idle processor: the lower quartile of its runs.
 
     With one thread a run's time on the processor counts, not that on the clock: where others work,
     the clock goes on while it waits for its turn.
@@ -176,7 +176,7 @@ def _undisturbed(samples_ms: list[float], cpu_ms: list[float], threads: int) -> 
 @final
 @dataclass
 class _Worker:
-    """The process, and the end of the pipe that it answers to."""
+    """The process that runs files, and our end of the pipe with its answers."""
 
     process: subprocess.Popen[bytes]
     answers: IO[bytes]
@@ -211,7 +211,7 @@ class _Worker:
         return worker
 
     def ask(self, request: dict[str, Any], artifact: Path, seconds: float) -> dict[str, Any]:
-        """The answer to one request; raises as `Session.time`."""
+        """Return the answer to one request; raises as `Session.time` does."""
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
@@ -247,7 +247,7 @@ class _Worker:
     said = ""
 
     def end(self) -> None:
-        """End it with all that it started."""
+        """End the process with all that it started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,18 @@ from nas.devices.adb.server import AdbServer
 from nas.devices.fleet import Outcome
 from nas.devices.host.device import _Pace
 from nas.devices.paper_phones.device import tell
-from nas.errors import BusyMachineError, ConfigError, DeviceTransientError, NasError
+from nas.errors import ConfigError, DeviceTransientError, NasError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import fitting
-from nas.predictor.checking import NetworkCheck, _refuse_where_busy, check
+from nas.predictor.checking import check
 from nas.predictor.fitting import FittingSpace, Networks, fit
 from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
 from nas.tflite.operations import of_graph
 from search_spaces import CompressionSpace, UNetSpace
 from tests.helpers.small_study import small_study
-from tests.nas.devices.conftest import StartPhone, _own_folders, adb_server, start_phone
+from tests.nas.devices.conftest import StartPhone
 
-__all__ = ["_own_folders", "adb_server", "start_phone"]  # fixtures
 PHONE = "paper:pixel-4"
 STUDY = small_study()
 
@@ -147,10 +145,11 @@ def test_one_precision_for_each_data_type() -> None:
 
 def test_pruned_networks_are_drawn_where_the_study_prunes() -> None:
     study = small_study(compression=CompressionSpace(("float",), (0.3,)))
-    whole = {network.label for network in FittingSpace.of(STUDY).draw(5, seed=0)}
-    pruned = FittingSpace.of(study).draw(5, seed=0)
-    assert all("pruned" in network.label or network.label in whole for network in pruned)
-    assert any("pruned" in network.label for network in pruned)
+    labels = [network.label for network in FittingSpace.of(study).draw(5, seed=0)]
+    shares = [float(label.partition("pruned ")[2].removesuffix("%")) for label in labels]
+    assert len(set(labels)) == 5
+    assert min(shares) >= 30
+    assert max(shares) < 35  # whole channels go: a little more than was asked for
 
 
 def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -218,24 +217,6 @@ def test_an_emulated_phone_from_end_to_end(
     phone.stop()
     with pytest.raises(NasError, match=phone.address):
         fit(spec, study, None, LEAST_NETWORKS, _silent)
-
-
-def _checked(count: int, busy: int) -> list[NetworkCheck]:
-    row = NetworkCheck("net", "float", 1.0, 10.0, (9.9, 10.1), 10.2, (9.0, 11.0), 12.0, ())
-    why = "others used 1.4 of this machine's 2 cores"
-    return [replace(row, disturbed=why if number < busy else None) for number in range(count)]
-
-
-@pytest.mark.parametrize(("count", "busy"), [(6, 6), (10, 6), (10, 9)])
-def test_no_verdict_on_figures_of_a_busy_machine(count: int, busy: int) -> None:
-    said = rf"no verdict on the predictor: others used 1.4 .* in {busy} of the first {count} "
-    with pytest.raises(BusyMachineError, match=said):
-        _refuse_where_busy(_checked(count, busy), 10)
-
-
-@pytest.mark.parametrize(("count", "busy"), [(5, 5), (10, 0), (10, 4)])
-def test_a_verdict_where_most_figures_are_good(count: int, busy: int) -> None:
-    _refuse_where_busy(_checked(count, busy), 10)
 
 
 def test_figures_of_a_busy_machine_are_not_kept(
