@@ -34,7 +34,7 @@ def as_trial(number: int, row: np.ndarray) -> TrialResult:
 
 
 def cloud(random: np.random.Generator, axes: int, count: int) -> np.ndarray:
-    """As searches look: a few on the front, the rest behind it."""
+    """Return results as searches have them: a few on the front, the rest behind it."""
     return random.random((count, axes))
 
 

@@ -84,14 +84,14 @@ class Cells:
         return tuple(found)
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
-        """Without noise; looked up once a candidate."""
+        """The objectives without noise, looked up once a candidate."""
         key = cells.row_of(parameters).tobytes()
         if key not in self._known:
             self._known[key] = self._base.true(parameters)
         return self._known[key]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
-        """With noise of 0.05 dB and 2 %."""
+        """The objectives with noise of 0.05 dB and 2 %."""
         seen = self.true(parameters).copy()
         seen[0] += cells.NOISE[0] * random.standard_normal()
         seen[1:] *= np.exp(cells.NOISE[1] * random.standard_normal(len(seen) - 1))
@@ -105,11 +105,11 @@ class Cells:
         return GROWTH[rung] * (true + self._noises[rung] * draw)
 
     def training(self, parameters: Mapping[str, Any]) -> str:
-        """What is trained: the network, pruned or not, in float."""
+        """The key of a training: the network, pruned or not, in float."""
         return content_key({n: v for n, v in parameters.items() if n not in COMPRESSION})
 
     def group(self, parameters: Mapping[str, Any]) -> str:
-        """Its compression."""
+        """The name of the candidate's compression."""
         return " ".join(str(parameters[name]) for name in COMPRESSION)
 
 
@@ -129,18 +129,18 @@ class Table:
         return getattr(self._base, name)
 
     def gain(self, parameters: Mapping[str, Any], rung: int, seed: int) -> float:
-        """What the float network gained, as the table has it."""
+        """The gain of the float network at a rung, from the table."""
         del seed
         row = self._base.rows[self._base._key(parameters)]
         name = ("rung16", "rung4")[rung] + ("_raw_db" if self._raw else "_db")
         return float(getattr(row, name)) - self.input_quality
 
     def training(self, parameters: Mapping[str, Any]) -> str:
-        """The network."""
+        """The key of a training, which is the network."""
         return content_key({n: v for n, v in parameters.items() if n != "precision"})
 
     def group(self, parameters: Mapping[str, Any]) -> str:
-        """Its precision."""
+        """The name of the candidate's precision."""
         return str(parameters["precision"])
 
 
@@ -208,7 +208,7 @@ def plain(search: Search, budget: float) -> None:
 
 
 def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> None:
-    """As `nas.search.halving_loop` with one worker, without an end."""
+    """Run a search as `nas.search.halving_loop` does with one worker, without its end."""
     gains: dict[int, list[dict[str, float]]] = {}
     input_quality = {"psnr_db": search.problem.input_quality}
     while search.spent < budget and len(search.asked) < 12 * budget:

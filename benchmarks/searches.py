@@ -129,7 +129,7 @@ def _losses(figures: tuple[float, ...]) -> np.ndarray:
 
 
 def _hypervolume(results: list[TrialResult], limit: np.ndarray) -> float:
-    """In dB times the logarithm of the latency."""
+    """Return the hypervolume in dB times the logarithm of the latency."""
     complete = distinct(results, STUDY.expanded_objectives)
     points = np.array([_losses(_figures(one)) for one in complete])
     inside = points[(points < limit).all(axis=1)] if len(points) else points

@@ -65,14 +65,17 @@ class Observation:
     def from_dict(cls, values: Mapping[str, Any]) -> Observation:
         """Return what `to_dict` wrote; KeyError, TypeError or ValueError on anything else."""
         shares = {str(name): float(value) for name, value in values["shares"].items()}
-        found = cls(
+        observation = cls(
             str(values["key"]), float(values["macs"]), shares,
             float(values["sum_ms"]), float(values["latency_ms"]), str(values["session"]),
             float(values["spread"]),
         )  # fmt: skip
-        if not (found.sum_ms > 0 and found.latency_ms > 0 and found.spread >= 0):
-            raise ValueError(f"not positive: {found.sum_ms}, {found.latency_ms}, {found.spread}")
-        return found
+        if not (observation.sum_ms > 0 and observation.latency_ms > 0 and observation.spread >= 0):
+            raise ValueError(
+                f"not positive: {observation.sum_ms}, {observation.latency_ms}, "
+                f"{observation.spread}"
+            )
+        return observation
 
 
 @final
@@ -104,8 +107,8 @@ class Correction:
         few = (parts[0][square], parts[1][square])
 
         def worth(one: _Deviations) -> float:
-            known = sessions[square] + np.diag(doubts[some])
-            return _likelihood(known + _covariance(few, one), one, rest[some])
+            spread = sessions[square] + np.diag(doubts[some])
+            return _likelihood(spread + _covariance(few, one), one, rest[some])
 
         best = (0.0, 0.0, 0.0)
         for turn in range(_ROUNDS):
@@ -115,8 +118,8 @@ class Correction:
             # Without itself, each is so far off from what the others say of it.
             off = (inverse @ rest) ** 2 / np.diag(inverse)
             noise = best[2] ** 2 + own
-            found = noise * np.maximum((FREEDOM + off) / (FREEDOM + 1), 1.0) - best[2] ** 2
-            doubts = 0.5 * (doubts + found)
+            target = noise * np.maximum((FREEDOM + off) / (FREEDOM + 1), 1.0) - best[2] ** 2
+            doubts = 0.5 * (doubts + target)
         return cls(tuple(observed), names, best, tuple(doubts.tolist()))
 
     def ratio(self, shares: Mapping[str, float], sum_ms: float) -> tuple[float, float]:
@@ -192,15 +195,17 @@ def _arrays(
 def _together(observed: Sequence[Observation]) -> Floats:
     """Return the covariance (n, n) that measurements of one session share."""
     names = np.array([one.session for one in observed])
-    found: Floats = SESSION**2 * (names[:, None] == names[None])
-    return found
+    covariance: Floats = SESSION**2 * (names[:, None] == names[None])
+    return covariance
 
 
 def _same_session(observed: Sequence[Observation]) -> Floats:
     """Return the covariance (n) of each measurement with another one of the last session."""
     last = observed[-1].session
-    found: Floats = SESSION**2 * np.array([one.session == last for one in observed], np.float64)
-    return found
+    covariance: Floats = SESSION**2 * np.array(
+        [one.session == last for one in observed], np.float64
+    )
+    return covariance
 
 
 _Parts = tuple[Floats, Floats]
@@ -217,8 +222,8 @@ def _parts(a: Floats, log_a: Floats, b: Floats, log_b: Floats) -> _Parts:
 
 def _mixed(parts: _Parts, deviations: tuple[float, float, float]) -> Floats:
     family, smooth, _ = deviations
-    found: Floats = COMMON**2 + family**2 * parts[0] + smooth**2 * parts[1]
-    return found
+    covariance: Floats = COMMON**2 + family**2 * parts[0] + smooth**2 * parts[1]
+    return covariance
 
 
 def _covariance(parts: _Parts, deviations: tuple[float, float, float]) -> Floats:

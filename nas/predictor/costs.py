@@ -143,15 +143,15 @@ def _rates(x: Floats, t: Floats) -> Floats:
     # A little ridge towards equal shares: where columns are alike the data can't tell them apart.
     ridge = 1e-3 * np.eye(x.shape[1])
     wanted = np.r_[np.ones(len(t)), np.zeros(len(ridge))]
-    found, _ = nnls(np.vstack([relative / scale, ridge]), wanted)
-    rates: Floats = found / scale
+    weights, _ = nnls(np.vstack([relative / scale, ridge]), wanted)
+    rates: Floats = weights / scale
     return rates
 
 
 def _kernel(a: Floats, b: Floats, amplitude: float, length: float) -> Floats:
     distance = np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2)) * (_SQRT3 / length)
-    found: Floats = amplitude**2 * (1 + distance) * np.exp(-distance)
-    return found
+    covariance: Floats = amplitude**2 * (1 + distance) * np.exp(-distance)
+    return covariance
 
 
 def _likelihood(at: Floats, rest: Floats, amplitude: float, length: float, noise: float) -> float:

@@ -64,11 +64,11 @@ def chosen_terms(networks: Sequence[Sequence[Term]]) -> tuple[Term, ...]:
     kinds: dict[tuple[str, str], list[Term]] = defaultdict(list)
     for term in weights:
         kinds[term.op, term.dtype].append(term)
-    found: list[Term] = []
+    chosen: list[Term] = []
     for (op, _), terms in sorted(kinds.items()):
         most = MOST_CONVOLUTIONS if op == "CONV_2D" else MOST_OTHERS
-        found += _spread(sorted(terms), weights, most)
-    return tuple(found)
+        chosen += _spread(sorted(terms), weights, most)
+    return tuple(chosen)
 
 
 def _spread(terms: Sequence[Term], weights: dict[Term, float], most: int) -> list[Term]:
@@ -95,16 +95,16 @@ def chosen_joints(networks: Sequence[Sequence[Term]]) -> tuple[Joint, ...]:
     There are `JOINTS` sizes for each up-sampling, and for each of these also the joint without the
     convolution.
     """
-    found: dict[tuple[str, str], list[Joint]] = defaultdict(list)
+    joints_by_kind: dict[tuple[str, str], list[Joint]] = defaultdict(list)
     for network in networks:
         for first, second, third in zip(network, network[1:], network[2:], strict=False):
             joins = second.op == "CONCATENATION" and third.op == "CONV_2D"
             if first.op in UPSAMPLINGS and joins and len(second.channels) == 2:
                 joint = (first, second, third)
-                if joint not in found[first.op, first.dtype]:
-                    found[first.op, first.dtype].append(joint)
+                if joint not in joints_by_kind[first.op, first.dtype]:
+                    joints_by_kind[first.op, first.dtype].append(joint)
     joints: list[Joint] = []
-    for _, rows in sorted(found.items()):
+    for _, rows in sorted(joints_by_kind.items()):
         rows.sort(key=lambda joint: (sum(worth(term) for term in joint), joint))
         places = np.linspace(0, len(rows) - 1, JOINTS).round().astype(int)
         for place in dict.fromkeys(places.tolist()):
@@ -139,5 +139,5 @@ def chosen_networks(features: Sequence[Floats], count: int) -> list[int]:
 
 def _smooth(shares: Floats) -> Floats:
     distance = np.linalg.norm(shares[:, None] - shares[None], axis=2) * math.sqrt(3.0)
-    found: Floats = 0.05**2 * (1 + distance) * np.exp(-distance)
-    return found
+    covariance: Floats = 0.05**2 * (1 + distance) * np.exp(-distance)
+    return covariance

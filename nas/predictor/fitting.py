@@ -51,10 +51,10 @@ class FittingSpace:
     @classmethod
     def of(cls, study: Study, size: tuple[int, int] | None = None) -> FittingSpace:
         """Return the space of a study; ConfigError where its networks can't take the size."""
-        given = getattr(study.compression, "precision", None)
-        precisions: Sequence[Precision] = given or ("float",)
+        listed = getattr(study.compression, "precision", None)
+        precisions: Sequence[Precision] = listed or ("float",)
         by_dtype = {precision_dtype(one): one for one in reversed(precisions)}
-        kept = tuple(one for one in precisions if by_dtype[precision_dtype(one)] == one)
+        distinct = tuple(one for one in precisions if by_dtype[precision_dtype(one)] == one)
         width, height = size or study.size
         reduction = study.space.reduction
         if width % reduction or height % reduction:
@@ -63,7 +63,7 @@ class FittingSpace:
                 f"--size {width}x{height}: networks of {study.name} need sides that divide by "
                 f"{reduction}, for example {near[0]}x{near[1]}"
             )
-        return cls(study, (width, height), kept)
+        return cls(study, (width, height), distinct)
 
     def draw(self, count: int, seed: int) -> list[Architecture]:
         """Return `count` different networks, drawn at random; fewer where the space has no more.
@@ -71,16 +71,16 @@ class FittingSpace:
         Where the study prunes, they are as narrow as pruning is expected to make them.
         """
         random = np.random.default_rng(seed)
-        found: dict[str, Architecture] = {}
+        networks: dict[str, Architecture] = {}
         for _ in range(4 * count):
             trial = cast("Any", RandomTrial(random))
             architecture: Architecture = self.study.space.sample(trial)
             share = self.study.compression.sample(trial).pruned_share
             network = narrowed(architecture, share)
-            found.setdefault(str(network.to_dict()), network)
-            if len(found) == count:
+            networks.setdefault(str(network.to_dict()), network)
+            if len(networks) == count:
                 break
-        return list(found.values())
+        return list(networks.values())
 
     def terms(self, network: Architecture, precision: Precision) -> tuple[Term, ...]:
         """Return a network's terms at the picture size."""
@@ -132,7 +132,7 @@ def fit(
         )  # fmt: skip
         bare = microbenchmarks.fitted(plan, timings, about)
         chosen = choose(bare, space, sample, networks)
-        found: list[Measured] = []
+        rows: list[Measured] = []
         jobs = [(network, precision) for network in chosen for precision in space.precisions]
         with Networks(spec, space, protocol, folder) as measuring:
             for done, (network, precision) in enumerate(jobs):
@@ -140,10 +140,10 @@ def fit(
                 measurement = measuring.measure(network, precision)
                 if measurement is not None:
                     terms = space.terms(network, precision)
-                    found.append(Measured.of(terms, measurement))
+                    rows.append(Measured.of(terms, measurement))
         progress("networks", len(jobs), len(jobs))
         measuring.complain(warn)
-        predictor = bare.improved_by(found, session="fit")
+        predictor = bare.improved_by(rows, session="fit")
         _check_enough(predictor, spec, space)
         return predictor, keep(predictor, folder)
 
@@ -246,8 +246,8 @@ class Networks:
             return
         if self._best_pace_ms is None:
             paths = (self._folder / "networks").glob("*.json")
-            kept = [read_json(path).get("conditions", {}).get("pace", {}) for path in paths]
-            paces = [pace["best_ms"] for pace in kept if pace.get("best_ms")]
+            records = [read_json(path).get("conditions", {}).get("pace", {}) for path in paths]
+            paces = [pace["best_ms"] for pace in records if pace.get("best_ms")]
             self._best_pace_ms = min(paces, default=math.inf)
         if math.isfinite(self._best_pace_ms):
             PACE.remember(self._best_pace_ms)

@@ -80,9 +80,9 @@ class StudyPredictor:
 
     def _learn(self) -> Templates:
         """Make the templates, at the first call; predictors improved from this one share them."""
-        found = Templates.of(self._slow_terms, lambda trial: self.study.sample(trial))
-        object.__setattr__(self, "templates", found)
-        return found
+        templates = Templates.of(self._slow_terms, lambda trial: self.study.sample(trial))
+        object.__setattr__(self, "templates", templates)
+        return templates
 
     def _slow_terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
         return self.terms(self._candidate(parameters))
@@ -111,10 +111,10 @@ class StudyPredictor:
             candidate = self._candidate(parameters)
             if candidate.compression.pruned_share:
                 continue
-            for device, found in rows.items():
+            for device, own in rows.items():
                 latency = metrics.get(f"latency_ms[{device}]")
                 if latency is not None:
-                    found.append(Measured(self.terms(candidate), latency))
+                    own.append(Measured(self.terms(candidate), latency))
         predictors = {
             device: one.improved_by(rows[device]) for device, one in self.predictors.items()
         }
@@ -153,14 +153,14 @@ def for_study(study: Study, size: tuple[int, int] | None = None) -> StudyPredict
         except NasError:
             continue  # none fitted, another build, a phone that is away: not told of
     whole = predictors.keys() >= set(study.devices)
-    told = {
+    devices_by_objective = {
         index: device
         for index, device in wanted.items()
         if device is not None and (device in predictors or (device == "" and whole))
     }
-    if not told:
+    if not devices_by_objective:
         return None
-    return _assembled(study, size or study.size, predictors, told)
+    return _assembled(study, size or study.size, predictors, devices_by_objective)
 
 
 def _device(metric: str) -> str | None:

@@ -59,9 +59,9 @@ def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
     tried: list[tuple[float, dict[str, Any]]] = []
     while len(tried) < 2:
         before = _wait_for_pace(worker)
-        found = _samples(interpreter, request, worker)
+        samples = _samples(interpreter, request, worker)
         pace = max(before, _look(worker))
-        tried.append((pace, found))
+        tried.append((pace, samples))
         if pace <= worker.SLOW * _best[0] or _patience[0] <= 0:
             break
     return min(tried, key=lambda one: one[0])[1]

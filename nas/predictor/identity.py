@@ -87,18 +87,18 @@ def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
     """
     values = read_json(path)
     try:
-        found = Predictor.from_dict(values)
+        predictor = Predictor.from_dict(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is no predictor of format {FORMAT} ({error!r}); remove it and fit again: "
             f"{_to_fit(about or {})}"
         ) from error
-    if about is not None and dict(found.about) != dict(about):
+    if about is not None and dict(predictor.about) != dict(about):
         raise ConfigError(
-            f"{path} can't be used: it was fitted with {_differences(found.about, about)}; fit one "
-            f"here: {_to_fit(about)}"
+            f"{path} can't be used: it was fitted with {_differences(predictor.about, about)}; fit "
+            f"one here: {_to_fit(about)}"
         )
-    return found
+    return predictor
 
 
 def command(about: Mapping[str, Any], verb: str = "fit", study: str | None = None) -> str:
@@ -124,11 +124,11 @@ def _missing(about: Mapping[str, Any]) -> str:
     others = []
     for path in sorted((cache_folder() / "predictors").glob(f"*/{FILE}")):
         try:
-            found = read_json(path)["about"]
+            other_identity = read_json(path)["about"]
         except (RunError, KeyError, TypeError):
             continue
-        if isinstance(found, dict) and found.get("device") == device:
-            others.append(found)
+        if isinstance(other_identity, dict) and other_identity.get("device") == device:
+            others.append(other_identity)
     if not others:
         return f"no predictor of {device} was fitted yet; {wanted}"
     nearest = min(others, key=lambda other: len(_differing(other, about)))

@@ -83,16 +83,16 @@ class SessionPlan:
 
     def files(self) -> dict[str, Callable[[Path], Path]]:
         """Return a function for each file, by key, that writes it to a path."""
-        found: dict[str, Callable[[Path], Path]] = {}
+        writers: dict[str, Callable[[Path], Path]] = {}
         for dtype in self.dtypes:
             for count in _CHAINS:
-                found[_chain_key(dtype, count)] = _writer(write_chain, _small(dtype), count)
+                writers[_chain_key(dtype, count)] = _writer(write_chain, _small(dtype), count)
         for number, term in enumerate(self.terms):
             relu = term.op == "CONV_2D" and number % 2 == 0
-            found[key_of(term)] = _writer(write_micrograph, term, relu)
+            writers[key_of(term)] = _writer(write_micrograph, term, relu)
         for joint in self.joints:
-            found[key_of(*joint)] = _writer(write_joint, joint)
-        return found
+            writers[key_of(*joint)] = _writer(write_joint, joint)
+        return writers
 
 
 _CHAINS = (1, 5)
@@ -228,7 +228,7 @@ def _surcharges(
     plan: SessionPlan, timings: Timings, plain: Predictor
 ) -> dict[tuple[str, str, str], float]:
     """Return factors for operations behind an up-sampling whose joints take much longer."""
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    ratios_by_kind: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for joint in plan.joints:
         measured = timings.of(key_of(*joint))
         term, up = joint[-1], joint[0].op
@@ -240,9 +240,9 @@ def _surcharges(
             before += sum(plain.cost(one.alone)[0] for one in joint[:-1])
         alone = plain.cost(term.alone)[0]
         ratios = (measured / (before + alone), (measured - before) / alone)
-        found.setdefault((term.op, term.dtype, up), []).append(ratios)
+        ratios_by_kind.setdefault((term.op, term.dtype, up), []).append(ratios)
     return {
         key: statistics.median(own for _, own in ratios)
-        for key, ratios in found.items()
+        for key, ratios in ratios_by_kind.items()
         if statistics.median(whole for whole, _ in ratios) > NOTABLE
     }

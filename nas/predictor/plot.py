@@ -41,9 +41,9 @@ def plot(rows: Sequence[NetworkCheck], title: str) -> bytes:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
-        found = score_of(own)
+        score = score_of(own)
         axes.set_title(
-            f"{precision}: mean error {found.mape:.1%}, τ {found.tau:.2f}", fontsize="medium"
+            f"{precision}: mean error {score.mape:.1%}, τ {score.tau:.2f}", fontsize="medium"
         )
         axes.legend(fontsize="small", loc="upper left")
     figure.suptitle(title, fontsize="medium")
@@ -54,8 +54,8 @@ def plot(rows: Sequence[NetworkCheck], title: str) -> bytes:
 
 def _arms(middle: Floats, intervals: Sequence[tuple[float, float]]) -> Floats:
     ends = np.array(intervals).T
-    found: Floats = np.maximum(np.array([middle - ends[0], ends[1] - middle]), 0.0)
-    return found
+    arms: Floats = np.maximum(np.array([middle - ends[0], ends[1] - middle]), 0.0)
+    return arms
 
 
 def score_of(rows: Sequence[NetworkCheck], macs_only: bool = False) -> Score:

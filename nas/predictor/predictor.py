@@ -139,10 +139,10 @@ class Predictor:
         parts = dict.fromkeys(correction.families, 0.0)
         quick = self._quick
         for term in terms:
-            found = quick.get(term)
-            if found is None:
-                found = quick[term] = (family(term), self.cost(term)[0])
-            name, ms = found
+            entry = quick.get(term)
+            if entry is None:
+                entry = quick[term] = (family(term), self.cost(term)[0])
+            name, ms = entry
             total += ms
             if name in parts:
                 parts[name] += ms
@@ -150,13 +150,13 @@ class Predictor:
 
     def cost(self, term: Term) -> tuple[float, float]:
         """Return the time of one operation in ms, and the deviation of its logarithm."""
-        found = self._known.get(term)
-        if found is None:
+        cost = self._known.get(term)
+        if cost is None:
             kind = self.kinds.get((term.op, term.dtype))
-            found = self._guess(term) if kind is None else kind.predict(term)
+            cost = self._guess(term) if kind is None else kind.predict(term)
             factor = self.surcharges.get((term.op, term.dtype, term.after), 1.0)
-            found = self._known[term] = (found[0] * factor, found[1])
-        return found
+            cost = self._known[term] = (cost[0] * factor, cost[1])
+        return cost
 
     def improved_by(self, measured: Iterable[Measured], session: str = "search") -> Predictor:
         """Return a predictor that also learned from these networks, within milliseconds.
@@ -260,20 +260,20 @@ class Predictor:
         return total, {name: value / total for name, value in parts.items()}
 
     def _correction(self, dtype: str) -> Correction:
-        found = self.corrections.get(dtype)
-        if found is None:
+        correction = self.corrections.get(dtype)
+        if correction is None:
             have = len(self.observed.get(dtype, ()))
             raise ConfigError(
                 f"the predictor of {self.device} has measured {have} networks of {dtype}; "
                 f"{LEAST_NETWORKS} at least make a prediction: `nas predictor fit` with a study "
                 "that has this precision"
             )
-        return found
+        return correction
 
     def _doubt(self, terms: Sequence[Term], sum_ms: float) -> float:
         """Return the deviation due to operations unlike the measured ones (independent errors)."""
-        known = (self.cost(term) for term in terms)
-        return math.sqrt(sum((ms * sd / sum_ms) ** 2 for ms, sd in known))
+        costs = (self.cost(term) for term in terms)
+        return math.sqrt(sum((ms * sd / sum_ms) ** 2 for ms, sd in costs))
 
     def _guess(self, term: Term) -> tuple[float, float]:
         """Guess the time of an operation that was never measured, by its elements."""
@@ -288,30 +288,30 @@ class Predictor:
         return sorted(ratios)[len(ratios) // 2] * term.elements, UNKNOWN
 
     def _warnings(self, terms: Sequence[Term]) -> tuple[str, ...]:
-        found: dict[str, None] = {}
+        texts: dict[str, None] = {}
         for term in terms:
             key = (term.op, term.dtype)
             if key in self.refused:
                 why = f"{self.device} refuses it ({self.refused[key]})"
-                found[f"{term.op} in {term.dtype}: {why}"] = None
+                texts[f"{term.op} in {term.dtype}: {why}"] = None
             elif key not in self.kinds:
-                found[f"{term.op} in {term.dtype} was never measured"] = None
+                texts[f"{term.op} in {term.dtype} was never measured"] = None
             else:
-                found |= dict.fromkeys(_outside(term, self.kinds[key]))
-        return tuple(found)
+                texts |= dict.fromkeys(_outside(term, self.kinds[key]))
+        return tuple(texts)
 
 
 def _outside(term: Term, kind: KindCosts) -> list[str]:
     """Return a warning for each size of a term beyond those that its kind was measured at."""
-    said = []
+    texts = []
     low, high = kind.at.min(axis=0), kind.at.max(axis=0)
     for name, at, least, most in zip(_SIZES, sizes(term), low, high, strict=True):
         if name == "input channels" and term.op != "CONCATENATION":
             continue  # the same as the first input's
         if not least - _TOLERANCE <= at <= most + _TOLERANCE:
-            seen = f"{2**least:.0f} to {2**most:.0f}" if most > least else f"{2**least:.0f}"
-            said.append(f"{term.op} in {term.dtype}: {2**at:.0f} {name}, measured with {seen}")
-    return said
+            span = f"{2**least:.0f} to {2**most:.0f}" if most > least else f"{2**least:.0f}"
+            texts.append(f"{term.op} in {term.dtype}: {2**at:.0f} {name}, measured with {span}")
+    return texts
 
 
 def family(term: Term) -> str:
@@ -337,8 +337,8 @@ def linear_in(x: Sequence[float], y: Sequence[float]) -> Callable[[float], float
 
     columns = np.array([[1.0, one] for one in x]) / np.array(y)[:, None]
     scale = np.maximum(columns.max(axis=0), 1e-300)
-    found, _ = nnls(columns / scale, np.ones(len(columns)))
-    a, b = (found / scale).tolist()
+    weights, _ = nnls(columns / scale, np.ones(len(columns)))
+    a, b = (weights / scale).tolist()
     return lambda one: float(max(a + b * one, 1e-9))
 
 

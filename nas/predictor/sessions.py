@@ -99,10 +99,10 @@ class _PhoneTimer:
     def time(self, artifact: Path) -> float:
         options: PhoneOptions = self.phone.options
         if time.monotonic() - self._looked > FIT_SECONDS:
-            found = self.phone.wait_until_fit()
+            fitness = self.phone.wait_until_fit()
             self._looked = time.monotonic()
             if self.phone.info.has_taskset:
-                strongest = strongest_mask(found.cores, self.protocol.threads)
+                strongest = strongest_mask(fitness.cores, self.protocol.threads)
                 self._mask = PAPER_MASK if options.method == "paper" else strongest
         remote = self.phone.send(artifact)
         return self.phone.launch(remote, self.protocol, self._mask, tolerant=True).latency_ms

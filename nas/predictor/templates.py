@@ -42,16 +42,16 @@ class Templates:
         """Return a space's templates; `draw` asks a trial for all parameters of a candidate."""
         random = np.random.default_rng(0)
         choices: dict[str, Sequence[Any]] = {}
-        seen = []
+        probes = []
         for _ in range(_PROBES):
             trial = RecordingTrial(random)
             draw(trial)
             choices |= trial.choices
-            seen.append(trial.parameters)
-        found = cls(slow, choices)
+            probes.append(trial.parameters)
+        templates = cls(slow, choices)
         numbers = [name for name, values in choices.items() if _are_numbers(values)]
-        found.widths = tuple(name for name in numbers if found._is_width(name, seen))
-        return found
+        templates.widths = tuple(name for name in numbers if templates._is_width(name, probes))
+        return templates
 
     def __call__(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
         """Return the terms of a candidate; raises as `slow` does."""
@@ -116,16 +116,16 @@ class RecordingTrial(RandomTrial):
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Return one of the choices."""
         self.choices[name] = choices
-        self.parameters[name] = found = super().suggest_categorical(name, choices)
-        return found
+        self.parameters[name] = choice = super().suggest_categorical(name, choices)
+        return choice
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
         """Return a whole number from `low` to `high`."""
         self.choices[name] = range(low, high + 1, step)
-        self.parameters[name] = found = super().suggest_int(name, low, high, step=step)
-        return found
+        self.parameters[name] = choice = super().suggest_int(name, low, high, step=step)
+        return choice
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -98,15 +98,15 @@ def terms_of(operations: Operations) -> tuple[Term, ...]:
     """Return the terms of a list of operations, in its order."""
     steps = operations.steps
     picture = (operations.size[1], operations.size[0], 3)
-    found: list[Term] = []
+    terms: list[Term] = []
     for step in steps:
         inputs = [picture if n == PICTURE else steps[n].shape for n in step.sources]
         channels = tuple(shape[-1] for shape in inputs)
-        after = _after(step.op, [found[n] for n in step.sources if n != PICTURE])
+        after = _after(step.op, [terms[n] for n in step.sources if n != PICTURE])
         given, made = (inputs[0][0], inputs[0][1]), (step.shape[0], step.shape[1])
         area = _area(step, given, made, channels[0])
-        found.append(Term(step.op, step.dtype, given, channels, made, step.shape[2], area, after))
-    return tuple(found)
+        terms.append(Term(step.op, step.dtype, given, channels, made, step.shape[2], area, after))
+    return tuple(terms)
 
 
 def _area(step: Step, given: Sides, made: Sides, cin: int) -> int:
@@ -140,7 +140,7 @@ def terms_of_graph(
     dtype = DTYPES[precision]
     shapes: dict[str, layers.Shape] = {}
     makers: dict[str, Term | None] = {}
-    found: list[Term] = []
+    terms: list[Term] = []
     for layer in _unfolded(graph).layers:
         name, inputs = layer.name, [shapes[one] for one in layer.inputs]
         kind = type(layer).__name__
@@ -164,8 +164,8 @@ def terms_of_graph(
             _after(op, sources) if op in ("CONCATENATION", "CONV_2D") else "",
         )  # fmt: skip
         makers[name] = term
-        found.append(term)
-    return tuple(found)
+        terms.append(term)
+    return tuple(terms)
 
 
 class _Rule(NamedTuple):

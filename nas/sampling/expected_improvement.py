@@ -36,15 +36,15 @@ def dominated_boxes(points: Floats, reference: Floats) -> tuple[Floats, Floats]:
     low[:, 0], high[:, 0] = z[:, 0, 0], reference[0]
     for axis in range(1, count):
         low[:, axis] = z[:, :axis, axis].max(axis=1)
-    kept = (low < high).all(axis=1) & np.isfinite(low).all(axis=1)
-    return low[kept], high[kept]
+    filled = (low < high).all(axis=1) & np.isfinite(low).all(axis=1)
+    return low[filled], high[filled]
 
 
 def _replaced(upper: Floats, z: Floats, point: Floats, axis: int) -> tuple[Floats, Floats]:
     """Return the local upper bounds that `point` makes of `upper` along one axis, and their z."""
     others = [other for other in range(len(point)) if other != axis]
-    kept = point[axis] >= z[:, others, axis].max(axis=1, initial=-np.inf)
-    upper, z = upper[kept].copy(), z[kept].copy()
+    valid = point[axis] >= z[:, others, axis].max(axis=1, initial=-np.inf)
+    upper, z = upper[valid].copy(), z[valid].copy()
     upper[:, axis], z[:, axis] = point[axis], point
     return upper, z
 
@@ -89,5 +89,5 @@ def _below(edges: Floats, mean: Floats, deviation: Floats) -> Floats:
 
     t = (edges[:, None] - mean) / deviation
     density = np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi)
-    found: Floats = deviation * (t * ndtr(t) + density)
-    return found
+    expectation: Floats = deviation * (t * ndtr(t) + density)
+    return expectation

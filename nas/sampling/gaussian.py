@@ -59,10 +59,10 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
         )  # fmt: skip
     except (np.linalg.LinAlgError, ValueError) as error:
         raise FitError(str(error)) from error
-    found: Floats = done.x
-    if not np.isfinite(found).all() or not np.isfinite(done.fun):
+    logarithms: Floats = done.x
+    if not np.isfinite(logarithms).all() or not np.isfinite(done.fun):
         raise FitError("the likelihood is not finite")
-    return found
+    return logarithms
 
 
 class Likelihood:

@@ -41,13 +41,13 @@ class TrialChanges:
         gone = [(index, one, None) for index, one in enumerate(read) if index >= len(trials)]
         del read[len(trials) :]
         read.extend([None] * (len(trials) - len(read)))
-        found: list[Change] = [change for change in gone if change[1] is not None]
+        changes: list[Change] = [change for change in gone if change[1] is not None]
         for index in list(compress(count(), map(is_not, read, trials))):
             new = trials[index] if trials[index].state.is_finished() else None
             if read[index] is not None or new is not None:
-                found.append((index, read[index], new))
+                changes.append((index, read[index], new))
                 read[index] = new
-        return found
+        return changes
 
     def going(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the trials that had not ended at the last look."""
@@ -74,11 +74,11 @@ class _Parameters:
         self._values: dict[frozenset[str], dict[str, set[float]]] = {}
 
     def copy(self) -> _Parameters:
-        found = _Parameters()
-        found._distributions, found._changed = dict(self._distributions), set(self._changed)
+        twin = _Parameters()
+        twin._distributions, twin._changed = dict(self._distributions), set(self._changed)
         for pattern, values in self._values.items():
-            found._values[pattern] = {name: set(seen) for name, seen in values.items()}
-        return found
+            twin._values[pattern] = {name: set(seen) for name, seen in values.items()}
+        return twin
 
     def take(self, trial: FrozenTrial) -> None:
         theirs = trial.distributions

@@ -94,20 +94,20 @@ def _bends(numbers: Floats) -> Floats:
     """Return Legendre's polynomials 2 and 3 (half of it), with a deviation of 1 in all."""
     z = 2 * numbers - 1
     both = np.concatenate([(3 * z * z - 1) / 2, 0.5 * (5 * z * z - 3) * z / 2], axis=1)
-    found: Floats = both * np.sqrt(2.0 / max(1, z.shape[1]))
-    return found
+    bends: Floats = both * np.sqrt(2.0 / max(1, z.shape[1]))
+    return bends
 
 
 def _equal(a: Rows, b: Rows) -> Floats:
     """Return 1 where two kinds share a category (categories, u, v), else 0."""
-    found: Floats = (a.kinds.T[:, :, None] == b.kinds.T[:, None, :]).astype(np.float64)
-    return found
+    equal: Floats = (a.kinds.T[:, :, None] == b.kinds.T[:, None, :]).astype(np.float64)
+    return equal
 
 
 def _among(table: Floats, a: Rows, b: Rows) -> Floats:
     """Return a table of kinds (u, v) as a table of rows (n, m)."""
-    found: Floats = table[:, b.kind][a.kind]
-    return found
+    values: Floats = table[:, b.kind][a.kind]
+    return values
 
 
 def _common(equal: Floats) -> Floats:
@@ -116,16 +116,16 @@ def _common(equal: Floats) -> Floats:
     if count < 2:
         return np.zeros(equal.shape[1:])
     every = np.prod(1 + equal, axis=0) - 1 - equal.sum(axis=0)
-    found: Floats = every / (2.0**count - 1 - count)
-    return found
+    share: Floats = every / (2.0**count - 1 - count)
+    return share
 
 
 def trend(a: Rows, b: Rows) -> Floats:
     """Return the linear part (n, m), at most 1; a constant and each dimension count alike."""
     numbers = (2 * a.numbers - 1) @ (2 * b.numbers - 1).T
     same = _among(_equal(a, b).sum(axis=0), a, b)
-    found: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
-    return found
+    values: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
+    return values
 
 
 def together(a: Rows, b: Rows) -> Floats:
@@ -135,17 +135,17 @@ def together(a: Rows, b: Rows) -> Floats:
 
 def curves(a: Rows, b: Rows) -> Floats:
     """Return sums (n, m) of curves, one for each number: Legendre's polynomials 2 and 3."""
-    found: Floats = a.bends @ b.bends.T
-    return found
+    values: Floats = a.bends @ b.bends.T
+    return values
 
 
 def levels(a: Rows, b: Rows) -> Floats:
     """Return the share (n, m) of numbers that are equal."""
-    found = np.zeros((len(a), len(b)))
+    share = np.zeros((len(a), len(b)))
     for left, right in zip(a.numbers.T, b.numbers.T, strict=True):
-        found += left[:, None] == right
-    found /= max(1, a.numbers.shape[1])
-    return found
+        share += left[:, None] == right
+    share /= max(1, a.numbers.shape[1])
+    return share
 
 
 def apart(a: Rows) -> Floats:
@@ -171,20 +171,20 @@ def kernel(a: Rows, b: Rows, now: Hyperparameters) -> Floats:
     r2 = (left * left).sum(1)[:, None] + (right * right).sum(1) - 2 * left @ right.T
     if len(equal):
         r2 += _among(np.tensordot(now.weights[a.categorical], 1 - equal, 1), a, b)
-    found = now.rest * matern52(r2)[0]
+    covariance = now.rest * matern52(r2)[0]
     share = now.trend / (1 + a.x.shape[1])
-    found += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
-    found += (now.curves * a.bends) @ b.bends.T
-    found += now.levels * levels(a, b)
-    found += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
-    return found
+    covariance += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
+    covariance += (now.curves * a.bends) @ b.bends.T
+    covariance += now.levels * levels(a, b)
+    covariance += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
+    return covariance
 
 
 def own(a: Rows, now: Hyperparameters) -> Floats:
     """Return the diagonal (n) of `kernel(a, a)`."""
     categories = int(a.categorical.sum())
     linear = 1 + ((2 * a.numbers - 1) ** 2).sum(axis=1) + categories
-    found = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
-    found += now.levels * (a.numbers.shape[1] > 0)
-    whole: Floats = found + now.curves * (a.bends * a.bends).sum(axis=1)
+    variance = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
+    variance += now.levels * (a.numbers.shape[1] > 0)
+    whole: Floats = variance + now.curves * (a.bends * a.bends).sum(axis=1)
     return whole

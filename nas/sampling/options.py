@@ -32,15 +32,15 @@ def objectives(name: str, value: Any) -> frozenset[int] | None:
     if value is None:
         return None
     expected = f"expected indices of objectives, whole numbers from 0 to {MOST_OBJECTIVES - 1}"
-    found = _entries(value)
-    if found is None:
+    entries = _entries(value)
+    if entries is None:
         raise TypeError(f"{name} is {value!r}, {expected}, such as [1]")
-    for one in found:
+    for one in entries:
         if isinstance(one, bool) or not isinstance(one, SupportsIndex):
-            raise TypeError(f"{name} is {found!r}, {expected}")
+            raise TypeError(f"{name} is {entries!r}, {expected}")
         if not 0 <= index(one) < MOST_OBJECTIVES:
-            raise ValueError(f"{name} is {found!r}, {expected}; {index(one)} is none")
-    return frozenset(map(index, found))
+            raise ValueError(f"{name} is {entries!r}, {expected}; {index(one)} is none")
+    return frozenset(map(index, entries))
 
 
 def reference_point(name: str, value: Any) -> Any:
@@ -79,10 +79,10 @@ def finite(value: Any) -> tuple[float, ...] | None:
     if entries is None or not all(map(_is_number, entries)):
         return None
     try:
-        found = tuple(map(float, entries))
+        numbers = tuple(map(float, entries))
     except OverflowError:
         return None
-    return found if all(map(math.isfinite, found)) else None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _entries(value: Any) -> list[Any] | None:
@@ -110,17 +110,17 @@ def check_study(
             f"EhviSampler takes 1 to {MOST_OBJECTIVES} objectives, but this study has "
             f"{count}; use optuna.samplers.NSGAIISampler(population_size=20)"
         )
-    said = f"this study has {count} objective{'s' * (count > 1)}"
+    size = f"this study has {count} objective{'s' * (count > 1)}"
     if logarithmic is not None and max(logarithmic, default=0) >= count:
         raise ValueError(
-            f"logarithmic is {sorted(logarithmic)}, but {said}: expected indices from 0 to "
+            f"logarithmic is {sorted(logarithmic)}, but {size}: expected indices from 0 to "
             f"{count - 1}"
         )
     if not isinstance(reference, tuple):
         return
     if len(reference) != count:
         raise ValueError(
-            f"reference is {reference}, which has {len(reference)} values, but {said}: expected "
+            f"reference is {reference}, which has {len(reference)} values, but {size}: expected "
             "one value for each"
         )
     for place in logarithmic or ():

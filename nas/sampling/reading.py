@@ -133,13 +133,13 @@ def _still(trial: FrozenTrial) -> FrozenTrial:
 
     A parameter counts once it has both its value and its distribution.
     """
-    found = copy.copy(trial)
+    twin = copy.copy(trial)
     values, distributions = dict(trial.params), dict(trial.distributions)
-    found.params = {name: one for name, one in values.items() if name in distributions}
-    found.distributions = {name: distributions[name] for name in found.params}
-    found.user_attrs, found.system_attrs = dict(trial.user_attrs), dict(trial.system_attrs)
-    found.intermediate_values = dict(trial.intermediate_values)
-    return found
+    twin.params = {name: one for name, one in values.items() if name in distributions}
+    twin.distributions = {name: distributions[name] for name in twin.params}
+    twin.user_attrs, twin.system_attrs = dict(trial.user_attrs), dict(trial.system_attrs)
+    twin.intermediate_values = dict(trial.intermediate_values)
+    return twin
 
 
 def _equal(one: BaseDistribution, value: Any, other: BaseDistribution, stored: Any) -> bool:

@@ -119,10 +119,10 @@ class EhviSampler(BaseSampler):
         options.check_study(study.directions, self._logarithmic, self._reference)
         with self._reading.lock:
             trials = self._reading.trials(study)
-            found = self._reading.known(study, trials, trial.number, search_space, self._startup)
-            if found is None:
+            table = self._reading.known(study, trials, trial.number, search_space, self._startup)
+            if table is None:
                 return {}
-            encoding, known = found
+            encoding, known = table
             row = self._row(study, trial.number, encoding, known, trials)
             if row is None:
                 return {}
@@ -208,13 +208,13 @@ class EhviSampler(BaseSampler):
         """
         if not callable(self._reference):
             return self._reference
-        told = self._reference(trials)
-        if told is None:
+        point = self._reference(trials)
+        if point is None:
             return None
-        numbers, wanted = options.finite(told), len(study.directions)
+        numbers, wanted = options.finite(point), len(study.directions)
         if numbers is None or len(numbers) != wanted:
             raise ValueError(
-                f"reference told {told!r}, expected None or {wanted} finite numbers, one for each "
+                f"reference told {point!r}, expected None or {wanted} finite numbers, one for each "
                 "objective"
             )
         return numbers
@@ -284,8 +284,8 @@ def _best(
         )
         if scores.max() <= top:
             break
-    found: Floats = pool[np.argmax(scores)]
-    return found
+    best_row: Floats = pool[np.argmax(scores)]
+    return best_row
 
 
 def _entropy(seed: Any) -> int:

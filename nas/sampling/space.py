@@ -86,12 +86,12 @@ class Axis:
         assert isinstance(self.distribution, (FloatDistribution, IntDistribution))
         low, high, log = self.distribution.low, self.distribution.high, self.distribution.log
         share = min(max(entry, 0.0), 1.0)
-        found = low * (high / low) ** share if log else low + (high - low) * share
+        value = low * (high / low) ** share if log else low + (high - low) * share
         step = self.distribution.step
         if step is not None:
-            found = low + round((found - low) / step) * step
-        found = min(max(found, low), high)
-        return int(found) if isinstance(self.distribution, IntDistribution) else float(found)
+            value = low + round((value - low) / step) * step
+        value = min(max(value, low), high)
+        return int(value) if isinstance(self.distribution, IntDistribution) else float(value)
 
     def snapped(self, entries: Floats) -> Floats:
         """Return the entries of the nearest values that exist."""
@@ -127,9 +127,9 @@ class Axis:
             near = np.arange(len(self.levels), dtype=np.float64)
         else:
             near = entry + np.array([-2.0, -1.0, 1.0, 2.0])
-        found: Floats = np.unique(self.snapped(near))
-        kept: Floats = found[found != entry]
-        return kept
+        entries: Floats = np.unique(self.snapped(near))
+        others: Floats = entries[entries != entry]
+        return others
 
     def features(self, entries: Floats) -> Floats:
         """Return the Gaussian process's inputs: positions from 0 to 1, or categories' numbers."""
@@ -212,16 +212,16 @@ class Encoding:
 
     def row(self, trial: FrozenTrial) -> Floats:
         """Return the row of a trial; 0 stands for a parameter that its gate leaves out."""
-        found = [
+        entries = [
             axis.entry(trial.params[name]) if name in trial.params else 0.0
             for name, axis in zip(self.names, self.axes, strict=True)
         ]
-        return np.array(found, np.float64)
+        return np.array(entries, np.float64)
 
     def rows(self, trials: Iterable[FrozenTrial]) -> Floats:
         """Return a row for each trial (trials, parameters)."""
-        found = [self.row(trial) for trial in trials]
-        return np.array(found, np.float64).reshape(-1, len(self.names))
+        rows = [self.row(trial) for trial in trials]
+        return np.array(rows, np.float64).reshape(-1, len(self.names))
 
     def parameters(self, row: Floats) -> dict[str, Any]:
         """Return a row's parameters by name; an absent one has an arbitrary value."""
@@ -253,8 +253,8 @@ class Encoding:
 
     def _absent(self, rows: Floats, index: int) -> Bools:
         column, entries = self._closed[index]
-        found: Bools = np.isin(rows[:, column], entries)
-        return found
+        absent: Bools = np.isin(rows[:, column], entries)
+        return absent
 
     def _settled(self, rows: Floats) -> Floats:
         """Write 0 into rows where a parameter is absent, and for -0; return them."""
@@ -291,25 +291,25 @@ class Encoding:
 
     def neighbours(self, row: Floats) -> Floats:
         """Return the rows that differ from one row in one entry."""
-        found = []
+        blocks = []
         for index, axis in enumerate(self.axes):
             near = axis.neighbours(float(row[index]))
             changed = np.repeat(row[None], len(near), axis=0)
             changed[:, index] = near
-            found.append(changed)
-        return self._settled(np.concatenate(found))
+            blocks.append(changed)
+        return self._settled(np.concatenate(blocks))
 
 
 def unseen(rows: Floats, seen: set[bytes]) -> Floats:
     """Return the rows that are not in `seen` (bytes of rows), each once, in their order."""
-    known: set[bytes] = set()
-    kept = []
+    earlier: set[bytes] = set()
+    places = []
     for index, row in enumerate(rows):
         key = row.tobytes()
-        if key not in seen and key not in known:
-            known.add(key)
-            kept.append(index)
-    return rows[kept]
+        if key not in seen and key not in earlier:
+            earlier.add(key)
+            places.append(index)
+    return rows[places]
 
 
 def level(distribution: BaseDistribution, value: Any) -> float:

@@ -34,19 +34,19 @@ def spread_out(
     fresh = new_pairs(rows, tried, np.flatnonzero(encoding.categorical))
     rows = rows[fresh == fresh.max()]
     apart = distances(encoding, rows, tried[-512:]).min(axis=1)
-    found: Floats = rows[np.argmax(apart)]
-    return found
+    row: Floats = rows[np.argmax(apart)]
+    return row
 
 
 def new_pairs(rows: Floats, tried: Floats, categories: Ints) -> Ints:
     """Return for each row how many of its categories, and pairs of them, were never tried."""
-    found = np.zeros(len(rows), np.intp)
+    counts = np.zeros(len(rows), np.intp)
     for axis in categories:
-        found += ~np.isin(rows[:, axis], tried[:, axis])
+        counts += ~np.isin(rows[:, axis], tried[:, axis])
     for one, other in itertools.combinations(categories, 2):
         theirs = tried[:, one] * 1e6 + tried[:, other]
-        found += ~np.isin(rows[:, one] * 1e6 + rows[:, other], theirs)
-    return found
+        counts += ~np.isin(rows[:, one] * 1e6 + rows[:, other], theirs)
+    return counts
 
 
 def distances(encoding: Encoding, rows: Floats, tried: Floats) -> Floats:
@@ -54,5 +54,5 @@ def distances(encoding: Encoding, rows: Floats, tried: Floats) -> Floats:
     ours, theirs = encoding.features(rows), encoding.features(tried)
     apart = ours[:, None, :] - theirs[None, :, :]
     squared = np.where(encoding.categorical, apart != 0, apart * apart)
-    found: Floats = squared.sum(axis=2)
-    return found
+    total: Floats = squared.sum(axis=2)
+    return total

@@ -112,8 +112,8 @@ class Scale:
         """Return the losses (n, k) of values (n, k)."""
         safe = np.where(np.isfinite(values), values, 1.0)
         turned = np.where(self._logs, np.log(np.maximum(safe, 1e-300)), safe) * self._signs
-        found: Floats = (turned - self._middle) / self._deviation
-        return found
+        losses: Floats = (turned - self._middle) / self._deviation
+        return losses
 
 
 class PredictedLosses:
@@ -127,8 +127,10 @@ class PredictedLosses:
 
     def __call__(self, rows: Floats) -> Floats:
         """Return losses (n, k); ValueError where the predictor gives no finite numbers."""
-        told = [self._told(row) for row in rows]
-        values = np.array([[one.get(i, np.nan) for i in self._scale.objectives] for one in told])
+        predictions = [self._told(row) for row in rows]
+        values = np.array(
+            [[one.get(i, np.nan) for i in self._scale.objectives] for one in predictions]
+        )
         absent = np.isnan(values)
         if np.isinf(values).any() or (absent.any(axis=0) != absent.all(axis=0)).any():
             raise ValueError("expected a finite number for the same objectives of each candidate")
@@ -222,12 +224,12 @@ class Beliefs:
         if not len(rows):
             return np.empty((0, len(self._objectives))), np.empty((0, len(self._objectives)))
         x = self._features(rows)
-        told = [_told_of(one, x) for one in self._objectives]
-        mean = np.stack([mean for mean, _ in told], axis=1)
+        posteriors = [_told_of(one, x) for one in self._objectives]
+        mean = np.stack([mean for mean, _ in posteriors], axis=1)
         if self._data.predict is not None:
             predicted = self._bent(self._data.predict(rows))
             mean = mean + np.where(self._data.predict.tells, predicted, 0.0)
-        return mean, np.stack([deviation for _, deviation in told], axis=1)
+        return mean, np.stack([deviation for _, deviation in posteriors], axis=1)
 
     def score(self, rows: Floats) -> Floats:
         """Return the score (m) of rows (m, d): how much each is worth trying.
@@ -246,8 +248,8 @@ class Beliefs:
         if not self.informed:
             return chance
         gain = self._improvement(*self.losses(rows))
-        found: Floats = np.log(np.maximum(gain, 1e-300)) + chance
-        return found
+        score: Floats = np.log(np.maximum(gain, 1e-300)) + chance
+        return score
 
 
 def settled(count: int) -> int:
@@ -268,12 +270,14 @@ def _surrogate(x: Rows, y: Floats, known: Bools, old: Bools) -> _Surrogate:
 
     Hyperparameters come from the `old` trials, from at most `_FITTED` of them.
     """
-    kept = known if (known & old).any() else np.zeros_like(known)
-    if not kept.any():
+    usable = known if (known & old).any() else np.zeros_like(known)
+    if not usable.any():
         raise FitError("no trial has a finite value")
-    rows = np.flatnonzero(old[kept])
+    rows = np.flatnonzero(old[usable])
     part = np.linspace(0, len(rows) - 1, min(len(rows), _FITTED)).astype(np.intp)
-    return GaussianProcess.fitted(x if kept.all() else x.at(kept), y[kept], np.unique(rows[part]))
+    return GaussianProcess.fitted(
+        x if usable.all() else x.at(usable), y[usable], np.unique(rows[part])
+    )
 
 
 def _believing(surrogate: _Surrogate, x: Rows) -> _Surrogate:
@@ -354,5 +358,5 @@ class Bend:
     def __call__(self, losses: Floats) -> Floats:
         """Return losses (n, k) in the same order, unchanged up to the limit."""
         beyond = np.maximum(losses - self._limit, 0.0)
-        drawn = self._limit + self._bend * np.log1p(beyond / self._bend)
-        return np.where(beyond > 0, drawn, losses)
+        compressed = self._limit + self._bend * np.log1p(beyond / self._bend)
+        return np.where(beyond > 0, compressed, losses)

@@ -23,7 +23,7 @@ def _libraries() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
     from numpy.linalg import _umath_linalg
     from scipy.linalg import _fblas
 
-    found: list[tuple[Callable[[], int], Callable[[int], None]]] = []
+    functions: list[tuple[Callable[[], int], Callable[[int], None]]] = []
     for module in (_umath_linalg, _fblas):
         try:
             library = ctypes.CDLL(module.__file__)
@@ -31,9 +31,9 @@ def _libraries() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
             continue
         for name in _NAMES:
             if hasattr(library, name.format("set")):
-                found.append((library[name.format("get")], library[name.format("set")]))
+                functions.append((library[name.format("get")], library[name.format("set")]))
                 break
-    return found
+    return functions
 
 
 _lock = Lock()

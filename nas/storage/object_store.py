@@ -114,10 +114,10 @@ class ObjectStore:
         with self._asked():
             self._fs.invalidate_cache()
             try:
-                found = self._fs.ls(self._at("trials"), detail=False)
+                paths = self._fs.ls(self._at("trials"), detail=False)
             except FileNotFoundError:
                 return set()
-        names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
+        names = (str(path).rstrip("/").rpartition("/")[2] for path in paths)
         return {int(name) for name in names if re.fullmatch(r"\d+", name)}
 
     def restore(self, run: RunFolder) -> int:
@@ -289,10 +289,10 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 def _names(run: RunFolder, number: int, weights: str | None) -> list[str]:
     """Return the files of a trial besides its result, by name below the run's folder."""
-    found = sorted(path for path in run.trial(number).rglob("*") if path.is_file())
+    paths = sorted(path for path in run.trial(number).rglob("*") if path.is_file())
     names = [
         path.relative_to(run.path).as_posix()
-        for path in found
+        for path in paths
         if not path.name.startswith(".") and path.name not in (RESULT, SENT)
     ]
     if weights is not None and (run.path / weights).is_file():

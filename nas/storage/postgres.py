@@ -116,16 +116,16 @@ def copy(source: Any, source_name: str, target: Any, target_name: str) -> int:
             study = optuna.load_study(study_name=source_name, storage=source)
         except KeyError as error:
             raise RunError(f"the source has no study {source_name!r}") from error
-        made = optuna.create_study(
+        twin = optuna.create_study(
             study_name=target_name, storage=target, directions=study.directions
         )
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
-            target.set_study_system_attr(made._study_id, key, value)
+            target.set_study_system_attr(twin._study_id, key, value)
         for key, value in study.user_attrs.items():
-            made.set_user_attr(key, value)
+            twin.set_user_attr(key, value)
         trials = study.get_trials(deepcopy=False)
         for trial in trials:
-            target.create_new_trial(made._study_id, template_trial=trial)
+            target.create_new_trial(twin._study_id, template_trial=trial)
     return len(trials)
 
 

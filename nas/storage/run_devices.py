@@ -23,8 +23,8 @@ def run_names(run: RunFolder, results: Sequence[TrialResult]) -> dict[str, Devic
     processor = str(description.get("conditions", {}).get("processor", ""))
     named = []
     for device in (*study["devices"], *study.get("optional_devices", ())):
-        told = next(_conditions(run, results, device), {})
-        named.append(device_name(device, told, processor))
+        conditions = next(_conditions(run, results, device), {})
+        named.append(device_name(device, conditions, processor))
     return {name.device: name for name in told_apart(named)}
 
 

@@ -54,5 +54,5 @@ def _tau(
 ) -> float | None:
     """Return tau-b of the networks of `rows`; None where a row of figures has only ties."""
     a, b = (signs[np.ix_(rows, rows)] for signs in (first, second))
-    known = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
-    return float((a * b).sum()) / known if known else None
+    norm = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
+    return float((a * b).sum()) / norm if norm else None

@@ -133,5 +133,5 @@ def expected_tau(values: Sequence[float], spread_db: float) -> float:
 def _kept_order(groups: Sequence[Sequence[float]]) -> tuple[int, int]:
     """Return how many pairs of groups keep their order from first to second value, of how many."""
     pairs = [(a, b) for n, a in enumerate(groups) for b in groups[n + 1 :]]
-    kept = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
-    return kept, len(pairs)
+    same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
+    return same, len(pairs)

@@ -73,11 +73,11 @@ class Study:
         named = [objective.metric for objective in self.expanded_objectives]
         bounded = [constraint.metric for constraint in self.parsed_constraints]
         devices = dict.fromkeys(filter(None, (*self.devices, *map(_device_in, named + bounded))))
-        known = self._metrics(tuple(devices))
+        metrics_there = self._metrics(tuple(devices))
         for what, metrics in (("objective", named), ("metric in a constraint", bounded)):
             for metric in metrics:
-                if metric not in known:
-                    raise unknown(what, metric, known)
+                if metric not in metrics_there:
+                    raise unknown(what, metric, metrics_there)
         for baseline in self.baselines:
             self.to_parameters(baseline)
         if self.replicates < 0:
@@ -97,11 +97,11 @@ class Study:
                 f"{WORST_RATIO} needs a network to refer to: give the study a `reference` or a "
                 "baseline"
             )
-        known = self._metrics(self.devices)
+        metrics_there = self._metrics(self.devices)
         named = {o.metric: f"objective {o.metric!r}" for o in self.expanded_objectives}
         named |= {c.metric: f"constraint '{c}'" for c in self.parsed_constraints}
         for metric, what in named.items():
-            if metric not in known:
+            if metric not in metrics_there:
                 raise ConfigError(
                     f"{what}: {_device_in(metric)} is none of the study's required devices "
                     f"({', '.join(self.devices)}); name it with --device, or in `devices`"

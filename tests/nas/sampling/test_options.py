@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from nas.sampling import EhviSampler
-from tests.nas.sampling.contract import STARTUP, plain, quietly, studied
+from tests.helpers.sampler_contract import STARTUP, plain, quietly, studied
 
 NAN, INFINITE = float("nan"), float("inf")
 

@@ -212,9 +212,9 @@ def test_a_finished_trial_stays_as_it_is(make: Callable[[str], _Place], kind: st
     study = place.study()
     before = _content(study)
     finished = study.get_trials(deepcopy=False)[0]._trial_id
-    with pytest.raises(UpdateFinishedTrialError):
+    with pytest.raises(UpdateFinishedTrialError, match="already finished"):
         storage.set_trial_user_attr(finished, "candidate", "another")
-    with pytest.raises(UpdateFinishedTrialError):
+    with pytest.raises(UpdateFinishedTrialError, match="already finished"):
         storage.set_trial_state_values(finished, TrialState.COMPLETE, [1.0, 2.0])
     assert _content(place.study()) == before
 

@@ -197,7 +197,7 @@ def test_a_store_that_says_nothing_is_not_waited_for() -> None:
         within(0.1, lambda: time.sleep(600))
     assert time.monotonic() - started < 300
     assert within(60, lambda: 5) == 5
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="nothing"):
         within(60, lambda: {}["nothing"])
 
 

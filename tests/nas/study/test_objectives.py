@@ -34,7 +34,7 @@ def test_a_loss_is_the_logarithm_of_a_cost_and_the_negative_of_a_gain() -> None:
     [
         ("latency_ms[host]<=50", "latency_ms[host]", "<=", 50.0),
         (" psnr_db >= 2.5e1 ", "psnr_db", ">=", 25.0),
-        ("latency_ms[adb:emulator-5554:paper]<=1.5", "latency_ms[adb:emulator-5554:paper]", "<=", 1.5),
+        ("latency_ms[adb:one:paper]<=1.5", "latency_ms[adb:one:paper]", "<=", 1.5),
         ("psnr_db>=-1", "psnr_db", ">=", -1.0),
     ],
 )  # fmt: skip
