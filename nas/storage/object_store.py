@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 from urllib.parse import urlsplit
 
-from nas.errors import ConfigError, NasError, RunError
+from nas.errors import ConfigError, NasError, RunError, one_line
 from nas.storage.run_folder import ARTIFACTS, RESULT, RunFolder, trial_name
 from nas.system.files import read_json, write_atomically, write_json
 from nas.system.hashing import content_key, file_sha256
@@ -169,10 +169,9 @@ class ObjectStore:
         """Return one file of several trials, None where one is missing; read side by side."""
         paths = [self._at(f"{trial_name(number)}/{name}") for number in numbers]
         with self._asked():
-            found = self._fs.cat(paths, on_error="return")
-            by_name = found if isinstance(found, dict) else {paths[0]: found}
-            contents = list(by_name.values())
-            for content in contents:
+            answers = self._fs.cat(paths, on_error="return")
+            by_name = answers if isinstance(answers, dict) else {paths[0]: answers}
+            for content in by_name.values():
                 if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                     raise content
         at = {str(path).lstrip("/"): content for path, content in by_name.items()}
@@ -216,8 +215,8 @@ class ObjectStore:
         except NasError:
             raise
         except Exception as error:
-            text = " ".join(str(error).split())[:240] or type(error).__name__
-            raise StoreError(f"{self.where} refuses: {type(error).__name__}: {text}") from error
+            kind = type(error).__name__
+            raise StoreError(f"{self.where} refuses: {kind}: {one_line(error)}") from error
 
 
 def fetched(run: RunFolder, number: int, name: str) -> Path:

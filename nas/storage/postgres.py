@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import optuna
 from optuna.exceptions import OptunaError
 
-from nas.errors import ConfigError, RunError
+from nas.errors import ConfigError, RunError, one_line
 from nas.system.hashing import content_key
 
 FINGERPRINT = "fingerprint"
@@ -73,7 +73,7 @@ class SharedStudy:
 
     def failed(self, error: Exception) -> RunError:
         """Return the error to raise for a database that failed during a search."""
-        why = _one_line(error.__cause__ or error)
+        why = one_line(error.__cause__ or error)
         return RunError(
             f"{self.where} failed: {why}. Nothing finished is lost: see to it and start the same "
             "command again"
@@ -144,7 +144,7 @@ def _lock(url: str, name: str, where: str) -> Iterator[None]:
         )
     except psycopg.Error as error:
         raise RunError(
-            f"PostgreSQL does not answer at {where}: {_one_line(error)}. Is it started, and may "
+            f"PostgreSQL does not answer at {where}: {one_line(error)}. Is it started, and may "
             "this user come in?"
         ) from error
     key = int(content_key(["portable-nas", name])[:15], 16)
@@ -174,7 +174,7 @@ def open_storage(url: str) -> Any:
     except (RuntimeError, OptunaError, sqlalchemy.exc.SQLAlchemyError) as error:
         raise RunError(
             f"the tables in {where} are not those of optuna {optuna.__version__}: "
-            f"{_one_line(error)}. Use an empty database, or `optuna storage upgrade`"
+            f"{one_line(error)}. Use an empty database, or `optuna storage upgrade`"
         ) from error
 
 
@@ -186,8 +186,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:240]
