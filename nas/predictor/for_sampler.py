@@ -72,7 +72,7 @@ class StudyPredictor:
         """Return a trial's latencies in ms (the worst one: a ratio) by objective."""
         templates = self.templates or self._learn()
         left = 1 - self._share(parameters)
-        return self._told(templates(parameters), left)
+        return self._by_objective(templates(parameters), left)
 
     def latency_ms(self, batch: Iterable[Mapping[str, Any]]) -> list[Mapping[int, float]]:
         """Return for each candidate of `batch` what a call gives."""
@@ -124,7 +124,7 @@ class StudyPredictor:
     def _candidate(self, parameters: Mapping[str, Any]) -> Candidate:
         return self.study.sample(cast("Any", PartialTrial(parameters)))
 
-    def _told(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
+    def _by_objective(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
         latencies = {name: one.latency_ms(terms) * left for name, one in self.predictors.items()}
         return {
             index: latencies[device]

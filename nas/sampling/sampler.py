@@ -28,8 +28,8 @@ from nas.study.objectives import is_logarithmic
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-_told: set[tuple[str, str]] = set()
-_telling = Lock()
+_warned: set[tuple[str, str]] = set()
+_warning_lock = Lock()
 Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
 """The hypervolume's reference point, in the objectives' units, or a function of the trials."""
 
@@ -295,8 +295,8 @@ def _entropy(seed: Any) -> int:
 def _warn(study: Study, message: str) -> None:
     """Warn once for a study, however many samplers draw for it."""
     key = (study.study_name, message.split("(")[0])
-    with _telling:
-        first = key not in _told
-        _told.add(key)
+    with _warning_lock:
+        first = key not in _warned
+        _warned.add(key)
     if first:
         warnings.warn(f"EhviSampler: {message}", UserWarning, stacklevel=4)

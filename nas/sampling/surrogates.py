@@ -127,7 +127,7 @@ class PredictedLosses:
 
     def __call__(self, rows: Floats) -> Floats:
         """Return losses (n, k); ValueError where the predictor gives no finite numbers."""
-        predictions = [self._told(row) for row in rows]
+        predictions = [self._prediction(row) for row in rows]
         values = np.array(
             [[one.get(i, np.nan) for i in self._scale.objectives] for one in predictions]
         )
@@ -137,7 +137,7 @@ class PredictedLosses:
         self.tells = ~absent.any(axis=0)
         return np.where(absent, 0.0, self._scale.of(values))
 
-    def _told(self, row: Floats) -> Mapping[int, float]:
+    def _prediction(self, row: Floats) -> Mapping[int, float]:
         key = row.tobytes()
         if key not in self._known:
             self._known[key] = self._predictor(self._encoding.parameters(row))
@@ -224,7 +224,7 @@ class Beliefs:
         if not len(rows):
             return np.empty((0, len(self._objectives))), np.empty((0, len(self._objectives)))
         x = self._features(rows)
-        posteriors = [_told_of(one, x) for one in self._objectives]
+        posteriors = [_posterior(one, x) for one in self._objectives]
         mean = np.stack([mean for mean, _ in posteriors], axis=1)
         if self._data.predict is not None:
             predicted = self._bent(self._data.predict(rows))
@@ -243,7 +243,7 @@ class Beliefs:
         if self._constraints:
             x = self._features(rows)
             for one in self._constraints:
-                mean, deviation = _told_of(one, x)
+                mean, deviation = _posterior(one, x)
                 chance += log_ndtr(-mean / deviation)
         if not self.informed:
             return chance
@@ -284,7 +284,7 @@ def _believing(surrogate: _Surrogate, x: Rows) -> _Surrogate:
     return surrogate if isinstance(surrogate, float) else surrogate.believing(x)
 
 
-def _told_of(surrogate: _Surrogate, x: Rows) -> tuple[Floats, Floats]:
+def _posterior(surrogate: _Surrogate, x: Rows) -> tuple[Floats, Floats]:
     if isinstance(surrogate, float):
         return np.full(len(x), surrogate), np.full(len(x), 1e-6)
     return surrogate.predict(x)
