@@ -37,7 +37,7 @@ class Study:
     `sampler`: the rule that draws candidates.
     `startup_trials`: how many are drawn at random before the sampler learns.
     `baselines`: candidates that are tried first.
-    `seed`: of everything random.
+    `seed`: the seed of everything random.
     `halving`: train most candidates for a part of the schedule only (`nas.study.halving`).
     `replicates`: how many whole-trained candidates at most are trained again with another seed, to
     know the noise (`nas.study.seed_noise`).

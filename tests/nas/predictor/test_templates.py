@@ -74,6 +74,7 @@ def test_a_space_that_is_not_made_of_widths_is_asked_as_it_is() -> None:
     told = for_study(study)
     assert told is not None
     for parameters in _parameters(study, 10):
-        graph = study.sample(PartialTrial(parameters)).architecture.graph()
-        expected = predictor.predict(graph, study.size).latency_ms
+        candidate = study.sample(PartialTrial(parameters))
+        graph, precision = candidate.architecture.graph(), candidate.compression.precision
+        expected = predictor.predict(graph, study.size, precision).latency_ms
         assert told(parameters)[1] == pytest.approx(expected, rel=1e-9)
