@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.verdict import undisturbed
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
-from nas.study.pareto import Front, Reference
+from nas.study.pareto import Front, ReferencePoint
 from nas.study.trial_result import TrialResult
 
 TRIALS = 10_000
@@ -34,12 +34,12 @@ def as_trial(number: int, row: np.ndarray) -> TrialResult:
 
 
 def cloud(random: np.random.Generator, axes: int, count: int) -> np.ndarray:
-    """As searches look: a few on the front, the rest behind it."""
+    """Return results as searches have them: a few on the front, the rest behind it."""
     return random.random((count, axes))
 
 
 def shell(random: np.random.Generator, axes: int, count: int) -> np.ndarray:
-    """The worst case: all on the front, on a sphere around the corner that is best in all."""
+    """The worst case: all on the front, on a sphere around the point that is best in all."""
     rows = np.abs(random.normal(size=(count, axes)))
     return 1 - rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -48,8 +48,8 @@ def measure(rows: np.ndarray) -> dict[str, float]:
     axes = rows.shape[1]
     objectives = [Objective.of("psnr_db")]
     objectives += [Objective.of(f"latency_ms[phone{axis}]") for axis in range(axes - 1)]
-    corner = Reference((20.0, *[100.0] * (axes - 1)), ("fixed",) * axes)
-    front = Front(objectives, corner)
+    point = ReferencePoint((20.0, *[100.0] * (axes - 1)), ("fixed",) * axes)
+    front = Front(objectives, point)
     for number, row in enumerate(rows):
         front.add(as_trial(number, row))
     members = [rows[member.number] for member in front.members]

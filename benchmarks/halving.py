@@ -8,7 +8,7 @@
 trainings are looked up. One unit of cost is one whole training; a part costs its share, and
 candidates that differ in compression alone share their training, in either search. What is scored
 are candidates that were trained whole, by what they are worth without noise: the hypervolume in dB
-and logarithms of costs, under a corner that stays, as a share of the best there is.
+and logarithms of costs, under a reference point that stays, as a share of the best there is.
 
 Problems: `table`, the U-Nets of `benchmarks.unet_table`, really trained and timed, read at 1/16 and
 1/4 by their averaged weights; `table-raw`, read by their plain weights; `cells-fine` and
@@ -35,7 +35,7 @@ from benchmarks import paper_cells as cells
 from benchmarks.sampler_problems import PROBLEMS, hypervolume, losses
 from benchmarks.samplers import conditions
 from nas.sampling import EhviSampler
-from nas.search.expected_study import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
 from nas.study.halving import SHARES, Standing, expected, promotion
 from nas.study.objectives import Objective
 from nas.system.files import read_json, write_json
@@ -48,6 +48,7 @@ PROBLEM_NAMES = ("cells-fine", "cells-coarse", "table", "table-raw")
 BUDGET = 40  # whole trainings, of the plain search
 HALVED_BUDGET = {"random": 20, "ehvi": 10}
 AT = (4, 8, 10, 16, 25, 40)
+GRID = np.arange(0, BUDGET + 1e-9, 1 / 16)
 OBJECTIVES = ("psnr_db", "latency_ms[a]", "latency_ms[b]", "latency_ms[c]")
 
 
@@ -58,7 +59,7 @@ class Cells:
         self._base = PROBLEMS["paper"]
         self._taus = TAUS[name]
         self._known: dict[bytes, Floats] = {}
-        self.untouched = cells.FLOOR_DB
+        self.input_quality = cells.FLOOR_DB
         self.reference = self._base.reference
 
     def __getattr__(self, name: str) -> Any:
@@ -83,14 +84,14 @@ class Cells:
         return tuple(found)
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
-        """Without noise; looked up once a candidate."""
+        """The objectives without noise, looked up once a candidate."""
         key = cells.row_of(parameters).tobytes()
         if key not in self._known:
             self._known[key] = self._base.true(parameters)
         return self._known[key]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
-        """With noise of 0.05 dB and 2 %."""
+        """The objectives with noise of 0.05 dB and 2 %."""
         seen = self.true(parameters).copy()
         seen[0] += cells.NOISE[0] * random.standard_normal()
         seen[1:] *= np.exp(cells.NOISE[1] * random.standard_normal(len(seen) - 1))
@@ -100,15 +101,15 @@ class Cells:
         """A reading: a part of the final gain, with noise that belongs to the training."""
         words = [seed, rung, *cells.row_of(parameters).tolist()]
         draw = float(np.random.default_rng(words).standard_normal())
-        true = float(self.true(parameters)[0]) - self.untouched
+        true = float(self.true(parameters)[0]) - self.input_quality
         return GROWTH[rung] * (true + self._noises[rung] * draw)
 
     def training(self, parameters: Mapping[str, Any]) -> str:
-        """What is trained: the network, pruned or not, in float."""
+        """The key of a training: the network, pruned or not, in float."""
         return content_key({n: v for n, v in parameters.items() if n not in COMPRESSION})
 
     def group(self, parameters: Mapping[str, Any]) -> str:
-        """Its compression."""
+        """The name of the candidate's compression."""
         return " ".join(str(parameters[name]) for name in COMPRESSION)
 
 
@@ -122,28 +123,28 @@ class Table:
         self._base: Any = PROBLEMS["table"]
         self._raw = name == "table-raw"
         self.reference = self._base.reference
-        self.untouched = untouched_db()
+        self.input_quality = input_quality_db()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._base, name)
 
     def gain(self, parameters: Mapping[str, Any], rung: int, seed: int) -> float:
-        """What the float network gained, as the table has it."""
+        """The gain of the float network at a rung, from the table."""
         del seed
         row = self._base.rows[self._base._key(parameters)]
         name = ("rung16", "rung4")[rung] + ("_raw_db" if self._raw else "_db")
-        return float(getattr(row, name)) - self.untouched
+        return float(getattr(row, name)) - self.input_quality
 
     def training(self, parameters: Mapping[str, Any]) -> str:
-        """The network."""
+        """The key of a training, which is the network."""
         return content_key({n: v for n, v in parameters.items() if n != "precision"})
 
     def group(self, parameters: Mapping[str, Any]) -> str:
-        """Its precision."""
+        """The name of the candidate's precision."""
         return str(parameters["precision"])
 
 
-def untouched_db() -> float:
+def input_quality_db() -> float:
     """The PSNR of the blurred pictures that the table's networks were scored on."""
     from benchmarks.unet_table import _crop
     from nas.data import open_dataset
@@ -207,14 +208,14 @@ def plain(search: Search, budget: float) -> None:
 
 
 def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> None:
-    """As `nas.search.halving_loop` with one worker, without an end."""
+    """Run a search as `nas.search.halving_loop` does with one worker, without its end."""
     gains: dict[int, list[dict[str, float]]] = {}
-    untouched = {"psnr_db": search.problem.untouched}
+    input_quality = {"psnr_db": search.problem.input_quality}
     while search.spent < budget and len(search.asked) < 12 * budget:
         standings = _standings(search)
-        number = choose(standings, search.objectives, untouched)
+        number = choose(standings, search.objectives, input_quality)
         if number is None:
-            search.view.expected = expected(standings, search.objectives, untouched)
+            search.view.expected = expected(standings, search.objectives, input_quality)
             number = search.ask()
         rung = len(gains.setdefault(number, []))
         if rung == len(SHARES):
@@ -228,7 +229,7 @@ def halved(search: Search, budget: float, choose: Callable[..., int | None]) -> 
         known = dict(zip(names[1:], seen[1:].tolist(), strict=True))
         group = search.problem.group(parameters)
         standing = Standing(number, known, tuple(gains[number]), group)
-        trial.set_user_attr(RUNGS, rungs_of(standing))
+        trial.set_user_attr(READINGS, readings_attribute(standing))
 
 
 def _standings(search: Search) -> list[Standing]:
@@ -242,13 +243,13 @@ def _standings(search: Search) -> list[Standing]:
 
 
 def by_psnr(
-    standings: list[Standing], objectives: list[Objective], untouched: Mapping[str, float]
+    standings: list[Standing], objectives: list[Objective], input_quality: Mapping[str, float]
 ) -> int | None:
     """Halving that looks at quality alone."""
     return promotion(
         [Standing(s.number, {}, s.gains, s.group, s.final) for s in standings],
         objectives[:1],
-        untouched,
+        input_quality,
     )
 
 
@@ -299,10 +300,10 @@ def at_cost(found: Mapping[str, Any], costs: Floats) -> Floats:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """All finished searches as markdown and JSON."""
+    """Write all finished searches as markdown and JSON."""
     from scipy.stats import kendalltau
 
-    found = [read_json(path) for path in sorted(arguments.out.glob("*-s*.json"))]
+    searches = [read_json(path) for path in sorted(arguments.out.glob("*-s*.json"))]
     lines, document = [], {"conditions": conditions(), "rows": []}
     lines.append(
         "| problem | objectives | sampler | search | seeds | "
@@ -310,41 +311,49 @@ def table(arguments: argparse.Namespace) -> None:
         + " | cost of the plain search's front at 16 | at 25 | at 40 |"
     )
     lines.append("|---" * (8 + len(AT)) + "|")
-    for name, objectives, sampler in sorted({(f["problem"], f["k"], f["sampler"]) for f in found}):
-        here = [
-            f for f in found if (f["problem"], f["k"], f["sampler"]) == (name, objectives, sampler)
-        ]
+    kinds = sorted({(f["problem"], f["k"], f["sampler"]) for f in searches})
+    for name, objectives, sampler in kinds:
+        kind = (name, objectives, sampler)
+        here = [f for f in searches if (f["problem"], f["k"], f["sampler"]) == kind]
         best = problem_of(name).best(objectives, arguments.out)
-        grid = np.arange(0, BUDGET + 1e-9, 1 / 16)
-        means = {}
+        plain = np.zeros(len(GRID))
         for rule in ("plain", *RULES):
             runs = [f for f in here if f["rule"] == rule]
             if not runs:
                 continue
-            curves = np.array([at_cost(f, grid) for f in runs]) / best
+            curves = np.array([at_cost(f, GRID) for f in runs]) / best
+            plain = curves.mean(axis=0) if rule == "plain" else plain
             until = BUDGET if rule == "plain" else HALVED_BUDGET[sampler]
-            means[rule] = curves.mean(axis=0)
-            figures = []
-            for cost in AT:
-                at = curves[:, int(cost * 16)]
-                spread = at.std(ddof=1) if len(at) > 1 else 0.0
-                figures.append(f"{at.mean():.3f} ({spread:.3f})" if cost <= until else "–")
-            ratios = []
-            for cost in (16, 25, 40):
-                goal = means["plain"][min(int(cost * 16), len(grid) - 1)]
-                reached = np.flatnonzero((means[rule] >= goal) & (grid <= until))
-                share = grid[reached[0]] / cost if len(reached) else None
-                ratios.append(
-                    "–" if share is None else f"{grid[reached[0]]:.1f} (1/{1 / share:.1f})"
-                )
-            row = [name, str(objectives), sampler, rule, str(len(runs)), *figures, *ratios]
+            row = [name, str(objectives), sampler, rule, str(len(runs))]
+            row += [*_shares(curves, until), *_savings(curves.mean(axis=0), plain, until)]
             lines.append(f"| {' | '.join(row)} |")
             document["rows"].append(row)
-    for name in sorted({f["problem"] for f in found}):
+    for name in sorted({f["problem"] for f in searches}):
         lines += ["", f"{name}: {agreement(name, kendalltau)}"]
     (arguments.out / "halving.md").write_text("\n".join(lines) + "\n")
     write_json(arguments.out / "halving.json", document)
     print("\n".join(lines))
+
+
+def _shares(curves: Floats, until: float) -> list[str]:
+    """Mean and deviation over seeds of the hypervolume's share, at each cost of `AT`."""
+    cells = []
+    for cost in AT:
+        at = curves[:, int(cost * 16)]
+        spread = at.std(ddof=1) if len(at) > 1 else 0.0
+        cells.append(f"{at.mean():.3f} ({spread:.3f})" if cost <= until else "–")
+    return cells
+
+
+def _savings(mean: Floats, plain: Floats, until: float) -> list[str]:
+    """The cost at which a search's mean curve reaches the plain one's at 16, 25 and 40."""
+    cells = []
+    for cost in (16, 25, 40):
+        goal = plain[min(int(cost * 16), len(GRID) - 1)]
+        reached = np.flatnonzero((mean >= goal) & (until >= GRID))
+        share = GRID[reached[0]] / cost if len(reached) else None
+        cells.append("–" if share is None else f"{GRID[reached[0]]:.1f} (1/{1 / share:.1f})")
+    return cells
 
 
 def agreement(name: str, kendalltau: Callable[..., Any]) -> str:

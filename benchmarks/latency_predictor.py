@@ -81,7 +81,7 @@ def bare(folder: Path) -> Predictor:
         found = [terms_of_graph(n.graph(), SIZE, precision) for n in networks()]  # type: ignore[arg-type]
         terms += chosen_terms(found)
         joints += chosen_joints(found)
-    plan = microbenchmarks.Plan(tuple(terms), tuple(joints))
+    plan = microbenchmarks.SessionPlan(tuple(terms), tuple(joints))
 
     def told(done: int, total: int) -> None:
         if done % 200 == 0:

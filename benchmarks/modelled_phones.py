@@ -22,7 +22,7 @@ GOAL_ERROR, GOAL_TAU, FEW = 0.15, 0.8, 5
 
 
 def meets(document: dict) -> dict[str, bool | None]:
-    """Whether a phone meets each goal; None where it has too few accelerated cells to tell."""
+    """Return whether a phone meets each goal; None where too few of its cells are accelerated."""
     enough = document["count"]["accelerated"] >= FEW
     error = document["median_error"]["accelerated"]
     return {

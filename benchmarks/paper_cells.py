@@ -47,7 +47,7 @@ NOISE = (0.05, 0.02)  # dB, and the relative deviation of a latency
 
 
 def suggested(trial: optuna.Trial) -> dict[str, Any]:
-    """A trial's nine parameters."""
+    """Return a trial's nine parameters."""
     return {name: trial.suggest_categorical(name, choices) for name, choices in SPACE.items()}
 
 
@@ -57,7 +57,7 @@ def row_of(parameters: Mapping[str, Any]) -> npt.NDArray[np.intp]:
 
 
 def drawn(random: np.random.Generator, count: int) -> npt.NDArray[np.intp]:
-    """Rows drawn uniformly."""
+    """Return rows, drawn uniformly."""
     return np.stack([random.integers(0, len(c), count) for c in SPACE.values()], axis=1)
 
 
@@ -77,7 +77,7 @@ class Work:
     macs: list[Floats]
 
     def elements(self, step: int) -> Floats:
-        """Of a step's output, in millions."""
+        """Return the elements of a step's output, in millions."""
         height, width = self.template.steps[step].shape[:2]
         return self.channels[step] * (height * width / 1e6)
 

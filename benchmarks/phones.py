@@ -117,7 +117,7 @@ def lab(
 
 
 def timed_tool(phone: AdbDevice) -> Callable[[], float]:
-    """From now on the tool's runs are timed; a function that tells their seconds so far."""
+    """Time the tool's runs from now on; return a function that gives their seconds so far."""
     seconds: list[float] = []
     run = phone.adb.run
 

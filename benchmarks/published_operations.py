@@ -57,7 +57,7 @@ def networks() -> dict[tuple[str, int | None], Operations]:
 
 
 def content() -> str:
-    """The file's text."""
+    """Return the text of the file."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEAD)

@@ -1,8 +1,8 @@
 """The two problems of `benchmarks.samplers`: one smooth and made, one measured and small.
 
 A problem gives a trial's parameters, what a candidate is worth, what a sampler sees of that, the
-hypervolume's corner, and a latency predictor as one has it before a search. The first objective is
-PSNR in dB, made large; the others are made small and count as logarithms.
+hypervolume's reference point, and a latency predictor as one has it before a search. The first
+objective is PSNR in dB, made large; the others are made small and count as logarithms.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ MOST = 4
 
 
 class Problem(Protocol):
-    """What a search is tried on."""
+    """A problem that searches are compared on."""
 
     @property
     def reference(self) -> tuple[float, ...]:
-        """The hypervolume's corner, in the objectives' units."""
+        """The hypervolume's reference point, in the objectives' units."""
 
     def suggested(self, trial: Any) -> dict[str, Any]:
-        """A trial's parameters."""
+        """Return a trial's parameters."""
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
-        """What a candidate is worth (4)."""
+        """Return the four objectives of a candidate, without noise."""
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
-        """What a search is told of it (4)."""
+        """Return the four objectives of a candidate as a search gets them."""
 
     def best(self, objectives: int, folder: Path) -> float:
         """The hypervolume that a search is put in relation to."""
 
     def predictor(self, seed: int) -> Any:
-        """From parameters to latencies by the objective's index, and `errors()`."""
+        """Return a function from parameters to latencies by objective; it has `errors()`."""
 
 
 def losses(values: Floats) -> Floats:
-    """What is made small: minus PSNR, and the logarithms of the rest."""
+    """Return losses: minus PSNR, and the logarithms of the rest."""
     return np.concatenate([-values[:, :1], np.log(values[:, 1:])], axis=1)
 
 
 def hypervolume(points: Floats, reference: tuple[float, ...]) -> float:
-    """Of losses (n, k) under the reference point's first k."""
-    corner = losses(np.array([reference]))[0, : points.shape[1]]
-    inside = points[(points < corner).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
+    """Return the hypervolume of losses (n, k) under the reference point's first k values."""
+    reference_point = losses(np.array([reference]))[0, : points.shape[1]]
+    inside = points[(points < reference_point).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=reference_point)) if len(inside) else 0.0
 
 
 class PaperCells:
@@ -67,26 +67,26 @@ class PaperCells:
     networks = 40
 
     def suggested(self, trial: Any) -> dict[str, Any]:
-        """A trial's nine parameters."""
+        """Return a trial's nine parameters."""
         return cells.suggested(trial)
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
-        """Without noise."""
+        """Return the objectives without noise."""
         return cells.values(cells.row_of(parameters)[None])[0]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
-        """With noise of 0.05 dB and 2 %."""
+        """Return the objectives with noise of 0.05 dB and 2 %."""
         seen = self.true(parameters)
         seen[0] += cells.NOISE[0] * random.standard_normal()
         seen[1:] *= np.exp(cells.NOISE[1] * random.standard_normal(len(seen) - 1))
         return seen
 
     def predictor(self, seed: int) -> cells.LinearPredictor:
-        """Fitted to 40 networks."""
+        """Return a predictor that is fitted to 40 networks."""
         return cells.LinearPredictor(self.networks, seed)
 
     def best(self, objectives: int, folder: Path) -> float:
-        """What a long evolution reaches; kept in `folder`."""
+        """Return the hypervolume that a long evolution reaches; kept in `folder`."""
         path = folder / f"reference-k{objectives}.json"
         if path.exists():
             return float(read_json(path)["hypervolume"])
@@ -148,7 +148,7 @@ class UnetTable:
         return losses(np.array([self._values(row) for row in self.rows.values()]))
 
     def suggested(self, trial: Any) -> dict[str, Any]:
-        """A trial's six parameters."""
+        """Return a trial's six parameters."""
         return {name: trial.suggest_categorical(name, many) for name, many in self.space.items()}
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
@@ -156,7 +156,7 @@ class UnetTable:
         return self._values(self.rows[self._key(parameters)])
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
-        """One training's PSNR."""
+        """Return the objectives with one training's PSNR."""
         del random
         row = self.rows[self._key(parameters)]
         return np.array([row.psnr_db_seed0, *self._values(row)[1:]])
@@ -194,7 +194,7 @@ class TablePredictor:
         self._times = nnls(work / told[:, None], np.ones(len(ours)))[0]
 
     def __call__(self, parameters: Mapping[str, Any]) -> dict[int, float]:
-        """The latency in ms."""
+        """Return the latency in ms."""
         return {1: max(float(self._times @ self._work(parameters)), 1e-3)}
 
     def errors(self) -> Floats:

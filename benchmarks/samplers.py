@@ -118,7 +118,7 @@ def _as_told(name: str, seen: Floats) -> Floats:
 
 
 def path_of(folder: Path, on: str, name: str, seed: int, objectives: int, pending: int) -> Path:
-    """Where a search's figures are kept."""
+    """Return the file of a search's figures."""
     return folder / f"{on}-{name}-k{objectives}-p{pending}-s{seed}.json"
 
 
@@ -174,7 +174,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
 
 def conditions() -> dict[str, Any]:
-    """On what the figures were taken."""
+    """Return the machine and versions that the figures were taken with."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "processor": processor(),

@@ -42,7 +42,7 @@ WARM = 20  # trials, until every worker is there
 
 
 class Ends(NobodyWatches):
-    """When each trial ended."""
+    """The time at which each trial ended."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
@@ -236,7 +236,7 @@ def _busy(run: RunFolder, device: str) -> tuple[float, float]:
 
 
 def _length(spans: list[tuple[float, float]]) -> float:
-    """Of the union of intervals."""
+    """Return the length of the union of intervals."""
     total, end = 0.0, 0.0
     for start, stop in sorted(spans):
         total += max(0.0, stop - max(start, end))

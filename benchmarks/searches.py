@@ -102,10 +102,10 @@ def show(out: Path, image: Path) -> None:
     searches = [Searched.read(name, out, seconds) for name in there]
     objectives = STUDY.expanded_objectives
     description = RunFolder(out / searches[0].name).description()
-    reference = reference_point(searches[0].results, objectives, description)
-    if reference is None:
+    point = reference_point(searches[0].results, objectives, description)
+    if point is None:
         raise SystemExit("the first search has no result")
-    corner = _losses(reference.values)
+    limit = _losses(point.values)
     print("| search | trials | front | best PSNR (dB) | hypervolume | wall time (s) |")
     print("|---|---|---|---|---|---|")
     for one in searches:
@@ -114,10 +114,10 @@ def show(out: Path, image: Path) -> None:
         best = max(_figures(member)[0] for member in members)
         print(
             f"| {NAMES[one.name]} | {len(distinct(one.results, objectives))} | {len(members)} | "
-            f"{best:.2f} | {_hypervolume(one.results, corner):.3f} | {took:.0f} |"
+            f"{best:.2f} | {_hypervolume(one.results, limit):.3f} | {took:.0f} |"
         )
     print(f"\n{time.strftime('%Y-%m-%d')}, {processor()}, {versions()}")
-    _draw(searches, corner, image)
+    _draw(searches, limit, image)
 
 
 def _figures(result: TrialResult) -> tuple[float, ...]:
@@ -128,15 +128,15 @@ def _losses(figures: tuple[float, ...]) -> np.ndarray:
     return np.array([-figures[0], *np.log(figures[1:])])
 
 
-def _hypervolume(results: list[TrialResult], corner: np.ndarray) -> float:
-    """In dB times the logarithm of the latency."""
+def _hypervolume(results: list[TrialResult], limit: np.ndarray) -> float:
+    """Return the hypervolume in dB times the logarithm of the latency."""
     complete = distinct(results, STUDY.expanded_objectives)
     points = np.array([_losses(_figures(one)) for one in complete])
-    inside = points[(points < corner).all(axis=1)] if len(points) else points
-    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
+    inside = points[(points < limit).all(axis=1)] if len(points) else points
+    return float(moocore.hypervolume(inside, ref=limit)) if len(inside) else 0.0
 
 
-def _draw(searches: list[Searched], corner: np.ndarray, image: Path) -> None:
+def _draw(searches: list[Searched], limit: np.ndarray, image: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure((11, 4.4), layout="constrained")
@@ -154,7 +154,7 @@ def _draw(searches: list[Searched], corner: np.ndarray, image: Path) -> None:
             drawstyle="steps-post",
             label=f"{NAMES[one.name]} ({len(every)} trials)",
         )
-        grown = [_hypervolume(one.results[: n + 1], corner) for n in range(len(one.results))]
+        grown = [_hypervolume(one.results[: n + 1], limit) for n in range(len(one.results))]
         growth.step(np.array(one.at_s) / 60, grown, where="post", color=colour, label=one.name)
     fronts.set(xscale="log", xlabel="latency on the host (ms, measured)", ylabel="PSNR (dB)")
     growth.set(xlabel="wall time (min)", ylabel="hypervolume (dB x log ms)")

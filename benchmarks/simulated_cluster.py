@@ -55,7 +55,7 @@ CABLE = 0.01  # of the measurements find their phone unplugged for two minutes
 
 @dataclass
 class Clock:
-    """Simulated seconds."""
+    """A clock that counts simulated seconds."""
 
     now: float = 0.0
 
@@ -176,7 +176,7 @@ class _Numbered:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a simulation came to."""
+    """The result of a simulation."""
 
     trials: int
     hours: float

@@ -85,7 +85,7 @@ class Row:
 
     @property
     def network(self) -> UNet:
-        """The architecture."""
+        """Return the architecture of the row."""
         return network(self.upsampling, self.activation, (self.width0, self.width1, self.width2))
 
 
@@ -106,7 +106,7 @@ def _widths() -> list[tuple[int, ...]]:
 
 
 def read(path: Path = TABLE) -> list[Row]:
-    """The finished table."""
+    """Return the rows of the finished table."""
     kinds = {"int": int, "float": float, "str": str}
     types = {name: kinds[str(kind)] for name, kind in Row.__annotations__.items()}
     with path.open(newline="") as file:
@@ -242,7 +242,7 @@ def _psnr(model: Any, crops: list[tuple[Any, ...]]) -> float:
 
 
 def write(out: Path) -> None:
-    """Put both files together."""
+    """Write the table from both files."""
     trained: dict[str, dict[int, Any]] = defaultdict(dict)
     for row in _rows(out / "quality.jsonl"):
         trained[content_key(row["network"])][row["seed"]] = row

@@ -18,7 +18,7 @@ from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOptio
 from nas.errors import BusyMachineError
 
 if TYPE_CHECKING:
-    from nas.predictor.checking import Checked
+    from nas.predictor.checking import NetworkCheck
     from nas.predictor.fitting import Progress as Told
     from nas.predictor.predictor import Predictor
 
@@ -165,7 +165,7 @@ def _show_kinds(predictor: Predictor) -> None:
     out.print(f"\nwhole networks: {counts}", highlight=False)
 
 
-def _checked(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
+def _checked(predictor: Predictor, rows: Sequence[NetworkCheck]) -> dict[str, Any]:
     from nas.predictor.plot import score_of
 
     precisions = dict.fromkeys(row.precision for row in rows)
@@ -183,7 +183,7 @@ def _checked(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
     }
 
 
-def _show_scores(rows: Sequence[Checked]) -> None:
+def _show_scores(rows: Sequence[NetworkCheck]) -> None:
     from nas.cli.devices import print_table
     from nas.predictor.plot import score_of
 
@@ -203,7 +203,7 @@ def _show_scores(rows: Sequence[Checked]) -> None:
     print_table(table("", columns, cells))
 
 
-def _show_warnings(rows: Sequence[Checked]) -> None:
+def _show_warnings(rows: Sequence[NetworkCheck]) -> None:
     said = list(dict.fromkeys(text for row in rows for text in row.warnings))
     for text in said[:_WARNINGS]:
         err.print(f"[yellow]outside of what was measured:[/] {escape(text)}", highlight=False)

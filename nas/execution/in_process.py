@@ -12,11 +12,12 @@ from nas.errors import RunError
 from nas.execution.attempts import DRIVER, attempts
 from nas.execution.executor import failed_trial
 from nas.execution.leases import Leases
-from nas.execution.run_log import LOG, RunLog, log_end
+from nas.execution.run_log import RunLog, log_end
 from nas.execution.trial.run import run_trial
 from nas.execution.trial.task import Report, TrialProgress, TrialTask
 from nas.execution.trial.waiting import WaitingTrial
 from nas.execution.workers import TRAIN
+from nas.storage.run_folder import LOG
 from nas.study.trial_result import TrialResult
 
 

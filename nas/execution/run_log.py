@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from nas.execution.trial.waiting import WaitingTrial
-from nas.study.halving import RUNGS
+from nas.storage.run_folder import RunFolder
+from nas.study.halving import RUNG_NAMES
 from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write
 
-TABLE = "leases.json"
-LOG = "log.jsonl"
 EVERY_SECONDS = 1.0
 _SHARE = 0.01  # of the driver's time that may go into the table
 _OPEN = 16  # logs at a time
@@ -53,7 +52,7 @@ class RunLog:
         """Append a line to a trial's log; RunError where the disk is full."""
         if self._folder is None:
             return
-        path = self._folder / "trials" / f"{number:05d}" / LOG
+        path = RunFolder(self._folder).log(number)
         now = time.time()
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"at": at, "event": event, **about}) + "\n"
@@ -90,7 +89,7 @@ class RunLog:
             "host": socket.gethostname(),
         }
         about |= {"goal": self._goal}
-        path = self._folder / TABLE
+        path = RunFolder(self._folder).table
         temporary = path.with_name(".leases.json.tmp")
         with suppress(OSError):
             temporary.write_text(json.dumps(about | table()))
@@ -102,6 +101,6 @@ class RunLog:
 def log_end(log: RunLog, result: TrialResult | WaitingTrial) -> None:
     """Note in a trial's log how it ended, or at which rung it waits."""
     if isinstance(result, WaitingTrial):
-        log.event(result.number, "rests", rung=RUNGS[result.rung])
+        log.event(result.number, "rests", rung=RUNG_NAMES[result.rung])
     else:
         log.event(result.number, "ended", state=result.state)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas.execution.run_log import TABLE
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import Front, reference_point
 from nas.study.trial_result import TrialResult
@@ -69,7 +68,7 @@ class Look:
         description = self.run.description()
         self._read()
         results = [self._results[number] for number in sorted(self._results)]
-        table = _table(self.run.path)
+        table = _table(self.run)
         driver = _driver(self.run.path, table)
         states = Counter(result.state for result in results)
         size, volume = self._front(results, description)
@@ -98,7 +97,7 @@ class Look:
 
     def _read(self) -> None:
         for number in self.run.finished_numbers() - self._results.keys():
-            path = self.run.trial(number) / "result.json"
+            path = self.run.result(number)
             result = self.run.read_result(number)
             if result is not None:
                 self._results[number] = result
@@ -125,9 +124,9 @@ class Look:
         return 3600 * (len(ended) - 1) / worked if worked > 0 else None
 
 
-def _table(folder: Path) -> dict[str, Any]:
+def _table(run: RunFolder) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads((folder / TABLE).read_text())
+        values: dict[str, Any] = json.loads(run.table.read_text())
         return values
     except (OSError, ValueError):
         return {}

@@ -1,32 +1,39 @@
-"""How well a predictor does on networks that it never saw: figures, a table, a picture."""
+"""Checks of a predictor against measurements of networks that it never saw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
+from nas.devices import Measurement
 from nas.errors import BusyMachineError
-from nas.networks.candidate import Precision
-from nas.predictor.fitting import Networks, Progress, Space, Warn
+from nas.networks.candidate import Architecture, Precision
+from nas.predictor.fitting import FittingSpace, Networks, Progress, Warn
 from nas.predictor.identity import folder_of, identity_of, load, protocol_of
 from nas.predictor.predictor import Predictor, macs_of
+from nas.predictor.terms import Term
 from nas.study.study import Study
 from nas.system.statistics import kendall_tau
 
 LEAST_CALM = 2
 SEED = 1
-"""Networks to check on are drawn with another seed than those that are fitted to."""
+"""The seed of the networks to check on; those to fit to are drawn with another one."""
 
 
 @final
 @dataclass(frozen=True)
-class Checked:
-    """One network: what was predicted, what a MAC count says, and what was measured; ms.
+class NetworkCheck:
+    """One network in one precision: its measured and predicted latency; all times in ms.
 
-    `disturbed` says who had the processor meanwhile, where the measurement is none.
+    `gmacs`: billions of multiply-accumulates.
+    `latency_ms`, `launches_ms`: the measurement, and its interval over launches.
+    `predicted_ms`, `interval_ms`: the prediction, and its interval.
+    `by_macs_ms`: the latency that the MAC count alone predicts.
+    `warnings`: the sizes that lie outside of anything measured.
+    `disturbed`: who had the processor during the measurement, which then counts for nothing.
     """
 
     label: str
@@ -49,11 +56,13 @@ class Checked:
 @final
 @dataclass(frozen=True)
 class Score:
-    """Agreement of predictions with measurements.
+    """The agreement of predictions with measurements.
 
-    `mape` is the mean absolute relative error, `tau` Kendall's, `within_10` the share of networks
-    whose error is at most 10 %, `covered` that whose measurement lies in the prediction's interval
-    (None where there is none).
+    `networks`: how many were compared.
+    `mape`, `bias`: the mean absolute and the mean relative error.
+    `tau`: Kendall's tau between predictions and measurements.
+    `within_10`: the share of networks whose error is at most 10 %.
+    `covered`: the share whose measurement lies in the predicted interval; None without them.
     """
 
     networks: int
@@ -70,7 +79,7 @@ class Score:
         measured_ms: Sequence[float],
         intervals: Sequence[tuple[float, float]] | None = None,
     ) -> Score:
-        """The score of at least two networks."""
+        """Return the score of two networks or more, in equal order in all arguments."""
         p, m = np.array(predicted_ms), np.array(measured_ms)
         error = p / m - 1
         covered = None
@@ -94,23 +103,22 @@ def check(
     networks: int,
     progress: Progress,
     warn: Warn = lambda text: None,
-) -> tuple[Predictor, list[Checked]]:
-    """Measure networks that the predictor never saw, in each precision, beside what it says.
+) -> tuple[Predictor, list[NetworkCheck]]:
+    """Measure networks that the predictor never saw; return it and a row for each measurement.
 
-    Networks that were measured while others had the machine are left out. Raises BusyMachineError
+    `networks` are drawn from the study's space and measured in each of its precisions, at `size`
+    (width, height), the study's by default. `progress` gets the stage, its done and its whole
+    count; `warn` gets sentences for the user. Rows that were measured while others had the machine
+    are left out. Raises BusyMachineError
     where those are more than half of the networks of a precision; else as
-    `nas.predictor.identity.load` and `nas.predictor.fitting.fit`.
+    `nas.predictor.identity.load` and `nas.predictor.fitting.fit` do.
     """
-    space, protocol = Space.of(study, size), protocol_of(study)
+    space, protocol = FittingSpace.of(study, size), protocol_of(study)
     about = identity_of(spec, study, space.size)
     predictor = load(about)
-    drawn = [
-        network
-        for network in space.draw(2 * networks, seed=SEED)
-        if not any(predictor.has_seen(space.terms(network, p)) for p in space.precisions)
-    ][:networks]
+    drawn = _unseen_networks(predictor, space, networks)
     jobs = [(network, precision) for network in drawn for precision in space.precisions]
-    found: list[Checked] = []
+    rows: list[NetworkCheck] = []
     with Networks(spec, space, protocol, folder_of(about)) as measuring:
         for done, (network, precision) in enumerate(jobs):
             progress("networks", done, len(jobs))
@@ -118,41 +126,61 @@ def check(
             if measurement is None:
                 continue
             terms = space.terms(network, precision)
-            told = predictor.predict_terms(terms)
-            found.append(
-                Checked(
-                    network.label,
-                    precision,
-                    macs_of(terms) / 1e9,
-                    measurement.latency_ms,
-                    measurement.interval_ms,
-                    told.latency_ms,
-                    told.interval_ms,
-                    predictor.by_macs_ms(terms),
-                    told.warnings,
-                    measurement.disturbed if spec == "host" else None,
-                )
-            )
-            _refuse_where_busy(found, len(drawn))
+            disturbed = measurement.disturbed if spec == "host" else None
+            row = _compared(predictor, network.label, precision, terms, measurement)
+            rows.append(replace(row, disturbed=disturbed))
+            refuse_where_busy(rows, len(drawn))
     progress("networks", len(jobs), len(jobs))
     measuring.complain(warn)
-    calm = [row for row in found if row.disturbed is None]
-    if len(calm) < len(found):
+    calm = [row for row in rows if row.disturbed is None]
+    if len(calm) < len(rows):
         warn(
-            f"{len(found) - len(calm)} of {len(found)} figures were taken while others had the "
+            f"{len(rows) - len(calm)} of {len(rows)} figures were taken while others had the "
             "machine, and are left out"
         )
     return predictor, calm
 
 
-def _refuse_where_busy(found: Sequence[Checked], networks: int) -> None:
+def _unseen_networks(predictor: Predictor, space: FittingSpace, count: int) -> list[Architecture]:
+    """Return up to `count` networks of the space that the predictor was not fitted to."""
+    networks = [
+        network
+        for network in space.draw(2 * count, seed=SEED)
+        if not any(predictor.has_seen(space.terms(network, p)) for p in space.precisions)
+    ]
+    return networks[:count]
+
+
+def _compared(
+    predictor: Predictor,
+    label: str,
+    precision: Precision,
+    terms: tuple[Term, ...],
+    measurement: Measurement,
+) -> NetworkCheck:
+    """Return a measurement beside what the predictor and the MACs say."""
+    prediction = predictor.predict_terms(terms)
+    return NetworkCheck(
+        label,
+        precision,
+        macs_of(terms) / 1e9,
+        measurement.latency_ms,
+        measurement.interval_ms,
+        prediction.latency_ms,
+        prediction.interval_ms,
+        predictor.by_macs_ms(terms),
+        prediction.warnings,
+    )
+
+
+def refuse_where_busy(rows: Sequence[NetworkCheck], networks: int) -> None:
     """Raise as soon as too few figures of a precision can still be taken on a quiet machine."""
-    for precision in {row.precision for row in found}:
-        busy = [row.disturbed for row in found if row.precision == precision and row.disturbed]
+    for precision in {row.precision for row in rows}:
+        busy = [row.disturbed for row in rows if row.precision == precision and row.disturbed]
         if 2 * len(busy) > networks or networks - len(busy) < LEAST_CALM:
             raise BusyMachineError(
                 f"no verdict on the predictor: {busy[-1]}, in {len(busy)} of the first "
-                f"{sum(row.precision == precision for row in found)} measurements in {precision}. "
+                f"{sum(row.precision == precision for row in rows)} measurements in {precision}. "
                 "A latency that is taken beside other work is none: end that work, or wait, and "
                 "give the same command again"
             )

@@ -1,4 +1,4 @@
-"""What one operation costs: a model for each kind and data type, learned from micro-benchmarks.
+"""The cost of one operation: a model for each kind and data type, from micro-benchmarks.
 
     log t(term) = log(sum_j a_j x_j(term)) + g(term)
 
@@ -22,10 +22,9 @@ from nas.predictor.terms import Term
 
 Floats = npt.NDArray[np.float64]
 DEPTHS, WIDTHS = (1, 4, 8), (1, 8, 16, 32)
-"""Channels, of the input and of the output, that processors work on at once, or not at all: which
-of them count is left to the data."""
+"""How many channels of input and output a processor may work on at once; the data decides."""
 UNKNOWN = 1.0
-"""Deviation of the logarithm of the time of an operation that was never measured."""
+"""The deviation of the logarithm of the time of an operation that was never measured."""
 _LENGTHS = (0.35, 0.7, 1.4, 2.8)
 _AMPLITUDES = (0.02, 0.04, 0.08, 0.16, 0.32)
 _NOISES = (0.01, 0.02, 0.04, 0.08)
@@ -35,7 +34,10 @@ _SQRT3 = math.sqrt(3.0)
 
 
 def amounts(term: Term) -> Floats:
-    """What the time of a term may grow with; in millions, and one for being started at all."""
+    """Return the amounts of work (in millions) that a term's time may grow with.
+
+    The last amount is the same for all terms: it stands for being started.
+    """
     pixels = math.prod(term.given if term.op == "TRANSPOSE_CONV" else term.made)
     if not term.macs:
         moved = [term.elements, term.given_elements, pixels]
@@ -48,7 +50,7 @@ def amounts(term: Term) -> Floats:
 
 
 def sizes(term: Term) -> Floats:
-    """Where a term stands among its kind: logarithms to base 2."""
+    """Return a term's place among its kind (5): logarithms to base 2 of its sizes."""
     parts = (math.prod(term.made), term.channels[0], term.cin, term.cout, term.area)
     return np.log2(np.array(parts, np.float64))
 
@@ -56,10 +58,13 @@ def sizes(term: Term) -> Floats:
 @final
 @dataclass(frozen=True)
 class KindCosts:
-    """One kind of operation in one data type.
+    """The cost of one kind of operation in one data type.
 
-    `at` (n, 5) are the sizes that were measured, `rest` (n) how far their logarithms are from the
-    amounts' (`rates`); `amplitude`, `length` (in octaves) and `noise` are the process's.
+    `rates`: the cost of each amount of work.
+    `at` (n, 5): the sizes that were measured.
+    `rest` (n): the logarithm of each measured time over that from the rates.
+    `amplitude`, `length` (in octaves), `noise`: those of the Gaussian process.
+    `measured_ms` (n): the measured times.
     """
 
     rates: Floats
@@ -70,12 +75,12 @@ class KindCosts:
     noise: float
     measured_ms: Floats
     ms_per_element: float
-    """The median, of the output's elements: what an unknown operation is taken to cost."""
+    """The median time of one element of an output, by which unknown operations are guessed."""
     _solved: dict[str, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def fitted(cls, terms: Sequence[Term], times_ms: Sequence[float]) -> KindCosts:
-        """The most probable model of measured times."""
+        """Return the most probable model of the times (ms) that terms of one kind took."""
         x = np.array([amounts(term) for term in terms])
         t = np.maximum(np.array(times_ms, np.float64), _LEAST_MS)
         rates = _rates(x, t)
@@ -89,7 +94,7 @@ class KindCosts:
         return cls(rates, at, rest, *best, t, float(np.median(t / elements)))
 
     def predict(self, term: Term) -> tuple[float, float]:
-        """The time in ms, and the deviation of its logarithm."""
+        """Return the expected time in ms, and the deviation of its logarithm."""
         base = max(float(amounts(term) @ self.rates), _LEAST_MS)
         if not self._solved:
             covariance = _kernel(self.at, self.at, self.amplitude, self.length)
@@ -102,11 +107,11 @@ class KindCosts:
         return base * math.exp(shift), math.sqrt(max(float(variance), 1e-8))
 
     def times_ms(self) -> list[float]:
-        """What was measured, in the order of `at`."""
+        """Return the measured times, in the order of `at`."""
         return [float(one) for one in self.measured_ms]
 
     def to_dict(self) -> dict[str, Any]:
-        """The model as JSON types."""
+        """Return the model as JSON types."""
         return {
             "rates": self.rates.tolist(),
             "at": self.at.tolist(),
@@ -118,7 +123,7 @@ class KindCosts:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> KindCosts:
-        """The model that `to_dict` wrote; KeyError, TypeError or ValueError on anything else."""
+        """Return what `to_dict` wrote; KeyError, TypeError or ValueError on anything else."""
         amplitude, length, noise = (float(one) for one in values["process"])
         arrays = [np.array(values[name], np.float64) for name in _ARRAYS]
         rates, at, rest, times = arrays
@@ -130,7 +135,7 @@ class KindCosts:
 
 
 def _rates(x: Floats, t: Floats) -> Floats:
-    """Costs of the amounts, none negative, least squares of relative errors."""
+    """Return the costs of the amounts, none negative, by least squares of relative errors."""
     from scipy.optimize import nnls
 
     relative = x / t[:, None]
@@ -138,15 +143,15 @@ def _rates(x: Floats, t: Floats) -> Floats:
     # A little ridge towards equal shares: where columns are alike the data can't tell them apart.
     ridge = 1e-3 * np.eye(x.shape[1])
     wanted = np.r_[np.ones(len(t)), np.zeros(len(ridge))]
-    found, _ = nnls(np.vstack([relative / scale, ridge]), wanted)
-    rates: Floats = found / scale
+    weights, _ = nnls(np.vstack([relative / scale, ridge]), wanted)
+    rates: Floats = weights / scale
     return rates
 
 
 def _kernel(a: Floats, b: Floats, amplitude: float, length: float) -> Floats:
     distance = np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2)) * (_SQRT3 / length)
-    found: Floats = amplitude**2 * (1 + distance) * np.exp(-distance)
-    return found
+    covariance: Floats = amplitude**2 * (1 + distance) * np.exp(-distance)
+    return covariance
 
 
 def _likelihood(at: Floats, rest: Floats, amplitude: float, length: float, noise: float) -> float:

@@ -1,4 +1,4 @@
-"""What is worth measuring: the operations of a space, and the networks that teach most."""
+"""The choice of what to measure: the operations of a space, and the networks that teach most."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from nas.predictor.terms import UPSAMPLINGS, Term
 Floats = npt.NDArray[np.float64]
 MOST_CONVOLUTIONS = 80
 MOST_OTHERS = 12
-"""Of each kind of operation beside convolutions."""
+"""The most operations to measure of each kind, other than convolutions."""
 JOINTS = 3
-"""Of each up-sampling."""
+"""How many joints to measure for each up-sampling."""
 Joint = tuple[Term, ...]
 
 
-class Drawn:
-    """Stands in for an Optuna trial: draws every parameter, each as probable as the others."""
+class RandomTrial:
+    """Takes the place of an Optuna trial, and draws each parameter uniformly."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
 
     def suggest_categorical(self, name: str, choices: Sequence[object]) -> object:
-        """One of the choices."""
+        """Return one of the choices."""
         return choices[int(self._random.integers(len(choices)))]
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """A whole number from low to high."""
+        """Return a whole number from `low` to `high`."""
         return low + step * int(self._random.integers((high - low) // step + 1))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """A number from low to high."""
+        """Return a number from `low` to `high`."""
         return float(self._random.uniform(low, high))
 
 
 def worth(term: Term) -> float:
-    """About how much time a term takes, before anything is measured: MACs, and moved elements."""
+    """Return a rough cost of a term before any measurement: its MACs and moved elements."""
     return term.macs + 10.0 * (term.elements + term.given_elements)
 
 
 def chosen_terms(networks: Sequence[Sequence[Term]]) -> tuple[Term, ...]:
-    """The operations to measure of sampled networks: all where they are few.
+    """Return the operations of sampled networks that are worth measuring.
 
-    Else those that are both frequent and costly and unlike those already chosen, and of each kind
-    the smallest and the largest.
+    These are all operations of a kind where they are few; else the smallest, the largest, and
+    those that are frequent, expensive and unlike the ones already chosen.
     """
     weights: dict[Term, float] = defaultdict(float)
     for network in networks:
@@ -64,15 +64,15 @@ def chosen_terms(networks: Sequence[Sequence[Term]]) -> tuple[Term, ...]:
     kinds: dict[tuple[str, str], list[Term]] = defaultdict(list)
     for term in weights:
         kinds[term.op, term.dtype].append(term)
-    found: list[Term] = []
+    chosen: list[Term] = []
     for (op, _), terms in sorted(kinds.items()):
         most = MOST_CONVOLUTIONS if op == "CONV_2D" else MOST_OTHERS
-        found += _spread(sorted(terms), weights, most)
-    return tuple(found)
+        chosen += _spread(sorted(terms), weights, most)
+    return tuple(chosen)
 
 
 def _spread(terms: Sequence[Term], weights: dict[Term, float], most: int) -> list[Term]:
-    """`most` of the terms: each next one has the greatest weight times distance to the others."""
+    """Return `most` of the terms; each next one has most weight and distance to the others."""
     if len(terms) <= most:
         return list(terms)
     at = np.array([sizes(term) for term in terms])
@@ -90,20 +90,21 @@ def _spread(terms: Sequence[Term], weights: dict[Term, float], most: int) -> lis
 
 
 def chosen_joints(networks: Sequence[Sequence[Term]]) -> tuple[Joint, ...]:
-    """Up-sampling, concatenation, convolution in a row, of several sizes for each up-sampling.
+    """Return joints to measure: up-sampling, concatenation and convolution in a row.
 
-    With each whole joint, the one that ends with the concatenation.
+    There are `JOINTS` sizes for each up-sampling, and for each of these also the joint without the
+    convolution.
     """
-    found: dict[tuple[str, str], list[Joint]] = defaultdict(list)
+    joints_by_kind: dict[tuple[str, str], list[Joint]] = defaultdict(list)
     for network in networks:
         for first, second, third in zip(network, network[1:], network[2:], strict=False):
             joins = second.op == "CONCATENATION" and third.op == "CONV_2D"
             if first.op in UPSAMPLINGS and joins and len(second.channels) == 2:
                 joint = (first, second, third)
-                if joint not in found[first.op, first.dtype]:
-                    found[first.op, first.dtype].append(joint)
+                if joint not in joints_by_kind[first.op, first.dtype]:
+                    joints_by_kind[first.op, first.dtype].append(joint)
     joints: list[Joint] = []
-    for _, rows in sorted(found.items()):
+    for _, rows in sorted(joints_by_kind.items()):
         rows.sort(key=lambda joint: (sum(worth(term) for term in joint), joint))
         places = np.linspace(0, len(rows) - 1, JOINTS).round().astype(int)
         for place in dict.fromkeys(places.tolist()):
@@ -112,10 +113,10 @@ def chosen_joints(networks: Sequence[Sequence[Term]]) -> tuple[Joint, ...]:
 
 
 def chosen_networks(features: Sequence[Floats], count: int) -> list[int]:
-    """Which networks teach most about all of them: indices.
+    """Return the indices of the networks that teach most about all of them.
 
-    `features` holds for each data type an array (n, families) of shares. Greedy: each next network
-    takes away most of what the correction's prior does not know about the others.
+    `features` holds for each data type an array (n, families) of shares. The choice is greedy: each
+    next network removes most of the correction's prior variance over all networks.
     """
     family, noise = 0.15, 0.03
     spreads = [COMMON**2 + family**2 * (one @ one.T) + _smooth(one) for one in features]
@@ -138,5 +139,5 @@ def chosen_networks(features: Sequence[Floats], count: int) -> list[int]:
 
 def _smooth(shares: Floats) -> Floats:
     distance = np.linalg.norm(shares[:, None] - shares[None], axis=2) * math.sqrt(3.0)
-    found: Floats = 0.05**2 * (1 + distance) * np.exp(-distance)
-    return found
+    covariance: Floats = 0.05**2 * (1 + distance) * np.exp(-distance)
+    return covariance

@@ -22,7 +22,7 @@ from nas.devices.host.pace import PACE
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
 from nas.networks.candidate import Architecture, Precision
 from nas.predictor import microbenchmarks
-from nas.predictor.design import Drawn, chosen_joints, chosen_networks, chosen_terms
+from nas.predictor.design import RandomTrial, chosen_joints, chosen_networks, chosen_terms
 from nas.predictor.identity import folder_of, identity_of, keep, protocol_of
 from nas.predictor.predictor import LEAST_NETWORKS, Measured, Predictor, precision_dtype
 from nas.predictor.terms import Term, terms_of_graph
@@ -33,14 +33,14 @@ SAMPLED = 300
 """Networks drawn from the space to see what operations it has, and which networks to measure."""
 MOST_NETWORKS = 200
 Progress = Callable[[str, int, int], None]
-"""Told the stage, and how much of it is done."""
+"""A function of the stage, and how much of it is done, of how much."""
 Warn = Callable[[str], None]
 
 
 @final
 @dataclass(frozen=True)
-class Space:
-    """What a predictor is fitted to and checked on: a study's networks at a picture size.
+class FittingSpace:
+    """The networks that a predictor is for: a study's, at a picture `size` (width, height).
 
     `precisions` are those of the study, one for each data type.
     """
@@ -50,12 +50,12 @@ class Space:
     precisions: tuple[Precision, ...]
 
     @classmethod
-    def of(cls, study: Study, size: tuple[int, int] | None = None) -> Space:
-        """Raises ConfigError where the space's networks can't take the size."""
-        given = getattr(study.compression, "precision", None)
-        precisions: Sequence[Precision] = given or ("float",)
+    def of(cls, study: Study, size: tuple[int, int] | None = None) -> FittingSpace:
+        """Return the space of a study; ConfigError where its networks can't take the size."""
+        listed = getattr(study.compression, "precision", None)
+        precisions: Sequence[Precision] = listed or ("float",)
         by_dtype = {precision_dtype(one): one for one in reversed(precisions)}
-        kept = tuple(one for one in precisions if by_dtype[precision_dtype(one)] == one)
+        distinct = tuple(one for one in precisions if by_dtype[precision_dtype(one)] == one)
         width, height = size or study.size
         reduction = study.space.reduction
         if width % reduction or height % reduction:
@@ -64,32 +64,32 @@ class Space:
                 f"--size {width}x{height}: networks of {study.name} need sides that divide by "
                 f"{reduction}, for example {near[0]}x{near[1]}"
             )
-        return cls(study, (width, height), kept)
+        return cls(study, (width, height), distinct)
 
     def draw(self, count: int, seed: int) -> list[Architecture]:
-        """Different networks, drawn at random; fewer where there are no more.
+        """Return `count` different networks, drawn at random; fewer where the space has no more.
 
-        Where the study prunes, as they are expected to be when they are pruned.
+        Where the study prunes, they are as narrow as pruning is expected to make them.
         """
         random = np.random.default_rng(seed)
-        found: dict[str, Architecture] = {}
+        networks: dict[str, Architecture] = {}
         for _ in range(4 * count):
-            trial = cast("Any", Drawn(random))
+            trial = cast("Any", RandomTrial(random))
             architecture: Architecture = self.study.space.sample(trial)
             share = self.study.compression.sample(trial).pruned_share
             network = narrowed(architecture, share)
-            found.setdefault(str(network.to_dict()), network)
-            if len(found) == count:
+            networks.setdefault(str(network.to_dict()), network)
+            if len(networks) == count:
                 break
-        return list(found.values())
+        return list(networks.values())
 
     def terms(self, network: Architecture, precision: Precision) -> tuple[Term, ...]:
-        """A network's terms at the size."""
+        """Return a network's terms at the picture size."""
         return terms_of_graph(network.graph(), self.size, precision)
 
 
 def narrowed(architecture: Architecture, share: float) -> Architecture:
-    """The network with a share of its MACs pruned, as expected; itself where that can't be."""
+    """Return the network as a pruned share of MACs makes it; itself where it can't be pruned."""
     if not share:
         return architecture
     from nas.compression.compress import expected_architecture
@@ -109,15 +109,17 @@ def fit(
     again: bool = False,
     warn: Warn = lambda text: None,
 ) -> tuple[Predictor, Path]:
-    """The predictor of a device for a study's space, fitted and kept; and its file.
+    """Fit and keep the predictor of a device for a study's space; return it and its file.
 
-    With `again`, what was measured before is measured anew. `warn` is told where others worked on
-    the machine meanwhile. Raises ConfigError where there are too
-    few networks, the device is unknown or the size does not fit; DeviceError where the device does
+    `size` (width, height) is the study's by default; `networks` is how many are measured in each
+    precision. `progress` gets the stage, its done and its whole count. With `again`, earlier
+    measurements are taken anew. `warn` gets a sentence where others used the machine meanwhile.
+    Raises ConfigError where there are too few networks, the device is unknown or the size does not
+    fit; DeviceError where the device does
     not measure; RunError where the cache can't be written or another process fits the same.
     """
     check_count(networks)
-    space, protocol = Space.of(study, size), protocol_of(study)
+    space, protocol = FittingSpace.of(study, size), protocol_of(study)
     about = identity_of(spec, study, space.size)
     folder = folder_of(about)
     with held(folder):
@@ -131,7 +133,7 @@ def fit(
         )  # fmt: skip
         bare = microbenchmarks.fitted(plan, timings, about)
         chosen = choose(bare, space, sample, networks)
-        found: list[Measured] = []
+        rows: list[Measured] = []
         jobs = [(network, precision) for network in chosen for precision in space.precisions]
         with Networks(spec, space, protocol, folder) as measuring:
             for done, (network, precision) in enumerate(jobs):
@@ -139,10 +141,10 @@ def fit(
                 measurement = measuring.measure(network, precision)
                 if measurement is not None:
                     terms = space.terms(network, precision)
-                    found.append(Measured.of(terms, measurement))
+                    rows.append(Measured.of(terms, measurement))
         progress("networks", len(jobs), len(jobs))
         measuring.complain(warn)
-        predictor = bare.improved_by(found, session="fit")
+        predictor = bare.improved_by(rows, session="fit")
         _check_enough(predictor, spec, space)
         return predictor, keep(predictor, folder)
 
@@ -156,7 +158,7 @@ def check_count(networks: int) -> None:
         )
 
 
-def _check_enough(predictor: Predictor, spec: str, space: Space) -> None:
+def _check_enough(predictor: Predictor, spec: str, space: FittingSpace) -> None:
     for precision in space.precisions:
         dtype = precision_dtype(precision)
         have = len(predictor.observed.get(dtype, ()))
@@ -173,21 +175,21 @@ def _forget(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def plan_of(space: Space, sample: Sequence[Architecture]) -> microbenchmarks.Plan:
-    """The micro-benchmarks for a sample of a space's networks."""
+def plan_of(space: FittingSpace, sample: Sequence[Architecture]) -> microbenchmarks.SessionPlan:
+    """Return the micro-benchmarks for a sample of a space's networks."""
     terms: list[Term] = []
     joints: list[tuple[Term, ...]] = []
     for precision in space.precisions:
         networks = [space.terms(network, precision) for network in sample]
         terms += chosen_terms(networks)
         joints += chosen_joints(networks)
-    return microbenchmarks.Plan(tuple(terms), tuple(joints))
+    return microbenchmarks.SessionPlan(tuple(terms), tuple(joints))
 
 
 def choose(
-    bare: Predictor, space: Space, sample: Sequence[Architecture], count: int
+    bare: Predictor, space: FittingSpace, sample: Sequence[Architecture], count: int
 ) -> list[Architecture]:
-    """The networks of a sample that teach most about all of it."""
+    """Return the networks of a sample that teach most about all of it."""
     features = []
     for precision in space.precisions:
         rows = [bare.shares(space.terms(network, precision)) for network in sample]
@@ -198,12 +200,14 @@ def choose(
 
 @final
 class Networks:
-    """Whole networks on a device: converted, measured as the study does, and kept.
+    """Measures whole networks on a device as the study does, and keeps the measurements.
 
     Files are converted with weights that nobody trained: latency belongs to the structure.
     """
 
-    def __init__(self, spec: str, space: Space, protocol: TimingProtocol, folder: Path) -> None:
+    def __init__(
+        self, spec: str, space: FittingSpace, protocol: TimingProtocol, folder: Path
+    ) -> None:
         self._spec, self._space, self._protocol = spec, space, protocol
         self._folder = folder
         self._others: list[float] = []
@@ -217,7 +221,7 @@ class Networks:
             path.unlink(missing_ok=True)
 
     def measure(self, network: Architecture, precision: Precision) -> Measurement | None:
-        """The measurement; None where the device refuses the network.
+        """Return the measurement; None where the device refuses the network.
 
         Raises DeviceTransientError where the device can't measure now, ConversionError, RunError.
         """
@@ -238,19 +242,19 @@ class Networks:
         raise outcome.error or RunError(f"{self._spec} gave no answer")
 
     def _remember_pace(self) -> None:
-        """Have the host's pace judged by the best that it had in all the kept measurements."""
+        """Have the host's pace compared with its best one in all earlier measurements."""
         if self._spec != "host":
             return
         if self._best_pace_ms is None:
             paths = (self._folder / "networks").glob("*.json")
-            kept = [read_json(path).get("conditions", {}).get("pace", {}) for path in paths]
-            paces = [pace["best_ms"] for pace in kept if pace.get("best_ms")]
+            records = [read_json(path).get("conditions", {}).get("pace", {}) for path in paths]
+            paces = [pace["best_ms"] for pace in records if pace.get("best_ms")]
             self._best_pace_ms = min(paces, default=math.inf)
         if math.isfinite(self._best_pace_ms):
             PACE.remember(self._best_pace_ms)
 
     def complain(self, warn: Warn) -> None:
-        """Say so where others were busy: latencies are then not what the machine can do."""
+        """Warn where others used the machine: its latencies are then higher than they need be."""
         if self._others and statistics.median(self._others) > BUSY_CORES:
             warn(
                 f"others used {statistics.median(self._others):.1f} of this machine's cores while "

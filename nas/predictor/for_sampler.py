@@ -1,8 +1,8 @@
-"""A predictor as samplers want it: a trial's parameters in, expected latencies out, quickly.
+"""A predictor as samplers call it: from a trial's parameters to expected latencies, quickly.
 
-told = for_study(study)                     # None where no objective can be told
-sampler = EhviSampler(predictor=told)
-told = told.improved_by(parameters, values) # after trials; a new one
+predictor = for_study(study)                  # None where no objective can be predicted
+sampler = EhviSampler(predictor=predictor)
+predictor = predictor.improved_by(trials)     # a new one, after trials
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from nas.study.study import Study
 
 
 @final
-class Given:
-    """Stands in for an Optuna trial whose parameters are given.
+class PartialTrial:
+    """Takes the place of an Optuna trial some of whose parameters are given.
 
-    What is not given (a parameter that only some networks have, or that has one choice) is the
-    middle one of its choices.
+    A parameter that is missing (only some networks have it, or it has one choice) gets the middle
+    one of its choices.
     """
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The given one, else the middle one."""
+        """Return the given value, else the middle choice."""
         if name in self._parameters:
             return self._parameters[name]
         return choices[len(choices) // 2]
@@ -41,13 +41,13 @@ class Given:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """The given one, else the middle one."""
+        """Return the given value, else the middle choice."""
         return int(self._parameters.get(name, low + (high - low) // step // 2 * step))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """The given one, else the middle."""
+        """Return the given value, else the middle of the range."""
         return float(self._parameters.get(name, (low + high) / 2))
 
 
@@ -56,50 +56,52 @@ class Given:
 class StudyPredictor:
     """Expected latencies of a study's candidates, by the index of the objective.
 
-    A pruned candidate counts as its whole network, made quicker by the share that is pruned: the
-    sampler learns the rest. `predictors` by device.
+    A pruned candidate counts as its whole network, made faster by the pruned share: the sampler
+    learns the difference. `size` is (width, height); `predictors` are by device.
     """
 
     study: Study
     size: tuple[int, int]
     predictors: Mapping[str, Predictor]
     objectives: Mapping[int, str]
-    """The device of each objective that is a latency; empty for the worst ratio."""
+    """The device of each objective that is a latency; "" for the worst ratio."""
     reference_ms: Mapping[str, float] = field(default_factory=dict)
     templates: Templates | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, parameters: Mapping[str, Any]) -> Mapping[int, float]:
-        """Milliseconds (a ratio for the worst one) by objective, of a trial's parameters."""
+        """Return a trial's latencies in ms (the worst one: a ratio) by objective."""
         templates = self.templates or self._learn()
         left = 1 - self._share(parameters)
-        return self._told(templates(parameters), left)
+        return self._by_objective(templates(parameters), left)
 
     def latency_ms(self, batch: Iterable[Mapping[str, Any]]) -> list[Mapping[int, float]]:
-        """As a call, of several candidates."""
+        """Return for each candidate of `batch` what a call gives."""
         return [self(parameters) for parameters in batch]
 
     def _learn(self) -> Templates:
-        """Templates are made at the first call, and handed on to what is improved."""
-        found = Templates.of(self._slow_terms, lambda trial: self.study.sample(trial))
-        object.__setattr__(self, "templates", found)
-        return found
+        """Make the templates, at the first call; predictors improved from this one share them."""
+        templates = Templates.of(self._slow_terms, lambda trial: self.study.sample(trial))
+        object.__setattr__(self, "templates", templates)
+        return templates
 
     def _slow_terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
         return self.terms(self._candidate(parameters))
 
     def _share(self, parameters: Mapping[str, Any]) -> float:
-        compression = self.study.compression.sample(cast("Any", Given(parameters)))
+        compression = self.study.compression.sample(cast("Any", PartialTrial(parameters)))
         return compression.pruned_share
 
     def terms(self, candidate: Candidate) -> tuple[Term, ...]:
-        """A candidate's operations, not pruned."""
+        """Return the operations of a candidate's whole network."""
         precision = candidate.compression.precision
         return terms_of_graph(candidate.architecture.graph(), self.size, precision)
 
     def improved_by(
         self, trials: Iterable[tuple[Mapping[str, Any], Mapping[str, float]]]
     ) -> StudyPredictor:
-        """With measured trials: their parameters, and their metrics by name.
+        """Return a predictor that also learned from measured trials.
+
+        `trials` are pairs of a trial's parameters and its metrics by name.
 
         Metrics that are no latency of a known device, and pruned candidates (whose widths training
         decides), are passed over. Costs milliseconds.
@@ -109,10 +111,10 @@ class StudyPredictor:
             candidate = self._candidate(parameters)
             if candidate.compression.pruned_share:
                 continue
-            for device, found in rows.items():
+            for device, own in rows.items():
                 latency = metrics.get(f"latency_ms[{device}]")
                 if latency is not None:
-                    found.append(Measured(self.terms(candidate), latency))
+                    own.append(Measured(self.terms(candidate), latency))
         predictors = {
             device: one.improved_by(rows[device]) for device, one in self.predictors.items()
         }
@@ -120,9 +122,9 @@ class StudyPredictor:
         return replace(improved, templates=self.templates)
 
     def _candidate(self, parameters: Mapping[str, Any]) -> Candidate:
-        return self.study.sample(cast("Any", Given(parameters)))
+        return self.study.sample(cast("Any", PartialTrial(parameters)))
 
-    def _told(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
+    def _by_objective(self, terms: Sequence[Term], left: float) -> Mapping[int, float]:
         latencies = {name: one.latency_ms(terms) * left for name, one in self.predictors.items()}
         return {
             index: latencies[device]
@@ -133,10 +135,10 @@ class StudyPredictor:
 
 
 def for_study(study: Study, size: tuple[int, int] | None = None) -> StudyPredictor | None:
-    """What a sampler can be told of a study's latencies; None where that is nothing.
+    """Return the predictor of a study's latencies for its sampler; None where no device has one.
 
-    Of each device that a fitted, current predictor exists for: of others, objectives are left to
-    the sampler. Nothing is fitted here.
+    It covers the devices that have a fitted, current predictor; the objectives of the others are
+    left to the sampler. Nothing is fitted here. `size` is the study's by default.
     """
     wanted = {
         index: _device(objective.metric)
@@ -151,18 +153,18 @@ def for_study(study: Study, size: tuple[int, int] | None = None) -> StudyPredict
         except NasError:
             continue  # none fitted, another build, a phone that is away: not told of
     whole = predictors.keys() >= set(study.devices)
-    told = {
+    devices_by_objective = {
         index: device
         for index, device in wanted.items()
         if device is not None and (device in predictors or (device == "" and whole))
     }
-    if not told:
+    if not devices_by_objective:
         return None
-    return _assembled(study, size or study.size, predictors, told)
+    return _assembled(study, size or study.size, predictors, devices_by_objective)
 
 
 def _device(metric: str) -> str | None:
-    """The device that a latency is of; empty for the worst ratio, None for everything else."""
+    """Return the device of a latency metric; "" for the worst ratio, None for anything else."""
     if metric == WORST_RATIO:
         return ""
     name, bracket, rest = metric.partition("[")
@@ -186,7 +188,7 @@ def _assembled(
 
 
 def usable(study: Study, device: str) -> str | None:
-    """Why there is no predictor of a device for a study, in a line; None where there is one."""
+    """Return why a device has no predictor for a study, in one line; None where it has one."""
     try:
         load(identity_of(device, study))
     except NasError as error:

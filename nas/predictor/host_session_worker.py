@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 _PIXELS = 4096
-"""So many different ones are drawn, then repeated: drawing takes longer than running."""
+"""How many pixels are drawn; others repeat them, as drawing takes longer than running."""
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     answer_to, parent = int(sys.argv[1]), int(sys.argv[2])
     worker = _host_worker()
     if os.getppid() != parent:
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
-    """Latencies in ms: `warmup` untimed ones, then `runs`, then more until `seconds` are over.
+    """Return latencies in ms: after `warmup` untimed runs, `runs`, then more for `seconds`.
 
     Never more than `most`. With each one how long processors were busy with it. Where the processor
     itself was slow meanwhile, the file is timed once more, while there is patience left.
@@ -59,18 +59,18 @@ def timed(request: dict[str, Any], worker: Any) -> dict[str, Any]:
     tried: list[tuple[float, dict[str, Any]]] = []
     while len(tried) < 2:
         before = _wait_for_pace(worker)
-        found = _samples(interpreter, request, worker)
+        samples = _samples(interpreter, request, worker)
         pace = max(before, _look(worker))
-        tried.append((pace, found))
+        tried.append((pace, samples))
         if pace <= worker.SLOW * _best[0] or _patience[0] <= 0:
             break
     return min(tried, key=lambda one: one[0])[1]
 
 
 _best = [float("inf")]
-"""The processor's best pace that this process has seen."""
+"""The processor's best pace in this process so far."""
 _patience = [30.0]
-"""How many seconds this process may still wait for it, all in all."""
+"""How many seconds in all this process may still wait for that pace."""
 
 
 def _look(worker: Any) -> float:
@@ -80,7 +80,7 @@ def _look(worker: Any) -> float:
 
 
 def _wait_for_pace(worker: Any) -> float:
-    """The processor's pace, when it is itself again or patience is at its end."""
+    """Return the processor's pace once it is near its best, or once patience has run out."""
     pace, started = _look(worker), time.perf_counter()
     patience = min(worker.PATIENCE_SECONDS, _patience[0])
     while pace > worker.SLOW * _best[0] and time.perf_counter() - started < patience:
@@ -103,7 +103,7 @@ def _samples(interpreter: Any, request: dict[str, Any], worker: Any) -> dict[str
 
 
 def _features(rng: Any, details: dict[str, Any]) -> Any:
-    """What stands within a network: channels of different means, each with some noise.
+    """Return features as they are within a network: channel means differ, with some noise.
 
     White noise would do for all but PReLU, whose int8 kernel asks for the sign of every value: of
     noise no processor guesses it, of features it does.
@@ -119,7 +119,7 @@ def _features(rng: Any, details: dict[str, Any]) -> Any:
 
 
 def _host_worker() -> Any:
-    """The module beside, by its path: importing it by its name would load the package, too."""
+    """Load the host's worker by its path: an import by its name would load the package, too."""
     path = Path(__file__).resolve().parents[1] / "devices" / "host" / "worker.py"
     spec = importlib.util.spec_from_file_location("host_worker", path)
     if spec is None or spec.loader is None:

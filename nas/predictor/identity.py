@@ -1,4 +1,4 @@
-"""Which predictor a device needs: its identity, where it is kept, and how it is read back."""
+"""The identity of a predictor: which one a device needs, and where it is kept and read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
 FORMAT = 1
-"""Counted up whenever kept measurements or fits would mean something else."""
+"""The format of files, counted up whenever older ones would mean something else."""
 FILE = "predictor.json"
 
 
 def protocol_of(study: Study) -> TimingProtocol:
-    """How the study takes its latencies; the usual protocol where it takes none."""
+    """Return how the study takes its latencies; the usual protocol where it takes none."""
     for evaluator in study.evaluators:
         protocol = getattr(evaluator, "protocol", None)
         if isinstance(protocol, TimingProtocol):
@@ -32,11 +32,11 @@ def protocol_of(study: Study) -> TimingProtocol:
 
 
 def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Everything that makes a predictor another one: JSON types.
+    """Return all that a predictor depends on, as JSON types.
 
-    The device, its build, tool and delegate, or this machine's processor and LiteRT; the threads;
-    the picture size; the study's space. Raises ConfigError on an unknown device, DeviceError where
-    a phone is away.
+    That is the device, its build, tool and delegate, or this machine's processor and LiteRT; the
+    threads; the picture size; the study's space. Raises ConfigError on an unknown device,
+    DeviceError where a phone is away.
     """
     device = open_device(spec)
     if isinstance(device, Phone):
@@ -54,7 +54,7 @@ def identity_of(spec: str, study: Study, size: tuple[int, int] | None = None) ->
 
 
 def folder_of(about: Mapping[str, Any]) -> Path:
-    """Where the measurements and the predictor of an identity are kept."""
+    """Return the folder that keeps the measurements and the predictor of an identity."""
     name = re.sub(r"[^\w.-]+", "-", str(about["device"]))[:60].strip("-")
     return cache_folder() / "predictors" / f"{name}-{content_key(dict(about))}"
 
@@ -67,10 +67,10 @@ def keep(predictor: Predictor, folder: Path) -> Path:
 
 
 def load(about: Mapping[str, Any]) -> Predictor:
-    """The predictor of an identity.
+    """Return the predictor of an identity.
 
-    Raises ConfigError where none was fitted, saying how to, and what is different where there is
-    one of the same device; RunError where the file is damaged.
+    Raises ConfigError where none was fitted, with the command to fit one, and with the differences
+    to one of the same device; RunError where the file is damaged.
     """
     path = folder_of(about) / FILE
     if not path.exists():
@@ -79,29 +79,29 @@ def load(about: Mapping[str, Any]) -> Predictor:
 
 
 def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
-    """The predictor in a file.
+    """Return the predictor in a file.
 
     Raises RunError where the file is missing or damaged, ConfigError where it is of another device,
     build, tool or setting than `about`.
     """
     values = read_json(path)
     try:
-        found = Predictor.from_dict(values)
+        predictor = Predictor.from_dict(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is no predictor of format {FORMAT} ({error!r}); remove it and fit again: "
             f"{_to_fit(about or {})}"
         ) from error
-    if about is not None and dict(found.about) != dict(about):
+    if about is not None and dict(predictor.about) != dict(about):
         raise ConfigError(
-            f"{path} can't be used: it was fitted with {_differences(found.about, about)}; fit one "
-            f"here: {_to_fit(about)}"
+            f"{path} can't be used: it was fitted with {_differences(predictor.about, about)}; fit "
+            f"one here: {_to_fit(about)}"
         )
-    return found
+    return predictor
 
 
 def command(about: Mapping[str, Any], verb: str = "fit", study: str | None = None) -> str:
-    """The command line that makes (or checks) the predictor of an identity.
+    """Return the command line that fits (or checks) the predictor of an identity.
 
     `study` is what names its study to the command line: a user's own has a file, which the identity
     does not hold.
@@ -123,11 +123,11 @@ def _missing(about: Mapping[str, Any]) -> str:
     others = []
     for path in sorted((cache_folder() / "predictors").glob(f"*/{FILE}")):
         try:
-            found = read_json(path)["about"]
+            other_identity = read_json(path)["about"]
         except (RunError, KeyError, TypeError):
             continue
-        if isinstance(found, dict) and found.get("device") == device:
-            others.append(found)
+        if isinstance(other_identity, dict) and other_identity.get("device") == device:
+            others.append(other_identity)
     if not others:
         return f"no predictor of {device} was fitted yet; {wanted}"
     nearest = min(others, key=lambda other: len(_differing(other, about)))

@@ -23,27 +23,27 @@ _RELU = 1
 
 @final
 class _Graph(GraphBuilder):
-    """The builder, with biases and operations as int16 files have them."""
+    """A builder of graphs, with biases and operations as int16 files have them."""
 
     def __init__(self, term: Term) -> None:
         super().__init__(term.dtype, (1, *term.given, term.channels[0]))
         self.dtype = term.dtype
 
     def bias(self, channels: int) -> int:
-        """A constant bias of zeros."""
+        """Add a constant bias of zeros."""
         if self.dtype != "int16":
             return super().bias(channels)
         return self.constant(np.zeros(channels, np.int64), _SCALE * _WEIGHT_SCALE)
 
     def slopes(self, channels: int) -> int:
-        """Constant slopes of a PReLU, one a channel."""
+        """Add constant slopes of a PReLU, one a channel."""
         if self.dtype == "int16":
             return self.constant(np.full((1, 1, channels), 20, np.int16), _SCALE)
         return self.weights((1, 1, channels))
 
 
 def write_micrograph(term: Term, path: Path, relu: bool = False) -> Path:
-    """The file of one operation; with `relu` the activation is fused into a convolution.
+    """Write the file of one operation; with `relu` a convolution has the activation fused.
 
     Where the term says what stands before it, so does the file: the up-sampling, the concatenation
     with a skip of as many channels as are left, and for a convolution that, too.
@@ -59,7 +59,7 @@ def write_micrograph(term: Term, path: Path, relu: bool = False) -> Path:
 
 
 def write_joint(joint: tuple[Term, ...], path: Path) -> Path:
-    """A file of an up-sampling, the concatenation with a skip, and maybe a convolution, in a row.
+    """Write a file of an up-sampling, the concatenation with a skip, and maybe a convolution.
 
     Raises as `write_micrograph`.
     """
@@ -228,11 +228,11 @@ _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
     "PAD": _pad,
 }
 OPERATIONS = tuple(_WRITERS)
-"""TFLite's names of the operations that there are micro-benchmarks of."""
+"""TFLite's names of the operations that have micro-benchmarks."""
 
 
 def write_chain(term: Term, path: Path, count: int) -> Path:
-    """A file of `count` equal operations in a row, each of which keeps the shape."""
+    """Write a file of `count` equal operations in a row, each of which keeps the shape."""
     graph = _Graph(term)
     tensor = graph.input
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""The session of micro-benchmarks: kept as it goes, so that a stopped one goes on."""
+"""The session of micro-benchmarks; its times are kept as they come, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ from nas.system.files import read_json, write_json
 PASSES = 2
 KEEP_SECONDS = 10.0
 LEAST_SHARE = 0.1
-"""Of a measured time that is taken to be the operation's, however dear starting anything is."""
+"""The least share of a measured time that counts as the operation's, not as overhead."""
 NOTABLE = 1.15
-"""A joint that takes so many times the sum of its parts is no noise: it is charged for."""
+"""A joint is surcharged where it takes more than this many times the sum of its parts."""
 Progress = Callable[[int, int], None]
 
 
 @final
 @dataclass
 class Timings:
-    """What a session has measured: by what the file holds (a key), the passes' times in ms.
+    """The times of a session's files, by key; a file's key names its content.
 
-    `refused` says for a file why the device would not run it.
+    `times_ms`: the time of each pass.
+    `refused`: why the device would not run a file.
     """
 
     times_ms: dict[str, list[float]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The timings as JSON types."""
+        """Return the timings as JSON types."""
         return {"times_ms": self.times_ms, "refused": self.refused}
 
     @classmethod
     def from_file(cls, path: Path) -> Timings:
-        """What was kept; nothing where there is no file, or a damaged one: measured again."""
+        """Return the kept timings; none where the file is missing or damaged, to measure again."""
         if not path.exists():
             return cls()
         try:
@@ -62,36 +63,36 @@ class Timings:
         return cls(times, refused)
 
     def of(self, key: str) -> float | None:
-        """The median of a file's passes, of two the lower; None where it was not measured."""
+        """Return the (lower) median in ms of a file's passes; None where it was not measured."""
         times = self.times_ms.get(key)
         return statistics.median_low(times) if times else None
 
 
 @final
 @dataclass(frozen=True)
-class Plan:
-    """The files of a session: single operations, joints, and what an inference costs by itself."""
+class SessionPlan:
+    """The files of a session: single operations, joints, and chains that show the overhead."""
 
     terms: tuple[Term, ...]
     joints: tuple[Joint, ...]
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """Data types that occur."""
+        """The data types of the operations, in order."""
         return tuple(sorted({term.dtype for term in self.terms}))
 
     def files(self) -> dict[str, Callable[[Path], Path]]:
-        """What writes each file, by key."""
-        found: dict[str, Callable[[Path], Path]] = {}
+        """Return a function for each file, by key, that writes it to a path."""
+        writers: dict[str, Callable[[Path], Path]] = {}
         for dtype in self.dtypes:
             for count in _CHAINS:
-                found[_chain_key(dtype, count)] = _writer(write_chain, _small(dtype), count)
+                writers[_chain_key(dtype, count)] = _writer(write_chain, _small(dtype), count)
         for number, term in enumerate(self.terms):
             relu = term.op == "CONV_2D" and number % 2 == 0
-            found[key_of(term)] = _writer(write_micrograph, term, relu)
+            writers[key_of(term)] = _writer(write_micrograph, term, relu)
         for joint in self.joints:
-            found[key_of(*joint)] = _writer(write_joint, joint)
-        return found
+            writers[key_of(*joint)] = _writer(write_joint, joint)
+        return writers
 
 
 _CHAINS = (1, 5)
@@ -111,7 +112,7 @@ def _chain_key(dtype: str, count: int) -> str:
 
 
 def key_of(*terms: Term) -> str:
-    """The name of a file's timings: what it holds."""
+    """Return the key of a file, which names its operations."""
     return " | ".join(
         f"{t.op} {t.dtype} {t.given[0]}x{t.given[1]} {'+'.join(map(str, t.channels))} "
         f"{t.made[0]}x{t.made[1]} {t.cout} k{t.area}"
@@ -121,15 +122,16 @@ def key_of(*terms: Term) -> str:
 
 def measure(
     spec: str,
-    plan: Plan,
+    plan: SessionPlan,
     protocol: TimingProtocol,
     kept: Path,
     progress: Progress,
     passes: int = PASSES,
 ) -> Timings:
-    """Time every file of the plan in one session: interleaved passes, each in an order of its own.
+    """Time every file of the plan in one session; each pass has an order of its own.
 
-    What `kept` has already is not measured again. Raises ConfigError on an unknown device,
+    Times that the file `kept` has already are not measured again. `progress` gets the done and the
+    whole count. Raises ConfigError on an unknown device,
     DeviceTransientError where it can't measure now: nothing measured is lost.
     """
     timings = Timings.from_file(kept)
@@ -187,8 +189,8 @@ def _all(
     progress(len(jobs), len(jobs))
 
 
-def fitted(plan: Plan, timings: Timings, about: Mapping[str, Any]) -> Predictor:
-    """The costs of operations that timings tell; no network was measured yet.
+def fitted(plan: SessionPlan, timings: Timings, about: Mapping[str, Any]) -> Predictor:
+    """Return a predictor with the operations' costs, before any network was measured.
 
     Raises ConfigError where nothing of a data type could be measured.
     """
@@ -213,7 +215,7 @@ def fitted(plan: Plan, timings: Timings, about: Mapping[str, Any]) -> Predictor:
 
 
 def _overhead_ms(dtype: str, timings: Timings) -> float:
-    """What an inference costs beside its operations: a chain of n takes overhead + n * each."""
+    """Return the time of an inference without its operations: n in a chain take it + n * each."""
     few, many = _CHAINS
     short, long = (timings.of(_chain_key(dtype, count)) for count in _CHAINS)
     if short is None or long is None:
@@ -223,10 +225,10 @@ def _overhead_ms(dtype: str, timings: Timings) -> float:
 
 
 def _surcharges(
-    plan: Plan, timings: Timings, plain: Predictor
+    plan: SessionPlan, timings: Timings, plain: Predictor
 ) -> dict[tuple[str, str, str], float]:
-    """Factors for what follows an up-sampling, where joints take much longer than their parts."""
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    """Return factors for operations behind an up-sampling whose joints take much longer."""
+    ratios_by_kind: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     for joint in plan.joints:
         measured = timings.of(key_of(*joint))
         term, up = joint[-1], joint[0].op
@@ -238,9 +240,9 @@ def _surcharges(
             before += sum(plain.cost(one.alone)[0] for one in joint[:-1])
         alone = plain.cost(term.alone)[0]
         ratios = (measured / (before + alone), (measured - before) / alone)
-        found.setdefault((term.op, term.dtype, up), []).append(ratios)
+        ratios_by_kind.setdefault((term.op, term.dtype, up), []).append(ratios)
     return {
         key: statistics.median(own for _, own in ratios)
-        for key, ratios in found.items()
+        for key, ratios in ratios_by_kind.items()
         if statistics.median(whole for whole, _ in ratios) > NOTABLE
     }

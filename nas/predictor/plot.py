@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nas.predictor.checking import Checked, Score
+from nas.predictor.checking import NetworkCheck, Score
 
 Floats = npt.NDArray[np.float64]
 
 
-def plot(rows: Sequence[Checked], title: str) -> bytes:
-    """A PNG: predicted against measured, with both intervals, a panel for each precision."""
+def plot(rows: Sequence[NetworkCheck], title: str) -> bytes:
+    """Draw a PNG of predicted against measured latencies, a panel for each precision."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -41,9 +41,9 @@ def plot(rows: Sequence[Checked], title: str) -> bytes:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
-        found = score_of(own)
+        score = score_of(own)
         axes.set_title(
-            f"{precision}: mean error {found.mape:.1%}, τ {found.tau:.2f}", fontsize="medium"
+            f"{precision}: mean error {score.mape:.1%}, τ {score.tau:.2f}", fontsize="medium"
         )
         axes.legend(fontsize="small", loc="upper left")
     figure.suptitle(title, fontsize="medium")
@@ -54,12 +54,12 @@ def plot(rows: Sequence[Checked], title: str) -> bytes:
 
 def _arms(middle: Floats, intervals: Sequence[tuple[float, float]]) -> Floats:
     ends = np.array(intervals).T
-    found: Floats = np.maximum(np.array([middle - ends[0], ends[1] - middle]), 0.0)
-    return found
+    arms: Floats = np.maximum(np.array([middle - ends[0], ends[1] - middle]), 0.0)
+    return arms
 
 
-def score_of(rows: Sequence[Checked], macs_only: bool = False) -> Score:
-    """The score of predictions, or of what MAC counts say."""
+def score_of(rows: Sequence[NetworkCheck], macs_only: bool = False) -> Score:
+    """Return the score of predictions, or of predictions by MACs alone."""
     measured = [row.latency_ms for row in rows]
     if macs_only:
         return Score.of([row.by_macs_ms for row in rows], measured)

@@ -1,4 +1,4 @@
-"""`Predictor`: a latency with an interval for any network, on one device as it was measured."""
+"""`Predictor`: a latency with an interval for any network, on one measured device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.devices import Measurement
 from nas.errors import ConfigError
 from nas.networks.candidate import Precision
 from nas.networks.graph import Graph
-from nas.predictor.correction import Correction, Observed
+from nas.predictor.correction import Correction, Observation
 from nas.predictor.costs import UNKNOWN, KindCosts, sizes
 from nas.predictor.terms import DTYPES, Term, dtype_of, terms_of_graph
 from nas.system.hashing import content_key
@@ -21,7 +21,7 @@ from nas.system.hashing import content_key
 COVERAGE = 0.9
 _WIDTH = 2.3534  # scales on either side that hold 90 % of a Student's t, as the noise is taken
 LEAST_NETWORKS = 4
-"""Fewer measured networks of a data type don't make a correction."""
+"""The fewest measured networks of a data type that make a correction."""
 _TOLERANCE = 0.1  # octaves beyond what was measured that still count as measured
 _SIZES = (
     "pixels",
@@ -35,9 +35,10 @@ _SIZES = (
 @final
 @dataclass(frozen=True)
 class Prediction:
-    """A latency in ms; `interval_ms` is meant to hold what a measurement would say with `coverage`.
+    """A predicted latency.
 
-    `warnings` name what lies outside of anything that was measured; empty where nothing does.
+    `interval_ms` should hold a measurement with probability `coverage`. `warnings` name the
+    operations and sizes that lie outside of anything measured; empty where none do.
     """
 
     latency_ms: float
@@ -47,7 +48,7 @@ class Prediction:
 
     @property
     def deviation(self) -> float:
-        """Of the latency's logarithm."""
+        """The deviation of the latency's logarithm."""
         return math.log(self.interval_ms[1] / self.latency_ms) / _WIDTH
 
 
@@ -59,21 +60,21 @@ class Measured:
     terms: tuple[Term, ...]
     latency_ms: float
     spread: float = 0.0
-    """Deviation of the latency's logarithm, as the launches tell; 0 where nothing tells."""
+    """The deviation of the latency's logarithm between launches; 0 where it is unknown."""
 
     @classmethod
     def of(cls, terms: tuple[Term, ...], measurement: Measurement) -> Measured:
-        """From a measurement: what it took where nobody disturbed it."""
+        """Return a network with the undisturbed latency of its measurement."""
         if not measurement.measured:
             return cls(terms, measurement.latency_ms)
         return cls(terms, *undisturbed(measurement.launch_medians_ms))
 
 
 def undisturbed(launches_ms: Sequence[float]) -> tuple[float, float]:
-    """The lower quartile of launches' medians, and how far the two fastest ones are apart (log).
+    """Return the lower quartile (ms) of launches, and the log distance of the two fastest.
 
-    Others make a launch slower, never faster: the median of a few is one that somebody disturbed
-    too often to be learned from.
+    Other processes make a launch slower, never faster: the median of a few launches is disturbed
+    too often to learn from it.
     """
     ordered = sorted(launches_ms)
     spread = math.log(ordered[1] / ordered[0]) if len(ordered) > 1 else 0.0
@@ -83,12 +84,15 @@ def undisturbed(launches_ms: Sequence[float]) -> tuple[float, float]:
 @final
 @dataclass(frozen=True)
 class Predictor:
-    """Costs of kinds of operations, and what whole networks taught about their sums.
+    """The costs of kinds of operations, and corrections of their sums from whole networks.
 
-    `kinds` by operation and data type; `overhead_ms` of an inference by data type; `surcharges` are
-    factors by operation, data type and the up-sampling before it, where one was found; `refused`
-    says why a device would not run a kind. `observed` are networks by data type. `about` is the
-    identity: device, build, tool, settings, size, space.
+    `about`: the identity, which is device, build, tool, settings, size and space.
+    `kinds`: costs by operation and data type.
+    `overhead_ms`: the time of an inference without its operations, by data type.
+    `surcharges`: factors by operation, data type and the up-sampling before it.
+    `refused`: why the device would not run an operation in a data type.
+    `observed`: measured networks by data type.
+    `corrections`: the corrections learned from them, by data type.
     """
 
     about: Mapping[str, Any]
@@ -96,20 +100,20 @@ class Predictor:
     overhead_ms: Mapping[str, float]
     surcharges: Mapping[tuple[str, str, str], float]
     refused: Mapping[tuple[str, str], str]
-    observed: Mapping[str, tuple[Observed, ...]] = field(default_factory=dict)
+    observed: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     _known: dict[Term, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
     _quick: dict[Term, tuple[str, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> str:
-        """The spec of the device that this is about."""
+        """The spec of the device that the predictor is for."""
         return str(self.about.get("device", "?"))
 
     def predict(
         self, graph: Graph, size: tuple[int, int], precision: Precision = "float"
     ) -> Prediction:
-        """The latency of a network at a picture size (width, height).
+        """Return the latency of a network at a picture size (width, height).
 
         Raises ConfigError where the network can't take the size, or no network of the precision was
         measured.
@@ -117,7 +121,7 @@ class Predictor:
         return self.predict_terms(terms_of_graph(graph, size, precision))
 
     def predict_terms(self, terms: Sequence[Term]) -> Prediction:
-        """As `predict`, of what `nas.predictor.terms` makes of a graph or a file."""
+        """Return the latency of a network's terms (`nas.predictor.terms`); raises as `predict`."""
         sum_ms, shares = self._sum(terms)
         correction = self._correction(dtype_of(terms))
         shift, deviation = correction.ratio(shares, sum_ms)
@@ -128,36 +132,37 @@ class Predictor:
         return Prediction(latency, interval, COVERAGE, self._warnings(terms))
 
     def latency_ms(self, terms: Sequence[Term]) -> float:
-        """The middle of `predict_terms` alone, in microseconds."""
+        """Return the latency of `predict_terms` in ms without its interval; takes microseconds."""
         dtype = terms[0].dtype
         total = self.overhead_ms.get(dtype, 0.0)
         correction = self._correction(dtype)
         parts = dict.fromkeys(correction.families, 0.0)
         quick = self._quick
         for term in terms:
-            found = quick.get(term)
-            if found is None:
-                found = quick[term] = (family(term), self.cost(term)[0])
-            name, ms = found
+            entry = quick.get(term)
+            if entry is None:
+                entry = quick[term] = (family(term), self.cost(term)[0])
+            name, ms = entry
             total += ms
             if name in parts:
                 parts[name] += ms
         return total * math.exp(correction.mean([v / total for v in parts.values()], total))
 
     def cost(self, term: Term) -> tuple[float, float]:
-        """Milliseconds of one operation, and the deviation of their logarithm."""
-        found = self._known.get(term)
-        if found is None:
+        """Return the time of one operation in ms, and the deviation of its logarithm."""
+        cost = self._known.get(term)
+        if cost is None:
             kind = self.kinds.get((term.op, term.dtype))
-            found = self._guess(term) if kind is None else kind.predict(term)
+            cost = self._guess(term) if kind is None else kind.predict(term)
             factor = self.surcharges.get((term.op, term.dtype, term.after), 1.0)
-            found = self._known[term] = (found[0] * factor, found[1])
-        return found
+            cost = self._known[term] = (cost[0] * factor, cost[1])
+        return cost
 
     def improved_by(self, measured: Iterable[Measured], session: str = "search") -> Predictor:
-        """With more networks, measured since; milliseconds for some hundred.
+        """Return a predictor that also learned from these networks, within milliseconds.
 
-        Those of one `session` may have been measured on a quicker or slower day than others.
+        Networks of one `session` share that the machine may be faster or slower than on other
+        days. Raises ConfigError where a latency is not positive.
         """
         observed = {dtype: list(rows) for dtype, rows in self.observed.items()}
         changed = set()
@@ -166,7 +171,7 @@ class Predictor:
                 raise ConfigError(f"a latency of {one.latency_ms} ms can't be learned from")
             sum_ms, shares = self._sum(one.terms)
             dtype = dtype_of(one.terms)
-            row = Observed(
+            row = Observation(
                 key_of(one.terms), macs_of(one.terms), shares, sum_ms, one.latency_ms,
                 session, one.spread,
             )  # fmt: skip
@@ -181,18 +186,19 @@ class Predictor:
         return replace(self, observed=rows, corrections=corrections)
 
     def shares(self, terms: Sequence[Term]) -> dict[str, float]:
-        """What part of a network's time goes to each family of operations, taken alone."""
+        """Return the share of each family of operations in the sum of a network's operations."""
         return self._sum(terms)[1]
 
     def has_seen(self, terms: Sequence[Term]) -> bool:
-        """Whether the network is one of those that were measured."""
+        """Return whether the network is one of those that were measured."""
         rows = self.observed.get(dtype_of(terms), ())
         return key_of(terms) in {one.key for one in rows}
 
     def by_macs_ms(self, terms: Sequence[Term]) -> float:
-        """What a + b * MACs says, fitted to the same networks: what predictors are compared with.
+        """Return a latency in ms from MACs alone, which predictors are compared with.
 
-        Least squares of relative errors, neither a nor b negative.
+        It is a + b * MACs, fitted to the same networks by least squares of relative errors, neither
+        a nor b negative.
         """
         rows = self._correction(dtype_of(terms)).observed
         return linear_in([one.macs for one in rows], [one.latency_ms for one in rows])(
@@ -200,7 +206,7 @@ class Predictor:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The predictor as JSON types."""
+        """Return the predictor as JSON types."""
         return {
             "about": dict(self.about),
             "kinds": [[*key, kind.to_dict()] for key, kind in self.kinds.items()],
@@ -215,9 +221,12 @@ class Predictor:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Predictor:
-        """What `to_dict` wrote; AttributeError, KeyError, TypeError, ValueError otherwise."""
+        """Return what `to_dict` wrote.
+
+        Raises AttributeError, KeyError, TypeError or ValueError on anything else.
+        """
         observed = {
-            str(dtype): tuple(Observed.from_dict(one) for one in rows)
+            str(dtype): tuple(Observation.from_dict(one) for one in rows)
             for dtype, rows in values["observed"].items()
         }
         return cls(
@@ -240,7 +249,7 @@ class Predictor:
         )
 
     def _sum(self, terms: Sequence[Term]) -> tuple[float, dict[str, float]]:
-        """Milliseconds of all operations, and the families' shares in them."""
+        """Return the time of all operations in ms, and the families' shares in it."""
         total = self.overhead_ms.get(dtype_of(terms), 0.0)
         parts: dict[str, float] = {}
         for term in terms:
@@ -251,23 +260,23 @@ class Predictor:
         return total, {name: value / total for name, value in parts.items()}
 
     def _correction(self, dtype: str) -> Correction:
-        found = self.corrections.get(dtype)
-        if found is None:
+        correction = self.corrections.get(dtype)
+        if correction is None:
             have = len(self.observed.get(dtype, ()))
             raise ConfigError(
                 f"the predictor of {self.device} has measured {have} networks of {dtype}; "
                 f"{LEAST_NETWORKS} at least make a prediction: `nas predictor fit` with a study "
                 "that has this precision"
             )
-        return found
+        return correction
 
     def _doubt(self, terms: Sequence[Term], sum_ms: float) -> float:
-        """Deviation from operations that are unlike the measured ones; they err independently."""
-        known = (self.cost(term) for term in terms)
-        return math.sqrt(sum((ms * sd / sum_ms) ** 2 for ms, sd in known))
+        """Return the deviation due to operations unlike the measured ones (independent errors)."""
+        costs = (self.cost(term) for term in terms)
+        return math.sqrt(sum((ms * sd / sum_ms) ** 2 for ms, sd in costs))
 
     def _guess(self, term: Term) -> tuple[float, float]:
-        """An operation that was never measured: as dear as moving its elements is elsewhere."""
+        """Guess the time of an operation that was never measured, by its elements."""
         ratios = [
             kind.ms_per_element for (_, dtype), kind in self.kinds.items() if dtype == term.dtype
         ]
@@ -279,60 +288,60 @@ class Predictor:
         return sorted(ratios)[len(ratios) // 2] * term.elements, UNKNOWN
 
     def _warnings(self, terms: Sequence[Term]) -> tuple[str, ...]:
-        found: dict[str, None] = {}
+        texts: dict[str, None] = {}
         for term in terms:
             key = (term.op, term.dtype)
             if key in self.refused:
                 why = f"{self.device} refuses it ({self.refused[key]})"
-                found[f"{term.op} in {term.dtype}: {why}"] = None
+                texts[f"{term.op} in {term.dtype}: {why}"] = None
             elif key not in self.kinds:
-                found[f"{term.op} in {term.dtype} was never measured"] = None
+                texts[f"{term.op} in {term.dtype} was never measured"] = None
             else:
-                found |= dict.fromkeys(_outside(term, self.kinds[key]))
-        return tuple(found)
+                texts |= dict.fromkeys(_outside(term, self.kinds[key]))
+        return tuple(texts)
 
 
 def _outside(term: Term, kind: KindCosts) -> list[str]:
-    """Sizes of a term beyond those that its kind was measured at."""
-    said = []
+    """Return a warning for each size of a term beyond those that its kind was measured at."""
+    texts = []
     low, high = kind.at.min(axis=0), kind.at.max(axis=0)
     for name, at, least, most in zip(_SIZES, sizes(term), low, high, strict=True):
         if name == "input channels" and term.op != "CONCATENATION":
             continue  # the same as the first input's
         if not least - _TOLERANCE <= at <= most + _TOLERANCE:
-            seen = f"{2**least:.0f} to {2**most:.0f}" if most > least else f"{2**least:.0f}"
-            said.append(f"{term.op} in {term.dtype}: {2**at:.0f} {name}, measured with {seen}")
-    return said
+            span = f"{2**least:.0f} to {2**most:.0f}" if most > least else f"{2**least:.0f}"
+            texts.append(f"{term.op} in {term.dtype}: {2**at:.0f} {name}, measured with {span}")
+    return texts
 
 
 def family(term: Term) -> str:
-    """What networks teach about as one: an operation; convolutions by their kernel."""
+    """Return the family of a term, which is corrected as one: convolutions by their kernel."""
     if term.op != "CONV_2D":
         return term.op
     return "CONV_2D 1x1" if term.area == 1 else "CONV_2D 3x3" if term.area <= 9 else "CONV_2D large"
 
 
 def key_of(terms: Sequence[Term]) -> str:
-    """A key of a network's operations."""
+    """Return the content key of a network's operations."""
     return content_key([term.to_json() for term in terms])
 
 
 def macs_of(terms: Sequence[Term]) -> float:
-    """Multiply-accumulates of a network's convolutions."""
+    """Return the multiply-accumulates of a network's convolutions."""
     return float(sum(term.macs for term in terms))
 
 
 def linear_in(x: Sequence[float], y: Sequence[float]) -> Callable[[float], float]:
-    """a + b x, least squares of relative errors of the positive y, neither a nor b negative."""
+    """Return the function a + b x by least squares of relative errors of y > 0; a, b >= 0."""
     from scipy.optimize import nnls
 
     columns = np.array([[1.0, one] for one in x]) / np.array(y)[:, None]
     scale = np.maximum(columns.max(axis=0), 1e-300)
-    found, _ = nnls(columns / scale, np.ones(len(columns)))
-    a, b = (found / scale).tolist()
+    weights, _ = nnls(columns / scale, np.ones(len(columns)))
+    a, b = (weights / scale).tolist()
     return lambda one: float(max(a + b * one, 1e-9))
 
 
 def precision_dtype(precision: Precision) -> str:
-    """The data type that a precision computes in."""
+    """Return the data type that a precision computes in."""
     return DTYPES[precision]

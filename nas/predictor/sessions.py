@@ -1,4 +1,4 @@
-"""Many files timed in one session on a device: one process, or one held phone, for all of them.
+"""Sessions that time many files on a device: one process, or one held phone, for all of them.
 
 with open_session("host", threads=1) as session:
     latency_ms = session.time(path)
@@ -30,9 +30,9 @@ from nas.predictor import host_session_worker
 from nas.system.host_lock import measuring
 
 SLICE_SECONDS = 5.0
-"""How long the machine is held at a stretch: whoever works may go on in between."""
+"""How long the machine is held without a break in which others may work."""
 FIT_SECONDS = 30.0
-"""How often a phone's heat and load are looked at between launches."""
+"""How often a phone's heat and load are checked between launches."""
 
 
 class Session(Protocol):
@@ -40,11 +40,11 @@ class Session(Protocol):
 
     @property
     def repeats(self) -> bool:
-        """Whether another pass would tell more: not where a figure is computed."""
+        """True where another pass gives another time; False where a formula gives the times."""
         ...
 
     def time(self, artifact: Path) -> float:
-        """The latency in ms of one pass over a file.
+        """Return the latency in ms of one pass over a file.
 
         Raises DeviceStableError where the device refuses it, DeviceTransientError where it can't
         measure now.
@@ -54,7 +54,7 @@ class Session(Protocol):
 
 @contextmanager
 def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
-    """A session on the device that `spec` names, with the protocol's threads and time-out.
+    """Open a session on the device that `spec` names, with the protocol's threads and time-out.
 
     Raises ConfigError on an unknown device, DeviceTransientError where it can't be had now.
     """
@@ -63,19 +63,19 @@ def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
         if isinstance(device, AdbDevice):
             device.check()
             held = stack.enter_context(device.session())
-            yield _OnPhone(held, protocol)
+            yield _PhoneTimer(held, protocol)
         elif spec == "host":
-            session = _OnHost(protocol)
+            session = _HostTimer(protocol)
             stack.callback(session.close)
             yield session
         else:
-            yield _Told(device, protocol)
+            yield _FormulaTimer(device, protocol)
 
 
 @final
 @dataclass
-class _Told:
-    """A device that has a formula for every file."""
+class _FormulaTimer:
+    """A session with a device that computes its latencies."""
 
     device: Device
     protocol: TimingProtocol
@@ -87,8 +87,8 @@ class _Told:
 
 @final
 @dataclass
-class _OnPhone:
-    """A held phone: one launch of its tool a pass, on the mask that a measurement would take."""
+class _PhoneTimer:
+    """A session on a held phone: one launch of its tool a pass, on a measurement's CPU mask."""
 
     phone: PhoneSession
     protocol: TimingProtocol
@@ -99,10 +99,10 @@ class _OnPhone:
     def time(self, artifact: Path) -> float:
         options: PhoneOptions = self.phone.options
         if time.monotonic() - self._looked > FIT_SECONDS:
-            found = self.phone.wait_until_fit()
+            fitness = self.phone.wait_until_fit()
             self._looked = time.monotonic()
             if self.phone.info.has_taskset:
-                strongest = strongest_mask(found.cores, self.protocol.threads)
+                strongest = strongest_mask(fitness.cores, self.protocol.threads)
                 self._mask = PAPER_MASK if options.method == "paper" else strongest
         remote = self.phone.send(artifact)
         return self.phone.launch(remote, self.protocol, self._mask, tolerant=True).latency_ms
@@ -110,8 +110,8 @@ class _OnPhone:
 
 @final
 @dataclass
-class _OnHost:
-    """A process of this machine; a new one after a crash."""
+class _HostTimer:
+    """A session in a process of this machine; a crash is followed by a new process."""
 
     protocol: TimingProtocol
     repeats: bool = True
@@ -147,7 +147,7 @@ class _OnHost:
         self._release()
 
     def _hold(self) -> None:
-        """Have the machine alone, for a slice; then others first."""
+        """Hold the machine alone; after a slice, let others have it first."""
         if self._quiet is not None and time.monotonic() - self._since > SLICE_SECONDS:
             self._release()
         if self._quiet is None:
@@ -162,7 +162,7 @@ class _OnHost:
 
 
 def _undisturbed(samples_ms: list[float], cpu_ms: list[float], threads: int) -> float:
-    """What a file takes when nobody else wants the processor: the lower quartile of its runs.
+    """Return a file's time (ms) on an idle processor: the lower quartile of its runs.
 
     With one thread a run's time on the processor counts, not that on the clock: where others work,
     the clock goes on while it waits for its turn.
@@ -176,7 +176,7 @@ def _undisturbed(samples_ms: list[float], cpu_ms: list[float], threads: int) -> 
 @final
 @dataclass
 class _Worker:
-    """The process, and the end of the pipe that it answers to."""
+    """The process that runs files, and our end of the pipe with its answers."""
 
     process: subprocess.Popen[bytes]
     answers: IO[bytes]
@@ -211,7 +211,7 @@ class _Worker:
         return worker
 
     def ask(self, request: dict[str, Any], artifact: Path, seconds: float) -> dict[str, Any]:
-        """The answer to one request; raises as `Session.time`."""
+        """Return the answer to one request; raises as `Session.time` does."""
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
@@ -247,7 +247,7 @@ class _Worker:
     said = ""
 
     def end(self) -> None:
-        """End it with all that it started."""
+        """End the process with all that it started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -1,4 +1,4 @@
-"""Terms of a space's networks in microseconds: what changes with a width is known beforehand.
+"""Templates that give the terms of a space's networks in microseconds.
 
 All networks that differ in nothing but widths have the same operations, and every number of
 channels in them is a constant plus so much a width. A template learns that from one network and one
@@ -14,44 +14,47 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from nas.predictor.design import Drawn
+from nas.predictor.design import RandomTrial
 from nas.predictor.terms import Term
 
 Floats = npt.NDArray[np.float64]
 Slow = Callable[[Mapping[str, Any]], tuple[Term, ...]]
 _PROBES = 12
-"""Networks in which a parameter is tried before it is called a width."""
+"""How many networks a parameter is tried in before it counts as a width."""
 
 
 @final
 @dataclass
 class Templates:
-    """Terms by parameters; `slow` makes them from a network. Equal results, always."""
+    """The terms of a candidate by its parameters, always equal to those of `slow`.
+
+    `slow` builds the network; `widths` are the parameters that change channels alone.
+    """
 
     slow: Slow
     choices: Mapping[str, Sequence[Any]]
-    """Of each parameter that any network of the space has."""
+    """The choices of each parameter that any network of the space has."""
     widths: tuple[str, ...] = ()
     _known: dict[tuple[Any, ...], _Template | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, slow: Slow, draw: Callable[[Any], object]) -> Templates:
-        """Of a space; `draw` asks a trial for all of a candidate's parameters."""
+        """Return a space's templates; `draw` asks a trial for all parameters of a candidate."""
         random = np.random.default_rng(0)
         choices: dict[str, Sequence[Any]] = {}
-        seen = []
+        probes = []
         for _ in range(_PROBES):
-            trial = _Recording(random)
+            trial = RecordingTrial(random)
             draw(trial)
             choices |= trial.choices
-            seen.append(trial.parameters)
-        found = cls(slow, choices)
+            probes.append(trial.parameters)
+        templates = cls(slow, choices)
         numbers = [name for name, values in choices.items() if _are_numbers(values)]
-        found.widths = tuple(name for name in numbers if found._is_width(name, seen))
-        return found
+        templates.widths = tuple(name for name in numbers if templates._is_width(name, probes))
+        return templates
 
     def __call__(self, parameters: Mapping[str, Any]) -> tuple[Term, ...]:
-        """The terms of a candidate; raises as `slow`."""
+        """Return the terms of a candidate; raises as `slow` does."""
         widths = self.widths
         key = tuple((name, parameters[name]) for name in sorted(parameters) if name not in widths)
         if key not in self._known:
@@ -78,7 +81,7 @@ class Templates:
         return changed
 
     def _learned(self, parameters: Mapping[str, Any]) -> _Template | None:
-        """The template of all candidates that differ from one in widths alone."""
+        """Return a template of candidates that differ in widths alone; None if its proof fails."""
         at = {name: parameters.get(name, self._middle(name)) for name in self.widths}
         whole = {**parameters, **at}
         base = self.slow(whole)
@@ -102,8 +105,8 @@ class Templates:
 
 
 @final
-class _Recording(Drawn):
-    """Remembers what it was asked for."""
+class RecordingTrial(RandomTrial):
+    """A random trial that remembers its parameters and their choices."""
 
     def __init__(self, random: np.random.Generator) -> None:
         super().__init__(random)
@@ -111,18 +114,18 @@ class _Recording(Drawn):
         self.parameters: dict[str, Any] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
+        """Return one of the choices."""
         self.choices[name] = choices
-        self.parameters[name] = found = super().suggest_categorical(name, choices)
-        return found
+        self.parameters[name] = choice = super().suggest_categorical(name, choices)
+        return choice
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """A whole number from low to high."""
+        """Return a whole number from `low` to `high`."""
         self.choices[name] = range(low, high + 1, step)
-        self.parameters[name] = found = super().suggest_int(name, low, high, step=step)
-        return found
+        self.parameters[name] = choice = super().suggest_int(name, low, high, step=step)
+        return choice
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
@@ -130,24 +133,27 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 def _fixed(term: Term) -> tuple[Any, ...]:
-    """What a width does not change."""
+    """Return the part of a term that no width changes."""
     return term._replace(channels=(0,) * len(term.channels), cout=0)
 
 
 def _channels(terms: Sequence[Term]) -> Floats:
-    """All numbers of channels, in the order of the terms."""
+    """Return all numbers of channels, in the order of the terms."""
     return np.array([one for term in terms for one in (*term.channels, term.cout)], np.float64)
 
 
 @final
 @dataclass(frozen=True)
 class _Template:
-    """Numbers of channels are `constant` + `slopes` @ widths; a row for each different one."""
+    """Terms whose numbers of channels are `constant` + `slopes` @ widths.
+
+    `constant` (n) and `slopes` (n, widths) have one row for each different number.
+    """
 
     constant: Floats
     slopes: Floats
     rows: tuple[tuple[Term, tuple[int, ...], int], ...]
-    """Each term, and which of the numbers are its channels and its output's."""
+    """Each term with the indices of the numbers of its inputs' channels and its output's."""
 
     @classmethod
     def of(cls, base: Sequence[Term], at: Sequence[int], slopes: Sequence[Floats]) -> _Template:

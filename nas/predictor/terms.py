@@ -21,7 +21,7 @@ Sides = tuple[int, int]
 UPSAMPLINGS = frozenset(
     {"TRANSPOSE_CONV", "DEPTH_TO_SPACE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
 )
-"""Operations whose neighbours a phone may refuse, too (the paper's fallbacks at the joints)."""
+"""Operations next to which a phone may refuse others (the paper's fallbacks at joints)."""
 DTYPES: dict[Precision, str] = {
     "float": "float32",
     "int8-ptq": "int8",
@@ -31,10 +31,11 @@ DTYPES: dict[Precision, str] = {
 
 
 class Term(NamedTuple):
-    """One operation: TFLite's name, data type, sizes.
+    """One operation with the sizes that its time depends on.
 
-    `given` and `made` are height and width of its input and its output, `channels` those of each
-    input, `cout` the output's. `area` is a convolution's kernel, height times width, else 1.
+    `op` is TFLite's name, `dtype` the data type. `given` and `made` are height and width of the
+    input and the output. `channels` are the numbers of channels of each input, `cout` that of the
+    output. `area` is a convolution's kernel, height times width, else 1.
     `after` is the up-sampling that a concatenation, or the convolution behind it, directly follows;
     empty elsewhere.
     """
@@ -50,37 +51,37 @@ class Term(NamedTuple):
 
     @property
     def alone(self) -> Term:
-        """The same operation without a word of what stands before it."""
+        """The same operation, with nothing said about what precedes it."""
         return self._replace(after="") if self.after else self
 
     @property
     def cin(self) -> int:
-        """Channels that come in, of all inputs."""
+        """The number of channels of all inputs."""
         return sum(self.channels) if self.op == "CONCATENATION" else self.channels[0]
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of a convolution; 0 of other operations."""
+        """The multiply-accumulates of a convolution; 0 for other operations."""
         sides = {"CONV_2D": self.made, "TRANSPOSE_CONV": self.given}.get(self.op)
         return math.prod(sides) * self.cin * self.cout * self.area if sides else 0
 
     @property
     def elements(self) -> int:
-        """Of the output."""
+        """The number of elements of the output."""
         return math.prod(self.made) * self.cout
 
     @property
     def given_elements(self) -> int:
-        """Of all inputs."""
+        """The number of elements of all inputs."""
         return math.prod(self.given) * sum(self.channels)
 
     def to_json(self) -> list[Any]:
-        """The term as JSON types."""
+        """Return the term as JSON types."""
         return [list(part) if isinstance(part, tuple) else part for part in self]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> Term:
-        """The term that `to_json` wrote; TypeError or ValueError on anything else."""
+        """Return what `to_json` wrote; raises TypeError or ValueError on anything else."""
         op, dtype, given, channels, made, cout, area, after = values
         return cls(
             str(op), str(dtype), _sides(given), tuple(int(one) for one in channels), _sides(made),
@@ -94,18 +95,18 @@ def _sides(values: Sequence[Any]) -> Sides:
 
 
 def terms_of(operations: Operations) -> tuple[Term, ...]:
-    """The terms of an operation list, in its order."""
+    """Return the terms of a list of operations, in its order."""
     steps = operations.steps
     picture = (operations.size[1], operations.size[0], 3)
-    found: list[Term] = []
+    terms: list[Term] = []
     for step in steps:
         inputs = [picture if n == PICTURE else steps[n].shape for n in step.sources]
         channels = tuple(shape[-1] for shape in inputs)
-        after = _after(step.op, [found[n] for n in step.sources if n != PICTURE])
+        after = _after(step.op, [terms[n] for n in step.sources if n != PICTURE])
         given, made = (inputs[0][0], inputs[0][1]), (step.shape[0], step.shape[1])
         area = _area(step, given, made, channels[0])
-        found.append(Term(step.op, step.dtype, given, channels, made, step.shape[2], area, after))
-    return tuple(found)
+        terms.append(Term(step.op, step.dtype, given, channels, made, step.shape[2], area, after))
+    return tuple(terms)
 
 
 def _area(step: Step, given: Sides, made: Sides, cin: int) -> int:
@@ -116,7 +117,7 @@ def _area(step: Step, given: Sides, made: Sides, cin: int) -> int:
 
 
 def _after(op: str, sources: Sequence[Term]) -> str:
-    """See `Term.after`."""
+    """Return the up-sampling that an operation directly follows, as `Term.after` has it."""
     if op == "CONCATENATION":
         return next((one.op for one in sources if one.op in UPSAMPLINGS), "")
     if op == "CONV_2D" and sources and sources[0].op == "CONCATENATION":
@@ -127,9 +128,10 @@ def _after(op: str, sources: Sequence[Term]) -> str:
 def terms_of_graph(
     graph: Graph, size: tuple[int, int], precision: Precision = "float"
 ) -> tuple[Term, ...]:
-    """`terms_of` of `modelled_operations.of_graph`, in a tenth of the time.
+    """Return the terms of a network for a picture `size` (width, height).
 
-    For a picture `size` (width, height). Raises ConfigError where the network can't take it, or
+    They equal `terms_of` of the graph's operations (`nas.tflite.operations`), in a tenth of the
+    time. Raises ConfigError where the network can't take it, or
     has a kind of layer that is unknown here.
     """
     width, height = size
@@ -138,7 +140,7 @@ def terms_of_graph(
     dtype = DTYPES[precision]
     shapes: dict[str, layers.Shape] = {}
     makers: dict[str, Term | None] = {}
-    found: list[Term] = []
+    terms: list[Term] = []
     for layer in _unfolded(graph).layers:
         name, inputs = layer.name, [shapes[one] for one in layer.inputs]
         kind = type(layer).__name__
@@ -162,8 +164,8 @@ def terms_of_graph(
             _after(op, sources) if op in ("CONCATENATION", "CONV_2D") else "",
         )  # fmt: skip
         makers[name] = term
-        found.append(term)
-    return tuple(found)
+        terms.append(term)
+    return tuple(terms)
 
 
 class _Rule(NamedTuple):
@@ -195,7 +197,7 @@ _FOLDABLE = (layers.BatchNorm, layers.Scale, layers.ReLU)
 
 
 def _unfolded(graph: Graph) -> Graph:
-    """The graph as converted; itself where there is nothing to fold, which takes no time."""
+    """Return the graph as it is converted; the graph itself where nothing is to be folded."""
     if any(isinstance(layer, _FOLDABLE) for layer in graph.layers):
         return _folded(graph)
     return graph
@@ -207,5 +209,5 @@ def _folded(graph: Graph) -> Graph:
 
 
 def dtype_of(terms: Sequence[Term]) -> str:
-    """What the convolutions work in; that of the first term where there are none."""
+    """Return the convolutions' data type; that of the first term where there are none."""
     return next((term.dtype for term in terms if term.macs), terms[0].dtype)

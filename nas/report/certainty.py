@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.report.noise import advice, in_words, noise_of, not_apart, ties_in_words
 from nas.storage.run_folder import RunFolder
-from nas.study.halving import RUNGS, readings_of
+from nas.study.halving import RUNG_NAMES, readings_of
 from nas.study.seed_noise import Noise
 from nas.study.trial_result import STOPPED, TrialResult
 from nas.system.statistics import kendall_tau
@@ -54,7 +54,7 @@ def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[
     """A row for each rung that a trial was read at; none for a search without halving."""
     read = [(readings_of(result), result) for result in results]
     rows = []
-    for rung, name in enumerate(RUNGS):
+    for rung, name in enumerate(RUNG_NAMES):
         here = [(gains, result) for gains, result in read if len(gains) > rung]
         on = [r for gains, r in here if len(gains) > rung + 1 or r.state != STOPPED]
         pairs = [

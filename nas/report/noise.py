@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nas.storage.run_folder import FOLDER, RunFolder
+from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.seed_noise import CONFIDENCE, Noise, _scored, pooled
 from nas.study.trial_result import TrialResult
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:
     """What a run's replicates tell; None where there are none that were scored."""
-    home = RunFolder(run.path / FOLDER)
+    home = run.replicates
     first = {result.number: result for result in results if _scored(result)}
     again = [r for r in home.results() if r.number in first and first[r.number].key == r.key]
     groups = [(first[r.number].value("psnr_db"), r.value("psnr_db")) for r in again if _scored(r)]

@@ -18,7 +18,7 @@ from nas.report.crops import Comparison
 from nas.report.offline import chart_scripts, policy
 from nas.report.report_data import Effect, ReportData, latencies, parameters_of, unit
 from nas.report.supernet import supernet_chart
-from nas.study.halving import RUNGS, readings_of
+from nas.study.halving import RUNG_NAMES, readings_of
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
@@ -369,7 +369,7 @@ def _note(result: TrialResult) -> str:
     if result.failure is not None:
         return f"{result.failure.kind}: {result.failure.message}"
     if result.state == STOPPED:
-        return f"stopped at {RUNGS[len(readings_of(result)) - 1]} of the training"
+        return f"stopped at {RUNG_NAMES[len(readings_of(result)) - 1]} of the training"
     broken = [name for name, amount in result.violations.items() if amount > 0]
     return ("breaks " + ", ".join(broken)) if broken else ("baseline" if result.baseline else "")
 

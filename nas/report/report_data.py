@@ -24,7 +24,7 @@ from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
-from nas.study.pareto import Reference, front, hypervolume_history, knee, reference_point
+from nas.study.pareto import ReferencePoint, front, hypervolume_history, knee, reference_point
 from nas.study.trial_result import STOPPED, TrialResult
 
 UNITS = {
@@ -105,7 +105,7 @@ class ReportData:
     results: tuple[TrialResult, ...]
     front: tuple[TrialResult, ...]
     picks: tuple[Pick, ...]
-    reference: Reference | None
+    reference: ReferencePoint | None
     history: tuple[float, ...]
     effects: tuple[Effect, ...]
     causes: tuple[Cause, ...]

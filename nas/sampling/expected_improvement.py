@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.intp]
 
 
 def dominated_boxes(points: Floats, reference: Floats) -> tuple[Floats, Floats]:
-    """The lower and upper corners (boxes, k) of disjoint boxes that fill what `points` dominate.
+    """Return lower and upper ends (boxes, k) of disjoint boxes that fill what `points` dominate.
 
     `points` is (n, k); those not better than `reference` (k) in every objective dominate nothing.
     """
@@ -36,27 +36,30 @@ def dominated_boxes(points: Floats, reference: Floats) -> tuple[Floats, Floats]:
     low[:, 0], high[:, 0] = z[:, 0, 0], reference[0]
     for axis in range(1, count):
         low[:, axis] = z[:, :axis, axis].max(axis=1)
-    kept = (low < high).all(axis=1) & np.isfinite(low).all(axis=1)
-    return low[kept], high[kept]
+    filled = (low < high).all(axis=1) & np.isfinite(low).all(axis=1)
+    return low[filled], high[filled]
 
 
 def _replaced(upper: Floats, z: Floats, point: Floats, axis: int) -> tuple[Floats, Floats]:
-    """The local upper bounds that `point` makes of `upper` along one axis, and their z."""
+    """Return the local upper bounds that `point` makes of `upper` along one axis, and their z."""
     others = [other for other in range(len(point)) if other != axis]
-    kept = point[axis] >= z[:, others, axis].max(axis=1, initial=-np.inf)
-    upper, z = upper[kept].copy(), z[kept].copy()
+    valid = point[axis] >= z[:, others, axis].max(axis=1, initial=-np.inf)
+    upper, z = upper[valid].copy(), z[valid].copy()
     upper[:, axis], z[:, axis] = point[axis], point
     return upper, z
 
 
 class ExpectedImprovement:
-    """What candidates are expected to add to the hypervolume of `front` under `reference`."""
+    """The hypervolume that a candidate is expected to add to that of a front.
+
+    `front` (n, k) and `reference` (k), the reference point, are losses.
+    """
 
     def __init__(self, front: Floats, reference: Floats) -> None:
         self._reference = reference
         low, high = dominated_boxes(front, reference)
-        # A box's corner is a front's coordinate: each is looked at once, however many boxes share
-        # it.
+        # The ends of boxes are coordinates of the front: each is worked out once, however many
+        # boxes share it.
         self._edges: list[Floats] = []
         self._low: list[Ints] = []
         self._high: list[Ints] = []
@@ -68,12 +71,12 @@ class ExpectedImprovement:
             self._high.append(where[len(low) :])
 
     def __call__(self, mean: Floats, deviation: Floats) -> Floats:
-        """The expectation (m) for means and deviations (m, k); deviations must be positive."""
+        """Return the expectation (m) for means and deviations (m, k); deviations are positive."""
         box = np.ones(len(mean))
         shared = np.ones((len(self._low[0]), len(mean)))  # (boxes, m)
-        for axis, corner in enumerate(self._reference):
+        for axis, limit in enumerate(self._reference):
             mu, sigma = mean[:, axis], deviation[:, axis]
-            box *= _below(np.array([corner]), mu, sigma)[0]
+            box *= _below(np.array([limit]), mu, sigma)[0]
             at = _below(self._edges[axis], mu, sigma)
             shared *= at[self._high[axis]] - at[self._low[axis]]
         gain: Floats = np.maximum(box - shared.sum(axis=0), 0.0)
@@ -81,10 +84,10 @@ class ExpectedImprovement:
 
 
 def _below(edges: Floats, mean: Floats, deviation: Floats) -> Floats:
-    """E[max(0, edge - y)] for y ~ N(mean, deviation^2), as (edges, m)."""
+    """Return E[max(0, edge - y)] for y ~ N(mean, deviation^2), as (edges, m)."""
     from scipy.special import ndtr
 
     t = (edges[:, None] - mean) / deviation
     density = np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi)
-    found: Floats = deviation * (t * ndtr(t) + density)
-    return found
+    expectation: Floats = deviation * (t * ndtr(t) + density)
+    return expectation

@@ -23,10 +23,10 @@ CURVES = -2.0
 LEVELS = -3.0
 NOISE, NOISE_SPREAD = -4.5, 2.5
 ITERATIONS = 25
-_fits: Recent[Floats] = Recent(128)
-"""Hyperparameters by the data they were fitted to: what was fitted once is not fitted again.
+FITS: Recent[Floats] = Recent(128)
+"""Hyperparameters by the data that they were fitted to, so that equal data is fitted once.
 
-The numbers don't depend on what is in here."""
+Results do not depend on what this cache holds."""
 
 
 class FitError(Exception):
@@ -34,12 +34,12 @@ class FitError(Exception):
 
 
 def fit(rows: Rows, y: Floats) -> Hyperparameters:
-    """The most probable hyperparameters for rows (n) and standardised values `y` (n).
+    """Return the most probable hyperparameters for rows (n) and standardised values `y` (n).
 
-    Raises FitError.
+    Raises FitError where the likelihood can't be maximised.
     """
     key = (rows.x.tobytes(), rows.categorical.tobytes(), y.tobytes())
-    return Hyperparameters.of(_fits.of(key, lambda: _most_probable(rows, y)))
+    return Hyperparameters.of(FITS.of(key, lambda: _most_probable(rows, y)))
 
 
 def _most_probable(rows: Rows, y: Floats) -> Floats:
@@ -50,7 +50,7 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
     variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, NOISE]
     centre = np.array([-np.log(0.25 * dimensions)] * dimensions + variances)
     spread = np.append(np.full(len(centre) - 1, 1.5), NOISE_SPREAD)
-    objective = _Likelihood(rows, y, centre, spread)
+    objective = Likelihood(rows, y, centre, spread)
     bounds = [_BOUNDS] * (len(centre) - 1) + [_NOISE_BOUNDS]
     try:
         done = minimize(
@@ -59,13 +59,13 @@ def _most_probable(rows: Rows, y: Floats) -> Floats:
         )  # fmt: skip
     except (np.linalg.LinAlgError, ValueError) as error:
         raise FitError(str(error)) from error
-    found: Floats = done.x
-    if not np.isfinite(found).all() or not np.isfinite(done.fun):
+    logarithms: Floats = done.x
+    if not np.isfinite(logarithms).all() or not np.isfinite(done.fun):
         raise FitError("the likelihood is not finite")
-    return found
+    return logarithms
 
 
-class _Likelihood:
+class Likelihood:
     """The negative logarithm of likelihood times priors, with its gradient."""
 
     def __init__(self, rows: Rows, y: Floats, centre: Floats, spread: Floats) -> None:
@@ -76,6 +76,7 @@ class _Likelihood:
         self._y, self._centre, self._spread = y, centre, spread
 
     def __call__(self, logarithms: Floats) -> tuple[float, Floats]:
+        """Return the value and its gradient (d) at the logarithms (d) of the hyperparameters."""
         from scipy.linalg import cho_factor, cho_solve
         from scipy.linalg.lapack import dpotri
 
@@ -109,7 +110,8 @@ class _Likelihood:
 class GaussianProcess:
     """The posterior of one quantity, given rows (n) and values `y` (n) in its own unit.
 
-    `hyperparameters` are of the values standardised to deviation 1. Raises FitError.
+    `scale` is the deviation of the values, `now` are the hyperparameters for the values divided by
+    it. Raises FitError where the covariance can't be factorised.
     """
 
     def __init__(self, rows: Rows, y: Floats, scale: float, now: Hyperparameters) -> None:
@@ -120,16 +122,16 @@ class GaussianProcess:
 
     @classmethod
     def fitted(cls, rows: Rows, y: Floats, which: npt.NDArray[np.intp]) -> GaussianProcess | float:
-        """A posterior on all rows, its hyperparameters fitted to `which` of them.
+        """Return the posterior on all rows, with hyperparameters fitted to `which` of them.
 
-        The value itself where all values are equal: there is nothing to learn. Raises FitError.
+        If all values are equal it is that value, as there is nothing to learn. Raises FitError.
         """
         scale = float(y.std())
         if scale <= 1e-12 * max(1.0, float(np.abs(y).max())):
             return float(y[0])
         part = y[which]
         deviation = float(part.std()) or scale
-        now = fit(rows.taken(which), (part - part.mean()) / deviation)
+        now = fit(rows.at(which), (part - part.mean()) / deviation)
         return cls(rows, y, deviation, now)
 
     def _factorise(self) -> None:
@@ -146,18 +148,21 @@ class GaussianProcess:
             raise FitError("the posterior is not finite")
 
     def believing(self, rows: Rows) -> GaussianProcess:
-        """The posterior as if what it expects of rows had been seen there: surer, no other mean."""
+        """Return the posterior as if its own expectations had been measured at `rows`.
+
+        Its mean is the same everywhere; its deviation is smaller near these rows.
+        """
         expected, _ = self.predict(rows)
         values = np.concatenate([self._y * self._scale + self._offset, expected])
         believer = GaussianProcess.__new__(GaussianProcess)
         believer._now, believer._scale, believer._offset = self._now, self._scale, self._offset
-        believer._rows = self._rows.and_(rows)
+        believer._rows = self._rows.followed_by(rows)
         believer._y = (values - self._offset) / self._scale
         believer._factorise()
         return believer
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
-        """Means and deviations (m) of the quantity itself, without the noise of observing it."""
+        """Return means and deviations (m) of the quantity itself, without the noise of a trial."""
         from scipy.linalg import solve_triangular
 
         across = kernels.kernel(self._rows, rows, self._now)

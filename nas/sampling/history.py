@@ -1,7 +1,6 @@
-"""What a sampler reads of a study's trials: each ended trial once, however many there are.
+"""A study's trials as arrays; each ended trial is read once, however many there are.
 
-Nothing here decides anything: what is kept is a function of the trials, and a sampler that starts
-anew reads the same.
+The arrays are a function of the trials alone, so a sampler that starts anew reads the same.
 """
 
 from __future__ import annotations
@@ -21,42 +20,42 @@ from nas.sampling.space import Encoding, Gate, level, same
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-STAND_IN = "stand_in"
-"""A trial's attribute: the names of objectives whose values only stand in for missing ones."""
-
+SUBSTITUTED = "stand_in"
+"""The attribute of a trial that names its objectives whose values are substituted: the trial has
+none of its own."""
 
 Change = tuple[int, FrozenTrial | None, FrozenTrial | None]
-"""Where an ended trial stands, what stood there, and what does now."""
+"""The index of a trial, the ended trial there at the last look, and the one there now."""
 
 
 @final
-class Ended:
-    """Tells which trials ended, or were replaced, since the last look."""
+class TrialChanges:
+    """The trials that ended, or were replaced, since the last look."""
 
     def __init__(self) -> None:
         self._read: list[FrozenTrial | None] = []
 
     def changes(self, trials: Sequence[FrozenTrial]) -> list[Change]:
-        """Those, by where they stand."""
+        """Return these changes by index, and take the trials as seen."""
         read = self._read
         gone = [(index, one, None) for index, one in enumerate(read) if index >= len(trials)]
         del read[len(trials) :]
         read.extend([None] * (len(trials) - len(read)))
-        found: list[Change] = [change for change in gone if change[1] is not None]
+        changes: list[Change] = [change for change in gone if change[1] is not None]
         for index in list(compress(count(), map(is_not, read, trials))):
             new = trials[index] if trials[index].state.is_finished() else None
             if read[index] is not None or new is not None:
-                found.append((index, read[index], new))
+                changes.append((index, read[index], new))
                 read[index] = new
-        return found
+        return changes
 
     def going(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """The trials that had not ended at the last look."""
+        """Return the trials that had not ended at the last look."""
         return list(compress(trials, map(is_, self._read, repeat(None))))
 
 
 def _alike(old: FrozenTrial | None, new: FrozenTrial | None) -> bool:
-    """Whether a trial's parameters are what they were; nothing was is like everything."""
+    """Return whether two ended trials have equal parameters; True where there was no old one."""
     if old is None or new is None:
         return old is None
     ours, theirs = old.distributions, new.distributions
@@ -67,7 +66,7 @@ def _alike(old: FrozenTrial | None, new: FrozenTrial | None) -> bool:
 
 
 class _Parameters:
-    """The parameters of trials, and what decides whether a trial has one of them."""
+    """The parameters of trials, and for each the gate that says which trials have it."""
 
     def __init__(self) -> None:
         self._distributions: dict[str, BaseDistribution] = {}
@@ -75,11 +74,11 @@ class _Parameters:
         self._values: dict[frozenset[str], dict[str, set[float]]] = {}
 
     def copy(self) -> _Parameters:
-        found = _Parameters()
-        found._distributions, found._changed = dict(self._distributions), set(self._changed)
+        twin = _Parameters()
+        twin._distributions, twin._changed = dict(self._distributions), set(self._changed)
         for pattern, values in self._values.items():
-            found._values[pattern] = {name: set(seen) for name, seen in values.items()}
-        return found
+            twin._values[pattern] = {name: set(seen) for name, seen in values.items()}
+        return twin
 
     def take(self, trial: FrozenTrial) -> None:
         theirs = trial.distributions
@@ -91,7 +90,7 @@ class _Parameters:
                 seen.setdefault(name, set()).add(level(distribution, trial.params[name]))
 
     def space(self) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
-        """Those with a choice that all trials have, or that another one's value decides on."""
+        """Return the parameters with a choice that all trials have, or that a gate decides on."""
         usable = {
             name: self._distributions[name]
             for name in sorted(self._distributions)
@@ -106,7 +105,7 @@ class _Parameters:
         return {n: one for n, one in usable.items() if n in always or n in gates}, gates
 
     def _gate(self, name: str, always: Sequence[str]) -> Gate | None:
-        """Which of `always` tells by its value whether a trial has `name`: the first that does."""
+        """Return a gate from the first of `always` whose value decides if a trial has `name`."""
         for other in always:
             there: set[float] = set()
             absent: set[float] = set()
@@ -119,23 +118,23 @@ class _Parameters:
 
 @final
 class SharedSpace:
-    """The parameters that all complete trials share; while they are few, all trials that there are.
+    """The parameters that all complete trials share, or all trials while few are complete.
 
-    So the first trials don't depend on how far others have got.
+    So the first draws do not depend on how many trials have ended.
     """
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
-        self._ended, self._count = Ended(), 0
+        self._ended, self._count = TrialChanges(), 0
         self._complete, self._all = _Parameters(), _Parameters()
         self._found: tuple[dict[str, BaseDistribution], dict[str, Gate]] = ({}, {})
 
     def of(
         self, trials: Sequence[FrozenTrial], few: int = 1
     ) -> tuple[dict[str, BaseDistribution], dict[str, Gate]]:
-        """Distributions in alphabetic order, and what decides about those not all trials have."""
+        """Return distributions by name in order, and the gates of those that some trials lack."""
         changes = self._ended.changes(trials)
         for _, old, new in changes:
             if old is not None and (old.state != (new and new.state) or not _alike(old, new)):
@@ -162,12 +161,14 @@ class SharedSpace:
 
 @final
 @dataclass(frozen=True)
-class Known:
-    """Complete trials (n), by their number: rows, values of objectives (n, k), NaN where unknown.
+class TrialTable:
+    """A study's trials: its complete ones (n) as arrays, in the order of their numbers.
 
-    `constraints` are values (n) by name, NaN where a trial has none. `front` are the indices of
-    feasible trials with all values that no other one dominates. `running` are rows (r, d) of
-    trials that are out. `seen` are rows, as bytes, of every trial, however it ended.
+    `rows` (n, d) are their parameters, `values` (n, k) their objectives, NaN where unknown.
+    `feasible` (n) says whether all constraints hold; `constraints` are values (n) by name, NaN
+    where a trial has none. `front` are the indices of feasible trials with all values that no
+    other one dominates. `running` are the rows (r, d) of trials that run, `tried` (t, d) those of
+    all ended and running trials; `seen` are the rows of all trials as bytes.
     """
 
     rows: Floats
@@ -182,7 +183,10 @@ class Known:
 
 @final
 class History:
-    """A study's trials as arrays in one encoding. `signs` (k) turn objectives into losses."""
+    """A reader of a study's trials in one encoding.
+
+    `signs` (k) turn objectives into losses; `names` are those of the objectives, None if unknown.
+    """
 
     def __init__(self, encoding: Encoding, signs: Floats, names: Sequence[str] | None) -> None:
         self._encoding, self._signs, self._names = encoding, signs, names
@@ -190,7 +194,7 @@ class History:
 
     def _clear(self) -> None:
         width = len(self._encoding.names)
-        self._ended = Ended()
+        self._ended = TrialChanges()
         self._rows = np.empty((0, width))
         self._values = np.empty((0, len(self._signs)))
         self._tried = np.empty(0, bool)
@@ -200,8 +204,8 @@ class History:
         self._front: list[int] = []
         self._seen: set[bytes] = set()
 
-    def read(self, trials: Sequence[FrozenTrial], but: int) -> Known:
-        """What is known of all trials but the one of number `but`."""
+    def read(self, trials: Sequence[FrozenTrial], but: int) -> TrialTable:
+        """Return the table of all trials except the one with number `but`."""
         changes = self._ended.changes(trials)
         if not all(_alike(old, new) for _, old, new in changes):
             self._clear()
@@ -220,7 +224,7 @@ class History:
                     self._join_front(index)
         return self._known(trials, but)
 
-    def _known(self, trials: Sequence[FrozenTrial], but: int) -> Known:
+    def _known(self, trials: Sequence[FrozenTrial], but: int) -> TrialTable:
         going = [t for t in self._ended.going(trials) if t.number != but]
         begun = [t for t in going if self._encoding.holds(t)]
         running = self._encoding.rows(t for t in begun if t.state == TrialState.RUNNING)
@@ -232,7 +236,7 @@ class History:
             column = np.full(len(self._rows), np.nan)
             column[list(told)] = list(told.values())
             constraints[name] = column[complete]
-        return Known(
+        return TrialTable(
             self._rows[complete],
             self._values[complete],
             self._feasible[complete],
@@ -264,7 +268,7 @@ class History:
             return
         values = np.array(trial.values, np.float64)
         values[~np.isfinite(values)] = np.nan
-        missing = trial.user_attrs.get(STAND_IN, ()) if self._names is not None else ()
+        missing = trial.user_attrs.get(SUBSTITUTED, ()) if self._names is not None else ()
         if missing:
             values[[name in missing for name in self._names or ()]] = np.nan
         constraints = trial.constraints

@@ -1,4 +1,4 @@
-"""How alike two candidates are, for `nas.sampling.gaussian`.
+"""The kernel of `nas.sampling.gaussian`: how alike two candidates are.
 
     k(x, y) = s * matern52(r(x, y)) + a * trend(x, y) + b * together(x, y) + c * curves(x, y)
               + e * levels(x, y)
@@ -30,7 +30,10 @@ _SQRT5 = float(np.sqrt(5.0))
 @final
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Weights of the dimensions (d), variances of the parts and the noise."""
+    """The weights of the dimensions (d), and the variances of the kernel's parts and of the noise.
+
+    `rest` is the variance of the Matern part; the other names are those of the functions below.
+    """
 
     weights: Floats
     rest: float
@@ -42,7 +45,7 @@ class Hyperparameters:
 
     @classmethod
     def of(cls, logarithms: Floats) -> Hyperparameters:
-        """From the vector that is optimised: d weights, then the variances."""
+        """Return the hyperparameters whose logarithms are given: d weights, then the variances."""
         values = np.exp(logarithms)
         return cls(values[:-6], *map(float, values[-6:]))
 
@@ -65,7 +68,7 @@ class Rows:
 
     @classmethod
     def of(cls, x: Floats, categorical: Bools) -> Rows:
-        """From features."""
+        """Return the rows with features `x` (n, d); `categorical` (d) says which are categories."""
         numbers = np.ascontiguousarray(x[:, ~categorical])
         codes = np.zeros(len(x), np.intp)
         for axis in np.flatnonzero(categorical):
@@ -75,12 +78,12 @@ class Rows:
         _, first, kind = np.unique(codes, return_index=True, return_inverse=True)
         return cls(x, categorical, numbers, _bends(numbers), x[first][:, categorical], kind)
 
-    def and_(self, other: Rows) -> Rows:
-        """These, then others."""
+    def followed_by(self, other: Rows) -> Rows:
+        """Return these rows followed by those of `other`."""
         return Rows.of(np.concatenate([self.x, other.x]), self.categorical)
 
-    def taken(self, which: npt.NDArray[np.intp] | Bools) -> Rows:
-        """Some of them."""
+    def at(self, which: npt.NDArray[np.intp] | Bools) -> Rows:
+        """Return the rows at the indices `which`, or where that mask is true."""
         return Rows.of(self.x[which], self.categorical)
 
     def __len__(self) -> int:
@@ -88,71 +91,72 @@ class Rows:
 
 
 def _bends(numbers: Floats) -> Floats:
-    """Legendre's polynomials 2 and 3 (half of it), of deviation about 1 all together."""
+    """Return Legendre's polynomials 2 and 3 (half of it), with a deviation of 1 in all."""
     z = 2 * numbers - 1
     both = np.concatenate([(3 * z * z - 1) / 2, 0.5 * (5 * z * z - 3) * z / 2], axis=1)
-    found: Floats = both * np.sqrt(2.0 / max(1, z.shape[1]))
-    return found
+    bends: Floats = both * np.sqrt(2.0 / max(1, z.shape[1]))
+    return bends
 
 
 def _equal(a: Rows, b: Rows) -> Floats:
-    """Which categories kinds have in common (categories, u, v)."""
-    found: Floats = (a.kinds.T[:, :, None] == b.kinds.T[:, None, :]).astype(np.float64)
-    return found
+    """Return 1 where two kinds share a category (categories, u, v), else 0."""
+    equal: Floats = (a.kinds.T[:, :, None] == b.kinds.T[:, None, :]).astype(np.float64)
+    return equal
 
 
 def _among(table: Floats, a: Rows, b: Rows) -> Floats:
-    """A table of kinds (u, v) as one of rows (n, m)."""
-    found: Floats = table[:, b.kind][a.kind]
-    return found
+    """Return a table of kinds (u, v) as a table of rows (n, m)."""
+    values: Floats = table[:, b.kind][a.kind]
+    return values
 
 
 def _common(equal: Floats) -> Floats:
+    """Return the share (u, v) of combinations of two or more categories that kinds share."""
     count = len(equal)
     if count < 2:
         return np.zeros(equal.shape[1:])
     every = np.prod(1 + equal, axis=0) - 1 - equal.sum(axis=0)
-    found: Floats = every / (2.0**count - 1 - count)
-    return found
+    share: Floats = every / (2.0**count - 1 - count)
+    return share
 
 
 def trend(a: Rows, b: Rows) -> Floats:
-    """The linear part (n, m): 1 at most, for a constant and each dimension alike."""
+    """Return the linear part (n, m), at most 1; a constant and each dimension count alike."""
     numbers = (2 * a.numbers - 1) @ (2 * b.numbers - 1).T
     same = _among(_equal(a, b).sum(axis=0), a, b)
-    found: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
-    return found
+    values: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
+    return values
 
 
 def together(a: Rows, b: Rows) -> Floats:
-    """The share (n, m) of combinations of two or more categories that rows have in common."""
+    """Return the share (n, m) of combinations of two or more categories that rows share."""
     return _among(_common(_equal(a, b)), a, b)
 
 
 def curves(a: Rows, b: Rows) -> Floats:
-    """Sums of curves (n, m), one for each number: Legendre's polynomials 2 and 3."""
-    found: Floats = a.bends @ b.bends.T
-    return found
+    """Return sums (n, m) of curves, one for each number: Legendre's polynomials 2 and 3."""
+    values: Floats = a.bends @ b.bends.T
+    return values
 
 
 def levels(a: Rows, b: Rows) -> Floats:
-    """The share (n, m) of numbers that are equal."""
-    found = np.zeros((len(a), len(b)))
+    """Return the share (n, m) of numbers that are equal."""
+    share = np.zeros((len(a), len(b)))
     for left, right in zip(a.numbers.T, b.numbers.T, strict=True):
-        found += left[:, None] == right
-    found /= max(1, a.numbers.shape[1])
-    return found
+        share += left[:, None] == right
+    share /= max(1, a.numbers.shape[1])
+    return share
 
 
 def apart(a: Rows) -> Floats:
-    """d_j for each dimension (d, n * n)."""
+    """Return the distances d_j of all pairs of rows for each dimension (d, n * n)."""
     difference = a.x[:, None, :] - a.x[None, :, :]
     squared = np.where(a.categorical, difference != 0, difference * difference)
     return np.ascontiguousarray(squared.transpose(2, 0, 1).reshape(a.x.shape[1], -1))
 
 
 def matern52(r2: Floats) -> tuple[Floats, Floats]:
-    """The kernel of squared distances, and minus 6/5 of its slope."""
+    """Return the Matern kernel (nu 5/2) of squared distances, and minus 6/5 of its slope."""
     root = _SQRT5 * np.sqrt(np.maximum(r2, 0.0))
     decay = np.exp(-root)
     straight = 1 + root
@@ -160,27 +164,27 @@ def matern52(r2: Floats) -> tuple[Floats, Floats]:
 
 
 def kernel(a: Rows, b: Rows, now: Hyperparameters) -> Floats:
-    """All parts (n, m), without the noise."""
+    """Return the sum (n, m) of all parts, without the noise."""
     equal = _equal(a, b)
     weights = now.weights[~a.categorical]
     left, right = a.numbers * np.sqrt(weights), b.numbers * np.sqrt(weights)
     r2 = (left * left).sum(1)[:, None] + (right * right).sum(1) - 2 * left @ right.T
     if len(equal):
         r2 += _among(np.tensordot(now.weights[a.categorical], 1 - equal, 1), a, b)
-    found = now.rest * matern52(r2)[0]
+    covariance = now.rest * matern52(r2)[0]
     share = now.trend / (1 + a.x.shape[1])
-    found += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
-    found += (now.curves * a.bends) @ b.bends.T
-    found += now.levels * levels(a, b)
-    found += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
-    return found
+    covariance += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
+    covariance += (now.curves * a.bends) @ b.bends.T
+    covariance += now.levels * levels(a, b)
+    covariance += _among(share * (1 + equal.sum(axis=0)) + now.together * _common(equal), a, b)
+    return covariance
 
 
 def own(a: Rows, now: Hyperparameters) -> Floats:
-    """The diagonal of `kernel(a, a)` (n)."""
+    """Return the diagonal (n) of `kernel(a, a)`."""
     categories = int(a.categorical.sum())
     linear = 1 + ((2 * a.numbers - 1) ** 2).sum(axis=1) + categories
-    found = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
-    found += now.levels * (a.numbers.shape[1] > 0)
-    whole: Floats = found + now.curves * (a.bends * a.bends).sum(axis=1)
+    variance = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
+    variance += now.levels * (a.numbers.shape[1] > 0)
+    whole: Floats = variance + now.curves * (a.bends * a.bends).sum(axis=1)
     return whole

@@ -1,4 +1,4 @@
-"""What an `EhviSampler` may be told: each option is checked before the first trial."""
+"""Checks of `EhviSampler`'s options, before the first trial."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEWEST_POINTS = 8
 
 
 def whole(name: str, value: Any, least: int) -> int:
-    """An option that is a whole number, `least` or more. Raises TypeError or ValueError."""
+    """Return an option that is a whole number, `least` or more; else TypeError or ValueError."""
     try:
         number = index(value)
     except TypeError:
@@ -28,23 +28,23 @@ def whole(name: str, value: Any, least: int) -> int:
 
 
 def objectives(name: str, value: Any) -> frozenset[int] | None:
-    """An option that is None or indices of objectives. Raises TypeError or ValueError."""
+    """Return an option that is None or indices of objectives; else TypeError or ValueError."""
     if value is None:
         return None
     expected = f"expected indices of objectives, whole numbers from 0 to {MOST_OBJECTIVES - 1}"
-    found = _entries(value)
-    if found is None:
+    entries = _entries(value)
+    if entries is None:
         raise TypeError(f"{name} is {value!r}, {expected}, such as [1]")
-    for one in found:
+    for one in entries:
         if isinstance(one, bool) or not isinstance(one, SupportsIndex):
-            raise TypeError(f"{name} is {found!r}, {expected}")
+            raise TypeError(f"{name} is {entries!r}, {expected}")
         if not 0 <= index(one) < MOST_OBJECTIVES:
-            raise ValueError(f"{name} is {found!r}, {expected}; {index(one)} is none")
-    return frozenset(map(index, found))
+            raise ValueError(f"{name} is {entries!r}, {expected}; {index(one)} is none")
+    return frozenset(map(index, entries))
 
 
-def corner(name: str, value: Any) -> Any:
-    """An option that is None, a function, or a finite number for each objective, as a tuple.
+def reference_point(name: str, value: Any) -> Any:
+    """Return an option that is None, a function, or a tuple of finite numbers, one an objective.
 
     Raises TypeError or ValueError.
     """
@@ -64,7 +64,7 @@ def corner(name: str, value: Any) -> Any:
 
 
 def function(name: str, value: Any) -> Any:
-    """An option that is None or a function. Raises TypeError."""
+    """Return an option that is None or a function; raises TypeError on anything else."""
     if value is not None and not callable(value):
         raise TypeError(
             f"{name} is {value!r}, expected a function from a trial's parameters to what is known "
@@ -74,19 +74,19 @@ def function(name: str, value: Any) -> Any:
 
 
 def finite(value: Any) -> tuple[float, ...] | None:
-    """The finite numbers that a sequence has; None where it is something else."""
+    """Return the finite numbers of a sequence as a tuple; None for anything else."""
     entries = _entries(value)
     if entries is None or not all(map(_is_number, entries)):
         return None
     try:
-        found = tuple(map(float, entries))
+        numbers = tuple(map(float, entries))
     except OverflowError:
         return None
-    return found if all(map(math.isfinite, found)) else None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _entries(value: Any) -> list[Any] | None:
-    """What a sequence, a set or an array holds; None where it is something else."""
+    """Return the entries of a sequence, a set or an array; None for anything else."""
     if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
         return None
     try:
@@ -96,31 +96,31 @@ def _entries(value: Any) -> list[Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is one number: a row of an array is none."""
+    """Return whether a value is one number, which a row of an array is not."""
     return isinstance(value, SupportsFloat) and not isinstance(value, (bool, Sized))
 
 
 def check_study(
     directions: Sequence[StudyDirection], logarithmic: frozenset[int] | None, reference: Any
 ) -> None:
-    """Raises ValueError where options are not of a study with these directions."""
+    """Raise ValueError where options do not fit a study with these directions."""
     count = len(directions)
     if count > MOST_OBJECTIVES:
         raise ValueError(
             f"EhviSampler takes 1 to {MOST_OBJECTIVES} objectives, but this study has "
             f"{count}; use optuna.samplers.NSGAIISampler(population_size=20)"
         )
-    said = f"this study has {count} objective{'s' * (count > 1)}"
+    size = f"this study has {count} objective{'s' * (count > 1)}"
     if logarithmic is not None and max(logarithmic, default=0) >= count:
         raise ValueError(
-            f"logarithmic is {sorted(logarithmic)}, but {said}: expected indices from 0 to "
+            f"logarithmic is {sorted(logarithmic)}, but {size}: expected indices from 0 to "
             f"{count - 1}"
         )
     if not isinstance(reference, tuple):
         return
     if len(reference) != count:
         raise ValueError(
-            f"reference is {reference}, which has {len(reference)} values, but {said}: expected "
+            f"reference is {reference}, which has {len(reference)} values, but {size}: expected "
             "one value for each"
         )
     for place in logarithmic or ():

@@ -1,4 +1,4 @@
-"""What a sampler has read of its studies and drawn for them. Threads that share it take turns.
+"""A sampler's memory of the trials that it read and drew. Threads that share it take turns.
 
 A sampler sees of a study what Optuna's own samplers see: a `Study`, or one of the stand-ins that
 Optuna hands to samplers, which withhold much of it.
@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.sampling.history import History, Known, SharedSpace
+from nas.sampling.history import History, SharedSpace, TrialTable
 from nas.sampling.space import Encoding, Gate, level, same
 
 Floats = npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ _Subject = tuple[list[StudyDirection], list[str] | None]
 
 @final
 class Reading:
-    """A sampler's reading of trials. Whoever calls anything here holds `lock`."""
+    """The trials that a sampler read, and its draws. Every caller of a method holds `lock`."""
 
     def __init__(self) -> None:
         self.lock = RLock()
@@ -42,7 +42,7 @@ class Reading:
         self._independent: OrderedDict[Key, BaseSampler] = OrderedDict()
 
     def trials(self, study: Study) -> list[FrozenTrial]:
-        """The study's trials as they are now. None of them changes while they are looked at."""
+        """Return the study's trials as they are now; running ones are copies that do not change."""
         trials = list(study.get_trials(deepcopy=False))
         name = study.study_name
         for place, trial in enumerate(trials):
@@ -51,7 +51,7 @@ class Reading:
         return trials
 
     def _with_drawn(self, study: str, trial: FrozenTrial) -> FrozenTrial:
-        """With what another thread was given for it and has not stored yet."""
+        """Return a running trial with parameters that another thread drew and has not stored."""
         thread, values, space = self._drawn.get((study, trial.number), (get_ident(), {}, {}))
         if thread == get_ident():
             return trial  # what a thread has stored is what a sampler made anew would see
@@ -64,14 +64,14 @@ class Reading:
         return trial
 
     def space(self, trials: list[FrozenTrial], few: int) -> tuple[Space, dict[str, Gate]]:
-        """The space that trials share, and what decides about the parameters that some lack."""
+        """Return the space that trials share, and a gate for each parameter that some lack."""
         space, gates = self._space.of(trials, few)
         return dict(space), dict(gates)  # some of Optuna's samplers take parameters out of it
 
     def known(
         self, study: Study, trials: list[FrozenTrial], number: int, space: Space, few: int
-    ) -> tuple[Encoding, Known] | None:
-        """The space as rows, and the trials in it; read once, while it is one space.
+    ) -> tuple[Encoding, TrialTable] | None:
+        """Return the encoding of a space and the table of its trials, read once while it is one.
 
         None where nothing of the space can be drawn. A parameter whose gate was taken out of the
         space is left out, too: nobody knows whether the trial will have it.
@@ -92,27 +92,27 @@ class Reading:
         return kept[0], kept[3].read(trials, number)
 
     def drew(self, study: Study, number: int, values: Mapping[str, Any], space: Space) -> None:
-        """Keep what a trial was given: other threads must not draw it, too."""
+        """Keep a trial's draw, which other threads must not draw as well."""
         there = {name: space[name] for name in values}
         _put(self._drawn, (study.study_name, number), (get_ident(), dict(values), there))
 
     def independent(
         self, study: Study, number: int, make: Callable[[], BaseSampler]
     ) -> BaseSampler:
-        """The sampler that draws one trial's parameters on their own, one after another."""
+        """Return the sampler that draws one trial's parameters independently, one after another."""
         key = (study.study_name, number)
         if key not in self._independent:
             _put(self._independent, key, make())
         return self._independent[key]
 
     def ended(self, study: Study, number: int) -> None:
-        """Forget what was drawn for a trial."""
+        """Forget the draw for a trial."""
         self._drawn.pop((study.study_name, number), None)
         self._independent.pop((study.study_name, number), None)
 
 
 def metric_names(study: Study) -> list[str] | None:
-    """The names of a study's objectives; None where it has none, or where nobody can tell."""
+    """Return the names of a study's objectives; None where there are none, or no way to ask."""
     try:
         return study.metric_names
     except AttributeError:
@@ -124,22 +124,22 @@ def metric_names(study: Study) -> list[str] | None:
 
 
 def signs(study: Study) -> Floats:
-    """What turns objectives (k) into losses."""
+    """Return the factors (k), 1 or -1, that turn a study's objectives into losses."""
     return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
 
 
 def _still(trial: FrozenTrial) -> FrozenTrial:
-    """A copy of a running trial, which its own thread may change at any time.
+    """Return a copy of a running trial, which its own thread may change at any time.
 
     A parameter counts once it has both its value and its distribution.
     """
-    found = copy.copy(trial)
+    twin = copy.copy(trial)
     values, distributions = dict(trial.params), dict(trial.distributions)
-    found.params = {name: one for name, one in values.items() if name in distributions}
-    found.distributions = {name: distributions[name] for name in found.params}
-    found.user_attrs, found.system_attrs = dict(trial.user_attrs), dict(trial.system_attrs)
-    found.intermediate_values = dict(trial.intermediate_values)
-    return found
+    twin.params = {name: one for name, one in values.items() if name in distributions}
+    twin.distributions = {name: distributions[name] for name in twin.params}
+    twin.user_attrs, twin.system_attrs = dict(trial.user_attrs), dict(trial.system_attrs)
+    twin.intermediate_values = dict(trial.intermediate_values)
+    return twin
 
 
 def _equal(one: BaseDistribution, value: Any, other: BaseDistribution, stored: Any) -> bool:
@@ -147,7 +147,7 @@ def _equal(one: BaseDistribution, value: Any, other: BaseDistribution, stored: A
 
 
 def _of(encoding: Encoding, space: Space, fixed: Mapping[str, float]) -> bool:
-    """Whether an encoding is of a space."""
+    """Return whether an encoding is that of a space with these fixed parameters."""
     if encoding.names != tuple(space) or encoding.fixed != fixed:
         return False
     return all(
@@ -156,7 +156,7 @@ def _of(encoding: Encoding, space: Space, fixed: Mapping[str, float]) -> bool:
 
 
 def _fixed(trials: list[FrozenTrial], number: int, names: Set[str]) -> dict[str, float]:
-    """The levels of parameters that somebody else draws: those of the last trial that has them.
+    """Return the levels of parameters that another sampler draws, from the last trial with them.
 
     A sampler that fixes parameters takes them out of the space and tells nobody their values.
     """

@@ -1,4 +1,4 @@
-"""`EhviSampler`: expected hypervolume improvement over Gaussian processes, for few, dear trials."""
+"""`EhviSampler`: expected hypervolume improvement for a few dozen expensive trials."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.sampling import options
 from nas.sampling.gaussian import FitError
-from nas.sampling.history import Known
+from nas.sampling.history import TrialTable
 from nas.sampling.options import FEWEST_POINTS
 from nas.sampling.reading import Reading, metric_names, signs
 from nas.sampling.space import Encoding, unseen
 from nas.sampling.startup import FEW, spread_out
-from nas.sampling.surrogates import Beliefs, Data, Predicted, Predictor, Scale, settled
+from nas.sampling.surrogates import Beliefs, Data, PredictedLosses, Predictor, Scale, settled
 from nas.sampling.threads import one_thread
 from nas.study.objectives import is_logarithmic
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-_told: set[tuple[str, str]] = set()
-_telling = Lock()
+_warned: set[tuple[str, str]] = set()
+_warning_lock = Lock()
 Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
-"""The corner of the hypervolume, in the objectives' units, or what tells it from the trials."""
+"""The hypervolume's reference point, in the objectives' units, or a function of the trials."""
 
 
 class EhviSampler(BaseSampler):
@@ -54,9 +54,9 @@ class EhviSampler(BaseSampler):
     `nas.study.objectives.LOGARITHMIC`. `predictor` tells of a candidate's parameters what some
     objectives are expected to be, in their own unit: then only the difference (for logarithmic
     objectives the ratio) is learned. It is called for some 600 candidates a trial, so it should
-    take microseconds. `reference` is the corner of the hypervolume, in the objectives' units, or a
-    function of the trials that tells it; by default (and where it tells None) the worst values on
-    the front so far, and a tenth of their range beyond. A corner further out than half of that
+    take microseconds. `reference` is the hypervolume's reference point, in the objectives' units,
+    or a function from the trials to it; by default (and where it returns None) the worst values on
+    the front so far, and a tenth of their range beyond. A point further out than half of that
     range counts as one there: else the ends of the front would be all that matters. `pool`
     candidates are compared for each trial, half of them with a predictor or after 100 trials, an
     eighth after 500; surrogates learn from `most_points` trials at most (after 500 trials half of
@@ -85,13 +85,13 @@ class EhviSampler(BaseSampler):
         self._startup = options.whole("n_startup_trials", n_startup_trials, 0)
         self._logarithmic = options.objectives("logarithmic", logarithmic)
         self._predictor: Predictor | None = options.function("predictor", predictor)
-        self._reference: Reference | None = options.corner("reference", reference)
+        self._reference: Reference | None = options.reference_point("reference", reference)
         self._pool = options.whole("pool", pool, 1)
         self._most_points = options.whole("most_points", most_points, FEWEST_POINTS)
         self._reading = Reading()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was read: a sampler made anew draws the same."""
+        """Leave out the trials that were read: a sampler made anew draws the same."""
         return {name: value for name, value in vars(self).items() if name != "_reading"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -99,14 +99,14 @@ class EhviSampler(BaseSampler):
         self._reading = Reading()
 
     def reseed_rng(self) -> None:
-        """Nothing to do: what is drawn depends on the seed and on the trial's number."""
+        """Do nothing: a draw depends on the seed and on the trial's number alone."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What completed trials all have, or have by another parameter's value.
+        """Return the parameters of all completed trials, and those that a gate decides on.
 
-        ValueError on too many objectives, and on options that are not of this study.
+        Raises ValueError on too many objectives, and on options that do not fit the study.
         """
         options.check_study(study.directions, self._logarithmic, self._reference)
         with self._reading.lock:
@@ -115,14 +115,14 @@ class EhviSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A candidate; empty where there is none left, or where TPE has to take over."""
+        """Return a candidate's parameters; none where all are seen, or TPE has to take over."""
         options.check_study(study.directions, self._logarithmic, self._reference)
         with self._reading.lock:
             trials = self._reading.trials(study)
-            found = self._reading.known(study, trials, trial.number, search_space, self._startup)
-            if found is None:
+            table = self._reading.known(study, trials, trial.number, search_space, self._startup)
+            if table is None:
                 return {}
-            encoding, known = found
+            encoding, known = table
             row = self._row(study, trial.number, encoding, known, trials)
             if row is None:
                 return {}
@@ -136,7 +136,7 @@ class EhviSampler(BaseSampler):
         study: Study,
         number: int,
         encoding: Encoding,
-        known: Known,
+        known: TrialTable,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
         random = np.random.default_rng([_entropy(self._seed), number])
@@ -154,10 +154,10 @@ class EhviSampler(BaseSampler):
         study: Study,
         encoding: Encoding,
         random: np.random.Generator,
-        known: Known,
+        known: TrialTable,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
-        data = self._data(study, encoding, known, self._corner(study, trials))
+        data = self._data(study, encoding, known, self._reference_point(study, trials))
         if not data.learns:
             return spread_out(encoding, random, known.tried, known.seen)
         count = len(known.rows)
@@ -165,7 +165,7 @@ class EhviSampler(BaseSampler):
         return _best(encoding, beliefs, random, known.seen, self._candidates(count))
 
     def _candidates(self, trials: int) -> int:
-        """How many are compared: fewer where trials are many; a suggestion should stay cheap."""
+        """Return how many candidates to compare: fewer after many trials, to stay cheap."""
         most = self._pool if self._predictor is None else self._pool // 2
         return max(1, most // (1 if trials <= 100 else 2 if trials <= 500 else 8))
 
@@ -176,7 +176,7 @@ class EhviSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """One parameter on its own, by TPE."""
+        """Return one parameter's value, drawn by TPE on its own."""
         with self._reading.lock:
             tpe = self._reading.independent(study, trial.number, lambda: self._tpe(trial.number))
             return tpe.sample_independent(study, trial, param_name, param_distribution)
@@ -195,21 +195,26 @@ class EhviSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Forget what was drawn for the trial."""
+        """Forget the draw for the trial."""
         with self._reading.lock:
             self._reading.ended(study, trial.number)
 
-    def _corner(self, study: Study, trials: Sequence[FrozenTrial]) -> Sequence[float] | None:
-        """The hypervolume's corner; ValueError where a function tells no finite numbers."""
+    def _reference_point(
+        self, study: Study, trials: Sequence[FrozenTrial]
+    ) -> Sequence[float] | None:
+        """Return the hypervolume's reference point, one value an objective; None for the default.
+
+        Raises ValueError where a function returns anything but finite numbers.
+        """
         if not callable(self._reference):
             return self._reference
-        told = self._reference(trials)
-        if told is None:
+        point = self._reference(trials)
+        if point is None:
             return None
-        numbers, wanted = options.finite(told), len(study.directions)
+        numbers, wanted = options.finite(point), len(study.directions)
         if numbers is None or len(numbers) != wanted:
             raise ValueError(
-                f"reference told {told!r}, expected None or {wanted} finite numbers, one for each "
+                f"reference told {point!r}, expected None or {wanted} finite numbers, one for each "
                 "objective"
             )
         return numbers
@@ -218,8 +223,8 @@ class EhviSampler(BaseSampler):
         self,
         study: Study,
         encoding: Encoding,
-        known: Known,
-        corner: Sequence[float] | None,
+        known: TrialTable,
+        reference_point: Sequence[float] | None,
     ) -> Data:
         values, there = known.values, np.isfinite(known.values)
         first = settled(len(values))
@@ -227,26 +232,16 @@ class EhviSampler(BaseSampler):
         scale = Scale(signs(study), logs, values[:first], there[:first])
         predict = None
         if self._predictor is not None:
-            predict = Predicted(self._predictor, encoding, scale)
+            predict = PredictedLosses(self._predictor, encoding, scale)
             try:
                 predict(known.rows[:1])
             except Exception as error:
                 _warn(study, f"the predictor failed ({error!r}); learning without it")
                 predict = None
-        return Data(
-            encoding,
-            known.rows,
-            scale.of(values),
-            there,
-            known.feasible & there.all(axis=1),
-            known.constraints,
-            known.front,
-            predict,
-            None if corner is None else scale.of(np.array([corner]))[0],
-        )
+        return Data.of(encoding, known, scale, predict, reference_point)
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
-        """Which objectives are logarithms; not those with a value that has none."""
+        """Return which objectives (k) count by logarithms; not those with a value <= 0."""
         names = metric_names(study)
         if self._logarithmic is not None:
             chosen = [index in self._logarithmic for index in range(values.shape[1])]
@@ -267,7 +262,7 @@ def _best(
     seen: set[bytes],
     count: int,
 ) -> Floats | None:
-    """The best row of a pool, climbed from, one entry at a time; None if all are seen."""
+    """Return the best row of a pool, after a climb from it; None where all are seen."""
     if encoding.size <= FEW:
         pool = unseen(encoding.everything(), seen)
         return pool[np.argmax(beliefs.score(pool))] if len(pool) else None
@@ -289,8 +284,8 @@ def _best(
         )
         if scores.max() <= top:
             break
-    found: Floats = pool[np.argmax(scores)]
-    return found
+    best_row: Floats = pool[np.argmax(scores)]
+    return best_row
 
 
 def _entropy(seed: Any) -> int:
@@ -298,10 +293,10 @@ def _entropy(seed: Any) -> int:
 
 
 def _warn(study: Study, message: str) -> None:
-    """Say it once for a study, however many samplers draw for it."""
+    """Warn once for a study, however many samplers draw for it."""
     key = (study.study_name, message.split("(")[0])
-    with _telling:
-        first = key not in _told
-        _told.add(key)
+    with _warning_lock:
+        first = key not in _warned
+        _warned.add(key)
     if first:
         warnings.warn(f"EhviSampler: {message}", UserWarning, stacklevel=4)

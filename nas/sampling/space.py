@@ -31,9 +31,10 @@ MANY = 256
 @final
 @dataclass(frozen=True)
 class Axis:
-    """One parameter. `levels` are its values where they are few, `positions` (0 to 1) theirs.
+    """One parameter as a column.
 
-    `positions` is None for categories without an order, and for what is continuous.
+    `levels` are its values where they are few; None where it is continuous or has many.
+    `positions` (0 to 1) are those of the levels; None for unordered categories as well.
     """
 
     distribution: BaseDistribution
@@ -42,7 +43,7 @@ class Axis:
 
     @classmethod
     def of(cls, distribution: BaseDistribution) -> Axis:
-        """The axis of one of Optuna's distributions."""
+        """Return the axis of one of Optuna's distributions; TypeError for one of another kind."""
         if isinstance(distribution, CategoricalDistribution):
             choices = distribution.choices
             if len(choices) > 2 and all(type(one) in (int, float) for one in choices):
@@ -64,11 +65,11 @@ class Axis:
 
     @property
     def unordered(self) -> bool:
-        """Whether its values have no order."""
+        """True for categories without an order."""
         return self.levels is not None and self.positions is None
 
     def entry(self, value: Any) -> float:
-        """The row's entry for a value of the parameter."""
+        """Return the row's entry for a value of the parameter."""
         if isinstance(self.distribution, CategoricalDistribution):
             return float(self.distribution.to_internal_repr(value))
         if self.levels is not None:
@@ -79,21 +80,21 @@ class Axis:
         return _share(self.distribution, min(max(value, low), high))  # one may have been enqueued
 
     def value(self, entry: float) -> Any:
-        """The parameter's value for a row's entry."""
+        """Return the parameter's value for a row's entry."""
         if self.levels is not None:
             return self.levels[round(entry)]
         assert isinstance(self.distribution, (FloatDistribution, IntDistribution))
         low, high, log = self.distribution.low, self.distribution.high, self.distribution.log
         share = min(max(entry, 0.0), 1.0)
-        found = low * (high / low) ** share if log else low + (high - low) * share
+        value = low * (high / low) ** share if log else low + (high - low) * share
         step = self.distribution.step
         if step is not None:
-            found = low + round((found - low) / step) * step
-        found = min(max(found, low), high)
-        return int(found) if isinstance(self.distribution, IntDistribution) else float(found)
+            value = low + round((value - low) / step) * step
+        value = min(max(value, low), high)
+        return int(value) if isinstance(self.distribution, IntDistribution) else float(value)
 
     def snapped(self, entries: Floats) -> Floats:
-        """The entries of the nearest values that there are."""
+        """Return the entries of the nearest values that exist."""
         if self.levels is not None:
             nearest: Floats = np.clip(np.rint(entries), 0, len(self.levels) - 1)
             return nearest
@@ -103,13 +104,13 @@ class Axis:
         return np.array([self.entry(self.value(one)) for one in entries])
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
-        """Entries drawn uniformly."""
+        """Return `count` entries, drawn uniformly."""
         if self.levels is not None:
             return random.integers(0, len(self.levels), count).astype(np.float64)
         return self.snapped(random.random(count))
 
     def moved(self, random: np.random.Generator, entries: Floats) -> Floats:
-        """Entries near the given ones; anywhere where there is no order."""
+        """Return entries near the given ones; any entries where there is no order."""
         count = len(entries)
         if self.unordered:
             return self.draw(random, count)
@@ -119,19 +120,19 @@ class Axis:
         return self.snapped(entries + steps)
 
     def neighbours(self, entry: float) -> Floats:
-        """Entries to try instead of one."""
+        """Return the entries next to one; all others where there is no order."""
         if self.levels is None:
             near = entry + np.array([-0.2, -0.05, -0.01, 0.01, 0.05, 0.2])
         elif self.unordered:
             near = np.arange(len(self.levels), dtype=np.float64)
         else:
             near = entry + np.array([-2.0, -1.0, 1.0, 2.0])
-        found: Floats = np.unique(self.snapped(near))
-        kept: Floats = found[found != entry]
-        return kept
+        entries: Floats = np.unique(self.snapped(near))
+        others: Floats = entries[entries != entry]
+        return others
 
     def features(self, entries: Floats) -> Floats:
-        """What the Gaussian process sees: a position from 0 to 1, or a category's number."""
+        """Return the Gaussian process's inputs: positions from 0 to 1, or categories' numbers."""
         if self.positions is None:
             return entries
         position: Floats = self.positions[entries.astype(np.intp)]
@@ -150,16 +151,16 @@ def _share(distribution: FloatDistribution | IntDistribution, value: float) -> f
 @final
 @dataclass(frozen=True)
 class Gate:
-    """What decides whether a trial has a parameter: not where `parameter` is one of `absent`.
+    """The condition for a trial to lack a parameter: the level of another one is in `absent`.
 
-    `absent` are values' levels: values themselves may be lists.
+    Levels stand for values because values may be lists, which no set can hold.
     """
 
     parameter: str
     absent: frozenset[float]
 
     def leaves_out(self, trial: FrozenTrial) -> bool:
-        """Whether the trial lacks the parameter because of this one's value."""
+        """Return whether the gate says that the trial lacks the parameter."""
         if self.parameter not in trial.params:
             return False
         distribution = trial.distributions[self.parameter]
@@ -189,11 +190,11 @@ class Encoding:
 
     @property
     def size(self) -> float:
-        """How many candidates there are at most; infinite where a parameter is continuous."""
+        """The largest possible number of candidates; infinite with a continuous parameter."""
         return math.prod(len(axis.levels) if axis.levels else math.inf for axis in self.axes)
 
     def holds(self, trial: FrozenTrial, nothing_else: bool = False) -> bool:
-        """Whether a trial has all these parameters, and with `nothing_else` no other choice."""
+        """Return whether a trial has all these parameters; with `nothing_else`, no other choice."""
         theirs = trial.distributions
         for index, (name, axis) in enumerate(zip(self.names, self.axes, strict=True)):
             if name not in theirs:
@@ -210,32 +211,32 @@ class Encoding:
         return self.fixed.get(name) == value
 
     def row(self, trial: FrozenTrial) -> Floats:
-        """The row of a trial that has every parameter."""
-        found = [
+        """Return the row of a trial; 0 stands for a parameter that its gate leaves out."""
+        entries = [
             axis.entry(trial.params[name]) if name in trial.params else 0.0
             for name, axis in zip(self.names, self.axes, strict=True)
         ]
-        return np.array(found, np.float64)
+        return np.array(entries, np.float64)
 
     def rows(self, trials: Iterable[FrozenTrial]) -> Floats:
-        """A row for each trial; all of them have every parameter."""
-        found = [self.row(trial) for trial in trials]
-        return np.array(found, np.float64).reshape(-1, len(self.names))
+        """Return a row for each trial (trials, parameters)."""
+        rows = [self.row(trial) for trial in trials]
+        return np.array(rows, np.float64).reshape(-1, len(self.names))
 
     def parameters(self, row: Floats) -> dict[str, Any]:
-        """A row's parameters; one that is absent has some value."""
+        """Return a row's parameters by name; an absent one has an arbitrary value."""
         pairs = zip(self.names, self.axes, row, strict=True)
         return {name: axis.value(float(entry)) for name, axis, entry in pairs}
 
     def present(self, row: Floats) -> list[str]:
-        """The names of a row's parameters that are not absent."""
+        """Return the names of a row's parameters that are not absent."""
         absent = {index for index in self._gates if self._absent(row[None], index)[0]}
         return [name for index, name in enumerate(self.names) if index not in absent]
 
     def features(self, rows: Floats) -> Floats:
-        """What the Gaussian process sees of rows (n, parameters): the middle where one is absent.
+        """Return the Gaussian process's inputs for rows (n, parameters).
 
-        Where a category is absent, it is a category of its own.
+        An absent number counts as the middle of its range, an absent category as one of its own.
         """
         columns = [axis.features(rows[:, index]) for index, axis in enumerate(self.axes)]
         for index in self._gates:
@@ -244,7 +245,7 @@ class Encoding:
         return np.stack(columns, axis=1)
 
     def _closing(self, gate: Gate) -> tuple[int, list[float]]:
-        """The column of a gate, and the entries in it with which there is no parameter."""
+        """Return the column of a gate, and the entries there that leave the parameter out."""
         column = self.names.index(gate.parameter)
         axis = self.axes[column]
         values = [axis.distribution.to_external_repr(one) for one in gate.absent]
@@ -252,27 +253,27 @@ class Encoding:
 
     def _absent(self, rows: Floats, index: int) -> Bools:
         column, entries = self._closed[index]
-        found: Bools = np.isin(rows[:, column], entries)
-        return found
+        absent: Bools = np.isin(rows[:, column], entries)
+        return absent
 
     def _settled(self, rows: Floats) -> Floats:
-        """Rows with 0 where a parameter is absent; changes them. There is no -0 in them."""
+        """Write 0 into rows where a parameter is absent, and for -0; return them."""
         for index in self._gates:
             rows[self._absent(rows, index), index] = 0.0
         rows += 0.0
         return rows
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
-        """Rows drawn uniformly."""
+        """Return `count` rows, drawn uniformly."""
         return self._settled(np.stack([axis.draw(random, count) for axis in self.axes], axis=1))
 
     def everything(self) -> Floats:
-        """Every row there is, where `size` is finite."""
+        """Return every row of the space, whose `size` must be finite."""
         ranges = [range(len(axis.levels or ())) for axis in self.axes]
         return self._settled(np.array(list(itertools.product(*ranges)), np.float64))
 
     def mutants(self, random: np.random.Generator, parents: Floats, count: int) -> Floats:
-        """Rows with a few entries of a parent changed; a quarter mix two parents first."""
+        """Return rows that differ from a parent in few entries; a quarter mix two parents first."""
         first = parents[random.integers(0, len(parents), count)]
         second = parents[random.integers(0, len(parents), count)]
         mixed = (random.random(first.shape) < 0.5) & (random.random((count, 1)) < 0.25)
@@ -289,35 +290,35 @@ class Encoding:
         return self._settled(rows)
 
     def neighbours(self, row: Floats) -> Floats:
-        """Rows that differ from one in one entry."""
-        found = []
+        """Return the rows that differ from one row in one entry."""
+        blocks = []
         for index, axis in enumerate(self.axes):
             near = axis.neighbours(float(row[index]))
             changed = np.repeat(row[None], len(near), axis=0)
             changed[:, index] = near
-            found.append(changed)
-        return self._settled(np.concatenate(found))
+            blocks.append(changed)
+        return self._settled(np.concatenate(blocks))
 
 
 def unseen(rows: Floats, seen: set[bytes]) -> Floats:
-    """The rows that are not in `seen` (bytes of rows), each once, in their order."""
-    known: set[bytes] = set()
-    kept = []
+    """Return the rows that are not in `seen` (bytes of rows), each once, in their order."""
+    earlier: set[bytes] = set()
+    places = []
     for index, row in enumerate(rows):
         key = row.tobytes()
-        if key not in seen and key not in known:
-            known.add(key)
-            kept.append(index)
-    return rows[kept]
+        if key not in seen and key not in earlier:
+            earlier.add(key)
+            places.append(index)
+    return rows[places]
 
 
 def level(distribution: BaseDistribution, value: Any) -> float:
-    """A value's number in Optuna's storage: equal for equal values, whatever they are."""
+    """Return a value's number in Optuna's storage, which is equal for equal values."""
     return float(distribution.to_internal_repr(value))
 
 
 def same(one: BaseDistribution, other: BaseDistribution) -> bool:
-    """Whether two distributions are equal; not where their choices can't be compared."""
+    """Return whether two distributions are equal; False if their choices can't be compared."""
     if one is other:
         return True
     try:

@@ -12,14 +12,14 @@ from nas.sampling.space import Encoding, unseen
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 FEW = 2048
-"""A space of so many candidates at most is looked at whole."""
+"""The most candidates of a space that is searched as a whole."""
 _DRAWN = 8  # more would put all numbers at their ends, which is no better than chance
 
 
 def spread_out(
     encoding: Encoding, random: np.random.Generator, tried: Floats, seen: set[bytes]
 ) -> Floats | None:
-    """A row that is not in `seen`, far from those that were tried; None where all are seen.
+    """Return a row that is not in `seen`, far from those in `tried`; None where all are seen.
 
     Of the rows drawn, the one with most pairs of categories that were never tried together, and
     among those the one whose nearest tried row is the furthest away.
@@ -34,25 +34,25 @@ def spread_out(
     fresh = new_pairs(rows, tried, np.flatnonzero(encoding.categorical))
     rows = rows[fresh == fresh.max()]
     apart = distances(encoding, rows, tried[-512:]).min(axis=1)
-    found: Floats = rows[np.argmax(apart)]
-    return found
+    row: Floats = rows[np.argmax(apart)]
+    return row
 
 
 def new_pairs(rows: Floats, tried: Floats, categories: Ints) -> Ints:
-    """How many values, and pairs of values, of the categories none of `tried` has, for each row."""
-    found = np.zeros(len(rows), np.intp)
+    """Return for each row how many of its categories, and pairs of them, were never tried."""
+    counts = np.zeros(len(rows), np.intp)
     for axis in categories:
-        found += ~np.isin(rows[:, axis], tried[:, axis])
+        counts += ~np.isin(rows[:, axis], tried[:, axis])
     for one, other in itertools.combinations(categories, 2):
         theirs = tried[:, one] * 1e6 + tried[:, other]
-        found += ~np.isin(rows[:, one] * 1e6 + rows[:, other], theirs)
-    return found
+        counts += ~np.isin(rows[:, one] * 1e6 + rows[:, other], theirs)
+    return counts
 
 
 def distances(encoding: Encoding, rows: Floats, tried: Floats) -> Floats:
-    """Squared distances (rows, tried): numbers from 0 to 1, categories 1 where they differ."""
+    """Return squared distances (rows, tried); numbers run from 0 to 1, categories differ by 1."""
     ours, theirs = encoding.features(rows), encoding.features(tried)
     apart = ours[:, None, :] - theirs[None, :, :]
     squared = np.where(encoding.categorical, apart != 0, apart * apart)
-    found: Floats = squared.sum(axis=2)
-    return found
+    total: Floats = squared.sum(axis=2)
+    return total

@@ -1,4 +1,4 @@
-"""What threads share: libraries that work on matrices with one thread, and values made once.
+"""Two things that threads share: the thread count of matrix libraries, and a cache.
 
 More threads cost small matrices more than they save, most of all on a busy machine.
 """
@@ -19,11 +19,11 @@ _NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads")
 
 @cache
 def _libraries() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
-    """What tells and sets the threads of numpy's and of scipy's OpenBLAS, where they have one."""
+    """Return getter and setter of the thread counts of numpy's and scipy's OpenBLAS."""
     from numpy.linalg import _umath_linalg
     from scipy.linalg import _fblas
 
-    found: list[tuple[Callable[[], int], Callable[[int], None]]] = []
+    functions: list[tuple[Callable[[], int], Callable[[int], None]]] = []
     for module in (_umath_linalg, _fblas):
         try:
             library = ctypes.CDLL(module.__file__)
@@ -31,20 +31,20 @@ def _libraries() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
             continue
         for name in _NAMES:
             if hasattr(library, name.format("set")):
-                found.append((library[name.format("get")], library[name.format("set")]))
+                functions.append((library[name.format("get")], library[name.format("set")]))
                 break
-    return found
+    return functions
 
 
 _lock = Lock()
 _inside = 0
 _before: list[tuple[Callable[[int], None], int]] = []
-"""While any thread is inside `one_thread`: what to set afterwards."""
+"""Setters with the counts to restore once no thread is inside `one_thread`."""
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Matrices are worked on by one thread inside, where the libraries can be told so.
+    """Have matrix libraries use one thread in this context, if they have such a setting.
 
     Several threads may be inside at once: the last one out restores what the first one met.
     """
@@ -67,14 +67,14 @@ def one_thread() -> Iterator[None]:
 
 @final
 class Recent(Generic[Made]):
-    """Values by what they were made of: the last `most` that were asked for are not made again."""
+    """A cache of the `most` values that were asked for last, by the bytes they are made from."""
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, Lock()
         self._made: OrderedDict[tuple[bytes, ...], Made] = OrderedDict()
 
     def of(self, key: tuple[bytes, ...], make: Callable[[], Made]) -> Made:
-        """The value of a key, made where it is not known. Two threads may make the same."""
+        """Return the value of a key, made by `make` if absent. Two threads may make the same."""
         with self._lock:
             if key in self._made:
                 self._made.move_to_end(key)
@@ -87,6 +87,6 @@ class Recent(Generic[Made]):
         return value
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all values."""
         with self._lock:
             self._made.clear()

@@ -20,19 +20,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import RunError
 from nas.networks.candidate import Candidate
-from nas.search.expected_study import RUNGS, ForeseenStudy, rungs_of, standing_of
+from nas.sampling.history import SUBSTITUTED
+from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
 from nas.search.sampler_choice import DUPLICATE_OF, learning_sampler, sampler_of
 from nas.storage.journal import RunJournal
 from nas.storage.postgres import SharedStudy
 from nas.storage.study_copy import _STUDY
-from nas.study.halving import READ, Standing, expected, readings_of
+from nas.study.halving import READING_METRICS, Standing, expected, readings_of
 from nas.study.study import Study
 from nas.study.trial_result import STOPPED, TrialResult
 
 CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
 QUEUED = "queued"  # the key of a candidate that somebody asked for
-STAND_IN = "stand_in"
 FAILURE = "failure"
 
 SYNC_SECONDS = 5.0
@@ -176,17 +176,17 @@ class OptunaStudy:
                 return
             values, missing = self._values(result, input_quality)
             if missing:
-                trial.set_user_attr(STAND_IN, missing)
+                trial.set_user_attr(SUBSTITUTED, missing)
             self._study.tell(result.number, values)
         self._journal.tidy(self._storage, result.number)
 
     def rest(self, result: TrialResult) -> None:
         """Keep the readings of a trial that waits at a rung, so that samplers learn from them."""
         trial = self._study.get_trials(deepcopy=False)[result.number]
-        kept = rungs_of(Standing.of(result, self._objectives))
-        if trial.user_attrs.get(RUNGS) != kept:
+        kept = readings_attribute(Standing.of(result, self._objectives))
+        if trial.user_attrs.get(READINGS) != kept:
             with self._written():
-                self._storage.set_trial_user_attr(trial._trial_id, RUNGS, kept)
+                self._storage.set_trial_user_attr(trial._trial_id, READINGS, kept)
 
     def standings(self) -> list[Standing]:
         """Return where each trial stands that was read at a rung, by number."""
@@ -195,10 +195,10 @@ class OptunaStudy:
 
     def _final(self, trial: FrozenTrial) -> dict[str, float] | None:
         """Return the quality that a trial ended with, None where it has none."""
-        if trial.state != TrialState.COMPLETE or STAND_IN in trial.user_attrs:
+        if trial.state != TrialState.COMPLETE or SUBSTITUTED in trial.user_attrs:
             return None
         pairs = zip(self._objectives, trial.values, strict=True)
-        return {o.metric: value for o, value in pairs if o.metric in READ}
+        return {o.metric: value for o, value in pairs if o.metric in READING_METRICS}
 
     def _expected(self) -> dict[int, list[float]]:
         return expected(self.standings(), self._objectives, self._input_quality)
@@ -234,9 +234,9 @@ class OptunaStudy:
         complete = state == TrialState.COMPLETE
         attributes: dict[str, Any] = {CANDIDATE: f"{result.key} {result.label}"}
         if missing and complete:
-            attributes[STAND_IN] = missing
+            attributes[SUBSTITUTED] = missing
         if readings_of(result):
-            attributes[RUNGS] = rungs_of(Standing.of(result, self._objectives))
+            attributes[READINGS] = readings_attribute(Standing.of(result, self._objectives))
         trial = optuna.trial.create_trial(
             state=state,
             values=values if complete else None,

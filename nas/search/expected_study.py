@@ -1,8 +1,8 @@
 """Optuna's study as a sampler sees it while candidates wait at rungs.
 
-Optuna's samplers learn from completed trials alone, and of several objectives none takes a part of
-them. Here a trial that was read early counts as completed, with what it is expected to come to; in
-the storage it stays what it is.
+Optuna's samplers learn from completed trials alone, and each of them needs a value for every
+objective. Here a trial that was read early counts as completed, with its expected objectives; in
+the storage it stays as it is.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.study.halving import Standing
 
-RUNGS = "rungs"  # a trial's attribute: what its readings were, and what was known before
+READINGS = "rungs"  # the attribute of a trial that keeps its readings and its early objectives
 
 _OPEN = (TrialState.RUNNING, TrialState.PRUNED)
 
 
 class ForeseenStudy(optuna.Study):
-    """Optuna's study as samplers see it: `expected` has the expected values of read trials."""
+    """A study whose trials that were read early count as completed.
+
+    `expected` holds the expected objectives of these trials, by number.
+    """
 
     def __init__(self, study_name: str, storage: Any) -> None:
         super().__init__(study_name, storage)
@@ -43,19 +46,21 @@ class ForeseenStudy(optuna.Study):
         if trial.state not in _OPEN or trial.number not in self.expected:
             return trial
         values = self.expected[trial.number]
-        known = self._twins.get(trial.number)
-        if known is None or known[0] is not trial or known[1].values != values:
-            twin = copy.copy(trial)  # the same one while nothing changes: samplers look at that
+        pair = self._twins.get(trial.number)
+        if pair is None or pair[0] is not trial or pair[1].values != values:
+            twin = copy.copy(
+                trial
+            )  # one object while nothing changes: samplers compare by identity
             twin.state = TrialState.COMPLETE
             twin.values = list(values)
-            known = self._twins[trial.number] = trial, twin
-        return known[1]
+            pair = self._twins[trial.number] = trial, twin
+        return pair[1]
 
 
-def rungs_of(standing: Standing) -> dict[str, Any]:
-    """The attribute of a trial that was read, as JSON types."""
+def readings_attribute(standing: Standing) -> dict[str, Any]:
+    """Return the attribute that keeps the standing of a trial that was read, as JSON types."""
     return {
-        "known": dict(standing.known),
+        "known": dict(standing.costs),
         "gains": [dict(gain) for gain in standing.gains],
         "group": standing.group,
         "spared": standing.spared,
@@ -63,18 +68,21 @@ def rungs_of(standing: Standing) -> dict[str, Any]:
 
 
 def standing_of(trial: FrozenTrial, final: Mapping[str, float] | None) -> Standing | None:
-    """Where a trial stands; None where it was not read. `final`: its quality, if it has one."""
-    kept = trial.user_attrs.get(RUNGS)
-    if kept is None:
+    """Return where a trial stands; None where it was not read.
+
+    `final` is the quality at the end of its training, by metric; None where it has none.
+    """
+    attribute = trial.user_attrs.get(READINGS)
+    if attribute is None:
         return None
     out = trial.state.is_finished() and final is None
     return Standing(
         trial.number,
-        kept["known"],
-        tuple(kept["gains"]),
-        kept["group"],
+        attribute["known"],
+        tuple(attribute["gains"]),
+        attribute["group"],
         final,
-        kept["spared"],
+        attribute["spared"],
         out,
         trial.state == TrialState.PRUNED,
     )

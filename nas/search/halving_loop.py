@@ -14,10 +14,8 @@ from nas.execution.trial.task import TrialProgress
 from nas.execution.trial.waiting import WaitingTrial
 from nas.search.ask_tell import AskedTrial
 from nas.search.loop import OpenSearch
-from nas.study.halving import RUNGS, SHARES, promotion, readings_of
+from nas.study.halving import RUNG_NAMES, SHARES, promotion, readings_of
 from nas.study.trial_result import TrialResult
-
-CHECKPOINT = "checkpoint.npz"  # as `nas.training.train` has it, which loads TensorFlow
 
 
 @final
@@ -53,7 +51,7 @@ class HalvingLoop:
         """Take up what another driver left: what was told and lost, then what was open."""
         study = self.search.optuna_study
         self.told_before = study.told()
-        stopped = {s.number: len(s.gains) - 1 for s in study.standings() if s.pruned}
+        stopped = {s.number: len(s.gains) - 1 for s in study.standings() if s.stopped}
         for number in sorted(self.told_before - self.search.run.finished_numbers()):
             asked = study.asked(number)
             if asked is not None:
@@ -107,7 +105,7 @@ class HalvingLoop:
             self.waiting[ended.number] = (asked, ended)
             gains = readings_of(ended.result)[-1]
             readings = ", ".join(f"{name} {gain:+.2f}" for name, gain in gains.items())
-            note = f"waits at {RUNGS[ended.rung]} of the training: {readings} to the blurred"
+            note = f"waits at {RUNG_NAMES[ended.rung]} of the training: {readings} to the blurred"
             search.watcher.progress(TrialProgress(ended.number, "rests", note=note))
 
     def _stop_waiting(self) -> None:
@@ -119,5 +117,5 @@ class HalvingLoop:
             search.watcher.finished(waiting.result)
             search.tell(waiting.result)
         self.waiting.clear()
-        for checkpoint in (search.run.path / "weights").glob(f"*/{CHECKPOINT}"):
+        for checkpoint in search.run.checkpoints():
             checkpoint.unlink(missing_ok=True)

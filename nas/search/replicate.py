@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nas.execution.trial.task import TrialProgress
-from nas.storage.run_folder import FOLDER, RunFolder
 from nas.study.seed_noise import _scored
 from nas.study.study import Study
 from nas.study.trial_result import TrialResult
@@ -30,7 +29,7 @@ def replicate(search: OpenSearch) -> None:
     study = search.study
     if not study.trains or not study.replicates:
         return
-    home = RunFolder(search.run.path / FOLDER)
+    home = search.run.replicates
     done = home.finished_numbers()
     numbers = chosen(search.run.results(), study.replicates, search.optuna_study.candidates(), done)
     asked = [one for one in map(search.optuna_study.asked, numbers) if one is not None]

@@ -1,8 +1,9 @@
-"""The sampler that a study's search draws with."""
+"""The choice of the sampler that a study's search draws with."""
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,19 +13,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
-from nas.sampling.history import STAND_IN
+from nas.sampling.history import SUBSTITUTED
 from nas.sampling.options import MOST_OBJECTIVES
-from nas.study.objectives import MARGIN, Objective
-from nas.study.pareto import FIRST_TRIALS
+from nas.study.pareto import FIRST_TRIALS, reference_coordinate
 from nas.study.study import Study
 
 DUPLICATE_OF = "duplicate_of"
 
 
 def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one trial: a resumed run draws the same for its number.
+    """Return a sampler for one trial: a resumed run draws the same for its number.
 
-    "ehvi" is `learning_sampler`'s; for more objectives than it takes, NSGA-II draws, and says so.
+    "ehvi" comes here only with more objectives than `learning_sampler` takes: NSGA-II draws
+    instead, with a warning. Raises ConfigError where "gp" lacks PyTorch.
     """
     seed = (study.seed * 1_000_003 + number) % 2**32
     match study.sampler:
@@ -51,21 +52,24 @@ def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
 
 
 def learning_sampler(
-    study: Study, untouched: Mapping[str, float]
+    study: Study, input_quality: Mapping[str, float]
 ) -> optuna.samplers.BaseSampler | None:
-    """The sampler "ehvi", one for all of a run's trials; None for another, or too many objectives.
+    """Return the sampler "ehvi", one for all of a run's trials; None where it is not to draw.
+
+    That is where the study names another sampler, or has more objectives than "ehvi" takes.
+    `input_quality` is that of the blurred pictures, by metric.
 
     It uses the latency predictors that there are for the study's devices (`nas predictor fit`).
     Raises ConfigError where the sampler refuses what the study says.
     """
     if study.sampler != "ehvi" or len(study.expanded_objectives) > MOST_OBJECTIVES:
         return None
-    corner, predictor = corner_of(study, untouched), _predictor(study)
+    reference_point, predictor = reference_point_of(study, input_quality), _predictor(study)
     try:
         return EhviSampler(
             seed=study.seed % 2**63,  # a study's may be negative
             n_startup_trials=study.startup_trials,
-            reference=corner,
+            reference=reference_point,
             predictor=predictor,
         )
     except (TypeError, ValueError) as error:
@@ -76,7 +80,7 @@ def learning_sampler(
 
 
 def _predictor(study: Study) -> Any:
-    """What is known of latencies beforehand; None where no current predictor of a device exists."""
+    """Return the study's latency predictors; None where no device has a current one."""
     from nas.predictor.for_sampler import for_study
 
     try:
@@ -85,50 +89,38 @@ def _predictor(study: Study) -> Any:
         return None  # a search learns without it
 
 
-def corner_of(
-    study: Study, untouched: Mapping[str, float]
+def reference_point_of(
+    study: Study, input_quality: Mapping[str, float]
 ) -> Callable[[Sequence[FrozenTrial]], list[float] | None]:
-    """The hypervolume's corner, from the trials so far; as `pareto.reference_point` has it.
+    """Return a function from the trials so far to the hypervolume's reference point.
 
-    `untouched` is the quality of doing nothing.
+    The point has a value for each objective, in its own unit, by the rule of
+    `nas.study.pareto.reference_coordinate`; it is None while nothing is known to place it by.
+    `input_quality` is that of the blurred pictures, by metric.
     """
-    objectives = study.expanded_objectives
-    fixed = [_fixed(study, objective, untouched) for objective in objectives]
+    objectives, constraints = study.expanded_objectives, study.parsed_constraints
 
-    def corner(trials: Sequence[FrozenTrial]) -> list[float] | None:
-        first: list[FrozenTrial] = []
-        for trial in trials:
-            if _counts(trial):
-                first.append(trial)
-            if len(first) == FIRST_TRIALS:
-                break
+    def point(trials: Sequence[FrozenTrial]) -> list[float] | None:
+        first = list(itertools.islice(filter(_counts, trials), FIRST_TRIALS))
         if not first:
             return None
-        pairs = enumerate(zip(objectives, fixed, strict=True))
-        return [
-            _worst(objective, [trial.values[index] for trial in first]) if bound is None else bound
-            for index, (objective, bound) in pairs
-        ]
+        values = []
+        for index, objective in enumerate(objectives):
+            quality = input_quality.get(objective.metric)
+            seen = [trial.values[index] for trial in first]
+            coordinate = reference_coordinate(objective, constraints, quality, seen)
+            if coordinate is None:
+                return None
+            values.append(coordinate[0])
+        return values
 
-    return corner
-
-
-def _fixed(study: Study, objective: Objective, untouched: Mapping[str, float]) -> float | None:
-    for constraint in study.parsed_constraints:
-        if constraint.bounds(objective):
-            return constraint.bound
-    return untouched.get(objective.metric)
+    return point
 
 
 def _counts(trial: FrozenTrial) -> bool:
+    """Return whether a trial is complete, feasible, no duplicate, and has values of its own."""
     return (
         trial.state == TrialState.COMPLETE
-        and not trial.user_attrs.keys() & {STAND_IN, DUPLICATE_OF}
+        and not trial.user_attrs.keys() & {SUBSTITUTED, DUPLICATE_OF}
         and all(value <= 0 for value in trial.constraints.values())
     )
-
-
-def _worst(objective: Objective, values: Sequence[float]) -> float:
-    if objective.direction == "maximize":
-        return min(values)
-    return max(values) * (MARGIN if objective.is_logarithmic else 1.0)

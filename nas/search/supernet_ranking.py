@@ -221,10 +221,10 @@ def in_order(results: Sequence[TrialResult], objectives: Sequence[Objective]) ->
 def _greedy(results: list[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
     losses = np.array([[o.loss(r.value(o.metric)) for o in objectives] for r in results])
     spread = np.ptp(losses, axis=0)
-    corner = losses.max(axis=0) + np.where(spread > 0, spread * (MARGIN - 1), 1.0)
+    reference_point = losses.max(axis=0) + np.where(spread > 0, spread * (MARGIN - 1), 1.0)
     left, order = list(range(len(results))), list[int]()
     while left:
-        place = best_addition(losses[left], losses[order], corner)
+        place = best_addition(losses[left], losses[order], reference_point)
         if place is None:
             return [results[index] for index in (*order, *left)]
         order.append(left.pop(place))

@@ -46,7 +46,7 @@ class RunJournal(BaseJournalBackend):
         _drop_half_line(path)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The entries from this number on; those of the file once, then only what was appended."""
+        """Return the entries from this number on; the file is read once, at the first call."""
         if log_number_from == 0 and self._known == 0 and self._path.exists():
             self._own = list(_entries(self._path))
         del self._own[: log_number_from - self._known]
@@ -120,7 +120,7 @@ def rewrite(storage: JournalStorage, path: Path) -> None:
 
 
 class _Collected(BaseJournalBackend):
-    """Entries in memory."""
+    """A journal in memory, which collects entries."""
 
     def __init__(self) -> None:
         self.logs: list[dict[str, Any]] = []

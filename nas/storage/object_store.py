@@ -23,12 +23,12 @@ from typing import Any, TypeVar, final
 from urllib.parse import urlsplit
 
 from nas.errors import ConfigError, NasError, RunError, one_line
-from nas.storage.run_folder import ARTIFACTS, RunFolder
+from nas.storage.run_folder import ARTIFACTS, RESULT, RunFolder, trial_name
 from nas.system.files import read_json, write_atomically, write_json
 from nas.system.hashing import content_key, file_sha256
 
 SENT = "sent.json"  # in a trial's folder: that its copy is there
-FILES, RESULT = "files.json", "result.json"
+FILES = "files.json"  # in a trial's copy: its files with their checksums
 ANSWER_SECONDS = 30.0
 _BATCH = 200
 _FOLDERS = ("file", "local")  # whose stores have folders, which are made as they are needed
@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 
 class StoreError(RunError):
-    """The store does not answer, refuses, or has something else than it was given."""
+    """The store does not answer, refuses, or gives back other content than it was given."""
 
 
 @final
@@ -55,7 +55,7 @@ class ObjectStore:
 
     @classmethod
     def of(cls, run: RunFolder) -> ObjectStore | None:
-        """The store that a run's folder names; None where it names none."""
+        """Return the store that a run's folder names; None where it names none."""
         path = run.path / ARTIFACTS
         return cls(read_json(path)["url"], run.path.resolve().name) if path.exists() else None
 
@@ -86,11 +86,11 @@ class ObjectStore:
         """Copy a finished trial, its result last; nothing where its copy is there already."""
         if self.has(run, number):
             return
-        content = (run.trial(number) / RESULT).read_bytes()
+        content = run.result(number).read_bytes()
         result = json.loads(content)
         names = _names(run, number, result.get("weights"))
         about = {name: _about(run.path / name) for name in names}
-        folder = _folder(number)
+        folder = trial_name(number)
         about[f"{folder}/{RESULT}"] = _about_bytes(content)
         with self._asked():
             self._refuse_another(number, result["key"])
@@ -102,26 +102,26 @@ class ObjectStore:
         self._mark(run, number, content)
 
     def has(self, run: RunFolder, number: int) -> bool:
-        """Whether the run's folder says that this result was copied there."""
+        """Return whether the run's folder says that this result was copied to the store."""
         with contextlib.suppress(RunError):
             mark = read_json(run.trial(number) / SENT)
-            result = file_sha256(run.trial(number) / RESULT)
+            result = file_sha256(run.result(number))
             return bool(mark == {"to": self.where, "result": result})
         return False
 
     def numbers(self) -> set[int]:
-        """Trials of which there is something in the store."""
+        """Return the numbers of the trials of which the store has any file."""
         with self._asked():
             self._fs.invalidate_cache()
             try:
-                found = self._fs.ls(self._at("trials"), detail=False)
+                paths = self._fs.ls(self._at("trials"), detail=False)
             except FileNotFoundError:
                 return set()
-        names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
+        names = (str(path).rstrip("/").rpartition("/")[2] for path in paths)
         return {int(name) for name in names if re.fullmatch(r"\d+", name)}
 
     def restore(self, run: RunFolder) -> int:
-        """Write the results that only the store has into the run's folder; how many these are.
+        """Write the results that only the store has into the run's folder; return their number.
 
         Their other files are fetched once they are needed. A copy that is not whole is left alone:
         its trial is done again.
@@ -134,9 +134,9 @@ class ObjectStore:
             for number, listed, content in zip(batch, lists, results, strict=True):
                 if listed is None or content is None:
                     continue
-                about = json.loads(listed)["files"][f"{_folder(number)}/{RESULT}"]
+                about = json.loads(listed)["files"][f"{trial_name(number)}/{RESULT}"]
                 if _about_bytes(content) == about:
-                    path = run.trial(number) / RESULT
+                    path = run.result(number)
                     write_atomically(path, lambda file, c=content: file.write(c))  # type: ignore[misc]
                     self._mark(run, number, content)
                     restored += 1
@@ -145,7 +145,7 @@ class ObjectStore:
     def fetch(self, run: RunFolder, number: int, name: str) -> None:
         """Write a file of a trial, by its name below the run's folder, to its place there."""
         with self._asked():
-            listed = self._read(f"{_folder(number)}/{FILES}")
+            listed = self._read(f"{trial_name(number)}/{FILES}")
             content = self._read(name)
         about = json.loads(listed)["files"].get(name) if listed is not None else None
         if about is None or content is None:
@@ -166,13 +166,12 @@ class ObjectStore:
             return None
 
     def _read_all(self, numbers: Sequence[int], name: str) -> list[bytes | None]:
-        """A file of several trials, side by side where the store can; None where there is none."""
-        paths = [self._at(f"{_folder(number)}/{name}") for number in numbers]
+        """Return one file of several trials, None where one is missing; read side by side."""
+        paths = [self._at(f"{trial_name(number)}/{name}") for number in numbers]
         with self._asked():
-            found = self._fs.cat(paths, on_error="return")
-            by_name = found if isinstance(found, dict) else {paths[0]: found}
-            contents = list(by_name.values())
-            for content in contents:
+            answers = self._fs.cat(paths, on_error="return")
+            by_name = answers if isinstance(answers, dict) else {paths[0]: answers}
+            for content in by_name.values():
                 if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                     raise content
         at = {str(path).lstrip("/"): content for path, content in by_name.items()}
@@ -195,8 +194,8 @@ class ObjectStore:
             self._weights.add(weights)
 
     def _refuse_another(self, number: int, key: str) -> None:
-        """A result of another candidate is never overwritten."""
-        listed = self._read(f"{_folder(number)}/{FILES}")
+        """Raise RunError where the store has another candidate under this number."""
+        listed = self._read(f"{trial_name(number)}/{FILES}")
         theirs = json.loads(listed)["key"] if listed is not None else key
         if theirs != key:
             raise RunError(
@@ -210,15 +209,14 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
-        """Every library's errors of one store as one."""
+        """Turn the errors of whichever library serves the store into StoreError."""
         try:
             yield
         except NasError:
             raise
         except Exception as error:
-            raise StoreError(
-                f"{self.where} refuses: {type(error).__name__}: {one_line(error)}"
-            ) from error
+            kind = type(error).__name__
+            raise StoreError(f"{self.where} refuses: {kind}: {one_line(error)}") from error
 
 
 def fetched(run: RunFolder, number: int, name: str) -> Path:
@@ -236,7 +234,7 @@ def fetched(run: RunFolder, number: int, name: str) -> Path:
 
 
 def checked(url: str) -> str:
-    """The URL without a slash at its end; ConfigError where it is none, or has a password."""
+    """Return the URL without a slash at its end; ConfigError for no URL, or one with a password."""
     parts = urlsplit(url)
     if not parts.scheme or "://" not in url or not (parts.netloc or parts.path.strip("/")):
         raise ConfigError(
@@ -251,7 +249,7 @@ def checked(url: str) -> str:
 
 
 def within(seconds: float, do: Callable[[], Value]) -> Value:
-    """What `do` returns or raises; TimeoutError after `seconds`, when its thread is left behind."""
+    """Return or raise what `do` does; TimeoutError after `seconds`: its thread is left behind."""
     ended: list[tuple[Value | None, BaseException | None]] = []
 
     def run() -> None:
@@ -289,20 +287,16 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _names(run: RunFolder, number: int, weights: str | None) -> list[str]:
-    """What belongs to a trial besides its result, by name below the run's folder."""
-    found = sorted(path for path in run.trial(number).rglob("*") if path.is_file())
+    """Return the files of a trial besides its result, by name below the run's folder."""
+    paths = sorted(path for path in run.trial(number).rglob("*") if path.is_file())
     names = [
         path.relative_to(run.path).as_posix()
-        for path in found
+        for path in paths
         if not path.name.startswith(".") and path.name not in (RESULT, SENT)
     ]
     if weights is not None and (run.path / weights).is_file():
         names.insert(0, weights)
     return names
-
-
-def _folder(number: int) -> str:
-    return f"trials/{number:05d}"
 
 
 def _about(path: Path) -> dict[str, Any]:

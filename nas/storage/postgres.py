@@ -33,9 +33,12 @@ and ((l.classid::bigint << 32) | l.objid::bigint) = %s
 
 @dataclass(frozen=True)
 class SharedStudy:
-    """The storage of one run's study, for `ask_tell`; PostgreSQL writes through by itself.
+    """The storage of one run's study in a database, for `nas.search.ask_tell`.
 
-    `name` is the study's in the database, `fingerprint` the key of what it must be of.
+    `storage`: Optuna's storage.
+    `name`: the name of the study in the database.
+    `fingerprint`: the content key of the run's study, which the one in the database must have.
+    `where`: the database's URL without its password, for messages.
     """
 
     storage: Any
@@ -44,13 +47,13 @@ class SharedStudy:
     where: str
 
     def sync(self, every_s: float = 0.0) -> None:
-        """See `nas.storage.journal.RunJournal`."""
+        """Do nothing, where a journal would write: PostgreSQL writes through by itself."""
 
     def tidy(self, storage: Any, trials: int) -> None:
-        """See `nas.storage.journal.RunJournal`."""
+        """Do nothing, where a journal would be written anew: tables need no tidying."""
 
     def load(self) -> optuna.Study:
-        """The study; RunError where the database has none of that name."""
+        """Return the study; RunError where the database has none of that name."""
         with _quiet():
             try:
                 return optuna.load_study(study_name=self.name, storage=self.storage)
@@ -58,7 +61,7 @@ class SharedStudy:
                 raise RunError(f"{self.where} has no study {self.name!r}") from error
 
     def check(self, study: optuna.Study) -> None:
-        """Note whose study it is; RunError where it is another's."""
+        """Note the run's fingerprint in the study; RunError where it has another run's."""
         theirs = study.user_attrs.get(FINGERPRINT)
         if theirs is None:
             study.set_user_attr(FINGERPRINT, self.fingerprint)
@@ -69,7 +72,7 @@ class SharedStudy:
             )
 
     def failed(self, error: Exception) -> RunError:
-        """The error for a database that failed in the middle."""
+        """Return the error to raise for a database that failed during a search."""
         why = one_line(error.__cause__ or error)
         return RunError(
             f"{self.where} failed: {why}. Nothing finished is lost: see to it and start the same "
@@ -88,7 +91,7 @@ def shared_study(url: str, name: str, fingerprint: str) -> Iterator[SharedStudy]
 
 
 def public(url: str) -> str:
-    """The URL without its password, to be shown and written down."""
+    """Return the URL without its password, for messages and files; ConfigError for no such URL."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
         raise ConfigError(
@@ -113,16 +116,16 @@ def copy(source: Any, source_name: str, target: Any, target_name: str) -> int:
             study = optuna.load_study(study_name=source_name, storage=source)
         except KeyError as error:
             raise RunError(f"the source has no study {source_name!r}") from error
-        made = optuna.create_study(
+        twin = optuna.create_study(
             study_name=target_name, storage=target, directions=study.directions
         )
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
-            target.set_study_system_attr(made._study_id, key, value)
+            target.set_study_system_attr(twin._study_id, key, value)
         for key, value in study.user_attrs.items():
-            made.set_user_attr(key, value)
+            twin.set_user_attr(key, value)
         trials = study.get_trials(deepcopy=False)
         for trial in trials:
-            target.create_new_trial(made._study_id, template_trial=trial)
+            target.create_new_trial(twin._study_id, template_trial=trial)
     return len(trials)
 
 
@@ -158,7 +161,7 @@ def _lock(url: str, name: str, where: str) -> Iterator[None]:
 
 
 def open_storage(url: str) -> Any:
-    """Optuna's storage in a database; RunError where its tables are of another version."""
+    """Open Optuna's storage in a database; RunError where its tables are of another version."""
     import sqlalchemy.exc
 
     where = public(url)

@@ -1,4 +1,4 @@
-"""The devices of a run, by the names that people have for them."""
+"""Names for the devices of a run, as people call them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from nas.system.files import read_json
 
 
 def run_names(run: RunFolder, results: Sequence[TrialResult]) -> dict[str, DeviceName]:
-    """What people call each device of a run, the optional ones among them.
+    """Return the name of each device of a run by its spec, the optional ones included.
 
-    It is what the first of `results` tells that was measured there; a phone that never measured
-    anything keeps its serial for a name, as does one whose measurement is gone or damaged.
+    The name comes from the first of `results` that was measured on the device. A phone without a
+    measurement, or with a damaged one, keeps its serial for a name.
     """
     description = run.description()
     study = description["study"]
     processor = str(description.get("conditions", {}).get("processor", ""))
     named = []
     for device in (*study["devices"], *study.get("optional_devices", ())):
-        told = next(_conditions(run, results, device), {})
-        named.append(device_name(device, told, processor))
+        conditions = next(_conditions(run, results, device), {})
+        named.append(device_name(device, conditions, processor))
     return {name.device: name for name in distinct_names(named)}
 
 
 def _conditions(
     run: RunFolder, results: Sequence[TrialResult], device: str
 ) -> Iterator[Mapping[str, Any]]:
-    """The conditions of the device's measurements, as far as they name the phone."""
+    """Yield the conditions of the device's measurements that name the phone."""
     for result in results:
         note = result.conditions.get("devices", {}).get(device)
         key = note and note.get("measurement")

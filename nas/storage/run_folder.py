@@ -1,19 +1,21 @@
-"""A run's folder: what is in it, and how it is read and written.
+"""A run's folder: its layout, and how a run's files are read and written.
 
-    run.json                     the study that it belongs to, settings, versions
+    run.json                     the study that the run belongs to, settings, versions
     study.journal                Optuna's storage, unless
-    storage.json                 names the database that it is in
-    leases.json                  what runs where, for those who look on (`nas.execution.run_log`)
-    trials/00012/result.json     one finished trial (`nas.study.trial_result.TrialResult`), written
-    whole trials/00012/model.tflite    its artifact at the deployment size trials/00012/log.jsonl
-    what happened when (`nas.execution.run_log`) weights/KEY/                 checkpoints and final
-    weights of a training, by content measurements/KEY.json        latencies, or why there is none,
-    by structure, device and protocol reference/KEY.tflite         what a study's latency ratios
-    refer to artifacts.json               names the object store that has copies of finished trials
-    lost/KEY.json                required devices that were set aside while the search went on
+    storage.json                 names the database that holds it
+    leases.json                  what runs where, for `nas status` (`nas.execution.run_log`)
+    artifacts.json               names the object store that has copies of finished trials
+    trials/00012/result.json     a finished trial (`nas.study.trial_result.TrialResult`), whole
+    trials/00012/model.tflite    the trial's artifact at the deployment size
+    trials/00012/log.jsonl       the trial's events (`nas.execution.run_log`)
+    weights/KEY/                 checkpoints and final weights of a training, by content
+    measurements/KEY.json        latencies, or why there is none, by structure, device, protocol
+    reference/KEY.tflite         the network that a study's latency ratios refer to
+    lost/KEY.json                a required device that was set aside during the search
+    replicates/                  networks trained again with another seed, laid out as a run
 
-The results are the truth for reports and exports; the storage is the search's memory. Each can be
-rebuilt from the other.
+The results are the truth for reports and exports; Optuna's storage is the search's memory. Each can
+be rebuilt from the other. Other modules ask this one where a file lies.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas.errors import RunError
 from nas.study.objectives import Objective
@@ -29,10 +31,18 @@ from nas.study.trial_result import FORMAT, TrialResult
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-if TYPE_CHECKING:
-    pass
-
 ARTIFACTS = "artifacts.json"
+RESULT = "result.json"
+TABLE = "leases.json"
+LOG = "log.jsonl"
+CHECKPOINT = "checkpoint.npz"  # in a folder of weights, until that training has ended
+REPLICATES = "replicates"
+_LOST = "lost"
+
+
+def trial_name(number: int) -> str:
+    """Return a trial's folder by its path below the run's folder, such as `trials/00012`."""
+    return f"trials/{number:05d}"
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,11 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """Optuna's storage."""
+        """The file of Optuna's storage."""
         return self.path / "study.journal"
 
     def storage(self) -> str | None:
-        """The database that keeps the study, without its password; None for `journal`."""
+        """Return the database that keeps the study, as a URL without password; None for none."""
         path = self.path / "storage.json"
         return str(read_json(path)["storage"]) if path.exists() else None
 
@@ -60,16 +70,38 @@ class RunFolder:
             write_json(path, {"storage": url})
 
     def trial(self, number: int) -> Path:
-        """The folder of one trial."""
-        return self.path / "trials" / f"{number:05d}"
+        """Return the folder of one trial."""
+        return self.path / trial_name(number)
+
+    def result(self, number: int) -> Path:
+        """Return the path of a trial's result."""
+        return self.trial(number) / RESULT
+
+    def log(self, number: int) -> Path:
+        """Return the path of a trial's log."""
+        return self.trial(number) / LOG
+
+    @property
+    def table(self) -> Path:
+        """The table of what runs where."""
+        return self.path / TABLE
+
+    @property
+    def replicates(self) -> RunFolder:
+        """The folder of the networks that were trained again, laid out as a run's."""
+        return RunFolder(self.path / REPLICATES)
+
+    def checkpoints(self) -> list[Path]:
+        """Return the checkpoints of trainings that have not ended."""
+        return sorted((self.path / "weights").glob(f"*/{CHECKPOINT}"))
 
     def write_result(self, result: TrialResult) -> None:
         """Write a trial's result, whole or not at all; RunError where the disk is full."""
-        write_json(self.trial(result.number) / "result.json", result.to_dict())
+        write_json(self.result(result.number), result.to_dict())
 
     def read_result(self, number: int) -> TrialResult | None:
-        """A trial's result, None where it has none; RunError where the file is damaged."""
-        path = self.trial(number) / "result.json"
+        """Return a trial's result, None where it has none; RunError where the file is damaged."""
+        path = self.result(number)
         if not path.exists():
             return None
         try:
@@ -81,31 +113,31 @@ class RunFolder:
             ) from error
 
     def results(self) -> list[TrialResult]:
-        """Every finished trial, in the order of their numbers; raises as `read_result`."""
+        """Return every finished trial, by number; raises as `read_result` does."""
         read = (self.read_result(number) for number in sorted(self.finished_numbers()))
         return [result for result in read if result is not None]
 
     def finished_numbers(self) -> set[int]:
-        """The numbers of the trials that have a result."""
-        found = (self.path / "trials").glob("[0-9]*/result.json")
-        return {int(path.parent.name) for path in found if path.parent.name.isdigit()}
+        """Return the numbers of the trials that have a result."""
+        paths = (self.path / "trials").glob(f"[0-9]*/{RESULT}")
+        return {int(path.parent.name) for path in paths if path.parent.name.isdigit()}
 
     def lost_devices(self) -> set[str]:
-        """The required devices that were set aside since the search was started."""
-        return {str(read_json(path)["device"]) for path in (self.path / "lost").glob("*.json")}
+        """Return the required devices that were set aside since the search was started."""
+        return {str(read_json(path)["device"]) for path in (self.path / _LOST).glob("*.json")}
 
     def lose(self, device: str, reason: str) -> None:
         """Note that a required device was set aside: from now on it is an optional one."""
-        path = self.path / "lost" / f"{content_key(device)}.json"
+        path = self.path / _LOST / f"{content_key(device)}.json"
         write_json(path, {"device": device, "reason": reason})
 
     def readmit_devices(self) -> None:
         """Require again the devices that were set aside."""
-        for path in (self.path / "lost").glob("*.json"):
+        for path in (self.path / _LOST).glob("*.json"):
             path.unlink(missing_ok=True)
 
     def description(self) -> dict[str, Any]:
-        """What run.json holds; RunError where the folder is no run's."""
+        """Return what run.json holds; RunError where the folder is no run's."""
         path = self.path / "run.json"
         if not path.exists():
             raise RunError(
@@ -116,8 +148,5 @@ class RunFolder:
         return description
 
     def objectives(self) -> Sequence[Objective]:
-        """The study's objectives, from run.json."""
+        """Return the study's objectives, from run.json; raises as `description` does."""
         return [Objective.of(name) for name in self.description()["study"]["objectives"]]
-
-
-FOLDER = "replicates"

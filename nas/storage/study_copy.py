@@ -18,7 +18,11 @@ _STUDY = "search"
 
 
 def read_only(place: Path | str) -> Any:
-    """Optuna's storage of a study that is only looked at: a journal's copy, or a database's URL."""
+    """Open Optuna's storage of a study that is only read.
+
+    `place` is the path of a copy of a journal, or the URL of a database. Raises RunError where it
+    can't be read.
+    """
     if isinstance(place, Path):
         return optuna.storages.JournalStorage(RunJournal(place))
     return open_storage(place)

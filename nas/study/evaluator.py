@@ -1,4 +1,4 @@
-"""What an evaluator is: it looks at what was made of a candidate and returns named figures."""
+"""The protocol of an evaluator: it takes a candidate's artifact and returns named figures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ Needs = Literal["architecture", "structure", "weights"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What an evaluator may look at.
+    """Everything that an evaluator may use to judge a candidate.
 
-    `artifact` is the `.tflite` at the deployment `size` (width, height): None for evaluators that
-    need the architecture alone, untrained for those that need the structure, trained for those
-    that need the weights. `cache` is a folder for what should not be measured twice.
-
-    A candidate must run on every one of `devices`, and is measured on the `optional` ones where it
-    can be. `reference` is the artifact that latencies are put in relation to, None where nothing
-    is. An evaluator writes into `notes` (JSON types) what a trial's result should keep beside
-    figures. `measure` gets devices to run artifacts, wherever they hang.
+    `candidate`: the architecture and its compression.
+    `size`: the deployment resolution (width, height).
+    `artifact`: the `.tflite` at that size. It is None for evaluators that need the architecture
+    alone, untrained for those that need the structure, trained for those that need the weights.
+    `dataset`: the pictures that quality is scored on.
+    `devices`: the devices that the candidate must run on.
+    `cache`: a folder for figures that should not be measured twice.
+    `optional`: further devices, on which the candidate is measured where it runs.
+    `reference`: the artifact that latencies are put in relation to; None where none are.
+    `notes`: what the trial's result should keep beside figures, as JSON types; evaluators write it.
+    `measure`: the function that has artifacts run on devices, wherever these hang.
     """
 
     candidate: Candidate
@@ -45,7 +48,7 @@ class Subject:
 
 
 class MissingFigureError(DeviceError):
-    """A required device has no figure; `device` is its spec, `figures` are the other devices'."""
+    """A required device has no figure; `device` is its spec, `figures` are those of the others."""
 
     def __init__(self, message: str, device: str, figures: Mapping[str, Metric]) -> None:
         super().__init__(message)
@@ -54,7 +57,7 @@ class MissingFigureError(DeviceError):
 
 
 class DeviceRefusedError(MissingFigureError, DeviceStableError):
-    """The candidate can't run there."""
+    """The device refused the candidate: it can't run there."""
 
 
 class DeviceAwayError(MissingFigureError, DeviceTransientError):
@@ -66,7 +69,7 @@ class DeviceLostError(MissingFigureError, DeviceTransientError):
 
 
 class Evaluator(Protocol):
-    """See `evaluators`: `Cost`, `Latency` and `Quality`.
+    """Returns named figures of a candidate; `Cost`, `Latency`, `Quality` in `evaluators` do.
 
     `needs` says when it runs: "architecture" before anything is built, "structure" on the untrained
     artifact before training, "weights" on the final one. Where the final artifact's structure
@@ -75,17 +78,17 @@ class Evaluator(Protocol):
 
     @property
     def needs(self) -> Needs:
-        """The earliest stage that has what it looks at."""
+        """The earliest stage of a trial at which the evaluator can run."""
         ...
 
     def metrics(self, devices: tuple[str, ...]) -> tuple[str, ...]:
-        """The names of the figures that `evaluate` returns for these devices."""
+        """Return the names of the figures that `evaluate` gives for these devices."""
         ...
 
     def evaluate(self, subject: Subject) -> Mapping[str, Metric]:
-        """The figures; raises a NasError where there can be none."""
+        """Return the figures by name; raises a NasError where there can be none."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The evaluator as JSON types, for a study's fingerprint."""
+        """Return the evaluator as JSON types, for a study's fingerprint."""
         ...

@@ -33,18 +33,18 @@ class Metric:
             raise ValueError(f"a metric must be finite, but {self.value} came")
 
     def to_dict(self) -> dict[str, Any]:
-        """The metric as JSON types."""
+        """Return the metric as JSON types."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Metric:
-        """The metric that `to_dict` wrote."""
+        """Return the metric that `to_dict` wrote; TypeError or ValueError on anything else."""
         interval = values.get("interval")
         return cls(**{**values, "interval": tuple(interval) if interval else None})
 
 
 def least_trusted(sources: Iterable[str]) -> str:
-    """The source of a figure that is made of several: that of its weakest part.
+    """Return the source of a figure that is made of several: that of its weakest part.
 
     Raises ValueError where none is given, or an unknown one.
     """
@@ -52,7 +52,7 @@ def least_trusted(sources: Iterable[str]) -> str:
 
 
 def ntire_smartphone_score(psnr_db: float, latency_ms: float) -> float:
-    """PSNR + 0.5 log2(fps / 8.23), where more than 45 frames a second count as 45.
+    """Return PSNR + 0.5 log2(fps / 8.23), where more than 45 frames a second count as 45.
 
     The score of the smartphone track of the NTIRE 2020 image deblurring challenge, there at 256x256
     on a Pixel 4: twice the speed is worth half a dB. Source: Nah et al., "NTIRE 2020 Challenge on

@@ -1,4 +1,4 @@
-"""Objectives and constraints: what a study wants of a figure, and what it forbids."""
+"""Objectives and constraints: the figures that a study improves, and the bounds it sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOGARITHMIC = frozenset(
     | {"peak_memory_mb", "worst_latency_ratio", "ddr_read_mb", "ddr_write_mb", "context_mb"}
 )
 MARGIN = 2.0  # how far the reference point lies beyond the worst cost, so that this one counts
-WORST_RATIO = "worst_latency_ratio"  # see `evaluators.Latency`
+WORST_RATIO = "worst_latency_ratio"  # the largest over devices; `evaluators.Latency` gives it
 
 
 def is_logarithmic(metric: str) -> bool:
@@ -25,7 +25,7 @@ def is_logarithmic(metric: str) -> bool:
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric to push up or down."""
+    """A metric, and the direction that improves it."""
 
     metric: str
     direction: Literal["maximize", "minimize"]
@@ -39,7 +39,7 @@ class Objective:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether its values are compared by their logarithms."""
+        """True where values of the metric are compared by their logarithms."""
         return is_logarithmic(self.metric)
 
     def loss(self, value: float) -> float:
@@ -80,7 +80,10 @@ class Constraint:
         return f"{self.metric}{self.comparison}{self.bound:g}"
 
     def bounds(self, objective: Objective) -> bool:
-        """Return whether it limits an objective from its bad side: a cost above, a gain below."""
+        """Return whether the constraint bounds an objective from its bad side.
+
+        That is from above for an objective to minimize, from below for one to maximize.
+        """
         at_most = self.comparison == "<="
         return self.metric == objective.metric and at_most == (objective.direction == "minimize")
 

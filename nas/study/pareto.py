@@ -1,8 +1,8 @@
-"""The Pareto front of a run, and the volume that it dominates.
+"""The Pareto front of a run, and the hypervolume that it dominates.
 
 A trial is on the front where no other one is at least as good in every objective and better in one.
-The hypervolume is the volume between the front and one reference point that stays where it is for
-the whole run; axes that span orders of magnitude (latency, MACs, ...) are taken as log10, so that
+The hypervolume is the volume between the front and one reference point, which stays where it is for
+the whole run. Axes that span orders of magnitude (latency, MACs, ...) are taken as log10, so that
 halving a latency counts the same at 10 ms and at 1000 ms.
 """
 
@@ -13,23 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nas.study.hypervolume import Points, contribution
 from nas.study.objectives import MARGIN, Constraint, Objective
 from nas.study.trial_result import TrialResult
 
 FIRST_TRIALS = 16  # what fixes the reference point where neither the study nor the data does
 
-THINNING_PASSES = 8
-
-Points = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Reference:
-    """The hypervolume's corner: a value for each objective, in the objective's own unit.
+class ReferencePoint:
+    """The worst point of the hypervolume: one value and one reason for each objective.
 
-    `reasons` says in words where each value comes from.
+    `values` are in the objectives' own units; `reasons` say in words where each one comes from.
     """
 
     values: tuple[float, ...]
@@ -37,7 +33,7 @@ class Reference:
 
 
 def eligible(result: TrialResult, objectives: Sequence[Objective]) -> bool:
-    """Whether a trial may be on the front: complete, feasible, and with every objective."""
+    """Return whether a trial may be on the front: complete, feasible, and with every objective."""
     return (
         result.state == "complete"
         and all(violation <= 0 for violation in result.violations.values())
@@ -46,16 +42,16 @@ def eligible(result: TrialResult, objectives: Sequence[Objective]) -> bool:
 
 
 def distinct(results: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
-    """The eligible trials by number, each candidate once: the first of equal keys."""
-    found: dict[str, TrialResult] = {}
+    """Return the eligible trials by number, each candidate once: the first of equal keys."""
+    by_key: dict[str, TrialResult] = {}
     for result in sorted(results, key=lambda result: result.number):
         if eligible(result, objectives):
-            found.setdefault(result.key, result)
-    return list(found.values())
+            by_key.setdefault(result.key, result)
+    return list(by_key.values())
 
 
 def front(results: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[TrialResult]:
-    """The trials that no other one dominates, best in the first objective first.
+    """Return the trials that no other one dominates, best in the first objective first.
 
     Candidates that are equal in every objective are all on it.
     """
@@ -65,8 +61,8 @@ def front(results: Iterable[TrialResult], objectives: Sequence[Objective]) -> li
     if not trials:
         return []
     losses = np.array([_losses(trial, objectives) for trial in trials])
-    kept = moocore.is_nondominated(losses, keep_weakly=True)
-    order = sorted(np.flatnonzero(kept), key=lambda index: (*losses[index], index))
+    on_front = moocore.is_nondominated(losses, keep_weakly=True)
+    order = sorted(np.flatnonzero(on_front), key=lambda index: (*losses[index], index))
     return [trials[index] for index in order]
 
 
@@ -74,69 +70,89 @@ def reference_point(
     results: Iterable[TrialResult],
     objectives: Sequence[Objective],
     description: Mapping[str, Any] | None = None,
-) -> Reference | None:
-    """The run's reference point; None where nothing is known yet to place it by.
+) -> ReferencePoint | None:
+    """Return the run's reference point; None while nothing is known to place it by.
 
-    `description` is what run.json holds. For each objective, the first of these that there is: the
-    bound that a constraint sets on it; the blurred pictures' own quality; the worst of the run's
-    first `FIRST_TRIALS` eligible trials, for costs times `MARGIN`. So the point stands still as
-    soon as that many trials are complete, and from the start where the study itself fixes it.
+    `description` is what run.json holds. Each coordinate is `reference_coordinate`'s, from the
+    first `FIRST_TRIALS` eligible trials. So the point stands still as soon as that many trials are
+    complete, and from the start where the study or its pictures fix it.
     """
+    description = description or {}
     first = distinct(results, objectives)[:FIRST_TRIALS]
-    found = [_reference(objective, first, description or {}) for objective in objectives]
-    placed = [one for one in found if one is not None]
-    if len(placed) < len(found):
-        return None
-    return Reference(tuple(value for value, _ in placed), tuple(reason for _, reason in placed))
+    texts = description.get("study", {}).get("constraints", [])
+    constraints = [Constraint.parse(text) for text in texts]
+    coordinates = []
+    for objective in objectives:
+        coordinate = reference_coordinate(
+            objective,
+            constraints,
+            _input_quality(objective.metric, first, description),
+            [result.value(objective.metric) for result in first],
+        )
+        if coordinate is None:
+            return None
+        coordinates.append(coordinate)
+    return ReferencePoint(
+        tuple(value for value, _ in coordinates), tuple(reason for _, reason in coordinates)
+    )
 
 
-def _reference(
-    objective: Objective, first: Sequence[TrialResult], description: Mapping[str, Any]
+def reference_coordinate(
+    objective: Objective,
+    constraints: Iterable[Constraint],
+    input_quality: float | None,
+    first_values: Sequence[float],
 ) -> tuple[float, str] | None:
-    for text in description.get("study", {}).get("constraints", []):
-        constraint = Constraint.parse(text)
+    """Return the reference point's value in one objective, with the reason in words.
+
+    It is the first of these that there is: the bound that a constraint sets on the objective;
+    `input_quality`, which is the objective of the blurred pictures themselves; the worst of
+    `first_values`, those of the run's first trials, for costs times `MARGIN`. None without any.
+    """
+    for constraint in constraints:
         if constraint.bounds(objective):
-            return constraint.bound, f"the constraint {text}"
-    untouched = _input_quality(objective.metric, first, description)
-    if untouched is not None:
-        return untouched, "the blurred pictures themselves"
-    if not first:
+            return constraint.bound, f"the constraint {constraint}"
+    if input_quality is not None:
+        return input_quality, "the blurred pictures themselves"
+    if not first_values:
         return None
-    values = [result.value(objective.metric) for result in first]
+    trials = f"the worst of the first {len(first_values)} complete trials"
     if objective.direction == "maximize":
-        return min(values), f"the worst of the first {len(first)} complete trials"
-    margin = MARGIN if objective.is_logarithmic else 1.0
-    times = f"{margin:g} times " if margin != 1 else ""
-    return max(values) * margin, f"{times}the worst of the first {len(first)} complete trials"
+        return min(first_values), trials
+    if not objective.is_logarithmic:
+        return max(first_values), trials
+    return max(first_values) * MARGIN, f"{MARGIN:g} times {trials}"
 
 
 def _input_quality(
     metric: str, first: Sequence[TrialResult], description: Mapping[str, Any]
 ) -> float | None:
-    """A metric of the blurred pictures, from run.json or from the first trial that has it."""
-    known = description.get("input", {}).get(metric)
-    if known is not None:
-        return float(known)
+    """Return a metric of the blurred pictures: run.json's, or that of the first trial with one."""
+    value = description.get("input", {}).get(metric)
+    if value is not None:
+        return float(value)
     name = f"{metric}_input"
     return next((result.value(name) for result in first if name in result.metrics), None)
 
 
 class Front:
-    """A front and its hypervolume that take one trial at a time, fast at any number of trials.
+    """A front that takes one trial at a time, and its hypervolume.
 
-    `hypervolume` grows by the part that only the new trial dominates: its own box less what the
-    present members dominate of it. Adding costs time in the size of the front, not of the run.
+    `hypervolume` grows by the part that only the new trial dominates; it stays 0 without a
+    reference point. Adding a trial costs time in the size of the front, not of the run.
     """
 
-    def __init__(self, objectives: Sequence[Objective], reference: Reference | None = None) -> None:
+    def __init__(
+        self, objectives: Sequence[Objective], reference_point: ReferencePoint | None = None
+    ) -> None:
         self._objectives = tuple(objectives)
         self._members: list[TrialResult] = []
         self._points: Points = np.empty((len(self._objectives), 0))  # a column a member
         self._keys: set[str] = set()
-        self._corner: Points | None = None
-        if reference is not None:
-            pairs = zip(reference.values, objectives, strict=True)
-            self._corner = np.array([[objective.loss(value)] for value, objective in pairs])
+        self._reference_point: Points | None = None
+        if reference_point is not None:
+            pairs = zip(reference_point.values, objectives, strict=True)
+            self._reference_point = np.array([objective.loss(value) for value, objective in pairs])
         self.hypervolume = 0.0
 
     @property
@@ -146,14 +162,15 @@ class Front:
         return [self._members[index] for index in order]
 
     def add(self, result: TrialResult) -> bool:
-        """Take a finished trial in; True where it is on the front now."""
+        """Take in a finished trial; return whether it is on the front now."""
         if result.key in self._keys or not eligible(result, self._objectives):
             return False
         self._keys.add(result.key)
         point = np.array(_losses(result, self._objectives))[:, None]
         if ((self._points <= point).all(axis=0) & (self._points < point).any(axis=0)).any():
             return False
-        self.hypervolume += self._contribution(point)
+        if self._reference_point is not None:
+            self.hypervolume += contribution(point[:, 0], self._points, self._reference_point)
         beaten = (point <= self._points).all(axis=0) & (point < self._points).any(axis=0)
         for index in np.flatnonzero(beaten)[::-1]:
             del self._members[index]
@@ -161,41 +178,17 @@ class Front:
         self._points = np.hstack([self._points[:, ~beaten], point])
         return True
 
-    def _contribution(self, point: Points) -> float:
-        """The volume that `point` dominates and no member does."""
-        import moocore
-
-        if self._corner is None or (point >= self._corner).any():
-            return 0.0
-        box = float(np.prod(self._corner - point))
-        shared = np.maximum(self._points, point)
-        shared = _thinned(shared[:, (shared < self._corner).all(axis=0)], self._corner)
-        if not shared.size:
-            return box
-        common = moocore.hypervolume(np.ascontiguousarray(shared.T), ref=self._corner[:, 0])
-        return max(0.0, box - float(common))
-
-
-def _thinned(points: Points, corner: Points) -> Points:
-    """Columns of `points` without most of those that another one dominates.
-
-    The largest boxes dominate nearly all of a clipped front: a few passes leave little to add up.
-    """
-    largest = []
-    for _ in range(THINNING_PASSES):
-        if points.shape[1] <= 2 * THINNING_PASSES:
-            break
-        one = points[:, [int(np.argmax(np.prod(corner - points, axis=0)))]]
-        largest.append(one)
-        points = points[:, (points < one).any(axis=0)]
-    return np.hstack([*largest, points])
-
 
 def hypervolume_history(
-    results: Iterable[TrialResult], objectives: Sequence[Objective], reference: Reference | None
+    results: Iterable[TrialResult],
+    objectives: Sequence[Objective],
+    reference_point: ReferencePoint | None,
 ) -> list[float]:
-    """The front's hypervolume after each trial, in the order of `results`; 0 before the first."""
-    growing = Front(objectives, reference)
+    """Return the front's hypervolume after each trial, in the order of `results`.
+
+    A trial that adds nothing repeats the value before it; without a reference point all are 0.
+    """
+    growing = Front(objectives, reference_point)
     history = []
     for result in results:
         growing.add(result)
@@ -204,7 +197,7 @@ def hypervolume_history(
 
 
 def knee(members: Sequence[TrialResult], objectives: Sequence[Objective]) -> TrialResult | None:
-    """The front's bend: the member nearest to the best of every objective at once.
+    """Return the front's bend: the member nearest to the best of every objective at once.
 
     Each axis is stretched to run from 0 (the front's best) to 1 (its worst). None for fewer than
     three members, where there is no choice between the ends.

@@ -1,4 +1,4 @@
-"""Whether two rows of figures put networks in the same order, and how sure that is."""
+"""How far two rows of figures put networks in the same order, with an interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COVERED = 0.95
 @final
 @dataclass(frozen=True)
 class Agreement:
-    """Kendall's tau-b of `count` networks, with its bootstrap interval over networks (95 %)."""
+    """Kendall's `tau`-b of `count` networks, with the bootstrap `interval` (95 %) over networks."""
 
     count: int
     tau: float
@@ -25,7 +25,9 @@ class Agreement:
 
 
 def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
-    """Of two rows of equal length; None for fewer than `LEAST`, or where all of a row are equal.
+    """Return how far two rows of equal length agree in their order.
+
+    None for fewer than `LEAST` networks, or where all figures of a row are equal.
 
     The interval is the middle 95 % of `RESAMPLES` draws of as many networks with replacement, the
     same at every call. Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
@@ -50,7 +52,7 @@ def _signs(row: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def _tau(
     first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
 ) -> float | None:
-    """Tau-b of the networks of `rows`; None where a row of figures has ties only."""
+    """Return tau-b of the networks of `rows`; None where a row of figures has only ties."""
     a, b = (signs[np.ix_(rows, rows)] for signs in (first, second))
-    known = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
-    return float((a * b).sum()) / known if known else None
+    norm = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
+    return float((a * b).sum()) / norm if norm else None

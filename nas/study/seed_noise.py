@@ -1,4 +1,4 @@
-"""Noise that is known: how much of a difference in PSNR is the networks', and how much the seed's.
+"""The noise of training: how much of a difference in PSNR is due to the seed.
 
 After its trials a search trains a few of its networks once more, with another seed. Their pairs
 give the deviation from seed to seed; with the deviation between networks follows how well this
@@ -27,15 +27,21 @@ NOISY_TAU = 0.5  # less, and more than every fourth pair of networks is ranked b
 
 @dataclass(frozen=True)
 class Noise:
-    """What pairs of seeds tell of a run's PSNR, in dB. Intervals are of 95 %.
+    """The noise of a run's PSNR, from pairs of trainings that differ in their seed alone.
 
-    `freedom` is the number of degrees of freedom: the replicates that were scored; `failed` ones
-    are not among them. `spread_db` is the deviation from seed to seed, pooled over networks, with
-    its chi-square interval. `between_db` is the deviation over the run's `networks`, of one seed
-    each. `tau` is Kendall's tau that two seeds' rankings of them would have (`expected_tau`), its
-    interval from that of the ratio of variances (an F distribution); None for fewer than three
-    networks. `kept_order` of `compared` pairs of
-    replicated networks are in the same order with either seed.
+    All deviations are in dB; intervals hold 95 %.
+
+    `freedom`: degrees of freedom, which are the replicates that were scored.
+    `failed`: replicates without a score, not counted in `freedom`.
+    `spread_db`: the deviation from seed to seed, pooled over networks.
+    `spread_interval_db`: its chi-square interval.
+    `networks`: how many networks the run scored, with one seed each.
+    `between_db`: the deviation over these networks.
+    `tau`: Kendall's tau to expect between two seeds' rankings of them (`expected_tau`); None for
+    fewer than three networks.
+    `tau_interval`: its interval, from that of the ratio of variances (an F distribution).
+    `kept_order`: pairs of replicated networks that are in the same order with either seed.
+    `compared`: how many pairs of replicated networks there are.
     """
 
     freedom: int
@@ -51,19 +57,19 @@ class Noise:
 
     @property
     def half_width_db(self) -> float:
-        """How far one training's PSNR may be from the network's mean over seeds."""
+        """How far (dB) one training's PSNR may lie from the network's mean over seeds."""
         from scipy.special import stdtrit
 
         return float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) * self.spread_db
 
     @property
     def resolved_db(self) -> float:
-        """The least difference of two networks, of one training each, that is no seed's."""
+        """The least difference (dB) of two networks, trained once each, that no seed explains."""
         return math.sqrt(2) * self.half_width_db
 
     @property
     def swallows(self) -> bool:
-        """Whether the noise swallows the differences between networks."""
+        """True where the noise swallows the differences between networks."""
         return self.tau is not None and self.tau < NOISY_TAU
 
 
@@ -72,7 +78,10 @@ def _scored(result: TrialResult) -> bool:
 
 
 def pooled(groups: Sequence[Sequence[float]], values: Sequence[float], failed: int = 0) -> Noise:
-    """From the PSNR of networks by seed, two or more each, and of all networks with one seed.
+    """Return the noise that groups of trainings show.
+
+    Each of `groups` has the PSNR (dB) of one network with two or more seeds; `values` are those of
+    all networks with one seed; `failed` counts replicates without a score.
 
     Groups of several runs of one schedule may be put together. ValueError where no group has two.
     """
@@ -102,7 +111,7 @@ def pooled(groups: Sequence[Sequence[float]], values: Sequence[float], failed: i
 
 
 def expected_tau(values: Sequence[float], spread_db: float) -> float:
-    """Kendall's tau to expect between these networks' ranking and that of another seed.
+    """Return Kendall's tau to expect between these networks' ranking and that of another seed.
 
     The mean over pairs of the chance that their order stays, less that it turns. A pair's true
     difference is expected to be a part `kept` of the seen one, as that is noisy itself, and the
@@ -122,7 +131,7 @@ def expected_tau(values: Sequence[float], spread_db: float) -> float:
 
 
 def _kept_order(groups: Sequence[Sequence[float]]) -> tuple[int, int]:
-    """How many pairs of groups are in the same order by their first two values, and how many."""
+    """Return how many pairs of groups keep their order from first to second value, of how many."""
     pairs = [(a, b) for n, a in enumerate(groups) for b in groups[n + 1 :]]
-    kept = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
-    return kept, len(pairs)
+    same = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs)
+    return same, len(pairs)

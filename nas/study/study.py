@@ -1,4 +1,4 @@
-"""A study as a value: what to search, on which data and devices, by which rules."""
+"""A study as a value: the space to search, the data and devices, and the rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from nas.errors import ConfigError, unknown
 from nas.networks.candidate import ArchitectureSpace, Candidate, Compression, Space
 from nas.study.evaluator import Evaluator
-from nas.study.halving import ETA, READ, SHARES
+from nas.study.halving import ETA, READING_METRICS, SHARES
 from nas.study.objectives import WORST_RATIO, Constraint, Objective
 from nas.training.schedule import Schedule
 
@@ -18,22 +18,32 @@ Sampler = Literal["tpe", "ehvi", "gp", "nsga2", "random"]
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that decides which trials a search makes, and what they come to.
+    """Everything that decides which trials a search makes, and their results.
 
-    `objectives` are metric names; "latency_ms" stands for the latency on each device. `size` is the
-    deployment resolution (width, height), apart from the training patch. `startup_trials` are drawn
-    at random before the sampler learns. `baselines` are tried first. `description` is one sentence
-    for `nas studies`.
+    `name`: the study's name on the command line and in its run folders.
+    `description`: one sentence for `nas studies`.
+    `space`: the architectures to choose from.
+    `compression`: the pruned shares and precisions to choose from.
+    `schedule`: how candidates are trained.
+    `evaluators`: what gives figures of a candidate; an earlier stage stops a bad one sooner.
+    `data`: the data set, by its spec.
+    `objectives`: metric names; "latency_ms" stands for the latency on each device.
+    `constraints`: bounds such as "latency_ms[host]<=50"; a candidate beyond one is infeasible.
+    `devices`: specs of the devices on which every candidate must run.
+    `optional_devices`: devices on which a candidate is measured where it runs.
+    `reference`: the candidate that "worst_latency_ratio" refers to; else the first baseline.
+    `size`: the deployment resolution (width, height), which is not the training patch.
+    `trials`: how many candidates a search tries.
+    `sampler`: the rule that draws candidates.
+    `startup_trials`: how many are drawn at random before the sampler learns.
+    `baselines`: candidates that are tried first.
+    `seed`: the seed of everything random.
+    `halving`: train most candidates for a part of the schedule only (`nas.study.halving`).
+    `replicates`: how many whole-trained candidates at most are trained again with another seed, to
+    know the noise (`nas.study.seed_noise`).
 
-    A candidate must run on every one of `devices`; on `optional_devices` it is measured where it
-    can be. `reference` (else the first baseline) is what "worst_latency_ratio" refers to.
-
-    With `halving` most candidates are trained for a part of the schedule only
-    (`nas.study.halving`). At most `replicates` of those that were trained whole are trained once
-    more, with another seed, to know the noise (`nas.study.seed_noise`).
-
-    Raises ConfigError where a part is wrong by itself. Whether the parts fit together tells
-    `check`, which a search asks first: until then an option may replace devices, constraints, ...
+    Raises ConfigError where one part is wrong by itself. `check` tells whether the parts fit
+    together; a search calls it first, once options have replaced devices, constraints and others.
     """
 
     name: str
@@ -63,11 +73,11 @@ class Study:
         named = [objective.metric for objective in self.expanded_objectives]
         bounded = [constraint.metric for constraint in self.parsed_constraints]
         devices = dict.fromkeys(filter(None, (*self.devices, *map(_device_in, named + bounded))))
-        known = self._metrics(tuple(devices))
+        metrics_there = self._metrics(tuple(devices))
         for what, metrics in (("objective", named), ("metric in a constraint", bounded)):
             for metric in metrics:
-                if metric not in known:
-                    raise unknown(what, metric, known)
+                if metric not in metrics_there:
+                    raise unknown(what, metric, metrics_there)
         for baseline in self.baselines:
             self.to_parameters(baseline)
         if self.replicates < 0:
@@ -87,11 +97,11 @@ class Study:
                 f"{WORST_RATIO} needs a network to refer to: give the study a `reference` or a "
                 "baseline"
             )
-        known = self._metrics(self.devices)
+        metrics_there = self._metrics(self.devices)
         named = {o.metric: f"objective {o.metric!r}" for o in self.expanded_objectives}
         named |= {c.metric: f"constraint '{c}'" for c in self.parsed_constraints}
         for metric, what in named.items():
-            if metric not in known:
+            if metric not in metrics_there:
                 raise ConfigError(
                     f"{what}: {_device_in(metric)} is none of the study's required devices "
                     f"({', '.join(self.devices)}); name it with --device, or in `devices`"
@@ -100,12 +110,12 @@ class Study:
             check_halving(self)
 
     def _metrics(self, devices: tuple[str, ...]) -> list[str]:
-        """The figures that the evaluators give on these devices."""
+        """Return the names of the figures that the evaluators give on these devices."""
         return [metric for evaluator in self.evaluators for metric in evaluator.metrics(devices)]
 
     @property
     def expanded_objectives(self) -> tuple[Objective, ...]:
-        """The objectives, a latency for each device."""
+        """The objectives, with "latency_ms" expanded to one for each device."""
         names = []
         for name in self.objectives:
             per_device = name == "latency_ms"
@@ -114,23 +124,23 @@ class Study:
 
     @property
     def trains(self) -> bool:
-        """Whether candidates are trained: only where an evaluator looks at weights."""
+        """True where candidates are trained, which only evaluators that look at weights need."""
         return any(evaluator.needs == "weights" for evaluator in self.evaluators)
 
     @property
     def reference_candidate(self) -> Candidate | None:
-        """What latencies are put in relation to: `reference`, else the first baseline."""
+        """The candidate that latency ratios refer to: `reference`, else the first baseline."""
         return self.reference or next(iter(self.baselines), None)
 
     @property
     def uses_reference(self) -> bool:
-        """Whether an objective or a constraint puts latencies in relation to the reference's."""
+        """True where an objective or a constraint is the ratio of latencies to the reference's."""
         names = {*self.objectives, *(constraint.metric for constraint in self.parsed_constraints)}
         return WORST_RATIO in names
 
     @property
     def parsed_constraints(self) -> tuple[Constraint, ...]:
-        """The constraints."""
+        """The constraints as values, in the order of `constraints`."""
         return tuple(Constraint.parse(text) for text in self.constraints)
 
     def sample(self, trial: Any) -> Candidate:
@@ -138,16 +148,17 @@ class Study:
         return Candidate(self.space.sample(trial), self.compression.sample(trial))
 
     def to_parameters(self, candidate: Candidate) -> Mapping[str, Any]:
-        """The parameters that `sample` turns into `candidate`; ConfigError if none do."""
+        """Return the parameters that `sample` turns into `candidate`; ConfigError if none do."""
         return {
             **self.space.to_parameters(candidate.architecture),
             **self.compression.to_parameters(candidate.compression),
         }
 
     def fingerprint(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """What must be equal for two searches to share a run; `data` describes the data set.
+        """Return what two searches that share a run must have in common, as JSON types.
 
-        The numbers of trials and replicates are not part of it: a run may go on for longer.
+        `data` describes the data set. The numbers of trials and replicates are not part of it: a
+        run may go on for longer.
         """
         optional = {"optional_devices": list(self.optional_devices)}
         reference = self.reference_candidate if self.uses_reference else None
@@ -174,19 +185,19 @@ class Study:
 
 
 def _device_in(metric: str) -> str:
-    """The device that a metric names, as `latency_ms[DEVICE]` does; empty where it names none."""
+    """Return the device that a metric such as `latency_ms[DEVICE]` names; empty for none."""
     return metric.partition("[")[2].removesuffix("]")
 
 
 def check_halving(study: Study) -> None:
-    """Raise ConfigError for a study that halving can't be used for, with why."""
+    """Raise ConfigError, with the reason, for a study that halving can't be used for."""
     names = [objective.metric for objective in study.expanded_objectives]
     if not study.trains:
         raise ConfigError(f"halving shortens trainings, but study {study.name!r} trains nothing")
-    if not set(READ) & set(names):
+    if not set(READING_METRICS) & set(names):
         raise ConfigError(
-            f"halving needs an objective that a reading can tell of, {' or '.join(READ)}; study "
-            f"{study.name!r} has {', '.join(names)}"
+            "halving needs an objective that a reading can tell of, "
+            f"{' or '.join(READING_METRICS)}; study {study.name!r} has {', '.join(names)}"
         )
     early = {
         name
@@ -194,7 +205,7 @@ def check_halving(study: Study) -> None:
         if evaluator.needs != "weights"
         for name in evaluator.metrics(study.devices)
     }
-    late = [name for name in names if name not in early and name not in READ]
+    late = [name for name in names if name not in early and name not in READING_METRICS]
     if late:
         raise ConfigError(
             f"halving can't tell {', '.join(late)} before the end of a training; take it out of "

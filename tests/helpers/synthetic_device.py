@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.networks.candidate import Precision
 from nas.predictor import microbenchmarks
-from nas.predictor.fitting import Space, choose, plan_of
+from nas.predictor.fitting import FittingSpace, choose, plan_of
 from nas.predictor.predictor import Measured, Predictor
 from nas.predictor.terms import Term
 from tests.helpers.small_study import small_study
@@ -33,7 +33,7 @@ def network_ms(terms: Sequence[Term], joined: float = 0.8) -> float:
     return 0.05 + sum(parts)
 
 
-def timings(plan: microbenchmarks.Plan, noise: float = 0.0) -> microbenchmarks.Timings:
+def timings(plan: microbenchmarks.SessionPlan, noise: float = 0.0) -> microbenchmarks.Timings:
     """What a session would measure of a plan."""
     random = np.random.default_rng(0)
     found = microbenchmarks.Timings()
@@ -50,9 +50,11 @@ def timings(plan: microbenchmarks.Plan, noise: float = 0.0) -> microbenchmarks.T
     return found
 
 
-def fitted(networks: int = 10, noise: float = 0.0, **changes: Any) -> tuple[Predictor, Space]:
+def fitted(
+    networks: int = 10, noise: float = 0.0, **changes: Any
+) -> tuple[Predictor, FittingSpace]:
     """A predictor of the made-up device, and the space that it is for."""
-    space = Space.of(small_study(**changes))
+    space = FittingSpace.of(small_study(**changes))
     sample = space.draw(60, seed=0)
     plan = plan_of(space, sample)
     bare = microbenchmarks.fitted(plan, timings(plan, noise), ABOUT)
@@ -63,7 +65,7 @@ def fitted(networks: int = 10, noise: float = 0.0, **changes: Any) -> tuple[Pred
     return bare.improved_by(rows, session="fit"), space
 
 
-def measured(space: Space, network: Any, precision: Precision) -> Measured:
+def measured(space: FittingSpace, network: Any, precision: Precision) -> Measured:
     """A network on the made-up device."""
     terms = space.terms(network, precision)
     return Measured(terms, network_ms(terms))

@@ -23,7 +23,7 @@ from nas.study.trial_result import TrialResult
 from nas.training.schedule import Schedule
 from tests.helpers.small_study import small_study
 
-UNTOUCHED = {"psnr_db": 20.0, "ssim": 0.6}
+INPUT_QUALITY = {"psnr_db": 20.0, "ssim": 0.6}
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ def loop_of(
     """A search's loop, past what `nas.search.driver.search` prepares."""
     folder.mkdir(parents=True, exist_ok=True)
     run = RunFolder(folder)
-    optuna_study = OptunaStudy(study, run.journal, input_quality=UNTOUCHED)
+    optuna_study = OptunaStudy(study, run.journal, input_quality=INPUT_QUALITY)
     description = {"study": {"data": {"identity": {}}}}
     dataset = open_dataset("photos")
     watcher = watcher or NobodyWatches()
     search = OpenSearch(
-        study, dataset, description, run, optuna_study, executor, watcher, UNTOUCHED
+        study, dataset, description, run, optuna_study, executor, watcher, INPUT_QUALITY
     )
     return HalvingLoop(search) if study.halving else OrderedLoop(search)

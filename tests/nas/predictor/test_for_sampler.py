@@ -10,15 +10,14 @@ import numpy as np
 import optuna
 import pytest
 
-from nas.predictor.for_sampler import Given, for_study
+from nas.predictor.for_sampler import PartialTrial, for_study
 from nas.predictor.identity import folder_of, identity_of, keep
 from nas.predictor.predictor import Predictor
-from nas.predictor.templates import Templates, _Recording
+from nas.predictor.templates import RecordingTrial
 from nas.sampling import EhviSampler
 from nas.study.objectives import WORST_RATIO
 from nas.study.study import Study
-from search_spaces import CompressionSpace, NetworkSpace, UNet, UNetSpace
-from studies import STUDIES
+from search_spaces import CompressionSpace, UNetSpace
 from tests.helpers.small_study import small_study
 from tests.helpers.synthetic_device import fitted, network_ms
 
@@ -40,7 +39,7 @@ def _fit(study: Study, device: str = "host") -> Predictor:
 def _parameters(study: Study, count: int, seed: int = 0) -> list[dict[str, Any]]:
     found = []
     for number in range(count):
-        trial = _Recording(np.random.default_rng(100 * seed + number))
+        trial = RecordingTrial(np.random.default_rng(100 * seed + number))
         study.sample(trial)
         found.append(trial.parameters)
     return found
@@ -57,45 +56,10 @@ def test_a_candidate_gets_the_predictors_figure() -> None:
     assert told is not None
     assert dict(told.objectives) == {1: "host"}
     for parameters in _parameters(study, 20):
-        candidate = study.sample(Given(parameters))
+        candidate = study.sample(PartialTrial(parameters))
         graph, precision = candidate.architecture.graph(), candidate.compression.precision
         expected = predictor.predict(graph, study.size, precision).latency_ms
         assert told(parameters) == {1: pytest.approx(expected, rel=1e-9)}
-
-
-@pytest.mark.parametrize("name", ["quickstart", "compressed", "portable"])
-def test_templates_give_what_networks_give(name: str) -> None:
-    study = STUDIES[name]
-    slow_calls = []
-
-    def slow(parameters: Mapping[str, Any]) -> Any:
-        from nas.predictor.terms import terms_of_graph
-
-        slow_calls.append(1)
-        candidate = study.sample(Given(parameters))
-        size = (640, 384)
-        return terms_of_graph(candidate.architecture.graph(), size, "float")
-
-    templates = Templates.of(slow, study.sample)
-    assert set(templates.widths) >= {"width_0", "width_1", "width_2"}
-    assert not {"levels", "convolutions", "first_kernel"} & set(templates.widths)
-    rows = _parameters(study, 120)
-    for parameters in rows:
-        assert templates(parameters) == slow(parameters)
-    before = len(slow_calls)
-    for parameters in rows:
-        templates(parameters)
-    assert len(slow_calls) == before
-
-
-def test_a_space_that_is_not_made_of_widths_is_asked_as_it_is() -> None:
-    space = NetworkSpace({"one": UNet(widths=(4, 8))}, UNetSpace(widths=(4, 8), levels=(2, 3)))
-    study = small_study(space=space)
-    _fit(study)
-    told = for_study(study)
-    assert told is not None
-    for parameters in _parameters(study, 10):
-        assert math.isfinite(told(parameters)[1])
 
 
 def test_parameters_that_only_some_networks_have_may_be_missing() -> None:
@@ -121,7 +85,7 @@ def test_a_pruned_candidate_is_quicker() -> None:
 
 def test_the_worst_ratio_is_told_where_all_devices_are_known() -> None:
     devices = ("paper:pixel-4", "paper:mate30-pro-5g")
-    baseline = small_study().sample(Given({}))
+    baseline = small_study().sample(PartialTrial({}))
 
     class Ratios:
         needs = "architecture"
@@ -152,7 +116,7 @@ def test_trials_improve_it() -> None:
     rows = _parameters(study, 40)
 
     def slower(parameters: Mapping[str, Any]) -> float:
-        return 1.2 * network_ms(told.terms(study.sample(Given(parameters))))
+        return 1.2 * network_ms(told.terms(study.sample(PartialTrial(parameters))))
 
     better = told.improved_by((one, {"latency_ms[host]": slower(one)}) for one in rows[:20])
     errors = [abs(better(one)[1] / slower(one) - 1) for one in rows[20:]]

@@ -10,7 +10,7 @@ import pytest
 from nas.devices import TimingProtocol
 from nas.errors import ConfigError, DeviceStableError
 from nas.predictor import microbenchmarks
-from nas.predictor.fitting import Space, plan_of
+from nas.predictor.fitting import FittingSpace, plan_of
 from tests.helpers.small_study import small_study
 
 PROTOCOL = TimingProtocol()
@@ -44,12 +44,12 @@ def _opened(monkeypatch: pytest.MonkeyPatch, session: Fake) -> Fake:
     return session
 
 
-def _plan() -> microbenchmarks.Plan:
-    space = Space.of(small_study())
+def _plan() -> microbenchmarks.SessionPlan:
+    space = FittingSpace.of(small_study())
     return plan_of(space, space.draw(4, seed=0))
 
 
-def _measured(kept: Path, plan: microbenchmarks.Plan) -> microbenchmarks.Timings:
+def _measured(kept: Path, plan: microbenchmarks.SessionPlan) -> microbenchmarks.Timings:
     return microbenchmarks.measure("host", plan, PROTOCOL, kept, lambda done, total: None)
 
 

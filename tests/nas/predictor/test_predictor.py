@@ -4,7 +4,6 @@ import json
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from nas.devices import Measurement
@@ -12,9 +11,8 @@ from nas.errors import ConfigError
 from nas.networks.candidate import Precision
 from nas.predictor import microbenchmarks
 from nas.predictor.checking import Score
-from nas.predictor.design import chosen_networks, chosen_terms
-from nas.predictor.fitting import Space, plan_of
-from nas.predictor.predictor import COVERAGE, Measured, Predictor, family, linear_in
+from nas.predictor.fitting import FittingSpace, plan_of
+from nas.predictor.predictor import COVERAGE, Measured, Predictor, family
 from nas.predictor.terms import terms_of_graph
 from search_spaces import UNet, UNetSpace
 from tests.helpers.small_study import small_study
@@ -23,7 +21,7 @@ from tests.helpers.synthetic_device import ABOUT, fitted, measured, network_ms, 
 WIDE = UNetSpace((*UNetSpace().upsampling,), ("relu", "prelu"), (2, 3), (4, 8, 16), (1, 2), (3, 5))
 
 
-def _score(predictor: Predictor, space: Space, precision: Precision) -> tuple[Score, Score]:
+def _score(predictor: Predictor, space: FittingSpace, precision: Precision) -> tuple[Score, Score]:
     networks = [space.terms(network, precision) for network in space.draw(40, seed=7)]
     told = [predictor.predict_terms(terms) for terms in networks]
     truth = [network_ms(terms) for terms in networks]
@@ -108,7 +106,7 @@ def test_a_predictor_survives_json_exactly() -> None:
 
 
 def test_a_joint_that_is_dearer_than_its_parts_is_charged_for() -> None:
-    space = Space.of(small_study())
+    space = FittingSpace.of(small_study())
     sample = space.draw(30, seed=0)
     plan = plan_of(space, sample)
     times = timings(plan)
@@ -122,7 +120,7 @@ def test_a_joint_that_is_dearer_than_its_parts_is_charged_for() -> None:
 
 
 def test_what_a_device_refuses_is_said() -> None:
-    space = Space.of(small_study())
+    space = FittingSpace.of(small_study())
     plan = plan_of(space, space.draw(30, seed=0))
     times = timings(plan)
     for term in plan.terms:
@@ -143,48 +141,6 @@ def test_an_overhead_is_not_counted_for_every_operation() -> None:
     assert predictor.overhead_ms["float32"] == pytest.approx(0.05)
     for (op, dtype), kind in predictor.kinds.items():
         assert min(kind.times_ms()) < 0.05, (op, dtype)
-
-
-def test_all_operations_of_a_small_space_are_measured_and_few_of_a_large_one() -> None:
-    small = Space.of(small_study())
-    networks = [small.terms(network, "float") for network in small.draw(200, seed=0)]
-    everything = {term.alone for network in networks for term in network}
-    chosen = chosen_terms(networks)
-    convolutions = {term for term in everything if term.op == "CONV_2D"}
-    assert {term for term in chosen if term.op == "CONV_2D"} == convolutions
-    large = Space.of(small_study(space=UNetSpace(), size=(64, 64)))
-    networks = [large.terms(network, "float") for network in large.draw(200, seed=0)]
-    chosen = chosen_terms(networks)
-    assert sum(term.op == "CONV_2D" for term in chosen) == 80
-    extreme = max((t for n in networks for t in n if t.op == "CONV_2D"), key=lambda t: t.cin)
-    assert max(t.cin for t in chosen if t.op == "CONV_2D") == extreme.cin
-    assert {t.op for t in chosen} == {t.op for n in networks for t in n}
-
-
-def test_the_chosen_networks_leave_less_unknown_than_random_ones() -> None:
-    random = np.random.default_rng(0)
-    shares = random.dirichlet((0.5,) * 5, 80)
-
-    def unknown(taken: list[int]) -> float:
-        prior = 0.09 + 0.0225 * shares @ shares.T
-        part = prior[np.ix_(taken, taken)] + 0.03**2 * np.eye(len(taken))
-        across = prior[taken]
-        return float(np.trace(prior - across.T @ np.linalg.solve(part, across)))
-
-    chosen = chosen_networks([shares], 6)
-    assert len(set(chosen)) == 6
-    others = [unknown(random.choice(80, 6, replace=False).tolist()) for _ in range(20)]
-    assert unknown(chosen) < min(others)
-
-
-def test_scores_by_hand() -> None:
-    score = Score.of([10.5, 19.0, 30.0], [10.0, 20.0, 40.0], [(9, 12), (21, 22), (30, 50)])
-    assert score.mape == pytest.approx((0.05 + 0.05 + 0.25) / 3)
-    assert score.bias == pytest.approx((0.05 - 0.05 - 0.25) / 3)
-    assert score.within_10 == pytest.approx(2 / 3)
-    assert score.covered == pytest.approx(2 / 3)
-    line = linear_in([1.0, 2.0, 4.0], [3.0, 5.0, 9.0])
-    assert line(3.0) == pytest.approx(7.0)
 
 
 def test_disturbed_launches_are_not_learned_from() -> None:

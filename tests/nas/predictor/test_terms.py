@@ -34,7 +34,7 @@ def test_json_round_trip_and_dtype() -> None:
     terms = terms_of_graph(UNet(widths=(8, 16)).graph(), (16, 16), "int16-ptq")
     assert tuple(Term.from_json(term.to_json()) for term in terms) == terms
     assert dtype_of(terms) == "int16"
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"not enough values to unpack \(expected 8, got 2\)"):
         Term.from_json([1, 2])
 
 

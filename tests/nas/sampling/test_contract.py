@@ -22,7 +22,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from nas.search.expected_study import ForeseenStudy
-from tests.nas.sampling.contract import (
+from tests.helpers.sampler_contract import (
     Make,
     check,
     every_sampler,

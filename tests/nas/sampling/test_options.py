@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from nas.sampling import EhviSampler
-from tests.nas.sampling.contract import STARTUP, plain, quietly, studied
+from tests.helpers.sampler_contract import STARTUP, plain, quietly, studied
 
 NAN, INFINITE = float("nan"), float("inf")
 
@@ -128,7 +128,7 @@ def test_right_ones_of_every_type_are_taken(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("told", [[1.0, 2.0, 3.0], [1.0], [NAN, 1.0], "ab", 5, [None, 1.0]])
-def test_a_function_that_tells_no_corner_is_named(told: Any) -> None:
+def test_a_function_that_tells_no_reference_point_is_named(told: Any) -> None:
     study = studied(EhviSampler(seed=0, n_startup_trials=2, reference=lambda trials: told))
     said = f"^reference told {re.escape(repr(told))}, expected None or 2 finite numbers"
     with pytest.raises(ValueError, match=said):

@@ -16,7 +16,7 @@ from nas.sampling import EhviSampler
 from nas.sampling import threads as sharing
 from nas.sampling.reading import Reading
 from nas.sampling.threads import Recent, one_thread
-from tests.nas.sampling.contract import Make, check, every_sampler, levels_of, plain, studied
+from tests.helpers.sampler_contract import Make, check, every_sampler, levels_of, plain, studied
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

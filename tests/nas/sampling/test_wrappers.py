@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, BruteForceSampler, PartialFixedSampler,
 from optuna.trial import TrialState
 
 from nas.sampling import EhviSampler
-from tests.nas.sampling.contract import (
+from tests.helpers.sampler_contract import (
     STARTUP,
     Make,
     check,

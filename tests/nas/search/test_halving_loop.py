@@ -10,7 +10,7 @@ from nas.search.expected_study import ForeseenStudy
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from search_spaces import UNet
-from tests.helpers.trained_study import UNTOUCHED, MadeUp, loop_of, trained_study
+from tests.helpers.trained_study import INPUT_QUALITY, MadeUp, loop_of, trained_study
 
 STATE = optuna.trial.TrialState
 
@@ -118,17 +118,17 @@ def test_lost_results_and_a_lost_journal_are_made_again(tmp_path: Path) -> None:
     (tmp_path / "study.journal").unlink()
     memory = OptunaStudy(trained_study(halving=True), tmp_path / "study.journal")
     before = memory.standings()
-    memory.adopt(run.results(), UNTOUCHED)
+    memory.adopt(run.results(), INPUT_QUALITY)
     assert not before
     assert _states(tmp_path) == states
-    assert len([s for s in memory.standings() if s.pruned]) == 19
+    assert len([s for s in memory.standings() if s.stopped]) == 19
 
 
 def test_samplers_see_what_was_read_as_it_is_expected_to_become(tmp_path: Path) -> None:
     study = trained_study(halving=True)
     with pytest.raises(KeyboardInterrupt):
         _race(tmp_path, 12, MadeUp(6))
-    memory = OptunaStudy(study, tmp_path / "study.journal", input_quality=UNTOUCHED)
+    memory = OptunaStudy(study, tmp_path / "study.journal", input_quality=INPUT_QUALITY)
     plain = memory._study.get_trials(deepcopy=False)
     assert {t.state for t in plain} <= {STATE.RUNNING, STATE.FAIL}  # what failed came twice
     drawn = memory._drawn

@@ -1,4 +1,4 @@
-"""The sampler "ehvi" in a search: its corner, its predictor, and that a resumed run draws alike."""
+"""The sampler "ehvi" in a search: reference point, predictor, and equal draws when resumed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,26 +9,26 @@ import pytest
 from nas.errors import ConfigError
 from nas.predictor import for_sampler
 from nas.search.ask_tell import OptunaStudy
-from nas.search.sampler_choice import corner_of, learning_sampler
+from nas.search.sampler_choice import learning_sampler, reference_point_of
 from nas.study.pareto import reference_point
 from search_spaces import UNetSpace
 from tests.helpers.small_study import result_of, small_study
 
-UNTOUCHED = {"psnr_db": 24.5}
+INPUT_QUALITY = {"psnr_db": 24.5}
 SPACE = UNetSpace(levels=(2, 3), widths=(4, 8, 12), convolutions=(1, 2), first_kernel=(3,))
 
 
 def _drawn(folder: Path, reopened: bool, trials: int = 14) -> list[Mapping[str, Any]]:
     study = small_study(sampler="ehvi", space=SPACE, startup_trials=5)
-    memory = OptunaStudy(study, folder / "journal", input_quality=UNTOUCHED)
+    memory = OptunaStudy(study, folder / "journal", input_quality=INPUT_QUALITY)
     found = []
     for _ in range(trials):
         if reopened:
-            memory = OptunaStudy(study, folder / "journal", input_quality=UNTOUCHED)
+            memory = OptunaStudy(study, folder / "journal", input_quality=INPUT_QUALITY)
         asked = memory.ask()
         assert asked is not None
         found.append(asked.parameters)
-        memory.tell(result_of(asked), UNTOUCHED)
+        memory.tell(result_of(asked), INPUT_QUALITY)
     return found
 
 
@@ -38,10 +38,10 @@ def test_a_search_that_is_resumed_before_every_trial_draws_the_same(tmp_path: Pa
     assert _drawn(tmp_path / "once", False) == _drawn(tmp_path / "often", True)
 
 
-@pytest.mark.parametrize("untouched", [{}, UNTOUCHED])
+@pytest.mark.parametrize("input_quality", [{}, INPUT_QUALITY])
 @pytest.mark.parametrize("constraints", [(), ("latency_ms[host]<=50",)])
-def test_the_corner_is_that_of_the_report(
-    tmp_path: Path, untouched: dict[str, float], constraints: tuple[str, ...]
+def test_the_reference_point_is_that_of_the_report(
+    tmp_path: Path, input_quality: dict[str, float], constraints: tuple[str, ...]
 ) -> None:
     study = small_study(sampler="random", space=SPACE, constraints=constraints)
     memory = OptunaStudy(study, tmp_path / "journal")
@@ -52,12 +52,14 @@ def test_the_corner_is_that_of_the_report(
         late = any("<=" in c for c in constraints) and asked.number % 3 == 0
         result = result_of(asked, violations={constraints[0]: 0.1} if late else {})
         results.append(result)
-        memory.tell(result, untouched)
-    description = {"study": {"constraints": list(constraints)}, "input": untouched}
+        memory.tell(result, input_quality)
+    description = {"study": {"constraints": list(constraints)}, "input": input_quality}
     expected = reference_point(results, study.expanded_objectives, description)
     assert expected is not None
-    assert corner_of(study, untouched)(memory.trials()) == pytest.approx(list(expected.values))
-    assert corner_of(study, untouched)([]) is None
+    assert reference_point_of(study, input_quality)(memory.trials()) == pytest.approx(
+        list(expected.values)
+    )
+    assert reference_point_of(study, input_quality)([]) is None
 
 
 def test_a_search_asks_the_predictor_that_there_is(
@@ -95,5 +97,5 @@ def test_five_objectives_are_drawn_for_by_a_sampler_that_is_named(tmp_path: Path
 def test_what_the_sampler_refuses_of_a_study_is_an_error_of_the_study() -> None:
     study = small_study(sampler="ehvi", space=SPACE, startup_trials=-3)
     with pytest.raises(ConfigError, match=r"startup_trials is -3, .* expected a whole number, 0"):
-        learning_sampler(study, UNTOUCHED)
-    assert learning_sampler(small_study(sampler="ehvi", space=SPACE, seed=-1), UNTOUCHED)
+        learning_sampler(study, INPUT_QUALITY)
+    assert learning_sampler(small_study(sampler="ehvi", space=SPACE, seed=-1), INPUT_QUALITY)

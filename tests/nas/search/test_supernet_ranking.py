@@ -184,10 +184,10 @@ def test_the_order_is_greedy_and_groups_take_turns() -> None:
     precisions = [r.candidate["compression"]["precision"] for r in found]
     assert precisions[:20] == ["int8-ptq", "float"] * 10
     own = [r for r in found if r.candidate["compression"]["precision"] == "float"]
-    corner = reference_point(own, objectives)
+    point = reference_point(own, objectives)
 
     def volume(members: list[TrialResult]) -> float:
-        growing = Front(objectives, corner)
+        growing = Front(objectives, point)
         for member in members:
             growing.add(member)
         return growing.hypervolume

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,10 @@ from nas.cli.app import app
 from nas.errors import ConfigError, RunError
 from nas.search import uploads
 from nas.search.driver import search
-from nas.search.watcher import NobodyWatches
 from nas.storage.object_store import ObjectStore, StoreError, checked, fetched, within
 from nas.storage.run_folder import RunFolder
 from tests.helpers.fake_run import make_run
-from tests.nas.search.test_driver import Stops, _keys, _quick
-
-
-class Hears(NobodyWatches):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-@pytest.fixture(params=["file", "memory"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        return f"file://{tmp_path}/store"
-    return f"memory://bucket-{uuid.uuid4().hex}/prefix"
+from tests.helpers.quick_search import Hears, Stops, keys, quick_study
 
 
 def _refuse(monkeypatch: pytest.MonkeyPatch, store: ObjectStore, times: int) -> list[str]:
@@ -65,18 +48,18 @@ def _refuse(monkeypatch: pytest.MonkeyPatch, store: ObjectStore, times: int) -> 
 
 
 def test_a_search_goes_on_from_the_store_alone(url: str, tmp_path: Path) -> None:
-    search(_quick(), tmp_path / "whole", trials=8)
+    search(quick_study(), tmp_path / "whole", trials=8)
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        search(_quick(), out, trials=8, watcher=Stops(5), artifacts=url)
-    search(_quick(), out, trials=6)  # the folder knows where its copies are
+        search(quick_study(), out, trials=8, watcher=Stops(5), artifacts=url)
+    search(quick_study(), out, trials=6)  # the folder knows where its copies are
     before = {number: RunFolder(out).read_result(number) for number in range(6)}
     shutil.rmtree(out)
     heard = Hears()
-    search(_quick(), out, trials=8, watcher=heard, artifacts=url)
+    search(quick_study(), out, trials=8, watcher=heard, artifacts=url)
     assert f"6 finished trials were fetched from {url}/run" in heard.notes
     assert {number: RunFolder(out).read_result(number) for number in range(6)} == before
-    assert _keys(out) == _keys(tmp_path / "whole")
+    assert keys(out) == keys(tmp_path / "whole")
     assert ObjectStore(url, "run").numbers() == set(range(8))
 
 
@@ -148,9 +131,9 @@ def test_a_store_that_refuses_for_a_while_loses_nothing(
 ) -> None:
     monkeypatch.setattr(uploads, "FIRST_WAIT_SECONDS", 0.01)
     out, heard = tmp_path / "run", Hears()
-    search(_quick(), out, trials=1, watcher=heard, artifacts=url)
+    search(quick_study(), out, trials=1, watcher=heard, artifacts=url)
     _refuse(monkeypatch, ObjectStore(url, "run"), times=4)
-    search(_quick(), out, trials=6, watcher=heard)
+    search(quick_study(), out, trials=6, watcher=heard)
     assert [note.partition(": Perm")[0] for note in heard.notes] == [
         f"warning: {url}/run refuses",
         f"{url}/run takes trials again",
@@ -165,11 +148,11 @@ def test_a_store_that_refuses_to_the_end_is_told_and_served_by_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, out, heard = f"file://{tmp_path}/store", tmp_path / "run", Hears()
-    search(_quick(), out, trials=1, artifacts=url)
+    search(quick_study(), out, trials=1, artifacts=url)
     monkeypatch.setattr(uploads, "LAST_SECONDS", 0.1)
     with monkeypatch.context() as while_it_refuses:
         _refuse(while_it_refuses, ObjectStore(url, "run"), times=10**9)
-        search(_quick(), out, trials=4, watcher=heard)
+        search(quick_study(), out, trials=4, watcher=heard)
     assert len(RunFolder(out).finished_numbers()) == 4
     assert f"warning: 3 trials are not in {url}/run: " in heard.notes[-1]
     assert f"`nas study send {out}` sends them" in heard.notes[-1]
@@ -182,7 +165,7 @@ def test_a_store_that_is_wrong_from_the_start_is_told_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match=r"file/below/run refuses: NotADirectoryError"):
-        search(_quick(), tmp_path / "run", trials=1, artifacts=f"file://{tmp_path}/file/below")
+        search(quick_study(), tmp_path / "run", trials=1, artifacts=f"file://{tmp_path}/file/below")
     assert not (tmp_path / "run" / "trials").exists()
     for url, said in {
         "runs/a": "expected a URL, such as s3://BUCKET/PREFIX",
@@ -191,16 +174,16 @@ def test_a_store_that_is_wrong_from_the_start_is_told_before_any_work(
         "nothing://bucket/a": "Protocol not known",
     }.items():
         with pytest.raises(ConfigError, match=said) as error:
-            search(_quick(), tmp_path / "run", trials=1, artifacts=url)
+            search(quick_study(), tmp_path / "run", trials=1, artifacts=url)
         assert "secret" not in str(error.value)
     assert checked("s3://bucket/a/") == "s3://bucket/a"
 
 
 def test_two_runs_of_one_name_do_not_mix(url: str, tmp_path: Path) -> None:
-    search(_quick(), tmp_path / "a" / "run", trials=1, artifacts=url)
-    search(_quick(seed=5), tmp_path / "b" / "run", trials=1)
+    search(quick_study(), tmp_path / "a" / "run", trials=1, artifacts=url)
+    search(quick_study(seed=5), tmp_path / "b" / "run", trials=1)
     with pytest.raises(RunError, match=r"holds another run than .*: name this run's folder other"):
-        search(_quick(seed=5), tmp_path / "b" / "run", trials=2, artifacts=url)
+        search(quick_study(seed=5), tmp_path / "b" / "run", trials=2, artifacts=url)
     run, store = RunFolder(tmp_path / "a" / "run"), ObjectStore(url, "run")
     path = run.trial(0) / "result.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "key": "0123456789ab"}))
@@ -214,7 +197,7 @@ def test_a_store_that_says_nothing_is_not_waited_for() -> None:
         within(0.1, lambda: time.sleep(600))
     assert time.monotonic() - started < 300
     assert within(60, lambda: 5) == 5
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="nothing"):
         within(60, lambda: {}["nothing"])
 
 
@@ -255,13 +238,13 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_on_s3(s3: str, tmp_path: Path) -> None:
-    search(_quick(), tmp_path / "whole", trials=6)
-    search(_quick(), tmp_path / "run", trials=4, artifacts=s3)
+    search(quick_study(), tmp_path / "whole", trials=6)
+    search(quick_study(), tmp_path / "run", trials=4, artifacts=s3)
     shutil.rmtree(tmp_path / "run")
     heard = Hears()
-    search(_quick(), tmp_path / "run", trials=6, watcher=heard, artifacts=s3)
+    search(quick_study(), tmp_path / "run", trials=6, watcher=heard, artifacts=s3)
     assert f"4 finished trials were fetched from {s3}/run" in heard.notes
-    assert _keys(tmp_path / "run") == _keys(tmp_path / "whole")
+    assert keys(tmp_path / "run") == keys(tmp_path / "whole")
     made = make_run(tmp_path / "made", 12)
     trained = next(result for result in made.results() if result.artifact)
     assert CliRunner().invoke(app, ["study", "send", str(made.path), s3]).exit_code == 0
@@ -269,4 +252,4 @@ def test_on_s3(s3: str, tmp_path: Path) -> None:
     shutil.rmtree(made.path / "trials")
     assert fetched(made, trained.number, str(trained.artifact)).read_bytes() == content
     with pytest.raises(StoreError, match=r"refuses: .*bucket does not exist"):
-        search(_quick(), tmp_path / "no", trials=1, artifacts="s3://no-such-bucket/prefix")
+        search(quick_study(), tmp_path / "no", trials=1, artifacts="s3://no-such-bucket/prefix")

@@ -1,12 +1,7 @@
 """On a real PostgreSQL, started here, where one is installed."""
 
 import os
-import pwd
-import shutil
 import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,56 +10,7 @@ from nas.errors import ConfigError, RunError
 from nas.search.driver import search
 from nas.storage.postgres import public, shared_study
 from nas.storage.run_folder import RunFolder
-from tests.nas.search.test_driver import Stops, _keys, _quick
-
-NEEDS = "this test starts a PostgreSQL of its own (Debian: apt install postgresql)"
-
-
-def _programs() -> Path | None:
-    """The folder of PostgreSQL's programs: Debian's, which is in nobody's PATH, or the PATH's."""
-    debian = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
-    newest = sorted(debian, key=lambda path: int(path.parts[-3].split(".")[0]))[-1:]
-    others = [Path(path).resolve() for path in (shutil.which("pg_ctl"),) if path]
-    return next((path.parent for path in newest + others), None)
-
-
-def _as_user() -> list[str]:
-    """What starts a program as somebody who may run PostgreSQL, which root may not."""
-    if os.getuid() != 0:
-        return []
-    runuser = shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if runuser is None:
-        pytest.skip(f"{NEEDS}, which root leaves to the user postgres: no program runuser here")
-    if all(user.pw_name != "postgres" for user in pwd.getpwall()):
-        pytest.skip(f"{NEEDS}, which root leaves to the user postgres: there is no such user here")
-    return [runuser, "-u", "postgres", "--"]
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The URL of an empty database; its own cluster, which root has to leave to another user."""
-    pytest.importorskip("psycopg")
-    programs, as_user = _programs(), _as_user()
-    if programs is None:
-        pytest.skip(f"{NEEDS}: no program pg_ctl here")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-    reached = "/tmp" if as_user else None  # the other user may not enter root's TMPDIR
-    with tempfile.TemporaryDirectory(prefix="nas-postgres-", dir=reached) as name:
-        folder = Path(name)
-        if as_user:
-            shutil.chown(folder, "postgres")
-
-        def tool(name: str, *arguments: str) -> None:
-            command = [*as_user, str(programs / name), "-D", str(folder / "data"), *arguments]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-        tool("initdb", "-A", "trust", "-U", "nas", "--no-sync")
-        tool("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield f"postgresql://nas@127.0.0.1:{port}/postgres"
-        tool("pg_ctl", "-m", "immediate", "stop")
+from tests.helpers.quick_search import Stops, keys, quick_study
 
 
 def test_a_study_in_a_database_and_moved_there_and_back(database: str, tmp_path: Path) -> None:
@@ -72,26 +18,26 @@ def test_a_study_in_a_database_and_moved_there_and_back(database: str, tmp_path:
 
     from nas.cli.app import app
 
-    search(_quick(), tmp_path / "whole", trials=8)
+    search(quick_study(), tmp_path / "whole", trials=8)
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        search(_quick(), out, trials=8, watcher=Stops(3), storage=database)
+        search(quick_study(), out, trials=8, watcher=Stops(3), storage=database)
     assert not RunFolder(out).journal.exists()
     with pytest.raises(RunError, match=r"is in postgresql://nas@127.*give --storage"):
-        search(_quick(), out, trials=8)
+        search(quick_study(), out, trials=8)
     assert CliRunner().invoke(app, ["study", "copy", database, str(out)]).exit_code == 0
     assert RunFolder(out).journal.exists()
     with pytest.raises(KeyboardInterrupt):
-        search(_quick(), out, trials=8, watcher=Stops(2))
+        search(quick_study(), out, trials=8, watcher=Stops(2))
     with pytest.raises(RunError, match=r"study\.journal, not in postgresql"):
-        search(_quick(), out, trials=8, storage=database)
+        search(quick_study(), out, trials=8, storage=database)
     again = CliRunner().invoke(app, ["study", "copy", str(out), database])
     assert isinstance(again.exception, RunError)
     assert "has a study 'run' already" in str(again.exception)
     out = out.rename(tmp_path / "moved")
     assert CliRunner().invoke(app, ["study", "copy", str(out), database]).exit_code == 0
-    search(_quick(), out, trials=8, storage=database)
-    assert _keys(out) == _keys(tmp_path / "whole")
+    search(quick_study(), out, trials=8, storage=database)
+    assert keys(out) == keys(tmp_path / "whole")
 
 
 def test_a_second_driver_is_refused_with_who_holds_it(database: str, tmp_path: Path) -> None:
@@ -106,9 +52,9 @@ def test_a_second_driver_is_refused_with_who_holds_it(database: str, tmp_path: P
 
 
 def test_another_runs_study_of_that_name_is_refused(database: str, tmp_path: Path) -> None:
-    search(_quick(), tmp_path / "a" / "same", trials=1, storage=database)
+    search(quick_study(), tmp_path / "a" / "same", trials=1, storage=database)
     with pytest.raises(RunError, match="holds a study 'same' of another run"):
-        search(_quick(seed=5), tmp_path / "b" / "same", trials=1, storage=database)
+        search(quick_study(seed=5), tmp_path / "b" / "same", trials=1, storage=database)
 
 
 def test_a_foreign_schema_is_told(database: str) -> None:
@@ -132,7 +78,7 @@ def test_a_database_that_is_down_or_no_database(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"postgresql://me:secret@127.0.0.1:{nobody.getsockname()[1]}/nas"
         with pytest.raises(RunError) as error:
-            search(_quick(), tmp_path / "run", trials=1, storage=url)
+            search(quick_study(), tmp_path / "run", trials=1, storage=url)
     assert "PostgreSQL does not answer at postgresql://me@127.0.0.1" in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)

@@ -11,7 +11,7 @@ from nas.study.objectives import Objective
 from nas.study.pareto import (
     FIRST_TRIALS,
     Front,
-    Reference,
+    ReferencePoint,
     eligible,
     front,
     hypervolume_history,
@@ -68,13 +68,13 @@ def slow_front(results: list[TrialResult], objectives: list[Objective]) -> set[i
     }
 
 
-def slow_hypervolume(points: list[tuple[float, ...]], corner: tuple[float, ...]) -> float:
+def slow_hypervolume(points: list[tuple[float, ...]], reference_point: tuple[float, ...]) -> float:
     """By inclusion and exclusion over every subset."""
     total = 0.0
     for size in range(1, len(points) + 1):
         for subset in itertools.combinations(points, size):
             worst = [max(axis) for axis in zip(*subset, strict=True)]
-            sides = [max(0.0, c - w) for c, w in zip(corner, worst, strict=True)]
+            sides = [max(0.0, c - w) for c, w in zip(reference_point, worst, strict=True)]
             total += (-1) ** (size + 1) * math.prod(sides)
     return total
 
@@ -133,17 +133,17 @@ def test_no_trials_no_front():
 @pytest.mark.parametrize("seed", range(4))
 def test_hypervolume_by_inclusion_and_exclusion(objectives, seed):
     results = random_trials(9, len(objectives), seed)
-    reference = Reference((22.0, *[80.0] * (len(objectives) - 1)), ("said",) * len(objectives))
-    corner = (-22.0, *[math.log10(80.0)] * (len(objectives) - 1))
+    reference = ReferencePoint((22.0, *[80.0] * (len(objectives) - 1)), ("said",) * len(objectives))
+    point = (-22.0, *[math.log10(80.0)] * (len(objectives) - 1))
     history = hypervolume_history(results, objectives, reference)
     for count in range(1, 10):
         points = [losses(r, objectives) for r in results[:count]]
-        assert history[count - 1] == pytest.approx(slow_hypervolume(points, corner), abs=1e-12)
+        assert history[count - 1] == pytest.approx(slow_hypervolume(points, point), abs=1e-12)
 
 
 def test_hypervolume_by_throwing_darts():
     results = random_trials(60, 3, 11)
-    reference = Reference((20.0, 100.0, 100.0), ("said",) * 3)
+    reference = ReferencePoint((20.0, 100.0, 100.0), ("said",) * 3)
     darts = np.random.default_rng(0).random((40_000, 3)) * (10, 1, 1) + (-30, 1, 1)
     hit = np.zeros(len(darts), bool)
     for result in results:
@@ -154,14 +154,14 @@ def test_hypervolume_by_throwing_darts():
 
 
 def test_hypervolume_of_two_known_boxes():
-    """(2 dB, a factor of 10) and (1 dB, a factor of 100) over the corner: 2 + 2 - 1 = 3."""
-    reference = Reference((20.0, 1000.0), ("said", "said"))
+    """(2 dB, a factor of 10) and (1 dB, a factor of 100) over the point: 2 + 2 - 1 = 3."""
+    reference = ReferencePoint((20.0, 1000.0), ("said", "said"))
     growing = Front([PSNR, HOST], reference)
     growing.add(trial(0, 22, 100))
     assert growing.hypervolume == pytest.approx(2.0)
     growing.add(trial(1, 21, 10))
     assert growing.hypervolume == pytest.approx(3.0)
-    growing.add(trial(2, 19, 1))  # on the front, and beyond the corner
+    growing.add(trial(2, 19, 1))  # on the front, and beyond the reference point
     assert len(growing.members) == 3
     assert growing.hypervolume == pytest.approx(3.0)
 
@@ -170,7 +170,7 @@ def test_many_small_steps_add_up_to_the_whole():
     moocore = pytest.importorskip("moocore")
     results = random_trials(3000, 3, 5)
     objectives = [PSNR, HOST, PHONE]
-    history = hypervolume_history(results, objectives, Reference((20, 100, 100), ("",) * 3))
+    history = hypervolume_history(results, objectives, ReferencePoint((20, 100, 100), ("",) * 3))
     whole = moocore.hypervolume(
         np.array([losses(r, objectives) for r in results]), ref=np.array([-20.0, 2, 2])
     )
@@ -209,7 +209,7 @@ def test_no_reference_before_anything_is_known():
 
 def test_quality_reference_without_the_blurred_pictures():
     found = reference_point([trial(0, 25, 10), trial(1, 24, 5)], [PSNR, HOST])
-    assert found == Reference(
+    assert found == ReferencePoint(
         (24.0, 20.0),
         (
             "the worst of the first 2 complete trials",
