@@ -5,6 +5,6 @@ al., CVPR Workshops 2020). Which networks the steps try, at which scale, is said
 `studies.paper`; what the paper published by `nas.devices.paper_phones.published`.
 """
 
-from nas.paper.steps import Entry, Listed, Scale, Step
+from nas.paper.steps import Entry, NetworkList, PaperScale, PaperStep
 
-__all__ = ["Entry", "Listed", "Scale", "Step"]
+__all__ = ["Entry", "NetworkList", "PaperScale", "PaperStep"]

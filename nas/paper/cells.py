@@ -8,12 +8,12 @@ from typing import Literal, final
 from nas.devices.paper_phones.published import Footnote
 
 FULL = "full size"
-Unit = Literal["dB", "", "GMAC", "ms"]
+FigureUnit = Literal["dB", "", "GMAC", "ms"]
 
 
 @final
 @dataclass(frozen=True)
-class Here:
+class OwnFigure:
     """A figure of ours; `value` is None where `failure` says why.
 
     `source` is "measured", "modelled", "published", "computed" or "synthetic"; `scale` what it was
@@ -31,7 +31,7 @@ class Here:
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class ComparedCell:
     """A published figure and ours.
 
     `outcome` tells what the paper prints: a number, "failed", or nothing. `comparable`: both were
@@ -41,10 +41,10 @@ class Cell:
     table: int
     row: str
     column: str
-    unit: Unit
+    unit: FigureUnit
     published: float | None
     outcome: Literal["number", "failed", "empty"]
-    here: Here | None
+    here: OwnFigure | None
     comparable: bool
     footnote: Footnote | None = None
 

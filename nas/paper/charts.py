@@ -10,7 +10,7 @@ from nas.devices.paper_phones.published import PHONES, trade_offs
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
 from nas.report.charts import ticks
-from nas.report.report_data import latencies
+from nas.report.report_data import latency_metrics
 
 Chart = dict[str, Any]
 Point = tuple[float, float, str]
@@ -43,7 +43,7 @@ def own_trade_off(comparison: Comparison, called: Mapping[str, str]) -> Chart:
             trial = line.trial
             if trial is None or trial.number in seen or "psnr_db" not in trial.metrics:
                 continue
-            latency = latencies(trial).get(device)
+            latency = latency_metrics(trial).get(device)
             if latency is not None:
                 seen.add(trial.number)
                 label = line.row.label if table.number < 4 else line.row.row

@@ -10,8 +10,8 @@ from nas.data import Pair
 from nas.data.image_quality import UInt8Image
 from nas.devices.paper_phones.published import FIGURE3_PICTURE
 from nas.errors import NasError
-from nas.paper.compare import Comparison, Line
-from nas.report.crops import MODELS, compare, heldout
+from nas.paper.compare import Comparison, TableLine
+from nas.report.crops import MODELS, compare_crops, heldout_pairs
 from nas.storage.run_folder import RunFolder
 
 
@@ -23,7 +23,7 @@ class Picture:
     name: str
     psnr_db: float | None
     image: UInt8Image
-    line: Line | None = None
+    line: TableLine | None = None
 
 
 @final
@@ -49,7 +49,7 @@ def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
     if not lines:
         return Pictures("", (), "No form of the chosen network is complete yet.")
     try:
-        pairs = _pairs(heldout(comparison.description["study"]))
+        pairs = _pairs(heldout_pairs(comparison.description["study"]))
         return _compared(lines, run, pairs)
     except NasError as error:
         return Pictures("", (), f"The pictures could not be restored: {error}")
@@ -66,13 +66,13 @@ def _pairs(heldout: Iterable[Pair]) -> list[Pair]:
     return found
 
 
-def _compared(lines: list[Line], run: RunFolder, pairs: list[Pair]) -> Pictures:
+def _compared(lines: list[TableLine], run: RunFolder, pairs: list[Pair]) -> Pictures:
     versions: list[Picture] = []
     name, sharp = "", None
     for start in range(0, len(lines), MODELS):
         some = lines[start : start + MODELS]
         trials = [line.trial for line in some if line.trial is not None]
-        (one,) = compare(run, trials, pairs, 1)
+        (one,) = compare_crops(run, trials, pairs, 1)
         if not versions:
             versions.append(Picture("blurred", one.blurred_psnr_db, one.blurred))
         versions += [

@@ -9,7 +9,7 @@ from typing import final
 from nas.errors import ConfigError
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Graph
-from nas.paper.steps import Scale, Step, networks_of
+from nas.paper.steps import PaperScale, PaperStep, networks_of
 from nas.training.schedule import Schedule
 
 BASE = 1.2e9  # TensorFlow itself, with what it keeps for its kernels
@@ -57,7 +57,7 @@ def deployment_bytes(graph: Graph, size: tuple[int, int]) -> float:
     return BASE + 4 * CONVERTED * peak
 
 
-def needs(scale: Scale, networks: dict[str, Architecture]) -> list[Need]:
+def needs(scale: PaperScale, networks: dict[str, Architecture]) -> list[Need]:
     """What each network needs, the hungriest first."""
     study = scale.study
     found = [
@@ -72,7 +72,7 @@ def needs(scale: Scale, networks: dict[str, Architecture]) -> list[Need]:
 
 
 def check_memory(
-    scale: Scale, steps: Sequence[Step], workers: int = 1, available: float | None = None
+    scale: PaperScale, steps: Sequence[PaperStep], workers: int = 1, available: float | None = None
 ) -> None:
     """Raise ConfigError where `workers` at a time need more memory than there is.
 
@@ -94,7 +94,7 @@ def check_memory(
     )
 
 
-def workers_that_fit(scale: Scale, wanted: int, available: float | None = None) -> int:
+def workers_that_fit(scale: PaperScale, wanted: int, available: float | None = None) -> int:
     """At most `wanted` workers, as many as the memory holds, and one at least."""
     free = free_bytes() if available is None else available
     return max(1, min(wanted, int(free // _worst(scale, scale.steps).most)))
@@ -107,7 +107,7 @@ def free_bytes() -> float:
     return float(psutil.virtual_memory().available)
 
 
-def _worst(scale: Scale, steps: Sequence[Step]) -> Need:
+def _worst(scale: PaperScale, steps: Sequence[PaperStep]) -> Need:
     return needs(scale, networks_of(steps, scale))[0]
 
 

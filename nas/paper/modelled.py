@@ -11,10 +11,10 @@ from nas.devices.paper_phones.networks import network
 from nas.devices.paper_phones.published import Row
 from nas.devices.paper_phones.rules import RULES, plan
 from nas.devices.placement import nnapi_name
-from nas.paper.cells import FULL, Here
+from nas.paper.cells import FULL, OwnFigure
 
 
-def modelled_latency(row: Row, phone: str) -> Here:
+def modelled_latency(row: Row, phone: str) -> OwnFigure:
     """A published row on a phone, by the model that did not see it.
 
     Where the paper has no number, the model of all cells speaks: of a failure by its rules, of an
@@ -30,14 +30,16 @@ def modelled_latency(row: Row, phone: str) -> Here:
         factor = math.exp(leave_one_out(phone).quantile(COVERAGE) * left_out.deviation)
         middle = left_out.modelled_ms
         about = f"leave-one-out: fitted to the phone's other structures; {COVERAGE:.0%} interval"
-        return Here(
+        return OwnFigure(
             middle, "modelled", FULL, about, (middle / factor, middle * factor), None, fallen
         )  # fmt: skip
     if planned.failure is not None:
-        return Here(None, "modelled", FULL, "by rule", None, f"fails: {planned.failure}", fallen)
+        return OwnFigure(
+            None, "modelled", FULL, "by rule", None, f"fails: {planned.failure}", fallen
+        )
     told = tell(phone, operations)
     about = "; ".join(part for part in (told.about, told.caution) if part)
-    return Here(told.latency_ms, "modelled", FULL, about, told.interval_ms, None, fallen)
+    return OwnFigure(told.latency_ms, "modelled", FULL, about, told.interval_ms, None, fallen)
 
 
 @cache

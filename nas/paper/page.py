@@ -12,12 +12,12 @@ from nas.devices.paper_phones.latency_model import leave_one_out
 from nas.devices.paper_phones.published import PHONES, footnotes, phones
 from nas.networks.candidate import Architecture
 from nas.paper import charts, rows
-from nas.paper.cells import Cell
+from nas.paper.cells import ComparedCell
 from nas.paper.compare import Comparison, compare, phone_name
 from nas.paper.figure3 import Pictures, pictures
 from nas.paper.figure4 import SizeCell, size_cells
-from nas.paper.steps import Scale
-from nas.paper.table5 import OutputRow, Read, output_rows
+from nas.paper.steps import PaperScale
+from nas.paper.table5 import OutputRow, ReadArchitecture, output_rows
 from nas.report.offline import chart_scripts, policy
 from nas.report.page import number, webp
 from nas.storage.run_devices import run_names
@@ -39,9 +39,9 @@ class Pages:
 
 def write_comparison(
     run: RunFolder,
-    scales: Mapping[str, Scale],
+    scales: Mapping[str, PaperScale],
     networks: Mapping[str, Architecture],
-    read: Read,
+    read: ReadArchitecture,
     measure: bool = True,
 ) -> Pages:
     """Write `paper/` into the run's folder: index.html and CSV files.
@@ -67,12 +67,12 @@ def write_comparison(
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)
     names = run_names(run, run.results())
-    page = render(comparison, outputs, sizes, shown, tuple(files), names)
+    page = comparison_html(comparison, outputs, sizes, shown, tuple(files), names)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return Pages(folder / "index.html", tuple(folder / name for name in files))
 
 
-def render(
+def comparison_html(
     comparison: Comparison,
     outputs: Sequence[OutputRow],
     sizes: Sequence[SizeCell],
@@ -89,7 +89,7 @@ def render(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = number
-    environment.filters["figure"] = figure
+    environment.filters["figure"] = paper_figure
     environment.filters["signed"] = signed
     called = {device: name.name for device, name in (names or {}).items()}
     environment.filters["called"] = lambda device: called.get(device, device)
@@ -117,7 +117,7 @@ def render(
     )  # fmt: skip
 
 
-def figure(value: float, column: str) -> str:
+def paper_figure(value: float, column: str) -> str:
     """A figure as the paper prints those of its column."""
     if column in ("psnr_db", "score"):
         return f"{value:.2f}"
@@ -128,7 +128,7 @@ def figure(value: float, column: str) -> str:
     return number(value)
 
 
-def signed(cell: Cell) -> str:
+def signed(cell: ComparedCell) -> str:
     """A cell's difference with its sign: relative for latencies and MACs, else in its unit."""
     if cell.difference is None or cell.relative is None:
         return ""

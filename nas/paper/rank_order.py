@@ -9,7 +9,7 @@ from typing import final
 
 @final
 @dataclass(frozen=True)
-class Order:
+class RankOrder:
     """Kendall's rank correlation (tau-b) of `names` by published and by our figure.
 
     `p_value` is the probability that two orders without any relation agree or disagree as much
@@ -31,20 +31,20 @@ class Order:
         return self.p_value is not None and self.p_value < 0.05
 
 
-def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> Order:
+def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> RankOrder:
     """Compare (name, published, here)."""
     names = tuple(name for name, _, _ in pairs)
     published = tuple(value for _, value, _ in pairs)
     here = tuple(value for _, _, value in pairs)
     found = _tau(published, here)
     if found is None:
-        return Order(what, names, published, here, None, None, None)
+        return RankOrder(what, names, published, here, None, None, None)
     parts = [
         _tau(published[:n] + published[n + 1 :], here[:n] + here[n + 1 :])
         for n in range(len(names))
     ]
     taus = [part[0] for part in parts if part is not None]
-    return Order(
+    return RankOrder(
         what, names, published, here, *found, (min(taus), max(taus)) if taus else None
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.devices.paper_phones.published import PHONES, phones
-from nas.paper.cells import FULL, Cell
+from nas.paper.cells import FULL, ComparedCell
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
 from nas.paper.table5 import OutputRow
@@ -43,7 +43,7 @@ def cell_rows(comparison: Comparison) -> list[Columns]:
     ]
 
 
-def _here(cell: Cell) -> Columns:
+def _here(cell: ComparedCell) -> Columns:
     here = cell.here
     low, high = here.interval if here and here.interval else (None, None)
     return {

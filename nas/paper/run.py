@@ -17,7 +17,7 @@ from nas.data import open_dataset, split_spec
 from nas.errors import ConfigError, DataError, RunError, unknown
 from nas.execution.trial.task import OnLostPhone
 from nas.paper.memory_needs import check_memory
-from nas.paper.steps import Entry, Scale, Step
+from nas.paper.steps import Entry, PaperScale, PaperStep
 from nas.search.driver import search
 from nas.search.watcher import NobodyWatches, Watcher
 from nas.storage.run_folder import RunFolder
@@ -30,7 +30,7 @@ Results = Mapping[str, TrialResult]  # by candidate key
 
 @final
 @dataclass(frozen=True)
-class Choice:
+class StepChoice:
     """The network that goes on after a step, by name, and why.
 
     `best` is the step's sharpest network, None where nothing of it is measured yet.
@@ -43,7 +43,7 @@ class Choice:
 
 
 def run_steps(
-    scale: Scale,
+    scale: PaperScale,
     out: Path,
     select: Select = "paper",
     step: int | None = None,
@@ -86,11 +86,11 @@ def run_steps(
         steps = steps[len(now) :]
         for one in now:
             if one.choice is not None:
-                watcher.note(choose(scale, one, select, results_by_key(run)).why)
+                watcher.note(choose_network(scale, one, select, results_by_key(run)).why)
     return run
 
 
-def study_of(scale: Scale, select: Select) -> Study:
+def study_of(scale: PaperScale, select: Select) -> Study:
     """The study of a run, which carries whose choices it follows in its name."""
     return dataclasses.replace(scale.study, name=run_name(scale.name, select))
 
@@ -100,7 +100,7 @@ def run_name(scale: str, select: str) -> str:
     return f"paper-{scale}" + ("-measured" if select == "measured" else "")
 
 
-def parse_name(name: str) -> tuple[str, Select] | None:
+def parse_run_name(name: str) -> tuple[str, Select] | None:
     """The scale and the choices that a study's name tells; None where it is no such study."""
     parts = name.split("-")
     if parts[0] != "paper" or len(parts) not in (2, 3) or parts[2:] not in ([], ["measured"]):
@@ -113,16 +113,18 @@ def results_by_key(run: RunFolder) -> dict[str, TrialResult]:
     return {result.key: result for result in run.results()}
 
 
-def entries_of(scale: Scale, step: Step, select: Select, found: Results) -> list[Entry]:
+def entries_of(scale: PaperScale, step: PaperStep, select: Select, found: Results) -> list[Entry]:
     """A step's candidates; raises RunError as `choose`."""
     if step.networks:
         return step.entries()
     before = [one for one in scale.steps if one.number < step.number and one.choice is not None]
-    name = choose(scale, before[-1], select, found).network
+    name = choose_network(scale, before[-1], select, found).network
     return step.entries((name, before[-1].networks[name]))
 
 
-def choose(scale: Scale, step: Step, select: Select, found: Results) -> Choice:
+def choose_network(
+    scale: PaperScale, step: PaperStep, select: Select, found: Results
+) -> StepChoice:
     """The network that goes on after a step.
 
     By our own measurements: the one of the highest PSNR. The second step changes up-sampling and
@@ -137,7 +139,7 @@ def choose(scale: Scale, step: Step, select: Select, found: Results) -> Choice:
         said = f"step {step.number}: {step.choice} goes on, as in the paper"
         if best is not None and best != step.choice:
             said += f"; the sharpest here is {best}"
-        return Choice(step.number, step.choice, best, said)
+        return StepChoice(step.number, step.choice, best, said)
     able = [name for name in ranked if name in _goes_on(scale, step)]
     if not able:
         raise RunError(
@@ -151,10 +153,10 @@ def choose(scale: Scale, step: Step, select: Select, found: Results) -> Choice:
             f"step {step.number}: {best} is the sharpest here, but has no up-sampling operation to "
             f"choose; {able[0]} goes on, the sharpest that has one"
         )
-    return Choice(step.number, able[0], best, said)
+    return StepChoice(step.number, able[0], best, said)
 
 
-def _ranked(step: Step, found: Results) -> list[str]:
+def _ranked(step: PaperStep, found: Results) -> list[str]:
     """The step's networks that have a PSNR here, the sharpest first."""
     measured = [
         (found[entry.candidate.key].value("psnr_db"), entry.network)
@@ -166,13 +168,13 @@ def _ranked(step: Step, found: Results) -> list[str]:
     return [name for _, name in sorted(measured, key=lambda one: -one[0])]
 
 
-def _goes_on(scale: Scale, step: Step) -> list[str]:
+def _goes_on(scale: PaperScale, step: PaperStep) -> list[str]:
     """The step's networks that a later step can go on with."""
     later = [one for one in scale.steps if one.number > step.number and one.networks]
     return [name for name in step.networks if all(name in one.networks for one in later)]
 
 
-def _asked_for(scale: Scale, step: int | None) -> list[Step]:
+def _asked_for(scale: PaperScale, step: int | None) -> list[PaperStep]:
     steps = [one for one in scale.steps if step in (None, one.number)]
     if not steps:
         numbers = ", ".join(str(one.number) for one in scale.steps)
@@ -180,7 +182,7 @@ def _asked_for(scale: Scale, step: int | None) -> list[Step]:
     return steps
 
 
-def _known_now(scale: Scale, steps: Sequence[Step], select: Select) -> list[Step]:
+def _known_now(scale: PaperScale, steps: Sequence[PaperStep], select: Select) -> list[PaperStep]:
     """The first of the steps, and those whose candidates do not hang on its results."""
     if select == "paper":
         return list(steps)
@@ -192,7 +194,7 @@ def _known_now(scale: Scale, steps: Sequence[Step], select: Select) -> list[Step
     return now
 
 
-def _check_earlier(scale: Scale, run: RunFolder, select: Select, step: int) -> None:
+def _check_earlier(scale: PaperScale, run: RunFolder, select: Select, step: int) -> None:
     """Raise ConfigError where a step before `step` lacks results."""
     found = results_by_key(run)
     for one in scale.steps:
@@ -212,7 +214,7 @@ def _check_earlier(scale: Scale, run: RunFolder, select: Select, step: int) -> N
             )
 
 
-def check_data(scale: Scale) -> None:
+def check_data(scale: PaperScale) -> None:
     """Raise where a scale stands for a data set and gets another, or not all of it."""
     if scale.needs_data is None:
         return

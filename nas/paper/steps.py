@@ -33,7 +33,7 @@ class Entry:
 
 @final
 @dataclass(frozen=True)
-class Step:
+class PaperStep:
     """A step of the search.
 
     It tries `networks` as they are, or, where there are none, `compressions` of the network that
@@ -59,7 +59,7 @@ class Step:
 
 @final
 @dataclass(frozen=True)
-class Scale:
+class PaperScale:
     """The staged study at one size of networks, patches, steps and pictures.
 
     `says` declares the size in a few words, `narrowed` that the networks are not the paper's own
@@ -70,7 +70,7 @@ class Scale:
     name: str
     says: str
     study: Study
-    steps: tuple[Step, ...]
+    steps: tuple[PaperStep, ...]
     narrowed: bool
     needs_data: str | None = None
     needs_pairs: tuple[int, int] | None = None
@@ -78,7 +78,7 @@ class Scale:
 
 @final
 @dataclass(frozen=True)
-class Listed:
+class NetworkList:
     """A space of architectures that are listed one by one: the parameter `network` is a name.
 
     Raises ConfigError where there is none.
@@ -118,12 +118,12 @@ class Listed:
         return {"family": "listed", **{n: a.to_dict() for n, a in self.networks.items()}}
 
 
-def all_networks(steps: Sequence[Step]) -> dict[str, Architecture]:
+def all_networks(steps: Sequence[PaperStep]) -> dict[str, Architecture]:
     """Every network that the steps name."""
     return {name: network for step in steps for name, network in step.networks.items()}
 
 
-def networks_of(steps: Sequence[Step], scale: Scale) -> dict[str, Architecture]:
+def networks_of(steps: Sequence[PaperStep], scale: PaperScale) -> dict[str, Architecture]:
     """Every network that the steps train, by name.
 
     Those that compress may compress any of the last step before them that chooses.

@@ -12,8 +12,8 @@ from nas.data import Pair
 from nas.devices.paper_phones.published import OutputError, output_errors
 from nas.errors import NasError, RunError
 from nas.networks.candidate import Architecture
-from nas.paper.compare import Comparison, Key
-from nas.report.crops import heldout
+from nas.paper.compare import Comparison, RowKey
+from nas.report.crops import heldout_pairs
 from nas.storage.object_store import fetched
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
@@ -22,12 +22,12 @@ from nas.system.hashing import content_key, file_sha256
 
 PICTURES = 8  # of the held-out ones; the paper's 300 would take hours in TensorFlow
 DATA_TYPES = ("float", "16-bit", "8-bit")
-Read = Callable[[dict[str, Any]], Architecture]
+ReadArchitecture = Callable[[dict[str, Any]], Architecture]
 
 
 @final
 @dataclass(frozen=True)
-class OutputHere:
+class OwnOutput:
     """A device of ours at one data type; figures as in `nas.devices.fidelity.Fidelity`.
 
     `psnr_db` is None where all outputs are equal, `l2_error` where `failure` tells why.
@@ -52,11 +52,11 @@ class OutputRow:
     published: Mapping[str, OutputError]
     network_psnr_db: float
     trial: TrialResult | None
-    here: tuple[OutputHere, ...]
+    here: tuple[OwnOutput, ...]
 
 
 def output_rows(
-    comparison: Comparison, run: RunFolder, read: Read, measure: bool = True
+    comparison: Comparison, run: RunFolder, read: ReadArchitecture, measure: bool = True
 ) -> tuple[OutputRow, ...]:
     """Table 5: with `measure` what is not kept yet is taken on the run's own devices.
 
@@ -79,7 +79,7 @@ def output_rows(
     return tuple(rows)
 
 
-def _candidates(comparison: Comparison) -> dict[str, Key]:
+def _candidates(comparison: Comparison) -> dict[str, RowKey]:
     """The paper's float row is of the ReLU network; its integers are here the chosen network's."""
     chosen = comparison.compressed or ""
     return {
@@ -90,8 +90,8 @@ def _candidates(comparison: Comparison) -> dict[str, Key]:
 
 
 def _here(
-    run: RunFolder, trial: TrialResult | None, device: str, read: Read, measure: bool
-) -> OutputHere | None:
+    run: RunFolder, trial: TrialResult | None, device: str, read: ReadArchitecture, measure: bool
+) -> OwnOutput | None:
     if trial is None or trial.artifact is None:
         return None
     artifact = fetched(run, trial.number, trial.artifact)
@@ -100,7 +100,7 @@ def _here(
     key = content_key([file_sha256(artifact), device, PICTURES])
     path = run.path / "paper" / "outputs" / f"{key}.json"
     if path.exists():
-        return OutputHere(**read_json(path))
+        return OwnOutput(**read_json(path))
     if not measure:
         return None
     try:
@@ -108,14 +108,14 @@ def _here(
     except RunError:
         raise
     except NasError as error:
-        return OutputHere(device, None, None, None, 0, "measured", trial.label, str(error))
+        return OwnOutput(device, None, None, None, 0, "measured", trial.label, str(error))
     write_json(path, vars(found))
     return found
 
 
 def _measure(
-    run: RunFolder, trial: TrialResult, artifact: Path, device: str, read: Read
-) -> OutputHere:
+    run: RunFolder, trial: TrialResult, artifact: Path, device: str, read: ReadArchitecture
+) -> OwnOutput:
     from nas.compression.keras_reference import keras_reference
     from nas.devices.fidelity import measure_fidelity
 
@@ -125,11 +125,11 @@ def _measure(
     reference = keras_reference(read(network).graph(), weights, precision)
     found = measure_fidelity(artifact, device, _pairs(run), reference)
     about = f"{trial.label}, against {found.reference}; {found.conditions['fitting']}"
-    return OutputHere(
+    return OwnOutput(
         device, found.psnr_db, found.psnr_db_std, found.l2_error, len(found.pictures),
         found.source, about,
     )  # fmt: skip
 
 
 def _pairs(run: RunFolder) -> Sequence[Pair]:
-    return list(islice(heldout(run.description()["study"]), PICTURES))
+    return list(islice(heldout_pairs(run.description()["study"]), PICTURES))

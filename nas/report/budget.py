@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.report.crops import spread
-from nas.report.report_data import ReportData, latencies
+from nas.report.crops import evenly_spaced
+from nas.report.report_data import ReportData, latency_metrics
 from nas.study.seed_noise import Noise
 from nas.study.trial_result import TrialResult
 
@@ -40,7 +40,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Choice:
+class BudgetChoice:
     """The `model` to take; `sharpest` is the best by its figure, which noise can't tell from it."""
 
     model: Offer
@@ -53,7 +53,7 @@ def offers_of(
     """The models that have the quality; their speed is over `devices`, the required ones."""
     found = []
     for model in models:
-        timed = {name: metric.value for name, metric in latencies(model).items()}
+        timed = {name: metric.value for name, metric in latency_metrics(model).items()}
         if quality in model.metrics:
             speed = None
             if devices and set(devices) <= timed.keys():
@@ -63,14 +63,14 @@ def offers_of(
     return found
 
 
-def resolved(noise: Noise | None, quality: str = "psnr_db") -> float:
+def resolved_difference(noise: Noise | None, quality: str = "psnr_db") -> float:
     """The difference of quality below which two trainings are alike; 0 where nothing is known."""
     return noise.resolved_db if noise is not None and quality == "psnr_db" else 0.0
 
 
 def best_within(
     offers: Sequence[Offer], budgets: Mapping[str, float], resolved: float = 0.0
-) -> Choice | None:
+) -> BudgetChoice | None:
     """The model to take where each device of `budgets` may need so many milliseconds at most.
 
     It is the fastest of those whose quality is the best within `resolved`. Models of the best one's
@@ -91,7 +91,7 @@ def best_within(
         if offer is best
         or (offer.quality >= best.quality - resolved and offer.training != best.training)
     ]
-    return Choice(min(equal, key=lambda offer: (*_speed(offer), -offer.quality)), best)
+    return BudgetChoice(min(equal, key=lambda offer: (*_speed(offer), -offer.quality)), best)
 
 
 def _speed(offer: Offer) -> tuple[float, int]:
@@ -99,7 +99,7 @@ def _speed(offer: Offer) -> tuple[float, int]:
     return (math.inf if offer.speed is None else offer.speed, offer.trial)
 
 
-def stops(models: Sequence[Offer], device: str) -> list[float]:
+def budget_stops(models: Sequence[Offer], device: str) -> list[float]:
     """Budgets in ms at which another model comes in: its latency, rounded up, each once, sorted."""
     return sorted({round_up(o.latency_ms[device]) for o in models if device in o.latency_ms})
 
@@ -111,7 +111,9 @@ def round_up(value: float, digits: int = DIGITS) -> float:
     return near if near >= value else round(near + 10.0**-places, places)
 
 
-def chosen(offers: Sequence[Offer], devices: Sequence[str], resolved: float = 0.0) -> list[int]:
+def budget_choices(
+    offers: Sequence[Offer], devices: Sequence[str], resolved: float = 0.0
+) -> list[int]:
     """The trials that a budget makes the choice, those of most budgets first.
 
     Looked at are no budget at all, each device's stops by itself, and each model's own latencies.
@@ -127,7 +129,7 @@ def chosen(offers: Sequence[Offer], devices: Sequence[str], resolved: float = 0.
 def _asked(offers: Sequence[Offer], devices: Sequence[str]) -> Iterator[Mapping[str, float]]:
     yield {}
     for device in devices:
-        yield from ({device: stop} for stop in stops(offers, device))
+        yield from ({device: stop} for stop in budget_stops(offers, device))
     yield from (offer.latency_ms for offer in offers)
 
 
@@ -135,7 +137,7 @@ def budget_rows(data: ReportData) -> list[dict[str, Any]]:
     """A field and a slider for each device that a model of the front was timed on."""
     offers = _offers(data)
     devices = (*data.devices, *data.optional_devices)
-    rows = ({"device": d, "name": data.names[d], "stops": stops(offers, d)} for d in devices)
+    rows = ({"device": d, "name": data.names[d], "stops": budget_stops(offers, d)} for d in devices)
     return [row for row in rows if row["stops"]]
 
 
@@ -150,7 +152,7 @@ def choice_values(data: ReportData) -> dict[str, Any]:
     }
 
 
-def worth_seeing(data: ReportData, most: int) -> list[TrialResult]:
+def models_to_picture(data: ReportData, most: int) -> list[TrialResult]:
     """The models of the front to make pictures with, `most` or more, in the front's order.
 
     All of the report's picks, then those that a budget chooses, then others, evenly over the front.
@@ -160,8 +162,8 @@ def worth_seeing(data: ReportData, most: int) -> list[TrialResult]:
     wanted = dict.fromkeys(pick.result.number for pick in data.picks)
     room = max(most, len(wanted))
     devices = [row["device"] for row in budget_rows(data)]
-    further = [*chosen(_offers(data), devices, _resolved(data))]
-    further += [model.number for model in spread(models, most)]
+    further = [*budget_choices(_offers(data), devices, _resolved(data))]
+    further += [model.number for model in evenly_spaced(models, most)]
     numbers = [number for number in dict.fromkeys((*wanted, *further)) if number in by_number]
     shown = set(numbers[:room])
     return [model for model in models if model.number in shown]
@@ -173,4 +175,4 @@ def _offers(data: ReportData) -> list[Offer]:
 
 def _resolved(data: ReportData) -> float:
     noise = data.certainty.noise if data.certainty else None
-    return resolved(noise, data.quality.metric)
+    return resolved_difference(noise, data.quality.metric)

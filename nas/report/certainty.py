@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.report.noise import advice, in_words, noise_of, not_apart, ties_in_words
+from nas.report.noise import advice, noise_in_words, noise_of, tied_groups, ties_in_words
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import RUNGS, readings_of
 from nas.study.seed_noise import Noise
@@ -47,7 +47,9 @@ def certainty(
     noise = noise_of(run, results)
     if noise is None:
         return None
-    return Certainty(noise, in_words(noise), ties_in_words(not_apart(front, noise)), advice(noise))
+    return Certainty(
+        noise, noise_in_words(noise), ties_in_words(tied_groups(front, noise)), advice(noise)
+    )
 
 
 def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[RungRow, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.report.numbers import short
+from nas.report.numbers import short_number
 from nas.report.report_data import Effect, ReportData, title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
@@ -224,7 +224,9 @@ def _members(data: ReportData, x: str, y: str) -> Chart:
         "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
         "hovertext": [_hover(result, data) for result in shown],
         "customdata": [result.number for result in shown],
-        "textposition": ["bottom right" if low else "top left" for low in crowded(shown, x, y)],
+        "textposition": [
+            "bottom right" if low else "top left" for low in labels_below(shown, x, y)
+        ],
         "textfont": {"color": "var(--front)", "size": 11},
         "error_x": _bars(shown, x, "var(--front)"),
         "error_y": _bars(shown, y, "var(--front)"),
@@ -239,7 +241,7 @@ def _members(data: ReportData, x: str, y: str) -> Chart:
     }
 
 
-def crowded(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
+def labels_below(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
     """Which members' labels should go below, because a neighbour's stands above already."""
     below: list[bool] = []
     if not members:
@@ -350,15 +352,15 @@ def _hover(result: TrialResult, data: ReportData) -> str:
     for name, metric in result.metrics.items():
         if name.startswith("latency_ms"):
             between = (
-                f" ({short(metric.interval[0])}–{short(metric.interval[1])})"
+                f" ({short_number(metric.interval[0])}–{short_number(metric.interval[1])})"
                 if metric.interval
                 else ""
             )
             busy = ", on a busy processor" if metric.disturbed else ""
-            figure = f"{short(metric.value)} ms{between}, {metric.source}{busy}"
+            figure = f"{short_number(metric.value)} ms{between}, {metric.source}{busy}"
             lines.append(f"{data.title(name)} {figure}")
     if "gmacs_conv" in result.metrics:
-        lines.append(f"{short(result.value('gmacs_conv'))} GMAC")
+        lines.append(f"{short_number(result.value('gmacs_conv'))} GMAC")
     return "<br>".join(lines)
 
 

@@ -11,7 +11,7 @@ from nas.study.trial_result import TrialResult
 from nas.system.hashing import canonical_json
 
 Chart = dict[str, Any]
-Key = tuple[float, str]  # pruned share, precision
+CompressionKey = tuple[float, str]  # pruned share, precision
 STYLES = {  # of a precision, by the quality to expect: a colour of the page, Plotly's symbol
     "float": ("var(--ink)", "circle"),
     "int16-ptq": ("var(--front)", "square"),
@@ -45,7 +45,7 @@ def compression_rows(results: Iterable[TrialResult]) -> tuple[CompressionRow, ..
 
     The order is that of pruned shares, then that of `STYLES`.
     """
-    cells: dict[Key, list[TrialResult]] = {}
+    cells: dict[CompressionKey, list[TrialResult]] = {}
     floats: dict[str, float] = {}
     for result in results:
         key = compression_of(result)
@@ -59,7 +59,9 @@ def compression_rows(results: Iterable[TrialResult]) -> tuple[CompressionRow, ..
     return tuple(_row(key, cells[key], floats) for key in sorted(cells, key=_order))
 
 
-def _row(key: Key, trials: list[TrialResult], floats: dict[str, float]) -> CompressionRow:
+def _row(
+    key: CompressionKey, trials: list[TrialResult], floats: dict[str, float]
+) -> CompressionRow:
     best = max(trials, key=lambda trial: trial.value("psnr_db"))
     whole = floats.get(network_of(best))
     return CompressionRow(
@@ -72,11 +74,11 @@ def _row(key: Key, trials: list[TrialResult], floats: dict[str, float]) -> Compr
     )
 
 
-def _order(key: Key) -> tuple[float, int]:
+def _order(key: CompressionKey) -> tuple[float, int]:
     return key[0], list(STYLES).index(key[1]) if key[1] in STYLES else len(STYLES)
 
 
-def compression_of(result: TrialResult) -> Key | None:
+def compression_of(result: TrialResult) -> CompressionKey | None:
     """A trial's (pruned share, precision); None where its candidate says none."""
     values = result.candidate.get("compression")
     if not isinstance(values, dict) or "precision" not in values:
@@ -127,7 +129,7 @@ def _by_precision(row: CompressionRow) -> int:
     return _order((0.0, row.precision))[1]
 
 
-def joined(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
+def network_lines(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
     """Runs of (pruned share, trial) of one network at the rows' precision, two at least each."""
     networks: dict[str, dict[float, TrialResult]] = {}
     for row in rows:
@@ -139,7 +141,7 @@ def joined(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult
 def _lines(rows: Sequence[CompressionRow], places: dict[float, float], metric: str) -> list[Chart]:
     x: list[float | None] = []
     y: list[float | None] = []
-    for run in joined(rows):
+    for run in network_lines(rows):
         shown = [(places[share], trial) for share, trial in run if metric in trial.metrics]
         x += [*(place for place, _ in shown), None]
         y += [*(trial.value(metric) for _, trial in shown), None]

@@ -20,7 +20,7 @@ from nas.study.trial_result import TrialResult
 from nas.system.hashing import canonical_json
 from nas.system.host_lock import working
 
-LOOKED_AT = 12  # held-out pictures to choose from
+CANDIDATE_PICTURES = 12  # held-out pictures to choose from
 MODELS = 6  # of the front, unless more are worth a sentence
 CROP = (216, 324)  # height, width in pixels
 
@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
-class Restored:
+class RestoredCrop:
     """One model's version of a crop; `psnr_db` is the whole picture's."""
 
     trial: int
@@ -40,17 +40,17 @@ class Restored:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class CropComparison:
     """One crop of one held-out picture: blurred, restored by each model, sharp."""
 
     name: str
     blurred: UInt8Image
     sharp: UInt8Image
     blurred_psnr_db: float
-    restored: tuple[Restored, ...]
+    restored: tuple[RestoredCrop, ...]
 
 
-def heldout(study: Mapping[str, Any]) -> Iterable[Pair]:
+def heldout_pairs(study: Mapping[str, Any]) -> Iterable[Pair]:
     """The held-out pictures of a run's study, as its folder describes it.
 
     Raises RunError where they are others by now, DataError where they can't be read.
@@ -64,13 +64,13 @@ def heldout(study: Mapping[str, Any]) -> Iterable[Pair]:
     return dataset.heldout()
 
 
-def compare(
+def compare_crops(
     run: RunFolder,
     models: Sequence[TrialResult],
     pairs: Iterable[Pair],
     count: int = 3,
     open_model: OpenModel | None = None,
-) -> tuple[Comparison, ...]:
+) -> tuple[CropComparison, ...]:
     """Restore up to `count` pictures with each of the models.
 
     Pictures and crops are chosen from the sharp pictures alone, by how much detail they have,
@@ -78,7 +78,9 @@ def compare(
     picture; by default LiteRT runs it. Raises what that raises, and RunError where a file of which
     only a copy is left can't be had.
     """
-    chosen = sorted(islice(pairs, LOOKED_AT), key=lambda pair: -_detail(pair.sharp).mean())[:count]
+    chosen = sorted(
+        islice(pairs, CANDIDATE_PICTURES), key=lambda pair: -_detail(pair.sharp).mean()
+    )[:count]
     opened = [
         (result, (open_model or _litert)(fetched(run, result.number, result.artifact)))
         for result in models
@@ -87,16 +89,16 @@ def compare(
     return tuple(_comparison(pair, opened) for pair in chosen) if opened else ()
 
 
-def spread(members: Sequence[Item], count: int) -> list[Item]:
+def evenly_spaced(members: Sequence[Item], count: int) -> list[Item]:
     """Up to `count` of the members, evenly over their order, both ends among them."""
     if len(members) <= count:
         return list(members)
     return [members[round(index * (len(members) - 1) / (count - 1))] for index in range(count)]
 
 
-def _comparison(pair: Pair, models: Sequence[tuple[TrialResult, Restore]]) -> Comparison:
+def _comparison(pair: Pair, models: Sequence[tuple[TrialResult, Restore]]) -> CropComparison:
     height, width = (min(side, most) for side, most in zip(pair.sharp.shape, CROP, strict=False))
-    top, left = busiest(pair.sharp, height, width)
+    top, left = busiest_window(pair.sharp, height, width)
 
     def crop(image: UInt8Image) -> UInt8Image:
         return image[top : top + height, left : left + width]
@@ -106,14 +108,14 @@ def _comparison(pair: Pair, models: Sequence[tuple[TrialResult, Restore]]) -> Co
         with working():
             image = restore(pair.blurred)
         quality = psnr_db(image, pair.sharp)
-        restored.append(Restored(result.number, result.label, quality, crop(image)))
+        restored.append(RestoredCrop(result.number, result.label, quality, crop(image)))
     blurred_psnr_db = psnr_db(pair.blurred, pair.sharp)
-    return Comparison(
+    return CropComparison(
         pair.name, crop(pair.blurred), crop(pair.sharp), blurred_psnr_db, tuple(restored)
     )
 
 
-def busiest(image: UInt8Image, height: int, width: int) -> tuple[int, int]:
+def busiest_window(image: UInt8Image, height: int, width: int) -> tuple[int, int]:
     """The top and left of the `height` x `width` window with the most detail in `image`."""
     sums = np.pad(_detail(image).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     windows = (

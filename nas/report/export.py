@@ -36,7 +36,7 @@ Rescore = Callable[[Path], float]
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedModel:
     """One model that was exported."""
 
     folder: Path
@@ -44,13 +44,13 @@ class Exported:
     rescored_psnr_db: float
 
 
-def export(
+def export_models(
     run: RunFolder,
     out: Path,
     rescore: Rescore,
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
-) -> list[Exported]:
+) -> list[ExportedModel]:
     """Export the front's models, best first, then the study's other baselines.
 
     With `everything`, all complete feasible models.
@@ -103,7 +103,7 @@ def export(
     return exported
 
 
-def folder_name(result: TrialResult) -> str:
+def model_folder_name(result: TrialResult) -> str:
     """A model's folder: its label in safe characters, then its key."""
     return f"{re.sub(r'[^a-z0-9]+', '-', result.label.lower()).strip('-')}-{result.key}"
 
@@ -136,9 +136,9 @@ def _export_one(
     out: Path,
     rescore: Rescore,
     names: Mapping[str, DeviceName],
-) -> Exported:
+) -> ExportedModel:
     """Fill a hidden folder beside the final one, check it, then put it in place."""
-    target = out / folder_name(result)
+    target = out / model_folder_name(result)
     try:
         hidden = Path(tempfile.mkdtemp(dir=out, prefix=".export-"))
     except OSError as error:
@@ -155,7 +155,7 @@ def _export_one(
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-    return Exported(target, result, rescored)
+    return ExportedModel(target, result, rescored)
 
 
 def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult) -> None:
@@ -189,7 +189,7 @@ def _write_texts(
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card(description, result, rescored, files, names))
+    write_json(folder / "card.json", card_document(description, result, rescored, files, names))
     texts = {
         "README.md": model_card(description, result, names),
         "perf.yaml": performance(description, result, names),
@@ -199,7 +199,7 @@ def _write_texts(
         (folder / name).write_text(text)
 
 
-def card(
+def card_document(
     description: dict[str, Any],
     result: TrialResult,
     rescored: float,
@@ -238,7 +238,7 @@ def _replace(hidden: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> None:
+def _write_csv(path: Path, exported: Sequence[ExportedModel], on_front: set[str]) -> None:
     import pandas as pd
 
     rows = []
@@ -265,7 +265,7 @@ def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> 
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
-def _manifest(run: RunFolder, identity: str, exported: Sequence[Exported]) -> dict[str, Any]:
+def _manifest(run: RunFolder, identity: str, exported: Sequence[ExportedModel]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": identity,
@@ -277,7 +277,7 @@ def _manifest(run: RunFolder, identity: str, exported: Sequence[Exported]) -> di
     }
 
 
-def earlier(out: Path, exported: Sequence[Exported]) -> list[str]:
+def earlier_folders(out: Path, exported: Sequence[ExportedModel]) -> list[str]:
     """Model folders of earlier exports in `out` that this one did not write."""
     now = {one.folder.name for one in exported}
     cards = (path for path in sorted(out.glob("*/card.json")) if path.parent.name not in now)

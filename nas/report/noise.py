@@ -56,7 +56,7 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
     return found
 
 
-def not_apart(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
+def tied_groups(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
     """Groups of models whose PSNR can't be told apart, the best first.
 
     In a group no two differ by more than seeds do; each is as large as it can be, so one model may
@@ -78,7 +78,7 @@ def not_apart(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialR
     return groups
 
 
-def in_words(noise: Noise) -> str:
+def noise_in_words(noise: Noise) -> str:
     """What is known of the noise, in a sentence or two."""
     low, high = noise.spread_interval_db
     again = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"

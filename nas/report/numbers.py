@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def short(value: float) -> str:
+def short_number(value: float) -> str:
     """Three significant digits, whole from 1,000 on, never in powers of ten: "0.0412", "9,770"."""
     if abs(value) >= 999.5:
         return f"{value:,.0f}"

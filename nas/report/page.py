@@ -14,9 +14,9 @@ from nas.devices.names import DeviceName
 from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import effect_chart, front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
-from nas.report.crops import Comparison
+from nas.report.crops import CropComparison
 from nas.report.offline import chart_scripts, policy
-from nas.report.report_data import Effect, ReportData, latencies, parameters_of, unit
+from nas.report.report_data import Effect, ReportData, latency_metrics, parameters_of, unit
 from nas.report.supernet import supernet_chart
 from nas.study.halving import RUNGS, readings_of
 from nas.study.metric import Metric
@@ -27,7 +27,9 @@ SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent
 
 
-def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures: str = "") -> str:
+def report_html(
+    data: ReportData, comparisons: Sequence[CropComparison] = (), no_pictures: str = ""
+) -> str:
     """The whole page as one HTML text that needs no network.
 
     `no_pictures` says why there are no comparisons, where there are none.
@@ -97,7 +99,7 @@ def source_of(metric: Metric) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _scripts(data: ReportData, comparisons: Sequence[Comparison]) -> Any:
+def _scripts(data: ReportData, comparisons: Sequence[CropComparison]) -> Any:
     payload = {
         "charts": _charts(data),
         "table": _table(data),
@@ -197,7 +199,7 @@ def _words(result: TrialResult, data: ReportData) -> str:
         if data.input_psnr_db is not None:
             gain = f" ({result.value('psnr_db') - data.input_psnr_db:+.2f} dB)"
         parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
-    for device, metric in latencies(result).items():
+    for device, metric in latency_metrics(result).items():
         busy = " (busy processor)" if metric.disturbed else ""
         parts.append(f"{number(metric.value)} ms on {data.device(device)}{busy}")
     if "gmacs_conv" in result.metrics:
@@ -208,7 +210,7 @@ def _words(result: TrialResult, data: ReportData) -> str:
 
 
 def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
-    timed = latencies(result)
+    timed = latency_metrics(result)
     return {
         "result": result,
         "precision": parameters_of(result).get("precision", ""),
@@ -219,17 +221,19 @@ def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
 def _compressions(data: ReportData) -> dict[str, Any]:
     """The table of pruned shares and precisions: devices, rows, and what its rows share."""
     rows = data.compressions
-    devices = list(dict.fromkeys(name for row in rows for name in latencies(row.best)))
+    devices = list(dict.fromkeys(name for row in rows for name in latency_metrics(row.best)))
     return {
         "devices": devices,
-        "rows": [(row, [latencies(row.best).get(device) for device in devices]) for row in rows],
+        "rows": [
+            (row, [latency_metrics(row.best).get(device) for device in devices]) for row in rows
+        ],
         "drops": any(row.drop_db is not None for row in rows),
         "sizes": any("bytes" in row.best.metrics for row in rows),
         "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,
     }
 
 
-def _picture(comparison: Comparison) -> dict[str, Any]:
+def _picture(comparison: CropComparison) -> dict[str, Any]:
     layers = [("blurred", "blurred", f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
     layers += [
         (f"t{one.trial}", f"trial {one.trial}", f"{one.psnr_db:.2f} dB", one.crop)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
-from nas.report.charts import crowded, ticks
-from nas.report.compression import APART, STYLES, CompressionRow, joined
-from nas.report.crops import Comparison, spread
-from nas.report.numbers import short
+from nas.report.charts import labels_below, ticks
+from nas.report.compression import APART, STYLES, CompressionRow, network_lines
+from nas.report.crops import CropComparison, evenly_spaced
+from nas.report.numbers import short_number
 from nas.report.report_data import Effect, ReportData, title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
@@ -114,7 +114,7 @@ def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) 
         own = [row for row in rows if row.precision == name]
         offset = APART * (index - (len(precisions) - 1) / 2)
         style: dict[str, Any] = {"color": _PRECISIONS[name][0], "zorder": 3}
-        for run in joined(own):
+        for run in network_lines(own):
             shown = [(share, trial) for share, trial in run if metric in trial.metrics]
             x = [shares.index(share) + offset for share, _ in shown]
             axes.plot(x, [t.value(metric) for _, t in shown], linewidth=1.3, alpha=0.5, **style)
@@ -130,11 +130,11 @@ def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) 
 
 
 def save_crops(
-    comparisons: Sequence[Comparison], data: ReportData, file: IO[bytes], models: int = 2
+    comparisons: Sequence[CropComparison], data: ReportData, file: IO[bytes], models: int = 2
 ) -> None:
     """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
     comparisons = comparisons[:CROP_ROWS]
-    shown = [one.trial for one in spread(comparisons[0].restored, models)][::-1]
+    shown = [one.trial for one in evenly_spaced(comparisons[0].restored, models)][::-1]
     columns = len(shown) + 2
     heights = [c.sharp.shape[0] / c.sharp.shape[1] for c in comparisons]
     with _styled():
@@ -151,7 +151,7 @@ def save_crops(
 
 
 def _cells(
-    comparison: Comparison, trials: Sequence[int], data: ReportData
+    comparison: CropComparison, trials: Sequence[int], data: ReportData
 ) -> list[tuple[UInt8Image, str]]:
     """A row of pictures with their titles."""
     results = {result.number: result for result in data.front}
@@ -254,7 +254,7 @@ def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -
         label="Pareto front",
     )
     if len(members) <= 16:
-        for result, below in zip(members, crowded(members, x, y), strict=True):
+        for result, below in zip(members, labels_below(members, x, y), strict=True):
             axes.annotate(
                 str(result.number),
                 (result.value(x), result.value(y)),
@@ -287,7 +287,7 @@ def _headline(data: ReportData) -> str:
 
 def _cost(result: TrialResult, data: ReportData) -> str:
     name = f"latency_ms[{data.devices[0]}]"
-    return f" · {short(result.value(name))} ms" if name in result.metrics else ""
+    return f" · {short_number(result.value(name))} ms" if name in result.metrics else ""
 
 
 def _axis(metric: str, data: ReportData | None = None) -> str:

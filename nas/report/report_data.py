@@ -223,7 +223,7 @@ def gather(run: RunFolder) -> ReportData:
     )
 
 
-def latencies(result: TrialResult) -> dict[str, Metric]:
+def latency_metrics(result: TrialResult) -> dict[str, Metric]:
     """A trial's latency on each device that it was timed on."""
     found = {}
     for name, metric in result.metrics.items():
@@ -237,7 +237,7 @@ def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
     """The trials with a latency that was taken on a busy processor, and what was said of it."""
     found = {}
     for result in results:
-        for metric in latencies(result).values():
+        for metric in latency_metrics(result).values():
             if metric.disturbed:
                 found[result.number] = metric.disturbed
     return found

@@ -7,8 +7,8 @@ import pytest
 from nas.errors import ConfigError, DataError, RunError
 from nas.paper.memory_needs import check_memory, deployment_bytes, training_bytes, workers_that_fit
 from nas.paper.run import (
-    choose,
-    parse_name,
+    choose_network,
+    parse_run_name,
     results_by_key,
     run_name,
     run_steps,
@@ -99,10 +99,10 @@ def test_a_winner_without_an_up_sampling_to_choose_is_named_and_a_unet_goes_on(
 ) -> None:
     scale = small_scale({SMALL_NETWORKS["sgn"].label: 50.0})
     run = run_steps(scale, tmp_path, "measured", step=1)
-    choice = choose(scale, scale.steps[0], "measured", results_by_key(run))
+    choice = choose_network(scale, scale.steps[0], "measured", results_by_key(run))
     assert (choice.network, choice.best) == ("unet-transposeconv-relu", "sgn")
     assert "sgn is the sharpest here, but has no up-sampling operation" in choice.why
-    by_the_paper = choose(scale, scale.steps[0], "paper", results_by_key(run))
+    by_the_paper = choose_network(scale, scale.steps[0], "paper", results_by_key(run))
     assert by_the_paper.why.endswith("as in the paper; the sharpest here is sgn")
 
 
@@ -143,13 +143,13 @@ def test_another_selection_or_scale_is_another_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("select", ["paper", "measured"])
 def test_a_runs_name_tells_scale_and_choices(scale: str, select: str) -> None:
-    assert parse_name(run_name(scale, select)) == (scale, select)
+    assert parse_run_name(run_name(scale, select)) == (scale, select)
     assert study_of(SCALES[scale], select).name == run_name(scale, select)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["quickstart", "paper", "paper-smoke-guessed", "portable-x"])
 def test_other_names_are_no_staged_study(name: str) -> None:
-    assert parse_name(name) is None
+    assert parse_run_name(name) is None
 
 
 def test_a_scale_that_memory_cannot_hold_says_what_it_needs() -> None:

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from evaluators.latency import _figures, worst_ratio
 from nas.cli.app import app
 from nas.devices import Measurement
-from nas.report.export import export
-from nas.report.page import render
+from nas.report.export import export_models
+from nas.report.page import report_html
 from nas.report.report_data import gather
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -66,7 +66,7 @@ def test_pareto_marks_it(run: RunFolder, busy: TrialResult) -> None:
 def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
     data = gather(run)
     assert data.disturbed == {busy.number: WHY}
-    page = render(data, [])
+    page = report_html(data, [])
     assert "Taken on a busy processor." in page
     assert page.count("!</span>") == 1
     assert "ms on host (busy processor)" in page
@@ -74,7 +74,7 @@ def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
 
 def test_an_exported_card_says_it(run: RunFolder, busy: TrialResult, tmp_path: Path) -> None:
     figures = {f"not a real model: {r.key}": r for r in run.results()}
-    exported = export(
+    exported = export_models(
         run, tmp_path / "out", lambda path: figures[path.read_text()].value("psnr_db")
     )
     folder = next(one.folder for one in exported if one.result.number == busy.number)

@@ -13,7 +13,7 @@ from nas.cli.app import app
 from nas.report import gather
 from nas.report.certainty import rung_rows
 from nas.report.charts import front_chart
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.search.replicate import replicate
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import readings_of
@@ -40,7 +40,7 @@ def test_a_report_says_how_sure_its_psnr_is(tmp_path: Path) -> None:
     for member in data.front:
         low, high = member.metrics["psnr_db"].interval or (0, 0)
         assert high - low == pytest.approx(2 * sure.noise.half_width_db)
-    page = render(data)
+    page = report_html(data)
     assert sure.said.split(":")[0] in page
     assert "3 networks trained again" in page
     assert "don't differ for certain" in page
@@ -86,7 +86,7 @@ def test_pruned_trials_are_neither_failures_nor_on_the_front(tmp_path: Path) -> 
     told = [readings_of(r)[1]["psnr_db"] for r in whole]
     ends = [r.value("psnr_db") for r in whole]
     assert second.tau == pytest.approx(stats.kendalltau(told, ends).statistic)
-    page = render(data)
+    page = report_html(data)
     assert "at 1/16 of the training 80 were read and 20 went on" in page
     assert "75 pruned" in page
     assert "pruned at 1/16 of the training" in page

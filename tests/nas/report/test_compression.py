@@ -13,7 +13,7 @@ from PIL import Image
 from nas.networks.candidate import PRECISIONS, Candidate, Compression
 from nas.report import gather
 from nas.report.compression import APART, compression_chart, compression_rows
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.report.png import save_compression
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
@@ -102,7 +102,7 @@ def run_of(folder: Path, results: list[TrialResult]) -> RunFolder:
 
 
 def test_the_page_says_what_is_compared(tmp_path: Path) -> None:
-    mixed = render(gather(run_of(tmp_path / "a", MIXED)))
+    mixed = report_html(gather(run_of(tmp_path / "a", MIXED)))
     assert "Pruning and precision" in mixed
     assert "these are different networks" in mixed
     assert "median 30.50" in mixed
@@ -112,14 +112,14 @@ def test_the_page_says_what_is_compared(tmp_path: Path) -> None:
         for i, share in enumerate((0.0, 0.5))
         for j, name in enumerate(PRECISIONS)
     ]
-    one = render(gather(run_of(tmp_path / "b", everything)))
+    one = report_html(gather(run_of(tmp_path / "b", everything)))
     assert "One network, pruned by a share" in one
     table = one[one.index('id="compression"') : one.index('id="ends"')]
     assert table.count("<tr>") == 9
     assert "<small>modelled</small>" in table
     assert table.index("int16-ptq") < table.index("int8-qat") < table.index("int8-ptq")
     plain = [r for r in make_results(30) if r.candidate["compression"]["precision"] == "float"]
-    assert "Pruning and precision" not in render(gather(run_of(tmp_path / "c", plain)))
+    assert "Pruning and precision" not in report_html(gather(run_of(tmp_path / "c", plain)))
 
 
 def test_the_print_shows_every_precision() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.report import gather
 from nas.report.operations import FallenOperation, Refusal
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
 from tests.helpers.fake_run import describe, make_results
@@ -61,7 +61,7 @@ def test_fallbacks_and_refusals_are_counted_by_device(tmp_path: Path) -> None:
         Refusal(B, True, (1,), "OP_FAILED <b>", ("DEPTH_TO_SPACE",)),
         Refusal(B, False, (2,), "unplugged", ()),
     )
-    html = render(data)
+    html = report_html(data)
     assert "Operations that fell back, by device" in html
     assert "<code>TRANSPOSE_CONV_2D</code>" in html
     assert "OP_FAILED &lt;b&gt;" in html
@@ -70,4 +70,4 @@ def test_fallbacks_and_refusals_are_counted_by_device(tmp_path: Path) -> None:
 def test_a_run_without_phones_has_no_such_section(tmp_path: Path) -> None:
     data = gather(_run(tmp_path, [{"host": ("one", None)}]))
     assert data.fallen == data.refusals == ()
-    assert "Operations that fell back" not in render(data)
+    assert "Operations that fell back" not in report_html(data)

@@ -15,10 +15,10 @@ from nas.data import Pair
 from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
-from nas.report.charts import crowded, effect_chart, front_chart, history_chart, ticks
-from nas.report.crops import busiest, compare, spread
+from nas.report.charts import effect_chart, front_chart, history_chart, labels_below, ticks
+from nas.report.crops import busiest_window, compare_crops, evenly_spaced
 from nas.report.offline import safe_json
-from nas.report.page import duration, number, render
+from nas.report.page import duration, number, report_html
 from nas.report.report_data import find_effects
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
@@ -193,7 +193,7 @@ def test_pictures_are_written(run: RunFolder) -> None:
 def test_crops_are_the_models_own(run: RunFolder) -> None:
     data = gather(run)
     made = pairs(4)
-    comparisons = compare(run, data.front, made, 2, open_model)
+    comparisons = compare_crops(run, data.front, made, 2, open_model)
     assert len(comparisons) == 2
     by_name = {pair.name: pair for pair in made}
     for comparison in comparisons:
@@ -209,15 +209,15 @@ def test_crops_are_the_models_own(run: RunFolder) -> None:
 def test_the_busiest_window_by_brute_force() -> None:
     image = np.zeros((30, 40, 3), np.uint8)
     image[12:20:2, 21:33] = 255
-    top, left = busiest(image, 12, 16)
+    top, left = busiest_window(image, 12, 16)
     assert 8 <= top <= 13
     assert 17 <= left <= 21
-    assert busiest(image, 30, 40) == (0, 0)
+    assert busiest_window(image, 30, 40) == (0, 0)
 
 
 def test_spread_keeps_both_ends() -> None:
-    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
-    assert spread([1, 2], 4) == [1, 2]
+    assert evenly_spaced(list(range(10)), 4) == [0, 3, 6, 9]
+    assert evenly_spaced([1, 2], 4) == [1, 2]
 
 
 def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_many_trials_stay_usable(tmp_path: Path) -> None:
     for effect in data.effects:
         dots = sum(len(t["x"]) for t in effect_chart(effect, [])["data"][1:])
         assert dots <= 60 * len(effect.groups)
-    assert len(render(data)) < 8e6
+    assert len(report_html(data)) < 8e6
 
 
 def test_json_cannot_end_a_script() -> None:
@@ -300,5 +300,5 @@ def test_crowded_labels_alternate() -> None:
         return TrialResult(0, "", "", {}, "complete", {}, metrics)
 
     members = [at(100, 30), at(99, 29.9), at(98, 29.8), at(10, 20)]
-    assert crowded(members, "x", "y") == [False, True, False, False]
-    assert crowded([], "x", "y") == []
+    assert labels_below(members, "x", "y") == [False, True, False, False]
+    assert labels_below([], "x", "y") == []

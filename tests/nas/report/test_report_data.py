@@ -7,7 +7,7 @@ import pytest
 
 from nas.errors import RunError
 from nas.report.definitions import definitions
-from nas.report.report_data import explained, flatten, gather, latencies, parameters_of, title
+from nas.report.report_data import explained, flatten, gather, latency_metrics, parameters_of, title
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
@@ -101,7 +101,7 @@ def test_names_for_people() -> None:
     assert title("psnr_db") == "PSNR"
     assert title("regret") == "regret"
     metrics = {"latency_ms[a b]": Metric(1, "measured"), "init_ms[a b]": Metric(2, "measured")}
-    assert list(latencies(TrialResult(0, "k", "", {}, "complete", {}, metrics))) == ["a b"]
+    assert list(latency_metrics(TrialResult(0, "k", "", {}, "complete", {}, metrics))) == ["a b"]
 
 
 def test_trials_scored_by_a_form_that_agrees_are_one_line_with_the_agreements() -> None:
