@@ -107,7 +107,7 @@ def export(
     ] = None,
 ) -> None:
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
-    from nas.report.export import export_models
+    from nas.report.export import earlier_folders, export_models
 
     folder = _opened(run)
     rescore = _scorer(folder, data)
