@@ -22,7 +22,7 @@ from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.study import Study
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 
 FRONT_ROWS = 8
 
@@ -206,7 +206,7 @@ class _Tally:
     def summary(self) -> str:
         """Failures and the time that is left, in words."""
         words = []
-        for state in ("infeasible", "failed", "pruned"):
+        for state in ("infeasible", "failed", STOPPED):
             count = sum(result.state == state for result in self.results)
             if count:
                 words.append(f"{count} {state}")

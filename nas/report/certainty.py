@@ -9,7 +9,7 @@ from nas.report.noise import advice, noise_in_words, noise_of, tied_groups, ties
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import RUNGS, readings_of
 from nas.study.seed_noise import Noise
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 from nas.system.statistics import kendall_tau
 
 FEW = 5  # fully trained ones below which a tau says nothing
@@ -58,7 +58,7 @@ def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[
     rows = []
     for rung, name in enumerate(RUNGS):
         here = [(gains, result) for gains, result in read if len(gains) > rung]
-        on = [r for gains, r in here if len(gains) > rung + 1 or r.state != "pruned"]
+        on = [r for gains, r in here if len(gains) > rung + 1 or r.state != STOPPED]
         pairs = [
             (gains[rung][metric], result.value(metric))
             for gains, result in here

@@ -16,7 +16,7 @@ from nas.report.numbers import short_number
 from nas.report.report_data import Effect, ReportData, title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 
 Chart = dict[str, Any]
 MANY = 1_500  # points; more are drawn by the graphics processor
@@ -279,7 +279,7 @@ def _rug(data: ReportData, results: Sequence[TrialResult], x: str) -> list[Chart
     traces = []
     for state, symbol, name in (
         ("infeasible", "x-thin-open", "over a limit, not trained"),
-        ("pruned", "line-ns-open", "pruned, trained in part"),
+        (STOPPED, "line-ns-open", "stopped early, trained in part"),
         ("failed", "triangle-up", "failed"),
     ):
         rows = [result for result in results if result.state == state]

@@ -21,7 +21,7 @@ from nas.report.supernet import supernet_chart
 from nas.study.halving import RUNGS, readings_of
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 
 SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent
@@ -161,7 +161,7 @@ def _devices(data: ReportData) -> str:
 def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     """The strip of large figures: value, what it is, what to add."""
     states = data.states
-    others = ("infeasible", "failed", "pruned")
+    others = ("infeasible", "failed", STOPPED)
     ended = ", ".join(f"{states[s]} {s}" for s in others if states[s])
     stats = [(str(states["complete"]), "trials complete", ended or "none failed")]
     if not data.front:
@@ -372,8 +372,8 @@ def _table_row(
 def _note(result: TrialResult) -> str:
     if result.failure is not None:
         return f"{result.failure.kind}: {result.failure.message}"
-    if result.state == "pruned":
-        return f"pruned at {RUNGS[len(readings_of(result)) - 1]} of the training"
+    if result.state == STOPPED:
+        return f"stopped at {RUNGS[len(readings_of(result)) - 1]} of the training"
     broken = [name for name, amount in result.violations.items() if amount > 0]
     return ("breaks " + ", ".join(broken)) if broken else ("baseline" if result.baseline else "")
 

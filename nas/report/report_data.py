@@ -24,7 +24,7 @@ from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
 from nas.study.pareto import Reference, front, hypervolume_history, knee, reference_point
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 
 UNITS = {
     "psnr_db": "dB",
@@ -372,7 +372,7 @@ def _causes(results: Sequence[TrialResult]) -> list[Cause]:
     """Why trials failed or are infeasible, the most frequent first."""
     found: dict[tuple[str, str], list[TrialResult]] = {}
     for result in results:
-        if result.state in ("complete", "pruned"):
+        if result.state in ("complete", STOPPED):
             continue
         if result.failure is not None:
             what = result.failure.kind

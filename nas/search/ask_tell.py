@@ -27,7 +27,7 @@ from nas.storage.postgres import SharedStudy
 from nas.storage.study_copy import _STUDY
 from nas.study.halving import READ, Standing, expected, readings_of
 from nas.study.study import Study
-from nas.study.trial_result import TrialResult
+from nas.study.trial_result import STOPPED, TrialResult
 
 CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
@@ -171,7 +171,7 @@ class Memory:
                 trial.set_user_attr(FAILURE, message)
                 self._study.tell(result.number, state=TrialState.FAIL)
                 return
-            if result.state == "pruned":
+            if result.state == STOPPED:
                 self._study.tell(result.number, state=TrialState.PRUNED)
                 return
             values, missing = self._values(result, stand_in)
@@ -229,7 +229,7 @@ class Memory:
         if self._study_value.sample(fixed).key != result.key:
             raise RunError(f"trial {result.number}'s parameters don't give its candidate")
         values, missing = self._values(result, stand_in)
-        states = {"failed": TrialState.FAIL, "pruned": TrialState.PRUNED}
+        states = {"failed": TrialState.FAIL, STOPPED: TrialState.PRUNED}
         state = states.get(result.state, TrialState.COMPLETE)
         complete = state == TrialState.COMPLETE
         attributes: dict[str, Any] = {CANDIDATE: f"{result.key} {result.label}"}

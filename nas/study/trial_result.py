@@ -9,7 +9,10 @@ from typing import Any, Literal
 from nas.errors import NasError
 from nas.study.metric import Metric
 
-State = Literal["complete", "infeasible", "failed", "pruned"]
+State = Literal["complete", "infeasible", "failed", "stopped"]
+STOPPED: State = "stopped"
+"""Halving ended the trial at a rung, because others were better: it was trained in part."""
+_OLDER_STATES: Mapping[str, State] = {"pruned": STOPPED}  # as runs before this word have it
 FORMAT = 1
 
 
@@ -28,8 +31,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One finished trial. One that is "pruned" was not trained to its end (see `halving`).
+    """One finished trial.
 
+    `state` is "complete", "infeasible" (it broke a bound, or a device refused it), "failed", or
+    "stopped" (halving ended it at a rung, so that it was trained in part only).
     `candidate` is the candidate's JSON, `key` its content key, `parameters` the Optuna parameters
     that it was sampled from. `metrics` maps names such as `psnr_db`, `ssim`, `gmacs_conv`,
     `gmacs_profiler`, `parameters`, `bytes`, `latency_ms[host]` to figures. `violations` maps each
@@ -83,4 +88,5 @@ class TrialResult:
         rest = {name: value for name, value in values.items() if name != "format"}
         rest["metrics"] = {n: Metric.from_dict(m) for n, m in values["metrics"].items()}
         rest["failure"] = Failure(**values["failure"]) if values["failure"] else None
+        rest["state"] = _OLDER_STATES.get(values["state"], values["state"])
         return cls(**rest)

@@ -93,7 +93,7 @@ class MadeUp:
             task.candidate.key,
             task.candidate.label,
             task.candidate.to_dict(),
-            "pruned",
+            "stopped",
             task.parameters,
             metrics,
             baseline=task.baseline,

@@ -31,7 +31,7 @@ from nas.execution.trial.waiting import Rested
 from nas.networks.candidate import Architecture, Candidate
 from nas.study.evaluator import DeviceLostError, Evaluator, MissingFigureError, Needs, Subject
 from nas.study.study import Study
-from nas.study.trial_result import Failure, State, TrialResult
+from nas.study.trial_result import STOPPED, Failure, State, TrialResult
 
 if TYPE_CHECKING:
     from nas.compression.finetuning import Trained
@@ -190,7 +190,7 @@ def _rest(trial: _Trial) -> Rested:
     rung, findings = trial.task.rung, trial.findings
     if rung is None:
         raise ValueError("the trial has no rung to wait at")
-    result = _result(trial, "pruned", None)
+    result = _result(trial, STOPPED, None)
     rested = Rested(rung, result, findings.structure, dict(findings.notes))
     rested.write(trial.task.run)
     return rested

@@ -76,7 +76,7 @@ def test_without_replicates_nothing_is_claimed(tmp_path: Path) -> None:
 def test_pruned_trials_are_neither_failures_nor_on_the_front(tmp_path: Path) -> None:
     run = _run(tmp_path, 80, halving=True)
     data = gather(run)
-    assert data.states == {"complete": 5, "pruned": 75}
+    assert data.states == {"complete": 5, "stopped": 75}
     assert data.causes == ()
     assert {r.state for r in front(data.results, data.objectives)} == {"complete"}
     first, second = data.rungs
@@ -88,6 +88,6 @@ def test_pruned_trials_are_neither_failures_nor_on_the_front(tmp_path: Path) -> 
     assert second.tau == pytest.approx(stats.kendalltau(told, ends).statistic)
     page = report_html(data)
     assert "at 1/16 of the training 80 were read and 20 went on" in page
-    assert "75 pruned" in page
-    assert "pruned at 1/16 of the training" in page
+    assert "75 stopped" in page
+    assert "stopped at 1/16 of the training" in page
     assert rung_rows(_run(tmp_path / "plain", 6).results()) == ()

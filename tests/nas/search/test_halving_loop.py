@@ -42,7 +42,7 @@ def test_a_sixteenth_is_trained_whole_and_alone_on_the_front(tmp_path: Path) -> 
     executor = _race(tmp_path, 32)
     assert Counter(rung for _, rung in executor.legs) == {0: 32, 1: 8, None: 2}
     results = RunFolder(tmp_path).results()
-    assert Counter(r.state for r in results) == {"complete": 2, "pruned": 30}
+    assert Counter(r.state for r in results) == {"complete": 2, "stopped": 30}
     members = front(results, trained_study().expanded_objectives)
     assert {m.state for m in members} == {"complete"}
     assert Counter(state for state, _ in _states(tmp_path)) == {"PRUNED": 30, "COMPLETE": 2}
@@ -107,7 +107,7 @@ def test_lost_results_and_a_lost_journal_are_made_again(tmp_path: Path) -> None:
     _race(tmp_path, 20)
     ends = _ends(tmp_path)
     complete = next(number for number, _, state, _ in ends if state == "complete")
-    pruned = next(number for number, _, state, _ in ends if state == "pruned")
+    pruned = next(number for number, _, state, _ in ends if state == "stopped")
     run = RunFolder(tmp_path)
     for number in (complete, pruned):
         for file in run.trial(number).iterdir():

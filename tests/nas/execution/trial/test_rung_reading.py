@@ -74,7 +74,7 @@ def test_the_photographs_have_five_middles() -> None:
 
 def test_where_a_trial_waits_is_kept_whole(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    result = TrialResult(4, "key", "label", {"compression": {}}, "pruned")
+    result = TrialResult(4, "key", "label", {"compression": {}}, "stopped")
     rested = Rested(1, result, "structure", {"placement": ["CONV_2D"]})
     assert Rested.read(run, 4, "key") is None
     rested.write(run)
