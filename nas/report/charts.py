@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from nas.report.effects import Effect
 from nas.report.numbers import short_number
-from nas.report.report_data import Effect, ReportData, title, unit
+from nas.report.report_data import ReportData
+from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
 from nas.study.trial_result import STOPPED, TrialResult

@@ -15,9 +15,11 @@ from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import effect_chart, front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
 from nas.report.crops import CropComparison
+from nas.report.effects import Effect, parameters_of
 from nas.report.offline import chart_scripts, policy
-from nas.report.report_data import Effect, ReportData, latency_metrics, parameters_of, unit
+from nas.report.report_data import ReportData, latency_metrics
 from nas.report.supernet import supernet_chart
+from nas.report.titles import unit
 from nas.study.halving import RUNGS, readings_of
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO

@@ -9,8 +9,10 @@ from nas.data.image_quality import UInt8Image
 from nas.report.charts import labels_below, ticks
 from nas.report.compression import APART, STYLES, CompressionRow, network_lines
 from nas.report.crops import CropComparison, evenly_spaced
+from nas.report.effects import Effect
 from nas.report.numbers import short_number
-from nas.report.report_data import Effect, ReportData, title, unit
+from nas.report.report_data import ReportData
+from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult

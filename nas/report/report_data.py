@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from nas.devices.names import DeviceName
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
 from nas.report.definitions import Definition, definitions
+from nas.report.effects import Effect, find_effects
 from nas.report.noise import noise_of, with_intervals
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.report.supernet import SupernetRanking, supernet_ranking
+from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
@@ -26,34 +26,6 @@ from nas.study.objectives import Objective
 from nas.study.pareto import Reference, front, hypervolume_history, knee, reference_point
 from nas.study.trial_result import STOPPED, TrialResult
 
-UNITS = {
-    "psnr_db": "dB",
-    "psnr_db_gain": "dB",
-    "latency_ms": "ms",
-    "init_ms": "ms",
-    "peak_memory_mb": "MB",
-    "gmacs_conv": "GMAC",
-    "gmacs_profiler": "GMAC",
-    "bytes": "B",
-}
-TITLES = {
-    "psnr_db": "PSNR",
-    "ssim": "SSIM",
-    "psnr_db_gain": "PSNR gained in part of the training",
-    "ssim_gain": "SSIM gained in part of the training",
-    "psnr_db_input": "PSNR of the blurred pictures",
-    "latency_ms": "Latency",
-    "init_ms": "Loading",
-    "peak_memory_mb": "Peak memory",
-    "gmacs_conv": "MACs (convolutions)",
-    "gmacs_profiler": "MACs (profiler)",
-    "worst_latency_ratio": "Worst latency over the reference's",
-    "macs_ratio": "MACs over the paper's final network's",
-    "accelerated_mac_share": "Accelerated share of the MACs",
-    "parameters": "Parameters",
-    "bytes": "Size",
-}
-
 
 @dataclass(frozen=True)
 class Pick:
@@ -61,21 +33,6 @@ class Pick:
 
     title: str
     result: TrialResult
-
-
-@dataclass(frozen=True)
-class Effect:
-    """How a metric differs between the values of one parameter.
-
-    `groups` holds the trials' numbers and values under each of the parameter's values, in order.
-    `share` is the share of the metric's variance that the parameter explains by itself
-    (epsilon squared: eta squared less what chance alone would give); None for too few trials.
-    """
-
-    parameter: str
-    metric: str
-    groups: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]
-    share: float | None
 
 
 @dataclass(frozen=True)
@@ -243,45 +200,6 @@ def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
     return found
 
 
-def title(metric: str, name_of: Callable[[str], str] = str) -> str:
-    """A metric's name for people: `latency_ms[host]` is "Latency on host".
-
-    `name_of` gives a device's name for people.
-    """
-    base, _, device = metric.partition("[")
-    name = TITLES.get(base, base)
-    at = ":" if base.endswith("_gain") else " on"
-    return f"{name}{at} {name_of(device.rstrip(']'))}" if device else name
-
-
-def unit(metric: str) -> str:
-    """A metric's unit, empty where it has none."""
-    return UNITS.get(metric.split("[")[0], "")
-
-
-def parameters_of(result: TrialResult) -> dict[str, Any]:
-    """A candidate's choices as one flat dictionary: the sampler's, else its JSON flattened."""
-    return dict(result.parameters) or flatten(result.candidate)
-
-
-def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested JSON as one level: lists become `name_0`, `name_1`, ...; deeper names stand alone.
-
-    A name that two branches share gets its branch in front.
-    """
-    flat: dict[str, Any] = {}
-    for name, entry in value.items():
-        if isinstance(entry, Mapping):
-            inner = flatten(entry)
-        elif isinstance(entry, list):
-            inner = {f"{name}_{index}": item for index, item in enumerate(entry)}
-        else:
-            inner = {name: entry}
-        for key, item in inner.items():
-            flat[f"{name}.{key}" if key in flat else key] = item
-    return flat
-
-
 def _picks(
     members: Sequence[TrialResult],
     objectives: Sequence[Objective],
@@ -312,60 +230,6 @@ def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
     names["worst_latency_ratio"] = "Most portable"
     name = names.get(base, f"Best {title(base)}")
     return f"{name} on {known[device].name if device in known else device}" if device else name
-
-
-def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
-    """Each parameter that has at least two values, against each objective, strongest first."""
-    choices = {result.number: parameters_of(result) for result in results}
-    names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
-    effects = []
-    for objective in objectives:
-        found = [_effect(results, choices, name, objective.metric) for name in names]
-        kept = [effect for effect in found if len(effect.groups) > 1]
-        effects += sorted(kept, key=lambda effect: -(effect.share or 0.0))
-    return effects
-
-
-def _effect(
-    results: Sequence[TrialResult],
-    choices: Mapping[int, Mapping[str, Any]],
-    name: str,
-    metric: str,
-) -> Effect:
-    groups: dict[Any, list[tuple[int, float]]] = {}
-    for result in results:
-        if name in choices[result.number] and metric in result.metrics:
-            group = groups.setdefault(choices[result.number][name], [])
-            group.append((result.number, result.value(metric)))
-    ordered = sorted(groups, key=lambda value: (isinstance(value, str), value))
-    logarithmic = metric.startswith("latency_ms")
-    values = [np.array([value for _, value in groups[key]]) for key in ordered]
-    share = explained([np.log10(group) if logarithmic else group for group in values])
-    return Effect(name, metric, tuple((_say(key), tuple(groups[key])) for key in ordered), share)
-
-
-def explained(groups: Sequence[np.ndarray[Any, np.dtype[Any]]]) -> float | None:
-    """The share of the variance that lies between groups, corrected for chance (epsilon squared).
-
-    None for fewer than two groups, fewer than 8 values, or values that don't differ.
-    Source: Kelley, "An unbiased correlation ratio measure", 1935.
-    """
-    if len(groups) < 2:
-        return None
-    everything = np.concatenate(groups)
-    count = len(everything)
-    total = float(((everything - everything.mean()) ** 2).sum())
-    if count < 8 or count <= len(groups) or total == 0:
-        return None
-    within = float(sum(((group - group.mean()) ** 2).sum() for group in groups))
-    noise = within / (count - len(groups)) * (len(groups) - 1)
-    return max(0.0, (total - within - noise) / total)
-
-
-def _say(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:

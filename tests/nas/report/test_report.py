@@ -17,9 +17,9 @@ from nas.errors import ConversionError
 from nas.report import gather, write_report
 from nas.report.charts import effect_chart, front_chart, history_chart, labels_below, ticks
 from nas.report.crops import busiest_window, compare_crops, evenly_spaced
+from nas.report.effects import find_effects
 from nas.report.offline import safe_json
 from nas.report.page import duration, number, report_html
-from nas.report.report_data import find_effects
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult

@@ -7,7 +7,9 @@ import pytest
 
 from nas.errors import RunError
 from nas.report.definitions import definitions
-from nas.report.report_data import explained, flatten, gather, latency_metrics, parameters_of, title
+from nas.report.effects import explained, flatten, parameters_of
+from nas.report.report_data import gather, latency_metrics
+from nas.report.titles import title
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
