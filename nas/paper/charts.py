@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from nas.devices.paper_phones.latency_model import leave_one_out
 from nas.devices.paper_phones.published import PHONES, trade_offs
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
 from nas.report.charts import ticks
+from nas.report.offline import Chart
 from nas.report.report_data import latency_metrics
 
-Chart = dict[str, Any]
 Point = tuple[float, float, str]
 STEPS = {
     1: ("1 networks", "var(--muted)", "circle"),
@@ -20,7 +19,6 @@ STEPS = {
     3: ("3 pruning", "var(--failed)", "diamond"),
     4: ("4 quantization", "var(--front)", "triangle-up"),
 }
-DASHES = ("solid", "dash", "dot")
 COLOURS = ("var(--front)", "var(--baseline)", "var(--failed)")
 
 

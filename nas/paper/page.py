@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from nas.devices.names import DeviceName
 from nas.devices.paper_phones.latency_model import leave_one_out
@@ -23,6 +23,9 @@ from nas.report.page import number, webp
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"
@@ -81,20 +84,11 @@ def comparison_html(
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
     """The whole page as one HTML text that needs no network; `names` are people's for devices."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["figure"] = paper_figure
-    environment.filters["signed"] = signed
     called = {device: name.name for device, name in (names or {}).items()}
-    environment.filters["called"] = lambda device: called.get(device, device)
     css = (REPORT / "report.css").read_text() + (HERE / "paper.css").read_text()
-    return environment.get_template("paper.html.j2").render(
+    return _environment(called).get_template("paper.html.j2").render(
         comparison=comparison,
         outputs=outputs,
         output_devices=list(dict.fromkeys(one.device for row in outputs for one in row.here)),
@@ -115,6 +109,21 @@ def comparison_html(
         models=[leave_one_out(phone) for phone in PHONES],
         notes5=[note for note in footnotes() if note.table == 5],
     )  # fmt: skip
+
+
+def _environment(called: Mapping[str, str]) -> Environment:
+    """Return the page's templates with their filters; `called` has people's names by device."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    environment.filters["figure"] = paper_figure
+    environment.filters["signed"] = signed
+    environment.filters["called"] = lambda device: called.get(device, device)
+    return environment
 
 
 def paper_figure(value: float, column: str) -> str:

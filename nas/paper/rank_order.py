@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from nas.system.statistics import RankCorrelation, rank_correlation
+
+LEAST = 3  # networks, below which an order says nothing
+
 
 @final
 @dataclass(frozen=True)
@@ -36,23 +40,19 @@ def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> RankOrde
     names = tuple(name for name, _, _ in pairs)
     published = tuple(value for _, value, _ in pairs)
     here = tuple(value for _, _, value in pairs)
-    found = _tau(published, here)
-    if found is None:
+    correlation = _correlation(published, here)
+    if correlation is None:
         return RankOrder(what, names, published, here, None, None, None)
     parts = [
-        _tau(published[:n] + published[n + 1 :], here[:n] + here[n + 1 :])
+        _correlation(published[:n] + published[n + 1 :], here[:n] + here[n + 1 :])
         for n in range(len(names))
     ]
-    taus = [part[0] for part in parts if part is not None]
+    taus = [part.tau for part in parts if part is not None]
     return RankOrder(
-        what, names, published, here, *found, (min(taus), max(taus)) if taus else None
+        what, names, published, here, *correlation, (min(taus), max(taus)) if taus else None
     )  # fmt: skip
 
 
-def _tau(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
-    from scipy.stats import kendalltau
-
-    if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
-        return None
-    found = kendalltau(first, second)
-    return float(found.statistic), float(found.pvalue)
+def _correlation(first: Sequence[float], second: Sequence[float]) -> RankCorrelation | None:
+    """Return the correlation of two rows; None for fewer than `LEAST` figures too."""
+    return rank_correlation(first, second) if len(first) >= LEAST else None

@@ -21,7 +21,6 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
 
 PICTURES = 8  # of the held-out ones; the paper's 300 would take hours in TensorFlow
-DATA_TYPES = ("float", "16-bit", "8-bit")
 ReadArchitecture = Callable[[dict[str, Any]], Architecture]
 
 

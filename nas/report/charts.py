@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from nas.report.effects import Effect
 from nas.report.numbers import short_number
+from nas.report.offline import Chart
 from nas.report.report_data import ReportData
 from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
 from nas.study.trial_result import STOPPED, TrialResult
 
-Chart = dict[str, Any]
 MANY = 1_500  # points; more are drawn by the graphics processor
 ERROR_BARS = 250  # points; with more, only the front has them
 POINTS = 60  # drawn beside a box, of one value of a parameter
@@ -45,22 +44,26 @@ def front_chart(data: ReportData, cost: Objective) -> Chart:
         _members(data, x, y),
         *_rug(data, only_x, x),
     ]
+    costs = [result.value(x) for result in (*both, *only_x)]
+    layout = _front_layout(data, x, y, costs, strip=bool(only_x))
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _front_layout(data: ReportData, x: str, y: str, costs: Sequence[float], strip: bool) -> Chart:
+    """Return the front chart's layout; with `strip`, it has room for trials without a quality."""
     shapes, notes = _lines(data, x, y)
     layout: Chart = {
-        "xaxis": {
-            **_log_axis([r.value(x) for r in (*both, *only_x)]),
-            "title": _axis(data, x, "log"),
-        },
+        "xaxis": {**_log_axis(costs), "title": _axis(data, x, "log")},
         "yaxis": {
             "title": _axis(data, y),
-            "domain": [0.1, 1] if only_x else [0, 1],
+            "domain": [0.1, 1] if strip else [0, 1],
             "zeroline": False,
         },
         "shapes": shapes,
         "annotations": notes,
         "showlegend": True,
     }
-    if only_x:
+    if strip:
         layout["xaxis"]["anchor"] = "y2"
         layout["yaxis2"] = {
             "domain": [0, 0.06],
@@ -68,7 +71,7 @@ def front_chart(data: ReportData, cost: Objective) -> Chart:
             "range": [-1, 1],
             "fixedrange": True,
         }
-    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+    return layout
 
 
 def history_chart(data: ReportData) -> Chart:
@@ -147,9 +150,14 @@ def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
         "hoverinfo": "y",
     }
     points = [_effect_dots(rows, on_front) for on_front, rows in dots.items() if rows]
+    return {"data": [box, *points], "layout": _effect_layout(effect)}
+
+
+def _effect_layout(effect: Effect) -> Chart:
+    """Return the layout of an effect's chart: a place a value; latencies on a logarithmic axis."""
     logarithmic = effect.metric.startswith("latency_ms")
     values = [value for _, trials in effect.groups for _, value in trials]
-    layout = {
+    return {
         "xaxis": {
             "tickvals": list(range(len(effect.groups))),
             "ticktext": [_short(name) for name, _ in effect.groups],
@@ -163,7 +171,6 @@ def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
         "height": 190,
         "margin": {"l": 40, "r": 6, "t": 6, "b": 34},
     }
-    return {"data": [box, *points], "layout": layout}
 
 
 def _effect_dots(rows: Sequence[tuple[float, float, int]], on_front: bool) -> Chart:

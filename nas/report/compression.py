@@ -5,12 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from nas.report.offline import Chart
 from nas.study.trial_result import TrialResult
 from nas.system.hashing import canonical_json
 
-Chart = dict[str, Any]
 CompressionKey = tuple[float, str]  # pruned share, precision
 STYLES = {  # of a precision, by the quality to expect: a colour of the page, Plotly's symbol
     "float": ("var(--ink)", "circle"),

@@ -24,6 +24,7 @@ from nas.report.noise import noise_of, with_intervals
 from nas.storage.object_store import fetched
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
+from nas.study.objectives import Objective
 from nas.study.pareto import distinct, front
 from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write, read_json, write_atomically, write_json
@@ -66,20 +67,43 @@ def export_models(
     objectives = run.objectives()
     results = run.results()
     results = with_intervals(results, noise_of(run, results))
-    chosen = front(results, objectives)
-    members = {result.key for result in chosen}
-    chosen += [
-        result
-        for result in distinct(results, objectives)
-        if result.baseline and result.key not in members
-    ]
+    members = front(results, objectives)
+    on_front = {result.key for result in members}
+    models = _with_baselines(members, results, objectives)
     if everything:
         first = objectives[0]
-        sign = -1 if first.direction == "maximize" else 1
-        chosen = sorted(
-            distinct(results, objectives), key=lambda result: sign * result.value(first.metric)
-        )
-    if not chosen:
+        models = distinct(results, objectives)
+        models = sorted(models, key=lambda model: first.loss(model.value(first.metric)))
+    _check_models(run, models, results)
+    identity = content_key({"created": description.get("created"), "study": description["study"]})
+    _claim(out, run, identity)
+    exported = []
+    for index, result in enumerate(models):
+        if progress is not None:
+            progress(index, len(models), result)
+        names = run_names(run, [result, *results])  # by its own measurement, if kept
+        exported.append(_export_one(run, description, result, out, rescore, names))
+    _write_csv(out / "pareto.csv", exported, on_front)
+    write_json(out / "export.json", _manifest(run, identity, exported))
+    return exported
+
+
+def _with_baselines(
+    members: Sequence[TrialResult],
+    results: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+) -> list[TrialResult]:
+    """Return the front's models, then the complete baselines that are not among them."""
+    keys = {result.key for result in members}
+    models = distinct(results, objectives)
+    return [*members, *(r for r in models if r.baseline and r.key not in keys)]
+
+
+def _check_models(
+    run: RunFolder, models: Sequence[TrialResult], results: Sequence[TrialResult]
+) -> None:
+    """Raise RunError where a run has no model to export: none is feasible, or none was trained."""
+    if not models:
         raise RunError(
             f"{run.path} has no complete trial that meets its constraints, so there is no model to "
             "export; let the search go on, or loosen the constraints"
@@ -90,17 +114,6 @@ def export_models(
             f"no model to export. `nas pareto {run.path} --json` gives each network's "
             "`architecture`; `nas compress` trains one"
         )
-    identity = content_key({"created": description.get("created"), "study": description["study"]})
-    _claim(out, run, identity)
-    exported = []
-    for index, result in enumerate(chosen):
-        if progress is not None:
-            progress(index, len(chosen), result)
-        names = run_names(run, [result, *results])  # by its own measurement, if kept
-        exported.append(_export_one(run, description, result, out, rescore, names))
-    _write_csv(out / "pareto.csv", exported, members)
-    write_json(out / "export.json", _manifest(run, identity, exported))
-    return exported
 
 
 def model_folder_name(result: TrialResult) -> str:

@@ -79,20 +79,10 @@ def model_card(
 
     The licence is left to whoever publishes the model: the front matter says "other".
     """
-    from huggingface_hub import ModelCardData
-
     study, names = description["study"], names or {}
-    front_matter = ModelCardData(
-        license="other",
-        license_name="to-be-chosen",
-        library_name="litert",
-        pipeline_tag="image-to-image",
-        tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
-        metrics=["psnr", "ssim"],
-    )
     width, height = study["size"]
     sections = [
-        f"---\n{front_matter.to_yaml().strip()}\n---",
+        f"---\n{_front_matter()}\n---",
         f"# {result.label}",
         f"A {_kind(result)} that restores blurred photographs of {width}x{height} pixels on phones "
         f"and other small machines, found by an architecture search. It reaches "
@@ -120,6 +110,21 @@ def model_card(
         "- `perf.yaml`, `numerics.yaml`: speed by device, quality by runtime",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _front_matter() -> str:
+    """Return the YAML by which the Hugging Face Hub files a model."""
+    from huggingface_hub import ModelCardData
+
+    values = ModelCardData(
+        license="other",
+        license_name="to-be-chosen",
+        library_name="litert",
+        pipeline_tag="image-to-image",
+        tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
+        metrics=["psnr", "ssim"],
+    )
+    return str(values.to_yaml()).strip()
 
 
 def performance(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from nas.storage.run_folder import FOLDER, RunFolder
 from nas.study.metric import Metric
 from nas.study.seed_noise import CONFIDENCE, Noise, _scored, pooled
 from nas.study.trial_result import TrialResult
-
-if TYPE_CHECKING:
-    pass
 
 
 def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:

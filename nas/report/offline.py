@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+Chart = dict[str, Any]
+"""One chart as Plotly's JSON: `data` has its traces, `layout` what lies around them."""
+
 BUTTONS = ("toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d")
 """All that a chart's bar may offer: a picture of the chart, and where to look."""
 
