@@ -55,8 +55,8 @@ def _drawn_tau(
     """Return tau-b of the networks of `rows`; None where a row of figures has ties only.
 
     `nas.system.statistics.kendall_tau` gives the same up to rounding. A bootstrap asks thousands of
-    times, so the signs are computed once; and an order that repeats itself is 1 here, not 1 - 1e-16,
-    so that a tau lies in its interval.
+    times, so the signs are computed once. Rows of one order give exactly 1, so that a tau lies
+    within its interval.
     """
     a, b = (signs[np.ix_(rows, rows)] for signs in (first, second))
     known = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
