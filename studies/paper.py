@@ -35,7 +35,7 @@ QUANTIZATIONS = (
 
 
 def variants(network: UNet) -> dict[str, UNet]:
-    """The U-Net with every up-sampling and activation."""
+    """Return the U-Net with every up-sampling and activation."""
     return {
         f"unet-{up.replace('-', '')}-{act}": replace(network, upsampling=up, activation=act)
         for up in UPSAMPLINGS
@@ -44,7 +44,7 @@ def variants(network: UNet) -> dict[str, UNet]:
 
 
 def steps(networks: Networks, unets: Networks) -> tuple[PaperStep, ...]:
-    """The four steps over the six networks and the U-Net's variants."""
+    """Return the four steps over the six networks and the U-Net's variants."""
     return (
         PaperStep(1, "Networks", networks, choice="unet-transposeconv-relu"),
         PaperStep(2, "Up-sampling and activation", unets, choice=CHOSEN),
@@ -74,7 +74,7 @@ SMALL_NETWORKS: Networks = {
 def scale_study(
     name: str, the_steps: tuple[PaperStep, ...], schedule: Schedule, **values: object
 ) -> Study:
-    """The fixed study: nothing is drawn, each step's candidates are handed in."""
+    """Return the fixed study of one scale: nothing is drawn, each step hands its candidates in."""
     return Study(
         name=f"paper-{name}",
         description="The manual search of Chiang et al. 2020, step by step.",

@@ -1,4 +1,4 @@
-"""Every published cell beside ours, as values; nothing is drawn here.
+"""Puts every published cell beside ours, as values; other modules draw them.
 
 A figure of ours says where it comes from and at which scale it was taken. Two kinds of scale meet:
 the run's own, and "full size", the paper's networks at 1280x720, of which MACs are computed and the
@@ -49,10 +49,10 @@ class TableLine:
 @final
 @dataclass(frozen=True)
 class DeviceCell:
-    """A row on one of the run's own devices; `ratio` is over the run's U-Net on the same device.
+    """A row of a table on one of the run's own devices.
 
-    `published_ratios` are the same ratios of the published latencies, by phone, None where the
-    paper has none.
+    `ratio` is over the latency of the run's U-Net on the same device. `published_ratios` are the
+    same ratios of the published latencies, by phone; None where the paper has none.
     """
 
     table: int
@@ -66,7 +66,10 @@ class DeviceCell:
 @final
 @dataclass(frozen=True)
 class ComparedTable:
-    """One of Tables 2 to 4."""
+    """One of the paper's Tables 2 to 4, with ours beside it.
+
+    `devices` has the rows on the run's own devices.
+    """
 
     number: int
     title: str
@@ -78,9 +81,10 @@ class ComparedTable:
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that the comparison says, but Table 5, sizes and pictures.
+    """Everything that the comparison says, except Table 5, sizes and pictures.
 
-    `compressed` is the network that steps 3 and 4 compress, None until the one before has chosen.
+    `trials` are the run's, by published row; `expected` counts the candidates of all steps.
+    `compressed` is the network that steps 3 and 4 compress, None until the step before has chosen.
     `phones` are the facts that each phone of the run told of itself (`nas.devices.PhoneInfo`).
     """
 
@@ -99,14 +103,14 @@ class Comparison:
 
     @property
     def cells(self) -> list[ComparedCell]:
-        """All cells of Tables 2 to 4."""
+        """Return all cells of Tables 2 to 4."""
         return [
             cell for table in self.tables for line in table.lines for cell in line.cells.values()
         ]
 
     @property
     def complete(self) -> int:
-        """How many trials have a PSNR."""
+        """Count the trials that have a PSNR."""
         return sum("psnr_db" in trial.metrics for trial in self.trials.values())
 
 
@@ -141,7 +145,7 @@ def compare(
 
 
 def row_key(result: TrialResult) -> RowKey:
-    """Which published row a trial stands for."""
+    """Return the published row that a trial stands for."""
     compression = result.candidate["compression"]
     share = compression["pruned_share"]
     network = str(result.parameters.get("network", ""))
@@ -149,7 +153,7 @@ def row_key(result: TrialResult) -> RowKey:
 
 
 def _phones(run: RunFolder, found: Mapping[RowKey, TrialResult]) -> dict[str, Mapping[str, Any]]:
-    """From the measurements that the run keeps."""
+    """Return what each phone told of itself, from the measurements that the run keeps."""
     known: dict[str, Mapping[str, Any]] = {}
     for result in found.values():
         for device, note in result.conditions.get("devices", {}).items():
@@ -162,7 +166,10 @@ def _phones(run: RunFolder, found: Mapping[RowKey, TrialResult]) -> dict[str, Ma
 
 
 def _choices(scale: PaperScale, select: Select, run: RunFolder) -> list[StepChoice]:
-    """What has been chosen so far; by our measurements a step chooses once all of it is there."""
+    """Return what has been chosen so far.
+
+    By our measurements a step chooses once all of its candidates are there.
+    """
     found, choices = results_by_key(run), []
     for step in scale.steps:
         if step.choice is not None:
@@ -202,7 +209,7 @@ def _orders(tables: Sequence[ComparedTable]) -> tuple[RankOrder, ...]:
 @final
 @dataclass(frozen=True)
 class _CellMaker:
-    """What the cells of one comparison are made of."""
+    """Makes the cells of one comparison from a run's trials."""
 
     run: RunFolder
     scale: PaperScale
@@ -214,7 +221,7 @@ class _CellMaker:
 
     @property
     def same(self) -> bool:
-        """Whether a quality of ours may be put beside a published one."""
+        """Tell whether a quality of ours may be put beside a published one."""
         return self.scale.name == "paper" and str(self.study["data"]["spec"]).startswith("reds")
 
     def keys(self) -> list[RowKey]:
@@ -225,7 +232,7 @@ class _CellMaker:
         return network or "", row.precision, row.pruned_percent
 
     def is_the_papers(self, row: Row) -> bool:
-        """Whether our trial of the row is of the network that the paper's is of."""
+        """Tell whether our trial of the row has the network that the paper's row has."""
         return self.key(row)[0] == row.network
 
     def table(self, number: int) -> ComparedTable:
@@ -258,7 +265,7 @@ class _CellMaker:
         return ComparedCell(row.table, row.row, name, unit, published, "number", here, comparable)
 
     def _figure(self, trial: TrialResult | None, name: str) -> OwnFigure | None:
-        """A figure of a trial, or why it has none; None where it was not run."""
+        """Return a figure of a trial, or why it has none; None where it was not run."""
         if trial is None:
             return None
         if name in trial.metrics:
@@ -269,7 +276,7 @@ class _CellMaker:
         return OwnFigure(None, "measured", self.scale.name, trial.label, failure=why)
 
     def _macs(self, row: Row, trial: TrialResult | None) -> ComparedCell:
-        """By the profiler's convention, of the whole network at 1280x720; less what was pruned."""
+        """Count the whole network's MACs at 1280x720 as the profiler does, less what was pruned."""
         name = self.key(row)[0] or row.network
         whole = self.networks[name].graph().macs(*SIZE[::-1]).profiler / 1e9
         here: OwnFigure | None = OwnFigure(
@@ -283,7 +290,7 @@ class _CellMaker:
         )  # fmt: skip
 
     def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> OwnFigure | None:
-        """What the run's pruning took, as a share of its own network, put on the whole one."""
+        """Apply the share that the run's pruning left of its own network to the whole one."""
         base = self.found.get((self.compressed or "", "float", None))
         name = "gmacs_profiler"
         if trial is None or base is None or name not in base.metrics or name not in trial.metrics:
@@ -300,7 +307,7 @@ class _CellMaker:
         )  # fmt: skip
 
     def _score(self, row: Row, trial: TrialResult | None) -> ComparedCell:
-        """The NTIRE 2020 smartphone score: of published cells, ours on the run's first device."""
+        """Compute the NTIRE 2020 smartphone score of the published cells and of this run's."""
         latency = row.cell(SCORED_ON).latency_ms
         published = None if latency is None else ntire_smartphone_score(row.psnr_db, latency)
         return ComparedCell(
@@ -343,7 +350,7 @@ class _CellMaker:
 
 
 def _fallen(run: RunFolder, key: str | None) -> tuple[str, ...]:
-    """The operations that no accelerator of a phone took, by what its measurement keeps."""
+    """Return the operations that no accelerator of a phone took, from the kept measurement."""
     path = run.path / "measurements" / f"{key}.json"
     if key is None or not path.exists():
         return ()
@@ -361,5 +368,5 @@ def _published_ratio(row: Row, phone: str) -> float | None:
 
 
 def phone_name(phone: str) -> str:
-    """A phone's name as the paper prints it."""
+    """Return a phone's name as the paper prints it."""
     return next(one.name for one in phones() if one.phone == phone)

@@ -1,4 +1,4 @@
-"""Figure 3 again: one crop as every optimized form of the chosen network restores it."""
+"""Makes Figure 3 again: one crop as every optimized form of the chosen network restores it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from nas.storage.run_folder import RunFolder
 @final
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One version of the crop; `psnr_db` is of the whole picture, None for the sharp one."""
+    """One version of the crop; `psnr_db` is of the whole picture, None for the sharp one.
+
+    `line` is the row of Table 4 that restored it, None for the blurred and the sharp version.
+    """
 
     name: str
     psnr_db: float | None
@@ -29,7 +32,7 @@ class Picture:
 @final
 @dataclass(frozen=True)
 class Pictures:
-    """The crop in all versions; none, and why, where there are no models or pictures yet."""
+    """The crop in all versions; none where `missing` says why."""
 
     name: str
     versions: tuple[Picture, ...]
@@ -37,9 +40,9 @@ class Pictures:
 
 
 def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
-    """The blurred crop, each row of Table 4 that this run has, and the sharp one.
+    """Return the blurred crop, each row of Table 4 that this run has, and the sharp one.
 
-    The paper's own picture where the data set has it, else the one with the most detail.
+    The picture is the paper's own where the data set has it, else the one with the most detail.
     """
     lines = [
         line
@@ -56,7 +59,7 @@ def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
 
 
 def _pairs(heldout: Iterable[Pair]) -> list[Pair]:
-    """A few pairs to choose from, or the paper's own one alone."""
+    """Return a few pairs to choose from, or the paper's own one alone."""
     found: list[Pair] = []
     for pair in heldout:
         if pair.name.endswith(FIGURE3_PICTURE.removesuffix(".png")):

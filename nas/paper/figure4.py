@@ -1,7 +1,7 @@
-"""Figure 4 again: one network at several picture sizes, on the paper's phones and on our devices.
+"""Makes Figure 4 again: one network at several picture sizes, on the paper's phones and on ours.
 
-The paper prints no values of its figure: latencies over those of Mate30 at 640x360. What it tells
-in words is which sizes ran where; the rest is the latency model's, and measurements of our own.
+The paper prints no values of its figure: latencies over those of Mate30 at 640x360. Its text tells
+which sizes ran where; the rest comes from the latency models, and from measurements of our own.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class SizeCell:
     """One size on one device or phone; `latency_ms` is None where `failure` says why.
 
     `published` is what the paper's text tells ("ran", "failed"), None where it tells nothing.
-    `ratio` is over the first phone's (or our first device's) latency at the first size. `run_size`
-    is the size it was taken at: the next one up that the network's poolings divide.
+    `ratio` is over the first phone's (or our first device's) latency at the first size. Sizes are
+    (width, height); `run_size` is the size it was taken at: the next one up that the network's
+    poolings divide.
     """
 
     device: str
@@ -58,11 +59,11 @@ def size_cells(
     networks: Mapping[str, Architecture],
     measure: bool = True,
 ) -> tuple[SizeCell, ...]:
-    """Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
+    """Return Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
 
-    The phones' are of the paper's chosen network at full size, ours of the run's one. With
-    `measure` what is not kept yet, or failed, is taken now; a device that fails has its reason in
-    its cell.
+    The phones run the paper's chosen network at full size, our devices the run's one. With
+    `measure`, sizes that are not kept yet, or failed, are measured now; a device that fails has its
+    reason in its cell. Raises RunError where the network's file is missing.
     """
     told = published_sizes()
     sizes = list(dict.fromkeys((one.width, one.height) for one in told))
@@ -99,7 +100,7 @@ def _modelled(
 def _measured(
     comparison: Comparison, run: RunFolder, sizes: list[Size], measure: bool
 ) -> list[SizeCell]:
-    """Of the network that the run compressed, each device apart: one that is away spoils none."""
+    """Measure the network that the run compressed; a device that is away spoils no other."""
     trial = comparison.trials.get((comparison.compressed or "", "float", None))
     if trial is None or trial.artifact is None:
         return []
@@ -119,7 +120,7 @@ def _measured(
 def _on_device(
     device: str, model: Path, out: Path, sizes: list[Size], measure: bool, narrowed: bool
 ) -> list[SizeCell]:
-    """What is kept, and what is not or has failed taken now; sizes that ran are not run again."""
+    """Return the kept sizes; `measure` first measures those that are missing or failed."""
     from nas.devices.sweep import SweepRow, sweep
 
     kept = out / "sweep.json"

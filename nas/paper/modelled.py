@@ -1,4 +1,4 @@
-"""What the models of the paper's phones say of its own networks, each cell left out in its turn."""
+"""Models the paper's networks on its phones, with each cell left out in its turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.paper.cells import FULL, OwnFigure
 
 
 def modelled_latency(row: Row, phone: str) -> OwnFigure:
-    """A published row on a phone, by the model that did not see it.
+    """Return a published row's latency on a phone, by the model that did not see it.
 
     Where the paper has no number, the model of all cells speaks: of a failure by its rules, of an
     empty cell with its estimate.
@@ -44,7 +44,7 @@ def modelled_latency(row: Row, phone: str) -> OwnFigure:
 
 @cache
 def _left_out(phone: str) -> dict[str, LeftOut]:
-    """By the name of each published row."""
+    """Return the phone's left-out rows, by the name of each published row."""
     return {
         name: row for row in leave_one_out(phone).rows for name in row.label.split(" / ")
     }  # fmt: skip

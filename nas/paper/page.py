@@ -1,4 +1,4 @@
-"""The comparison's page and its CSV files."""
+"""Writes the comparison's page and its CSV files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REPORT = HERE.parent / "report"
 @final
 @dataclass(frozen=True)
 class Pages:
-    """What was written."""
+    """The files of a comparison: its page, and its CSV files."""
 
     html: Path
     csvs: tuple[Path, ...]
@@ -50,9 +50,9 @@ def write_comparison(
     """Write `paper/` into the run's folder: index.html and CSV files.
 
     `networks` are the paper's at full size, by name; `read` makes an architecture of its JSON. With
-    `measure` what Table 5 and Figure 4 need of our devices is taken, unless it is kept. Works on an
-    unfinished run. Raises RunError where the folder is no run of the staged study, is damaged, or
-    can't be written.
+    `measure`, what Table 5 and Figure 4 need of our devices is taken, unless it is kept. It works
+    on an unfinished run. Raises RunError where the folder is no run of the staged study, is
+    damaged, or can't be written.
     """
     comparison = compare(run, scales, networks)
     outputs = output_rows(comparison, run, read, measure)
@@ -83,7 +83,7 @@ def comparison_html(
     files: Sequence[str] = (),
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The whole page as one HTML text that needs no network; `names` are people's for devices."""
+    """Render the page as one HTML text that needs no network; `names` are people's for devices."""
     from markupsafe import Markup
 
     called = {device: name.name for device, name in (names or {}).items()}
@@ -127,7 +127,7 @@ def _environment(called: Mapping[str, str]) -> Environment:
 
 
 def paper_figure(value: float, column: str) -> str:
-    """A figure as the paper prints those of its column."""
+    """Write a figure as the paper prints those of its column."""
     if column in ("psnr_db", "score"):
         return f"{value:.2f}"
     if column == "ssim":
@@ -138,7 +138,7 @@ def paper_figure(value: float, column: str) -> str:
 
 
 def signed(cell: ComparedCell) -> str:
-    """A cell's difference with its sign: relative for latencies and MACs, else in its unit."""
+    """Write a cell's signed difference: relative for latencies and MACs, else in its unit."""
     if cell.difference is None or cell.relative is None:
         return ""
     if cell.unit in ("ms", "GMAC"):
@@ -169,14 +169,14 @@ def _charts(
 
 
 def _counts(comparison: Comparison) -> dict[str, int]:
-    """The published latency cells by outcome."""
+    """Count the published latency cells by outcome."""
     timed = [cell for cell in comparison.cells if cell.column.startswith("latency_ms")]
     outcomes = ("number", "failed", "empty")
     return {name: sum(cell.outcome == name for cell in timed) for name in outcomes}
 
 
 def _fallbacks(comparison: Comparison, table: int) -> dict[str, tuple[int, int]]:
-    """For each footnote about fallbacks: of how many of its cells the rules say the same."""
+    """Count each fallback footnote's cells of which the rules say the same, and all of them."""
     found: dict[str, tuple[int, int]] = {}
     for cell in comparison.cells:
         note = cell.footnote

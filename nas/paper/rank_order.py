@@ -1,4 +1,4 @@
-"""Do two rows of figures put networks in the same order? And how sure is that, of so few?"""
+"""Tells whether two rows of figures put networks in the same order, and how sure that is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RankOrder:
 
     `p_value` is the probability that two orders without any relation agree or disagree as much
     (exact without ties); `range` the lowest and highest tau when any one of the names is left out.
-    All are None for fewer than three names, or where all figures of a row are equal.
+    All are None for fewer than `LEAST` names, or where all figures of a row are equal.
     """
 
     what: str
@@ -31,12 +31,12 @@ class RankOrder:
 
     @property
     def certain(self) -> bool:
-        """Whether chance alone would give it in fewer than one in twenty cases."""
+        """Tell whether chance alone would give it in fewer than one in twenty cases."""
         return self.p_value is not None and self.p_value < 0.05
 
 
 def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> RankOrder:
-    """Compare (name, published, here)."""
+    """Compare the orders of (name, published, ours); `what` names the rows for people."""
     names = tuple(name for name, _, _ in pairs)
     published = tuple(value for _, value, _ in pairs)
     here = tuple(value for _, _, value in pairs)

@@ -1,7 +1,7 @@
-"""The staged study as a search: which candidates each step hands in, and what it chooses.
+"""Runs the staged study as a search: which candidates each step hands in, and what it chooses.
 
-The run is one of Optuna's like any other. Its folder says by the study's name at which scale it
-was made and whose choices it follows, and by each trial's parameters which published network it is;
+The run is one of Optuna's like any other. Its folder says by the study's name at which scale it was
+made and whose choices it follows, and by each trial's parameters which published network it is;
 nothing else has to be remembered.
 """
 
@@ -53,11 +53,11 @@ def run_steps(
     storage: str | None = None,
     artifacts: str | None = None,
 ) -> RunFolder:
-    """Make the steps up to the last one, or one of them alone; goes on where it was stopped.
+    """Run the steps up to the last one, or one of them alone; a run that was stopped goes on.
 
     `storage` and `artifacts` are those of `nas.search.driver.search`.
 
-    With "measured" a step's candidates follow from what the one before came to in this run, with
+    With "measured" a step's candidates follow from what the one before reached in this run, with
     "paper" all are known from the start.
 
     Raises ConfigError where a step is asked for without the results of those before it, or the
@@ -91,17 +91,17 @@ def run_steps(
 
 
 def study_of(scale: PaperScale, select: Select) -> Study:
-    """The study of a run, which carries whose choices it follows in its name."""
+    """Return the study of a run, which carries whose choices it follows in its name."""
     return dataclasses.replace(scale.study, name=run_name(scale.name, select))
 
 
 def run_name(scale: str, select: str) -> str:
-    """For example "paper-smoke" or "paper-smoke-measured"."""
+    """Return the name of a run's study, for example "paper-smoke" or "paper-smoke-measured"."""
     return f"paper-{scale}" + ("-measured" if select == "measured" else "")
 
 
 def parse_run_name(name: str) -> tuple[str, Select] | None:
-    """The scale and the choices that a study's name tells; None where it is no such study."""
+    """Return the scale and the choices that a study's name tells; None for other studies."""
     parts = name.split("-")
     if parts[0] != "paper" or len(parts) not in (2, 3) or parts[2:] not in ([], ["measured"]):
         return None
@@ -109,12 +109,12 @@ def parse_run_name(name: str) -> tuple[str, Select] | None:
 
 
 def results_by_key(run: RunFolder) -> dict[str, TrialResult]:
-    """What a run has so far, also before there is one."""
+    """Return the results that a run has so far, none before there is one."""
     return {result.key: result for result in run.results()}
 
 
 def entries_of(scale: PaperScale, step: PaperStep, select: Select, found: Results) -> list[Entry]:
-    """A step's candidates; raises RunError as `choose`."""
+    """Return a step's candidates; raises RunError as `choose_network`."""
     if step.networks:
         return step.entries()
     before = [one for one in scale.steps if one.number < step.number and one.choice is not None]
@@ -125,11 +125,11 @@ def entries_of(scale: PaperScale, step: PaperStep, select: Select, found: Result
 def choose_network(
     scale: PaperScale, step: PaperStep, select: Select, found: Results
 ) -> StepChoice:
-    """The network that goes on after a step.
+    """Choose the network that goes on after a step.
 
-    By our own measurements: the one of the highest PSNR. The second step changes up-sampling and
-    activation, which only a U-Net has to choose from: where another network is best, the best U-Net
-    goes on and the reason says so. Raises RunError where none has a PSNR.
+    By our own measurements it is the one of the highest PSNR. The second step changes up-sampling
+    and activation, which only a U-Net has to choose from: where another network is best, the best
+    U-Net goes on and the reason says so. Raises RunError where none has a PSNR.
     """
     if step.choice is None:
         raise ValueError(f"step {step.number} chooses nothing")
@@ -157,7 +157,7 @@ def choose_network(
 
 
 def _ranked(step: PaperStep, found: Results) -> list[str]:
-    """The step's networks that have a PSNR here, the sharpest first."""
+    """Return the step's networks that have a PSNR here, the sharpest first."""
     measured = [
         (found[entry.candidate.key].value("psnr_db"), entry.network)
         for entry in step.entries()
@@ -169,7 +169,7 @@ def _ranked(step: PaperStep, found: Results) -> list[str]:
 
 
 def _goes_on(scale: PaperScale, step: PaperStep) -> list[str]:
-    """The step's networks that a later step can go on with."""
+    """Return the step's networks that a later step can go on with."""
     later = [one for one in scale.steps if one.number > step.number and one.networks]
     return [name for name in step.networks if all(name in one.networks for one in later)]
 
@@ -183,7 +183,7 @@ def _asked_for(scale: PaperScale, step: int | None) -> list[PaperStep]:
 
 
 def _known_now(scale: PaperScale, steps: Sequence[PaperStep], select: Select) -> list[PaperStep]:
-    """The first of the steps, and those whose candidates do not hang on its results."""
+    """Return the first of the steps, and those whose candidates do not depend on its results."""
     if select == "paper":
         return list(steps)
     now = [steps[0]]

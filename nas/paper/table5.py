@@ -1,4 +1,4 @@
-"""Table 5 again: what devices make of pictures, against the network as TensorFlow computes it."""
+"""Makes Table 5 again: what devices make of pictures, against the network as TensorFlow runs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ReadArchitecture = Callable[[dict[str, Any]], Architecture]
 @final
 @dataclass(frozen=True)
 class OwnOutput:
-    """A device of ours at one data type; figures as in `nas.devices.fidelity.Fidelity`.
+    """A device of ours at one data type; figures are those of `nas.devices.fidelity.Fidelity`.
 
     `psnr_db` is None where all outputs are equal, `l2_error` where `failure` tells why.
     """
@@ -45,7 +45,11 @@ class OwnOutput:
 @final
 @dataclass(frozen=True)
 class OutputRow:
-    """A row of Table 5: the published cells by phone, ours by device, and the trial they are of."""
+    """A row of Table 5: the published cells by phone, and ours by device.
+
+    `trial` is the one that ours are of, None where it has no files yet; `network_psnr_db` is
+    published.
+    """
 
     data_type: str
     published: Mapping[str, OutputError]
@@ -57,7 +61,7 @@ class OutputRow:
 def output_rows(
     comparison: Comparison, run: RunFolder, read: ReadArchitecture, measure: bool = True
 ) -> tuple[OutputRow, ...]:
-    """Table 5: with `measure` what is not kept yet is taken on the run's own devices.
+    """Return Table 5; with `measure`, what is not kept yet is taken on the run's own devices.
 
     `read` makes an architecture of its JSON. A device that gives no outputs, or fails, has its
     reason in its cell. Raises RunError where the run's folder can't be written.
@@ -79,7 +83,7 @@ def output_rows(
 
 
 def _candidates(comparison: Comparison) -> dict[str, RowKey]:
-    """The paper's float row is of the ReLU network; its integers are here the chosen network's."""
+    """Return each data type's row: the paper's float has the ReLU network, integers the chosen one."""
     chosen = comparison.compressed or ""
     return {
         "float": ("unet-resizebilinear-relu", "float", None),

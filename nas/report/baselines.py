@@ -1,7 +1,7 @@
-"""Whether a search beat the networks that somebody chose by hand: its baselines.
+"""Tells whether a search beat the networks that somebody chose by hand: its baselines.
 
 A model beats a baseline where its PSNR is no lower and it is faster on every one of the study's
-devices. Whether that is more than the figures' own uncertainty is told apart.
+devices. How many do so by more than the figures' own uncertainty is counted too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from nas.system.hashing import content_key
 
 @dataclass(frozen=True)
 class Challenge:
-    """A baseline, the trials that beat it (best PSNR first), and the nearest that does not quite.
+    """One baseline with the models that beat it.
 
-    `surely` are those of `beaten_by` whose intervals lie apart from the baseline's figures on every
-    device and in PSNR. `nearest` is the model of the best PSNR among all that are faster on every
-    device; None where there is none, or where the baseline is beaten.
+    `beaten_by` are the trials that beat the baseline, the best PSNR first. `surely` are those of
+    them whose intervals lie apart from the baseline's figures on every device and in PSNR.
+    `nearest` is the model of the best PSNR among all that are faster on every device; it is None
+    where there is none, or where the baseline is beaten.
     """
 
     baseline: TrialResult
@@ -32,7 +33,10 @@ class Challenge:
 
 
 def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[Challenge]:
-    """Each complete baseline against everything else that the search found feasible."""
+    """Compare each complete baseline with every other feasible model of the search.
+
+    `devices` are the study's required ones: a trial without a latency on one of them is left out.
+    """
     names = [f"latency_ms[{device}]" for device in devices]
     whole = [r for r in results if r.state == "complete" and _has(r, ["psnr_db", *names])]
     found = []
@@ -58,9 +62,10 @@ def verdict(
     devices: Sequence[str],
     names: Mapping[str, DeviceName] | None = None,
 ) -> str | None:
-    """The answer in a few sentences, the study's reference first; `names` are people's for devices.
+    """Return the answer in a few sentences, the study's reference first.
 
-    None without baselines, or where nothing was searched for: all candidates were listed.
+    `description` is what run.json holds, `names` are people's names for the devices. The answer is
+    None without baselines, and where all candidates were listed, so that nothing was searched for.
     """
     found = challenges(results, devices)
     listed = description.get("study", {}).get("space", {}).get("family") == "listed"

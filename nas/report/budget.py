@@ -1,6 +1,7 @@
-"""The best model within a budget of milliseconds for each device: one rule, for pages and programs.
+"""Chooses the best model within a budget of milliseconds for each device.
 
-`budget.js` holds the same rule for the report's page; a test compares the two.
+Pages and programs share this one rule. `budget.js` holds it for the report's page; a test compares
+the two.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ DIGITS = 3  # of a slider's stop
 class Offer:
     """A model as a budget sees it.
 
-    `training` is the same for models of one training: their differences are no seed's. `speed` is
-    the mean over devices of the latency's logarithm, so that each device counts the same; the
-    lower, the faster. It is None where a device has no latency.
+    `quality` is the study's quality, the higher the better. `training` is the same for models of
+    one training: seeds do not explain their differences. `speed` is the mean over devices of the
+    latency's natural logarithm, so that each device counts the same; the lower, the faster. It is
+    None where a device has no latency.
     """
 
     trial: int
@@ -41,7 +43,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class BudgetChoice:
-    """The `model` to take; `sharpest` is the best by its figure, which noise can't tell from it."""
+    """The `model` that a budget makes the choice.
+
+    `sharpest` is the best model by its figure alone; noise can't tell the choice from it.
+    """
 
     model: Offer
     sharpest: Offer
@@ -50,7 +55,10 @@ class BudgetChoice:
 def offers_of(
     models: Sequence[TrialResult], devices: Sequence[str], quality: str = "psnr_db"
 ) -> list[Offer]:
-    """The models that have the quality; their speed is over `devices`, the required ones."""
+    """Return an offer for each model that has the quality, in the models' order.
+
+    `devices` are the required ones, over which the speed is taken.
+    """
     found = []
     for model in models:
         timed = {name: metric.value for name, metric in latency_metrics(model).items()}
@@ -64,18 +72,22 @@ def offers_of(
 
 
 def resolved_difference(noise: Noise | None, quality: str = "psnr_db") -> float:
-    """The difference of quality below which two trainings are alike; 0 where nothing is known."""
+    """Return the difference of quality below which two trainings are alike.
+
+    It is 0 where nothing is known of the noise, and for a quality other than PSNR.
+    """
     return noise.resolved_db if noise is not None and quality == "psnr_db" else 0.0
 
 
 def best_within(
     offers: Sequence[Offer], budgets: Mapping[str, float], resolved: float = 0.0
 ) -> BudgetChoice | None:
-    """The model to take where each device of `budgets` may need so many milliseconds at most.
+    """Return the model to take where each device of `budgets` may need so many ms at most.
 
     It is the fastest of those whose quality is the best within `resolved`. Models of the best one's
-    own training are not among them: what parts them is their precision, not noise. None where no
-    model is within all budgets; one without a latency on such a device is not.
+    own training are left out of these: their precision makes the difference, not noise. None where
+    no model is within all budgets; a model without a latency on a device is outside of that
+    device's budget.
     """
     within = [
         offer
@@ -95,17 +107,17 @@ def best_within(
 
 
 def _speed(offer: Offer) -> tuple[float, int]:
-    """For an order: the fastest first, then the first trial."""
+    """Return a key that sorts the fastest offer first, then the first trial."""
     return (math.inf if offer.speed is None else offer.speed, offer.trial)
 
 
 def budget_stops(models: Sequence[Offer], device: str) -> list[float]:
-    """Budgets in ms at which another model comes in: its latency, rounded up, each once, sorted."""
+    """Return the budgets in ms at which another model comes in: its latency, rounded up; sorted."""
     return sorted({round_up(o.latency_ms[device]) for o in models if device in o.latency_ms})
 
 
 def round_up(value: float, digits: int = DIGITS) -> float:
-    """The least number of so many significant digits that is no less than `value` (above 0)."""
+    """Return the least number of `digits` significant digits not below `value`, which is above 0."""
     places = digits - 1 - math.floor(math.log10(value))
     near = round(value, places)
     return near if near >= value else round(near + 10.0**-places, places)
@@ -114,9 +126,9 @@ def round_up(value: float, digits: int = DIGITS) -> float:
 def budget_choices(
     offers: Sequence[Offer], devices: Sequence[str], resolved: float = 0.0
 ) -> list[int]:
-    """The trials that a budget makes the choice, those of most budgets first.
+    """Return the trials that some budget makes the choice, those of most budgets first.
 
-    Looked at are no budget at all, each device's stops by itself, and each model's own latencies.
+    It tries no budget at all, each device's stops by itself, and each model's own latencies.
     """
     counts: Counter[int] = Counter()
     for budgets in _asked(offers, devices):
@@ -134,7 +146,7 @@ def _asked(offers: Sequence[Offer], devices: Sequence[str]) -> Iterator[Mapping[
 
 
 def budget_rows(data: ReportData) -> list[dict[str, Any]]:
-    """A field and a slider for each device that a model of the front was timed on."""
+    """Return what a field and a slider need, for each device with a latency of a front's model."""
     offers = _offers(data)
     devices = (*data.devices, *data.optional_devices)
     rows = ({"device": d, "name": data.names[d], "stops": budget_stops(offers, d)} for d in devices)
@@ -142,7 +154,7 @@ def budget_rows(data: ReportData) -> list[dict[str, Any]]:
 
 
 def choice_values(data: ReportData) -> dict[str, Any]:
-    """What the page's script chooses from, as JSON types: every model of the front."""
+    """Return what the page's script chooses from, as JSON types: every model of the front."""
     rows = budget_rows(data)
     return {
         "offers": [one.to_dict() for one in _offers(data)],
@@ -153,9 +165,10 @@ def choice_values(data: ReportData) -> dict[str, Any]:
 
 
 def models_to_picture(data: ReportData, most: int) -> list[TrialResult]:
-    """The models of the front to make pictures with, `most` or more, in the front's order.
+    """Choose `most` models of the front, or more, to make pictures with, in the front's order.
 
-    All of the report's picks, then those that a budget chooses, then others, evenly over the front.
+    All of the report's picks come first, then the models that a budget chooses, then others, evenly
+    over the front.
     """
     models = [member for member in data.front if member.artifact is not None]
     by_number = {model.number: model for model in models}

@@ -1,4 +1,4 @@
-"""Quality against pruned share and precision: which compressions a run holds, as a chart."""
+"""Compares the quality of pruned shares and precisions that a run holds: rows, and a chart."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ POINTS = 60  # drawn of one share and precision, beside the front's
 class CompressionRow:
     """One pruned share at one precision: the complete trials, and the sharpest of them.
 
-    `networks` is how many architectures they are of; `drop_db` what the sharpest one's PSNR is
-    over that of its own network in float, not pruned: None for that one, and where the run has
-    none.
+    `networks` counts the architectures of the trials; `median_psnr_db` is over all of them.
+    `drop_db` is the PSNR of the sharpest one less that of its own network in float, not pruned; it
+    is None for that one, and where the run has none.
     """
 
     pruned_share: float
@@ -40,9 +40,9 @@ class CompressionRow:
 
 
 def compression_rows(results: Iterable[TrialResult]) -> tuple[CompressionRow, ...]:
-    """A row a pruned share and precision; none unless there are several of either.
+    """Return a row for each pruned share and precision; none unless there are several of either.
 
-    The order is that of pruned shares, then that of `STYLES`.
+    Rows are sorted by pruned share, then in the order of `STYLES`.
     """
     cells: dict[CompressionKey, list[TrialResult]] = {}
     floats: dict[str, float] = {}
@@ -78,7 +78,7 @@ def _order(key: CompressionKey) -> tuple[float, int]:
 
 
 def compression_of(result: TrialResult) -> CompressionKey | None:
-    """A trial's (pruned share, precision); None where its candidate says none."""
+    """Return a trial's (pruned share, precision); None where its candidate names none."""
     values = result.candidate.get("compression")
     if not isinstance(values, dict) or "precision" not in values:
         return None
@@ -86,16 +86,17 @@ def compression_of(result: TrialResult) -> CompressionKey | None:
 
 
 def network_of(result: TrialResult) -> str:
-    """The same text exactly where the architectures before pruning are the same."""
+    """Return a text that is equal exactly where the architectures before pruning are."""
     return canonical_json(result.candidate.get("architecture"))
 
 
 def compression_chart(
     rows: Sequence[CompressionRow], metric: str, front_numbers: Iterable[int]
 ) -> Chart:
-    """A metric of every trial, by pruned share; a colour and a shape a precision.
+    """Draw a metric of every trial by pruned share, a colour and a shape for each precision.
 
-    Lines join trials of the same network. Of crowded places an even sample is drawn.
+    Lines join trials of the same network. Of crowded places an even sample is drawn, beside the
+    members of the front.
     """
     members = set(front_numbers)
     shares = sorted({row.pruned_share for row in rows})
@@ -129,7 +130,7 @@ def _by_precision(row: CompressionRow) -> int:
 
 
 def network_lines(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
-    """Runs of (pruned share, trial) of one network at the rows' precision, two at least each."""
+    """Return a line for each network of several trials: its (pruned share, trial), by share."""
     networks: dict[str, dict[float, TrialResult]] = {}
     for row in rows:
         for trial in row.trials:

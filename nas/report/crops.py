@@ -1,4 +1,4 @@
-"""Held-out pictures as the front's models restore them, cropped to where there is most to see."""
+"""Restores held-out pictures by the front's models and crops them to where there is most to see."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class RestoredCrop:
-    """One model's version of a crop; `psnr_db` is the whole picture's."""
+    """One model's version of a crop, uint8 of (height, width, 3).
+
+    `psnr_db` is of the whole picture.
+    """
 
     trial: int
     label: str
@@ -41,7 +44,10 @@ class RestoredCrop:
 
 @dataclass(frozen=True, eq=False)
 class CropComparison:
-    """One crop of one held-out picture: blurred, restored by each model, sharp."""
+    """One crop of one held-out picture: blurred, restored by each model, sharp.
+
+    All crops have one size; `blurred_psnr_db` is of the whole blurred picture.
+    """
 
     name: str
     blurred: UInt8Image
@@ -51,9 +57,10 @@ class CropComparison:
 
 
 def heldout_pairs(study: Mapping[str, Any]) -> Iterable[Pair]:
-    """The held-out pictures of a run's study, as its folder describes it.
+    """Return the held-out pictures of a run's study, as its folder describes it.
 
-    Raises RunError where they are others by now, DataError where they can't be read.
+    Raises RunError where the pictures have changed since the run was made, DataError where they
+    can't be read.
     """
     dataset = open_dataset(study["data"]["spec"])
     if canonical_json(dataset.identity()) != canonical_json(study["data"]["identity"]):
@@ -74,9 +81,9 @@ def compare_crops(
     """Restore up to `count` pictures with each of the models.
 
     Pictures and crops are chosen from the sharp pictures alone, by how much detail they have,
-    whatever the models do to them. `open_model` turns a `.tflite` into a function from picture to
-    picture; by default LiteRT runs it. Raises what that raises, and RunError where a file of which
-    only a copy is left can't be had.
+    whatever the models make of them. `open_model` turns a `.tflite` into a function from picture to
+    picture; by default LiteRT runs it. Raises what `open_model` raises, and RunError where a file
+    of which only a copy is left can't be had.
     """
     chosen = sorted(
         islice(pairs, CANDIDATE_PICTURES), key=lambda pair: -_detail(pair.sharp).mean()
@@ -90,7 +97,7 @@ def compare_crops(
 
 
 def evenly_spaced(members: Sequence[Item], count: int) -> list[Item]:
-    """Up to `count` of the members, evenly over their order, both ends among them."""
+    """Return up to `count` of the members, evenly over their order, with both ends."""
     if len(members) <= count:
         return list(members)
     return [members[round(index * (len(members) - 1) / (count - 1))] for index in range(count)]
@@ -116,7 +123,7 @@ def _comparison(pair: Pair, models: Sequence[tuple[TrialResult, Restore]]) -> Cr
 
 
 def busiest_window(image: UInt8Image, height: int, width: int) -> tuple[int, int]:
-    """The top and left of the `height` x `width` window with the most detail in `image`."""
+    """Return the top and left of the `height` x `width` window with the most detail in `image`."""
     sums = np.pad(_detail(image).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     windows = (
         sums[height:, width:]
@@ -129,7 +136,7 @@ def busiest_window(image: UInt8Image, height: int, width: int) -> tuple[int, int
 
 
 def _detail(image: UInt8Image) -> npt.NDArray[np.float64]:
-    """The mean absolute gradient of (height, width, 3), by pixel."""
+    """Return the mean absolute gradient of (height, width, 3), by pixel."""
     grey = image.astype(np.float64).mean(axis=2)
     down, right = np.gradient(grey)
     detail: npt.NDArray[np.float64] = np.abs(down) + np.abs(right)

@@ -1,4 +1,4 @@
-"""What a run's figures mean and how they were taken, by metric."""
+"""Lists what a run's figures mean and how they were taken, by metric."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from nas.study.trial_result import TrialResult
 
 @dataclass(frozen=True)
 class Definition:
-    """One way in which a metric was taken, and by how many trials."""
+    """One way in which a metric was taken.
+
+    `definition` names the formula, `conditions` what it was taken on; `trials` counts the trials
+    that took it so.
+    """
 
     metric: str
     source: str
@@ -21,7 +25,7 @@ class Definition:
 
 
 def definitions(results: Sequence[TrialResult]) -> list[Definition]:
-    """Each metric with each way in which it was taken, in the order of their first trials."""
+    """List each metric with each way in which it was taken, in the order of their first trials."""
     found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
     for result in results:
         for name, metric in result.metrics.items():
@@ -37,14 +41,14 @@ _AGREEMENT = re.compile(r"\((\d+) dB from int16")  # see `evaluators.stand_in`
 
 
 def _coarse(conditions: str | None) -> str | None:
-    """Conditions without what differs from one trial to the next: runs, an agreement in dB."""
+    """Return conditions without what differs between trials: the runs, an agreement in dB."""
     if not conditions:
         return conditions
     return _AGREEMENT.sub("(dB from int16", re.sub(r",? \d+ runs", "", conditions))
 
 
 def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
-    """The agreements of all these trials with the int16 files, put back as a range."""
+    """Put the agreements of all these trials with the int16 files back, as a range."""
     found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
     if not coarse or not found:
         return coarse

@@ -17,8 +17,8 @@ class Effect:
     """How a metric differs between the values of one parameter.
 
     `groups` holds the trials' numbers and values under each of the parameter's values, in order.
-    `share` is the share of the metric's variance that the parameter explains by itself
-    (epsilon squared: eta squared less what chance alone would give); None for too few trials.
+    `share` is the share of the metric's variance that the parameter explains by itself (epsilon
+    squared: eta squared less what chance alone would give); None for too few trials.
     """
 
     parameter: str
@@ -28,7 +28,7 @@ class Effect:
 
 
 def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
-    """Each parameter that has at least two values, against each objective, strongest first."""
+    """Compare each parameter's values, by objective, strongest first; one value is not compared."""
     choices = {result.number: parameters_of(result) for result in results}
     names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
     effects = []
@@ -58,10 +58,10 @@ def _effect(
 
 
 def explained(groups: Sequence[np.ndarray[Any, np.dtype[Any]]]) -> float | None:
-    """The share of the variance that lies between groups, corrected for chance (epsilon squared).
+    """Return the share of the variance between groups, corrected for chance (epsilon squared).
 
-    None for fewer than two groups, fewer than 8 values, or values that don't differ.
-    Source: Kelley, "An unbiased correlation ratio measure", 1935.
+    None for fewer than two groups, fewer than 8 values, or values that do not differ. Source:
+    Kelley, "An unbiased correlation ratio measure", 1935.
     """
     if len(groups) < 2:
         return None
@@ -82,12 +82,12 @@ def _say(value: Any) -> str:
 
 
 def parameters_of(result: TrialResult) -> dict[str, Any]:
-    """A candidate's choices as one flat dictionary: the sampler's, else its JSON flattened."""
+    """Return a candidate's choices as a flat dictionary: the sampler's, else its JSON flattened."""
     return dict(result.parameters) or flatten(result.candidate)
 
 
 def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested JSON as one level: lists become `name_0`, `name_1`, ...; deeper names stand alone.
+    """Put nested JSON on one level: lists become `name_0`, `name_1`, ...; deeper names stand alone.
 
     A name that two branches share gets its branch in front.
     """

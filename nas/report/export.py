@@ -1,4 +1,4 @@
-"""The Pareto models and baselines of a run as folders to ship, each checked once more.
+"""Exports the Pareto models and baselines of a run as folders to ship, each checked once more.
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
@@ -38,7 +38,7 @@ Rescore = Callable[[Path], float]
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """One model that was exported."""
+    """One model that was exported: folder, trial, and the PSNR in dB that its copy scored."""
 
     folder: Path
     result: TrialResult
@@ -117,7 +117,7 @@ def _check_models(
 
 
 def model_folder_name(result: TrialResult) -> str:
-    """A model's folder: its label in safe characters, then its key."""
+    """Return the name of a model's folder: its label in safe characters, then its key."""
     return f"{re.sub(r'[^a-z0-9]+', '-', result.label.lower()).strip('-')}-{result.key}"
 
 
@@ -219,7 +219,7 @@ def card_document(
     files: dict[str, Any],
     names: Mapping[str, DeviceName] | None = None,
 ) -> dict[str, Any]:
-    """What card.json holds: everything that a model's figures need to be believed."""
+    """Return what card.json holds: everything that a model's figures need to be believed."""
     study = description["study"]
     return {
         "format": FORMAT,
@@ -291,7 +291,7 @@ def _manifest(run: RunFolder, identity: str, exported: Sequence[ExportedModel]) 
 
 
 def earlier_folders(out: Path, exported: Sequence[ExportedModel]) -> list[str]:
-    """Model folders of earlier exports in `out` that this one did not write."""
+    """Return the model folders of earlier exports in `out` that this one did not write."""
     now = {one.folder.name for one in exported}
     cards = (path for path in sorted(out.glob("*/card.json")) if path.parent.name not in now)
     return [path.parent.name for path in cards]

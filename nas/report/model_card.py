@@ -1,4 +1,4 @@
-"""A model's texts for people and for hubs: the model card, `perf.yaml` and `numerics.yaml`."""
+"""Writes a model's texts for people and for hubs: model card, `perf.yaml` and `numerics.yaml`."""
 
 from __future__ import annotations
 
@@ -73,11 +73,10 @@ def model_card(
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The text of a model's README.md: front matter and sections of the Hugging Face Hub's card.
+    """Return the text of a model's README.md, laid out as a card of the Hugging Face Hub.
 
-    `names` are people's names for the study's devices.
-
-    The licence is left to whoever publishes the model: the front matter says "other".
+    `description` is what run.json holds, `names` are people's names for the study's devices. The
+    licence is left to whoever publishes the model: the front matter says "other".
     """
     study, names = description["study"], names or {}
     width, height = study["size"]
@@ -132,7 +131,7 @@ def performance(
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The text of perf.yaml: what the model needs on each device, with people's names for it."""
+    """Return the text of perf.yaml: what the model needs on each device, which is named for people."""
     called = {device: _called(name) for device, name in (names or {}).items()}
     devices = {
         device: {
@@ -169,7 +168,7 @@ def _called(name: DeviceName) -> dict[str, str]:
 
 
 def numerics(description: Mapping[str, Any], result: TrialResult, rescored: float) -> str:
-    """The text of numerics.yaml: the artifact's quality, as reported and as scored again."""
+    """Return the text of numerics.yaml: the artifact's quality, as reported and as scored again."""
     named = ("psnr_db", "ssim", "psnr_db_input")
     metrics = {
         name: {
@@ -230,7 +229,7 @@ def _kind(result: TrialResult) -> str:
 
 
 def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
-    """The quality, the gain and the latencies in half a sentence."""
+    """Say the quality, the gain and the latencies in half a sentence."""
     text = f"{result.value('psnr_db'):.2f} dB"
     if "psnr_db_input" in result.metrics:
         gain = result.value("psnr_db") - result.value("psnr_db_input")
@@ -245,7 +244,7 @@ def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
 
 
 def _name(metric: str, names: Mapping[str, DeviceName]) -> str:
-    """The short name of the device that a metric names."""
+    """Return the short name of the device that a metric names."""
     device = metric.partition("[")[2].removesuffix("]")
     return names[device].name if device in names else device
 
@@ -285,7 +284,7 @@ def _training(study: Mapping[str, Any]) -> str:
 def _evaluation(
     study: Mapping[str, Any], result: TrialResult, names: Mapping[str, DeviceName]
 ) -> str:
-    """Every figure with its definition, source and conditions, and what the devices are."""
+    """List every figure with its definition, source and conditions, and describe the devices."""
     lines = ["| figure | value | interval | source | definition | conditions |", "|-|-|-|-|-|-|"]
     for name, metric in result.metrics.items():
         interval = (

@@ -1,4 +1,4 @@
-"""What the noise of a run's seeds means for its front, in sentences."""
+"""Says in sentences what the noise of a run's seeds means for its front."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.study.trial_result import TrialResult
 
 
 def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:
-    """What a run's replicates tell; None where there are none that were scored."""
+    """Return the noise that a run's replicates show; None where none of them was scored."""
     home = RunFolder(run.path / FOLDER)
     first = {result.number: result for result in results if _scored(result)}
     again = [r for r in home.results() if r.number in first and first[r.number].key == r.key]
@@ -24,7 +24,7 @@ def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:
 
 
 def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[TrialResult]:
-    """The results, each measured PSNR with the interval in which its mean over seeds lies.
+    """Return the results, each measured PSNR with the interval in which its mean over seeds lies.
 
     The figure's conditions then say what the interval is, wherever they are shown.
     """
@@ -53,10 +53,10 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
 
 
 def tied_groups(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
-    """Groups of models whose PSNR can't be told apart, the best first.
+    """Return groups of models whose PSNR can't be told apart, the best first.
 
-    In a group no two differ by more than seeds do; each is as large as it can be, so one model may
-    be in several. Precisions of one training are no group: seeds don't part them.
+    In a group no two models differ by more than seeds do. Each group is as large as it can be, so
+    one model may be in several. Precisions of one training form no group: seeds do not part them.
     """
     scored = [m for m in members if "psnr_db" in m.metrics]
     ordered = sorted(scored, key=lambda m: -m.value("psnr_db"))
@@ -75,7 +75,7 @@ def tied_groups(members: Sequence[TrialResult], noise: Noise) -> list[tuple[Tria
 
 
 def noise_in_words(noise: Noise) -> str:
-    """What is known of the noise, in a sentence or two."""
+    """Say what is known of the noise, in a sentence or two."""
     low, high = noise.spread_interval_db
     again = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"
     told = (
@@ -95,7 +95,7 @@ def noise_in_words(noise: Noise) -> str:
 
 
 def advice(noise: Noise) -> str | None:
-    """What to change where the noise swallows the differences; None where it does not."""
+    """Say what to change where the noise swallows the differences; None where it does not."""
     if not noise.swallows:
         return None
     return (
@@ -106,7 +106,7 @@ def advice(noise: Noise) -> str | None:
 
 
 def ties_in_words(groups: Sequence[Sequence[TrialResult]], most: int = 4) -> str:
-    """Which models can't be told apart by PSNR; empty where all can."""
+    """Name models that can't be told apart by PSNR, `most` groups of them; empty without groups."""
     if not groups:
         return ""
     named = ["trials " + ", ".join(str(one.number) for one in group) for group in groups[:most]]

@@ -1,4 +1,4 @@
-"""Which operation broke which phone: from the placements that a run's folder keeps."""
+"""Finds which operation broke which phone, from the placements that a run's folder keeps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nas.system.files import read_json
 class FallenOperation:
     """An operation that a phone's accelerators did not take.
 
-    `where` it ran instead, `trials` it happened in, of the `of` trials that have the operation and
-    whose placement on this phone is known.
+    `where` names what it ran on instead, in the trials `trials`. `of` counts the trials that have
+    the operation and whose placement on this phone is known.
     """
 
     device: str
@@ -56,7 +56,7 @@ class _Look:
 
 
 def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[FallenOperation]:
-    """Every operation that fell back, by device, the most frequent first."""
+    """Return every operation that fell back, by device, the most frequent first."""
     rows = []
     for device, looks in _by_device(_looks(run, results)).items():
         fallen = [_fallen(device, op, looks) for op in _operations(looks)]
@@ -79,7 +79,7 @@ def _fallen(device: str, op: str, looks: Sequence[_Look]) -> FallenOperation:
 
 
 def refusals(run: RunFolder, results: Sequence[TrialResult]) -> list[Refusal]:
-    """Why trials have no latency on a device, by device."""
+    """Return the trials that have no latency on a device, by device, with a reason."""
     rows = []
     for device, looks in _by_device(_looks(run, results)).items():
         ran = {row.op for look in looks if look.failure is None for row in look.placement}
@@ -101,7 +101,7 @@ def _by_device(looks: Iterator[_Look]) -> dict[str, list[_Look]]:
 
 
 def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
-    """Every trial on every phone that it was sent to, but for phones' own CPUs, as asked."""
+    """Yield every trial on every phone that it was sent to, except where the CPU was asked for."""
     for result in results:
         notes: Mapping[str, Any] = result.conditions.get("devices", {})
         for device, note in notes.items():
@@ -113,7 +113,7 @@ def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
 
 
 def _placement(run: RunFolder, key: str | None) -> tuple[Placement, ...]:
-    """The placement that is kept with a measurement; nothing where the file is gone."""
+    """Return the placement that is kept with a measurement; nothing where the file is gone."""
     try:
         rows = read_json(run.path / "measurements" / f"{key}.json")["placement"] if key else []
         return tuple(Placement(**row) for row in rows)

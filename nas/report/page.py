@@ -1,4 +1,4 @@
-"""The report's page: what was gathered, put into words, tables and one HTML file."""
+"""Renders a report's values as words, tables and one HTML file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 from nas.data.image_quality import UInt8Image
 from nas.devices.names import DeviceName
 from nas.report.budget import budget_rows, choice_values
-from nas.report.charts import effect_chart, front_chart, history_chart
+from nas.report.charts import front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
 from nas.report.crops import CropComparison
+from nas.report.effect_chart import effect_chart
 from nas.report.effects import Effect, parameters_of
 from nas.report.offline import chart_scripts, policy
 from nas.report.report_data import ReportData, latency_metrics
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 def report_html(
     data: ReportData, comparisons: Sequence[CropComparison] = (), no_pictures: str = ""
 ) -> str:
-    """The whole page as one HTML text that needs no network.
+    """Render the whole page as one HTML text that needs no network.
 
     `no_pictures` says why there are no comparisons, where there are none.
     """
@@ -73,19 +74,19 @@ def report_html(
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number of `digits` significant digits, with a thin space between thousands."""
+    """Write a number of `digits` significant digits, with a thin space between thousands."""
     if abs(value) >= 1000 or float(value).is_integer():
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:#.{digits}g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.1e}"
 
 
 def count(amount: int, noun: str) -> str:
-    """`amount` and the noun, in the plural where it should be."""
+    """Write `amount` and the noun, in the plural where it should be."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
+    """Write seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
     if seconds < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -95,7 +96,7 @@ def duration(seconds: float) -> str:
 
 
 def source_of(metric: Metric) -> str:
-    """Where a figure comes from, for a tooltip."""
+    """Say where a figure comes from, for a tooltip."""
     busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
     parts = [metric.source, metric.definition, metric.conditions, busy]
     return ", ".join(part for part in parts if part)
@@ -132,7 +133,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
 
 
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
-    """The effects on each objective, with their charts' names."""
+    """Return the effects on each objective, with their charts' names."""
     named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
     return {o.metric: [one for one in named if one[1].metric == o.metric] for o in data.objectives}
 
@@ -154,14 +155,14 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _devices(data: ReportData) -> str:
-    """The devices in full, the optional ones named as such."""
+    """Name the devices in full, the optional ones marked as such."""
     names = [data.names[device].full for device in data.devices]
     names += [f"{data.names[device].full}, where it could be" for device in data.optional_devices]
     return "; ".join(names)
 
 
 def _stats(data: ReportData) -> list[tuple[str, str, str]]:
-    """The strip of large figures: value, what it is, what to add."""
+    """Return the strip of large figures: value, what it is, what to add."""
     states = data.states
     others = ("infeasible", "failed", STOPPED)
     ended = ", ".join(f"{states[s]} {s}" for s in others if states[s])
@@ -194,7 +195,7 @@ def _device(metric: str, data: ReportData) -> str:
 
 
 def _words(result: TrialResult, data: ReportData) -> str:
-    """A trade-off as half a sentence."""
+    """Describe a trade-off in half a sentence."""
     parts = []
     if "psnr_db" in result.metrics:
         gain = ""
@@ -221,7 +222,7 @@ def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
 
 
 def _compressions(data: ReportData) -> dict[str, Any]:
-    """The table of pruned shares and precisions: devices, rows, and what its rows share."""
+    """Return the table of pruned shares and precisions: devices, rows, and what its rows share."""
     rows = data.compressions
     devices = list(dict.fromkeys(name for row in rows for name in latency_metrics(row.best)))
     return {
@@ -252,7 +253,7 @@ def _picture(comparison: CropComparison) -> dict[str, Any]:
 
 
 def webp(image: UInt8Image) -> str:
-    """A picture, without loss, as a data URI."""
+    """Return a picture, without loss, as a data URI."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -270,7 +271,7 @@ def _reference(data: ReportData) -> list[tuple[str, str, str]]:
 
 
 def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
-    """What the run was made with, by subject."""
+    """Return what the run was made with, by subject."""
     study = data.study
     made_with = data.description.get("conditions", {})
     protocols = [e["protocol"] for e in study.get("evaluators", []) if "protocol" in e]
@@ -290,7 +291,7 @@ def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
 
 
 def _about_device(name: DeviceName) -> dict[str, str]:
-    """What is known of a phone, for the page's last part; nothing of other devices."""
+    """Return what is known of a phone, for the page's last part; nothing of other devices."""
     if not name.serial:
         return {}
     known = {
@@ -317,7 +318,7 @@ def _plain(value: Any) -> str:
 
 
 def _table(data: ReportData) -> dict[str, Any]:
-    """All trials: columns (some only in the files that can be downloaded) and rows."""
+    """Return all trials as columns and rows; hidden columns are in the files to download only."""
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), "gmacs_conv"]

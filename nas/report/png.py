@@ -1,4 +1,4 @@
-"""The report's pictures as PNG files: for a README, a paper, a talk."""
+"""Draws the report's pictures as PNG files: for a README, a paper, a talk."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CROP_ROWS = 2
 
 
 def save_front(data: ReportData, file: IO[bytes]) -> None:
-    """The front against each device's latency, side by side."""
+    """Draw the front against each device's latency, side by side."""
     costs = data.costs
     quality = data.quality
     with _styled():
@@ -65,7 +65,7 @@ def save_front(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_history(data: ReportData, file: IO[bytes]) -> None:
-    """The hypervolume after each trial."""
+    """Draw the hypervolume after each trial."""
     with _styled():
         figure, (axes,) = _figure(1, 8, 3.4)
         numbers = [result.number for result in data.results]
@@ -83,7 +83,7 @@ def save_history(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_effects(data: ReportData, file: IO[bytes]) -> None:
-    """Every parameter's effect on every objective: a row an objective."""
+    """Draw every parameter's effect on every objective, a row for each objective."""
     columns = min(6, max(4, len(data.effects) // max(1, len(data.objectives))))
     rows: list[list[Effect]] = []
     for objective in data.objectives:
@@ -99,7 +99,7 @@ def save_effects(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_compression(rows: Sequence[CompressionRow], file: IO[bytes]) -> None:
-    """PSNR and SSIM by pruned share, a line and a shape a precision."""
+    """Draw PSNR and SSIM by pruned share, with a line and a shape for each precision."""
     with _styled():
         figure, panels = _figure(2, 5.6, 4.2)
         for axes, metric in zip(panels, ("psnr_db", "ssim"), strict=True):
@@ -134,7 +134,7 @@ def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) 
 def save_crops(
     comparisons: Sequence[CropComparison], data: ReportData, file: IO[bytes], models: int = 2
 ) -> None:
-    """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
+    """Draw a row for each picture: blurred, `models` of the front from fast to sharp, sharp."""
     comparisons = comparisons[:CROP_ROWS]
     shown = [one.trial for one in evenly_spaced(comparisons[0].restored, models)][::-1]
     columns = len(shown) + 2
@@ -155,7 +155,7 @@ def save_crops(
 def _cells(
     comparison: CropComparison, trials: Sequence[int], data: ReportData
 ) -> list[tuple[UInt8Image, str]]:
-    """A row of pictures with their titles."""
+    """Return a row of pictures with their titles."""
     results = {result.number: result for result in data.front}
     restored = {one.trial: one for one in comparison.restored}
     cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
@@ -167,7 +167,7 @@ def _cells(
 
 
 def _effect_panel(axes: Axes, effect: Effect, first: ReportData | None) -> None:
-    """A box a value; the `first` of a row has the axis' name, for which it needs the report."""
+    """Draw a box for each value; the `first` of a row names the axis, with the report's words."""
     axes.boxplot(
         [[value for _, value in trials] for _, trials in effect.groups],
         tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
@@ -231,7 +231,7 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
 
 
 def _errors(members: Sequence[TrialResult], metric: str) -> list[list[float]]:
-    """How far the ends of the intervals are below and above the values; 0 where there is none."""
+    """Return how far the intervals reach below and above the values; 0 where there is none."""
     figures = [member.metrics[metric] for member in members]
     ends = [(figure, figure.interval or (figure.value, figure.value)) for figure in figures]
     below = [figure.value - low for figure, (low, _) in ends]

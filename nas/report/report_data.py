@@ -1,4 +1,4 @@
-"""What a report says, as values; nothing is drawn here."""
+"""Gathers what a report says, as values; other modules draw them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nas.study.trial_result import STOPPED, TrialResult
 
 @dataclass(frozen=True)
 class Pick:
-    """A member of the front that is worth a sentence, and why."""
+    """A member of the front that is worth a sentence; `title` says why."""
 
     title: str
     result: TrialResult
@@ -37,7 +37,11 @@ class Pick:
 
 @dataclass(frozen=True)
 class Cause:
-    """Trials that ended the same way: `trials` are their numbers, `example` one message."""
+    """Trials that ended the same way.
+
+    `what` is the error's class or the constraint, `example` one message, `trials` are their
+    numbers.
+    """
 
     state: str
     what: str
@@ -47,52 +51,73 @@ class Cause:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that a report of a run shows, but the pictures."""
+    """Everything that a report of a run shows, except the pictures."""
 
     name: str
+    """The name of the run's folder."""
     description: Mapping[str, Any]
+    """What run.json holds: the study's fingerprint, conditions, the blurred pictures' quality."""
     objectives: tuple[Objective, ...]
+    """What the study made better, in its order."""
     results: tuple[TrialResult, ...]
+    """All trials that ended, by number; PSNR has an interval where the noise is known."""
     front: tuple[TrialResult, ...]
+    """The members of the Pareto front, best first in the first objective."""
     picks: tuple[Pick, ...]
+    """The members of the front that are worth a sentence each."""
     reference: Reference | None
+    """The corner up to which the hypervolume counts; None where there is none yet."""
     history: tuple[float, ...]
+    """The hypervolume after each trial, as many as there are results."""
     effects: tuple[Effect, ...]
+    """How objectives differ between the values of each parameter, strongest first."""
     causes: tuple[Cause, ...]
+    """Why trials failed or are infeasible, the most frequent cause first."""
     timings_s: Mapping[str, float]
+    """Seconds of each stage over all trials, the longest first."""
     definitions: tuple[Definition, ...]
+    """What each figure means and how it was taken."""
     fallen: tuple[FallenOperation, ...] = ()
+    """The operations that a phone's accelerators did not take."""
     refusals: tuple[Refusal, ...] = ()
+    """The trials that have no latency on a device, and a reason."""
     compressions: tuple[CompressionRow, ...] = ()
+    """A row for each pruned share and precision; none where there is only one of each."""
     verdict: str | None = None
+    """Whether the search beat networks chosen by hand, in sentences; None without such."""
     certainty: Certainty | None = None
+    """How sure PSNR is; None where no network was trained twice."""
     rungs: tuple[RungRow, ...] = ()
+    """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     names: Mapping[str, DeviceName] = field(default_factory=dict)
+    """People's names for the study's devices, by the names that files use."""
     learning: Learning | None = None
+    """Where the sampler began to learn; None where that can't be told."""
 
     @property
     def study(self) -> Mapping[str, Any]:
-        """The study's fingerprint, from run.json."""
+        """Return the study's fingerprint, from run.json."""
         study: Mapping[str, Any] = self.description["study"]
         return study
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices of the study."""
+        """Return the required devices of the study."""
         return tuple(self.study["devices"])
 
     @property
     def optional_devices(self) -> tuple[str, ...]:
-        """The devices on which candidates were measured where they could be."""
+        """Return the devices on which candidates were measured where they could be."""
         return tuple(self.study.get("optional_devices", ()))
 
     def device(self, device: str) -> str:
-        """The device's short name for people."""
+        """Return the device's short name for people."""
         return self.names[device].name if device in self.names else device
 
     def named(self, text: str) -> str:
-        """A text that names devices as files do, with the name that people have before each."""
+        """Return a text that names devices as files do, with people's name put before each."""
         called = {d: n.name for d, n in self.names.items() if n.name not in (d, f"adb:{n.serial}")}
         if not called:
             return text
@@ -100,33 +125,33 @@ class ReportData:
         return re.sub(devices, lambda match: f"{called[match[0]]} ({match[0]})", text)
 
     def title(self, metric: str) -> str:
-        """A metric's name for people, its device by the name that people have for it."""
+        """Return a metric's name for people, with people's name for its device."""
         return title(metric, self.device)
 
     @property
     def quality(self) -> Objective:
-        """The first objective that goes up; PSNR where the study has none."""
+        """Return the first objective that goes up; PSNR where the study has none."""
         up = (objective for objective in self.objectives if objective.direction == "maximize")
         return next(up, Objective.of("psnr_db"))
 
     @property
     def costs(self) -> tuple[Objective, ...]:
-        """The objectives that go down."""
+        """Return the objectives that go down."""
         return tuple(o for o in self.objectives if o.direction == "minimize")
 
     @property
     def states(self) -> Counter[str]:
-        """How many trials ended how."""
+        """Count the trials by the state in which they ended."""
         return Counter(result.state for result in self.results)
 
     @property
     def trained(self) -> bool:
-        """Whether the run trains anything; a search by models alone does not."""
+        """Tell whether the run trains anything; a search by models alone does not."""
         return bool(self.description.get("input", True))
 
     @property
     def input_psnr_db(self) -> float | None:
-        """The blurred held-out pictures' own PSNR, None where nobody took it."""
+        """Return the blurred held-out pictures' own PSNR; None where it was not taken."""
         known = self.description.get("input", {}).get("psnr_db")
         if known is not None:
             return float(known)
@@ -135,17 +160,20 @@ class ReportData:
 
     @property
     def disturbed(self) -> dict[int, str]:
-        """The front's trials with a latency that was taken on a busy processor, and why."""
+        """Return the front's trials with a latency from a busy processor, with the reason."""
         return disturbed_trials(self.front)
 
     @property
     def sources(self) -> set[str]:
-        """Every source of a figure in the run."""
+        """Return every source of a figure in the run."""
         return {definition.source for definition in self.definitions}
 
 
 def gather(run: RunFolder) -> ReportData:
-    """Read a run, finished or not; RunError where the folder is no run's or is damaged."""
+    """Read a run, finished or not.
+
+    Raises RunError where the folder is no run's or is damaged.
+    """
     description = run.description()
     objectives = tuple(run.objectives())
     found = run.results()
@@ -181,7 +209,7 @@ def gather(run: RunFolder) -> ReportData:
 
 
 def latency_metrics(result: TrialResult) -> dict[str, Metric]:
-    """A trial's latency on each device that it was timed on."""
+    """Return a trial's latency on each device that it was timed on, by device."""
     found = {}
     for name, metric in result.metrics.items():
         match = re.fullmatch(r"latency_ms\[(.+)\]", name)
@@ -191,7 +219,7 @@ def latency_metrics(result: TrialResult) -> dict[str, Metric]:
 
 
 def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
-    """The trials with a latency that was taken on a busy processor, and what was said of it."""
+    """Return the trials with a latency that was taken on a busy processor, with the reason."""
     found = {}
     for result in results:
         for metric in latency_metrics(result).values():
@@ -205,7 +233,7 @@ def _picks(
     objectives: Sequence[Objective],
     names: Mapping[str, DeviceName],
 ) -> list[Pick]:
-    """The ends of the front and its bend, each trial once."""
+    """Return the ends of the front and its bend, each trial once."""
     if not members:
         return []
     wanted: list[tuple[str, TrialResult | None]] = [
@@ -233,7 +261,7 @@ def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
 
 
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:
-    """Why trials failed or are infeasible, the most frequent first."""
+    """Group the trials that failed or are infeasible by their cause, the most frequent first."""
     found: dict[tuple[str, str], list[TrialResult]] = {}
     for result in results:
         if result.state in ("complete", STOPPED):
@@ -260,7 +288,7 @@ def _example(trials: Sequence[TrialResult]) -> str:
 
 
 def _timings(results: Sequence[TrialResult]) -> dict[str, float]:
-    """Seconds by stage over all trials, the longest first."""
+    """Return the seconds of each stage over all trials, the longest first."""
     total: Counter[str] = Counter()
     for result in results:
         total.update(dict(result.timings_s))

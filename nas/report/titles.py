@@ -1,4 +1,4 @@
-"""People's names for metrics, and the units that they are in."""
+"""Holds people's names for metrics, and the units that they are in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TITLES = {
 
 
 def title(metric: str, name_of: Callable[[str], str] = str) -> str:
-    """A metric's name for people: `latency_ms[host]` is "Latency on host".
+    """Return a metric's name for people: `latency_ms[host]` is "Latency on host".
 
     `name_of` gives a device's name for people.
     """
@@ -45,5 +45,5 @@ def title(metric: str, name_of: Callable[[str], str] = str) -> str:
 
 
 def unit(metric: str) -> str:
-    """A metric's unit, empty where it has none."""
+    """Return a metric's unit, empty where it has none."""
     return UNITS.get(metric.split("[")[0], "")

@@ -49,7 +49,7 @@ def _compare(
     pairs: Iterable[Pair] | None,
     open_model: OpenModel | None,
 ) -> tuple[tuple[CropComparison, ...], str]:
-    """The comparisons, or none and why."""
+    """Return the comparisons, or none and the reason."""
     if not data.front:
         return (), "There is no model on the front yet."
     if not data.trained:
@@ -63,7 +63,7 @@ def _compare(
 
 
 def _write_prints(folder: Path, data: ReportData, comparisons: tuple[CropComparison, ...]) -> None:
-    """The PNG files for which there is something to draw; those of an earlier report go."""
+    """Write the PNG files that have something to show, and remove those of an earlier report."""
     from nas.report.png import save_compression, save_crops, save_effects, save_front, save_history
 
     drawn = {

@@ -15,8 +15,9 @@ from nas.data import Pair
 from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
-from nas.report.charts import effect_chart, front_chart, history_chart, labels_below, ticks
+from nas.report.charts import front_chart, history_chart, labels_below, ticks
 from nas.report.crops import busiest_window, compare_crops, evenly_spaced
+from nas.report.effect_chart import effect_chart
 from nas.report.effects import find_effects
 from nas.report.offline import safe_json
 from nas.report.page import duration, number, report_html
