@@ -45,7 +45,7 @@ def training_bytes(graph: Graph, schedule: Schedule) -> float:
 
 
 def deployment_bytes(graph: Graph, size: tuple[int, int]) -> float:
-    """Return the bytes that a file for pictures of `size` (width, height) takes to convert and run."""
+    """Return the bytes to convert and run a file for pictures of `size` (width, height)."""
     rows = graph.costs(size[1], size[0])
     last = {name: place for place, row in enumerate(rows) for name in row.layer.inputs}
     alive: dict[str, int] = {}

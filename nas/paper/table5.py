@@ -83,7 +83,7 @@ def output_rows(
 
 
 def _candidates(comparison: Comparison) -> dict[str, RowKey]:
-    """Return each data type's row: the paper's float has the ReLU network, integers the chosen one."""
+    """Return each data type's trial: float is the ReLU network's, integers the chosen one's."""
     chosen = comparison.compressed or ""
     return {
         "float": ("unet-resizebilinear-relu", "float", None),

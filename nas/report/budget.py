@@ -117,7 +117,7 @@ def budget_stops(models: Sequence[Offer], device: str) -> list[float]:
 
 
 def round_up(value: float, digits: int = DIGITS) -> float:
-    """Return the least number of `digits` significant digits not below `value`, which is above 0."""
+    """Return the least number of `digits` significant digits not below `value` (above 0)."""
     places = digits - 1 - math.floor(math.log10(value))
     near = round(value, places)
     return near if near >= value else round(near + 10.0**-places, places)

@@ -131,7 +131,7 @@ def performance(
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """Return the text of perf.yaml: what the model needs on each device, which is named for people."""
+    """Return the text of perf.yaml: what the model needs on each device."""
     called = {device: _called(name) for device, name in (names or {}).items()}
     devices = {
         device: {
