@@ -25,9 +25,9 @@ COLOURS = ("var(--front)", "var(--baseline)", "var(--failed)")
 def published_trade_off() -> Chart:
     """Draw Figure 1 as published: PSNR by latency on the Reno3 5G."""
     points: dict[int, list[Point]] = {step: [] for step in STEPS}
-    for one in trade_offs():
-        label = one.row.label if one.row.table < 4 else one.row.row
-        points[one.step].append((one.latency_ms, one.psnr_db, label))
+    for point in trade_offs():
+        label = point.row.label if point.row.table < 4 else point.row.row
+        points[point.step].append((point.latency_ms, point.psnr_db, label))
     return _trade_off(points, "latency on OPPO Reno3 5G, ms, published")
 
 

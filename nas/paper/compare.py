@@ -130,17 +130,17 @@ def compare(
             "; its own report is `nas report`"
         )
     scale, select = scales[parsed[0]], parsed[1]
-    found = {row_key(result): result for result in run.results()}
+    trials = {row_key(result): result for result in run.results()}
     chosen = _choices(scale, select, run)
     compressed = _compressed(scale, chosen)
     study = description["study"]
     devices = (*study["devices"], *study.get("optional_devices", ()))
-    author = _CellMaker(run, scale, networks, found, compressed, tuple(devices), study)
+    author = _CellMaker(run, scale, networks, trials, compressed, tuple(devices), study)
     tables = tuple(author.table(number) for number in TITLES)
     return Comparison(
         run.path.resolve().name, scale, select, description, tuple(devices), tables,
-        _orders(tables), tuple(chosen), compressed, found, len({*author.keys()}),
-        _phones(run, found),
+        _orders(tables), tuple(chosen), compressed, trials, len({*author.keys()}),
+        _phones(run, trials),
     )  # fmt: skip
 
 
@@ -152,17 +152,17 @@ def row_key(result: TrialResult) -> RowKey:
     return network, compression["precision"], round(100 * share) if share else None
 
 
-def _phones(run: RunFolder, found: Mapping[RowKey, TrialResult]) -> dict[str, Mapping[str, Any]]:
+def _phones(run: RunFolder, trials: Mapping[RowKey, TrialResult]) -> dict[str, Mapping[str, Any]]:
     """Return what each phone told of itself, from the measurements that the run keeps."""
-    known: dict[str, Mapping[str, Any]] = {}
-    for result in found.values():
+    phones: dict[str, Mapping[str, Any]] = {}
+    for result in trials.values():
         for device, note in result.conditions.get("devices", {}).items():
             path = run.path / "measurements" / f"{note.get('measurement')}.json"
-            if device.startswith("adb:") and device not in known and path.exists():
+            if device.startswith("adb:") and device not in phones and path.exists():
                 phone = read_json(path).get("conditions", {}).get("phone")
                 if isinstance(phone, dict):
-                    known[device] = phone
-    return known
+                    phones[device] = phone
+    return phones
 
 
 def _choices(scale: PaperScale, select: Select, run: RunFolder) -> list[StepChoice]:
@@ -214,7 +214,7 @@ class _CellMaker:
     run: RunFolder
     scale: PaperScale
     networks: Mapping[str, Architecture]
-    found: Mapping[RowKey, TrialResult]
+    trials: Mapping[RowKey, TrialResult]
     compressed: str | None
     devices: tuple[str, ...]
     study: Mapping[str, Any]
@@ -247,7 +247,7 @@ class _CellMaker:
         return ComparedTable(number, TITLES[number], lines, notes, timed)
 
     def _line(self, row: Row) -> TableLine:
-        trial = self.found.get(self.key(row))
+        trial = self.trials.get(self.key(row))
         figures = {
             "psnr_db": self._quality(row, trial, "psnr_db", "dB", row.psnr_db),
             "ssim": self._quality(row, trial, "ssim", "", row.ssim),
@@ -291,7 +291,7 @@ class _CellMaker:
 
     def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> OwnFigure | None:
         """Apply the share that the run's pruning left of its own network to the whole one."""
-        base = self.found.get((self.compressed or "", "float", None))
+        base = self.trials.get((self.compressed or "", "float", None))
         name = "gmacs_profiler"
         if trial is None or base is None or name not in base.metrics or name not in trial.metrics:
             return None
@@ -331,7 +331,7 @@ class _CellMaker:
             return None
         own = latency_metrics(line.trial).get(device)
         here = self._timed(line.trial, device, own)
-        unit = self.found.get((_UNET, "float", None))
+        unit = self.trials.get((_UNET, "float", None))
         base = latency_metrics(unit).get(device) if unit else None
         ratio = own.value / base.value if own and base else None
         ratios = {phone: _published_ratio(line.row, phone) for phone in PHONES}
@@ -369,4 +369,4 @@ def _published_ratio(row: Row, phone: str) -> float | None:
 
 def phone_name(phone: str) -> str:
     """Return a phone's name as the paper prints it."""
-    return next(one.name for one in phones() if one.phone == phone)
+    return next(entry.name for entry in phones() if entry.phone == phone)

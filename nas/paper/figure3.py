@@ -60,13 +60,13 @@ def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
 
 def _pairs(heldout: Iterable[Pair]) -> list[Pair]:
     """Return a few pairs to choose from, or the paper's own one alone."""
-    found: list[Pair] = []
+    first_pairs: list[Pair] = []
     for pair in heldout:
         if pair.name.endswith(FIGURE3_PICTURE.removesuffix(".png")):
             return [pair]
-        if len(found) < 12:
-            found.append(pair)
-    return found
+        if len(first_pairs) < 12:
+            first_pairs.append(pair)
+    return first_pairs
 
 
 def _compared(lines: list[TableLine], run: RunFolder, pairs: list[Pair]) -> Pictures:

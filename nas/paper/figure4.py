@@ -65,13 +65,16 @@ def size_cells(
     `measure`, sizes that are not kept yet, or failed, are measured now; a device that fails has its
     reason in its cell. Raises RunError where the network's file is missing.
     """
-    told = published_sizes()
-    sizes = list(dict.fromkeys((one.width, one.height) for one in told))
-    return (*_modelled(networks[NETWORK], told, sizes), *_measured(comparison, run, sizes, measure))
+    outcomes = published_sizes()
+    sizes = list(dict.fromkeys((outcome.width, outcome.height) for outcome in outcomes))
+    return (
+        *_modelled(networks[NETWORK], outcomes, sizes),
+        *_measured(comparison, run, sizes, measure),
+    )
 
 
 def _modelled(
-    network: Architecture, told: tuple[SizeOutcome, ...], sizes: list[Size]
+    network: Architecture, outcomes: tuple[SizeOutcome, ...], sizes: list[Size]
 ) -> list[SizeCell]:
     graph = network.graph()
     cells: list[SizeCell] = []
@@ -80,18 +83,21 @@ def _modelled(
         for size in sizes:
             step = graph.reduction
             run_size = (-(-size[0] // step) * step, -(-size[1] // step) * step)
-            found = tell(phone, of_graph(graph, run_size))
+            estimate = tell(phone, of_graph(graph, run_size))
             if phone == PHONES[0] and size == sizes[0]:
-                unit = found.latency_ms
+                unit = estimate.latency_ms
             published = next(
-                (o.outcome for o in told if (o.width, o.height, o.phone) == (*size, phone)), None
+                (o.outcome for o in outcomes if (o.width, o.height, o.phone) == (*size, phone)),
+                None,
             )
-            ratio = found.latency_ms / unit if found.latency_ms and unit else None
-            failure = found.failure.detail.removeprefix("modelled: ") if found.failure else None
+            ratio = estimate.latency_ms / unit if estimate.latency_ms and unit else None
+            failure = (
+                estimate.failure.detail.removeprefix("modelled: ") if estimate.failure else None
+            )
             cells.append(
                 SizeCell(
-                    phone, size, run_size, found.latency_ms, found.interval_ms, ratio,
-                    found.source, published, failure,
+                    phone, size, run_size, estimate.latency_ms, estimate.interval_ms, ratio,
+                    estimate.source, published, failure,
                 )
             )  # fmt: skip
     return cells
@@ -123,8 +129,8 @@ def _on_device(
     """Return the kept sizes; `measure` first measures those that are missing or failed."""
     from nas.devices.sweep import SweepRow, sweep
 
-    kept = out / "sweep.json"
-    rows = [SweepRow(**row) for row in read_json(kept)] if kept.exists() else []
+    document = out / "sweep.json"
+    rows = [SweepRow(**row) for row in read_json(document)] if document.exists() else []
     if measure and (not rows or any(row.failure for row in rows)):
         protocol = TimingProtocol(launches=3 if narrowed else 1, warmup=1, runs=3, threads=1)
         try:

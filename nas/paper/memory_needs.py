@@ -60,7 +60,7 @@ def deployment_bytes(graph: Graph, size: tuple[int, int]) -> float:
 def needs(scale: PaperScale, networks: dict[str, Architecture]) -> list[Need]:
     """Return what each network needs, the hungriest first."""
     study = scale.study
-    found = [
+    all_needs = [
         Need(
             name,
             training_bytes(network.graph(), study.schedule),
@@ -68,7 +68,7 @@ def needs(scale: PaperScale, networks: dict[str, Architecture]) -> list[Need]:
         )
         for name, network in networks.items()
     ]
-    return sorted(found, key=lambda need: -need.most)
+    return sorted(all_needs, key=lambda need: -need.most)
 
 
 def check_memory(

@@ -37,9 +37,11 @@ def modelled_latency(row: Row, phone: str) -> OwnFigure:
         return OwnFigure(
             None, "modelled", FULL, "by rule", None, f"fails: {planned.failure}", fallen
         )
-    told = tell(phone, operations)
-    about = "; ".join(part for part in (told.about, told.caution) if part)
-    return OwnFigure(told.latency_ms, "modelled", FULL, about, told.interval_ms, None, fallen)
+    estimate = tell(phone, operations)
+    about = "; ".join(part for part in (estimate.about, estimate.caution) if part)
+    return OwnFigure(
+        estimate.latency_ms, "modelled", FULL, about, estimate.interval_ms, None, fallen
+    )
 
 
 @cache

@@ -177,13 +177,15 @@ def _counts(comparison: Comparison) -> dict[str, int]:
 
 def _fallbacks(comparison: Comparison, table: int) -> dict[str, tuple[int, int]]:
     """Count each fallback footnote's cells of which the rules say the same, and all of them."""
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for cell in comparison.cells:
         note = cell.footnote
         if cell.table != table or note is None or note.kind != "fallback" or cell.here is None:
             continue
         # "some CONV_2D", "CONV_2D after CONCATENATION": the operation is CONV_2D
-        said = {operation.removeprefix("some ").split(" ")[0] for operation in note.operations}
-        agree, of = found.get(note.mark, (0, 0))
-        found[note.mark] = (agree + (said == set(cell.here.fallbacks)), of + 1)
-    return found
+        operations = {
+            operation.removeprefix("some ").split(" ")[0] for operation in note.operations
+        }
+        agree, of = counts.get(note.mark, (0, 0))
+        counts[note.mark] = (agree + (operations == set(cell.here.fallbacks)), of + 1)
+    return counts

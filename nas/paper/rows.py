@@ -136,11 +136,11 @@ def _own_device(comparison: Comparison, device: str) -> Columns:
 
 def table5_rows(rows: Sequence[OutputRow], scale: str) -> list[Columns]:
     """Return Table 5, published and ours, which was taken at `scale`."""
-    found: list[Columns] = []
+    lines: list[Columns] = []
     for row in rows:
         for phone in PHONES:
             cell = row.published.get(phone)
-            found.append(
+            lines.append(
                 {
                     "data_type": row.data_type,
                     "network_psnr_db": row.network_psnr_db,
@@ -154,22 +154,22 @@ def table5_rows(rows: Sequence[OutputRow], scale: str) -> list[Columns]:
                     "about": "" if cell else "empty in the paper",
                 }
             )
-        found += [
+        lines += [
             {
                 "data_type": row.data_type,
                 "network_psnr_db": _psnr_db(row.trial),
-                "device": one.device,
-                "psnr_db": one.psnr_db,
-                "deviation_db": one.deviation_db,
-                "l2_error": one.l2_error,
-                "pictures": one.pictures,
-                "source": one.source,
+                "device": output.device,
+                "psnr_db": output.psnr_db,
+                "deviation_db": output.deviation_db,
+                "l2_error": output.l2_error,
+                "pictures": output.pictures,
+                "source": output.source,
                 "scale": scale,
-                "about": one.failure or one.about,
+                "about": output.failure or output.about,
             }
-            for one in row.here
+            for output in row.here
         ]
-    return found
+    return lines
 
 
 def _psnr_db(trial: TrialResult | None) -> float | None:

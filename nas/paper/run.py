@@ -76,17 +76,17 @@ def run_steps(
     watcher = watcher or NobodyWatches()
     while steps:
         now = _known_now(scale, steps, select)
-        found = results_by_key(run)
-        entries = [entry for one in now for entry in entries_of(scale, one, select, found)]
+        results = results_by_key(run)
+        entries = [entry for each in now for entry in entries_of(scale, each, select, results)]
         candidates = [entry.candidate for entry in entries]
         run = search(
             study, out, None, workers, watcher, on_lost_phone,
             candidates=candidates, storage=storage, artifacts=artifacts,
         )  # fmt: skip
         steps = steps[len(now) :]
-        for one in now:
-            if one.choice is not None:
-                watcher.note(choose_network(scale, one, select, results_by_key(run)).why)
+        for each in now:
+            if each.choice is not None:
+                watcher.note(choose_network(scale, each, select, results_by_key(run)).why)
     return run
 
 
@@ -113,17 +113,21 @@ def results_by_key(run: RunFolder) -> dict[str, TrialResult]:
     return {result.key: result for result in run.results()}
 
 
-def entries_of(scale: PaperScale, step: PaperStep, select: Select, found: Results) -> list[Entry]:
+def entries_of(scale: PaperScale, step: PaperStep, select: Select, results: Results) -> list[Entry]:
     """Return a step's candidates; raises RunError as `choose_network`."""
     if step.networks:
         return step.entries()
-    before = [one for one in scale.steps if one.number < step.number and one.choice is not None]
-    name = choose_network(scale, before[-1], select, found).network
+    before = [
+        earlier
+        for earlier in scale.steps
+        if earlier.number < step.number and earlier.choice is not None
+    ]
+    name = choose_network(scale, before[-1], select, results).network
     return step.entries((name, before[-1].networks[name]))
 
 
 def choose_network(
-    scale: PaperScale, step: PaperStep, select: Select, found: Results
+    scale: PaperScale, step: PaperStep, select: Select, results: Results
 ) -> StepChoice:
     """Choose the network that goes on after a step.
 
@@ -133,13 +137,13 @@ def choose_network(
     """
     if step.choice is None:
         raise ValueError(f"step {step.number} chooses nothing")
-    ranked = _ranked(step, found)
+    ranked = _ranked(step, results)
     best = ranked[0] if ranked else None
     if select == "paper":
-        said = f"step {step.number}: {step.choice} goes on, as in the paper"
+        why = f"step {step.number}: {step.choice} goes on, as in the paper"
         if best is not None and best != step.choice:
-            said += f"; the sharpest here is {best}"
-        return StepChoice(step.number, step.choice, best, said)
+            why += f"; the sharpest here is {best}"
+        return StepChoice(step.number, step.choice, best, why)
     able = [name for name in ranked if name in _goes_on(scale, step)]
     if not able:
         raise RunError(
@@ -147,37 +151,37 @@ def choose_network(
             f"{', '.join(_goes_on(scale, step))} is complete. See why in `nas report`, or follow "
             "the paper's choices in another folder: --select paper"
         )
-    said = f"step {step.number}: {able[0]} goes on, the sharpest here"
+    why = f"step {step.number}: {able[0]} goes on, the sharpest here"
     if able[0] != best:
-        said = (
+        why = (
             f"step {step.number}: {best} is the sharpest here, but has no up-sampling operation to "
             f"choose; {able[0]} goes on, the sharpest that has one"
         )
-    return StepChoice(step.number, able[0], best, said)
+    return StepChoice(step.number, able[0], best, why)
 
 
-def _ranked(step: PaperStep, found: Results) -> list[str]:
+def _ranked(step: PaperStep, results: Results) -> list[str]:
     """Return the step's networks that have a PSNR here, the sharpest first."""
     measured = [
-        (found[entry.candidate.key].value("psnr_db"), entry.network)
+        (results[entry.candidate.key].value("psnr_db"), entry.network)
         for entry in step.entries()
-        if entry.candidate.key in found
-        and found[entry.candidate.key].state == "complete"
-        and "psnr_db" in found[entry.candidate.key].metrics
+        if entry.candidate.key in results
+        and results[entry.candidate.key].state == "complete"
+        and "psnr_db" in results[entry.candidate.key].metrics
     ]
-    return [name for _, name in sorted(measured, key=lambda one: -one[0])]
+    return [name for _, name in sorted(measured, key=lambda pair: -pair[0])]
 
 
 def _goes_on(scale: PaperScale, step: PaperStep) -> list[str]:
     """Return the step's networks that a later step can go on with."""
-    later = [one for one in scale.steps if one.number > step.number and one.networks]
-    return [name for name in step.networks if all(name in one.networks for one in later)]
+    later = [other for other in scale.steps if other.number > step.number and other.networks]
+    return [name for name in step.networks if all(name in other.networks for other in later)]
 
 
 def _asked_for(scale: PaperScale, step: int | None) -> list[PaperStep]:
-    steps = [one for one in scale.steps if step in (None, one.number)]
+    steps = [each for each in scale.steps if step in (None, each.number)]
     if not steps:
-        numbers = ", ".join(str(one.number) for one in scale.steps)
+        numbers = ", ".join(str(each.number) for each in scale.steps)
         raise ConfigError(f"--step {step}: there is no such step; the paper's search has {numbers}")
     return steps
 
@@ -187,30 +191,31 @@ def _known_now(scale: PaperScale, steps: Sequence[PaperStep], select: Select) ->
     if select == "paper":
         return list(steps)
     now = [steps[0]]
-    for one in steps[1:]:
+    for following in steps[1:]:
         if now[-1].choice is not None:
             break
-        now.append(one)
+        now.append(following)
     return now
 
 
 def _check_earlier(scale: PaperScale, run: RunFolder, select: Select, step: int) -> None:
     """Raise ConfigError where a step before `step` lacks results."""
-    found = results_by_key(run)
-    for one in scale.steps:
-        if one.number >= step:
+    results = results_by_key(run)
+    for earlier in scale.steps:
+        if earlier.number >= step:
             return
         missing = [
             entry.candidate.label
-            for entry in entries_of(scale, one, select, found)
-            if entry.candidate.key not in found
+            for entry in entries_of(scale, earlier, select, results)
+            if entry.candidate.key not in results
         ]
         if missing:
             more = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
             raise ConfigError(
-                f"--step {step} needs the results of step {one.number} ({one.title.lower()}), but "
-                f"{run.path} has none of {', '.join(missing[:2])}{more}: run --step {one.number} "
-                "there first, or leave --step out to run all"
+                f"--step {step} needs the results of step {earlier.number} "
+                f"({earlier.title.lower()}), but "
+                f"{run.path} has none of {', '.join(missing[:2])}{more}: run --step "
+                f"{earlier.number} there first, or leave --step out to run all"
             )
 
 

@@ -128,7 +128,7 @@ def networks_of(steps: Sequence[PaperStep], scale: PaperScale) -> dict[str, Arch
 
     Steps that compress may compress any network of the last step before them that chooses.
     """
-    found = all_networks(steps)
+    named = all_networks(steps)
     if all(step.networks for step in steps):
-        return found
-    return found | dict([step for step in scale.steps if step.choice is not None][-1].networks)
+        return named
+    return named | dict([step for step in scale.steps if step.choice is not None][-1].networks)

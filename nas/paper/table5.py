@@ -68,7 +68,9 @@ def output_rows(
     """
     rows = []
     for data_type, key in _candidates(comparison).items():
-        published = {one.phone: one for one in output_errors() if one.data_type == data_type}
+        published = {
+            output.phone: output for output in output_errors() if output.data_type == data_type
+        }
         trial = comparison.trials.get(key)
         usable = trial if trial is not None and trial.artifact and trial.weights else None
         here = [
@@ -77,8 +79,8 @@ def output_rows(
             if usable is not None and not device.startswith("paper:")
         ]
         network = next(iter(published.values())).network_psnr_db
-        found = tuple(one for one in here if one is not None)
-        rows.append(OutputRow(data_type, published, network, usable, found))
+        outputs = tuple(output for output in here if output is not None)
+        rows.append(OutputRow(data_type, published, network, usable, outputs))
     return tuple(rows)
 
 
@@ -107,13 +109,13 @@ def _here(
     if not measure:
         return None
     try:
-        found = _measure(run, trial, artifact, device, read)
+        output = _measure(run, trial, artifact, device, read)
     except RunError:
         raise
     except NasError as error:
         return OwnOutput(device, None, None, None, 0, "measured", trial.label, str(error))
-    write_json(path, vars(found))
-    return found
+    write_json(path, vars(output))
+    return output
 
 
 def _measure(
@@ -126,11 +128,11 @@ def _measure(
     precision = trial.candidate["compression"]["precision"]
     weights = fetched(run, trial.number, str(trial.weights))
     reference = keras_reference(read(network).graph(), weights, precision)
-    found = measure_fidelity(artifact, device, _pairs(run), reference)
-    about = f"{trial.label}, against {found.reference}; {found.conditions['fitting']}"
+    fidelity = measure_fidelity(artifact, device, _pairs(run), reference)
+    about = f"{trial.label}, against {fidelity.reference}; {fidelity.conditions['fitting']}"
     return OwnOutput(
-        device, found.psnr_db, found.psnr_db_std, found.l2_error, len(found.pictures),
-        found.source, about,
+        device, fidelity.psnr_db, fidelity.psnr_db_std, fidelity.l2_error, len(fidelity.pictures),
+        fidelity.source, about,
     )  # fmt: skip
 
 

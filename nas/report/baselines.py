@@ -39,7 +39,7 @@ def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[C
     """
     names = [f"latency_ms[{device}]" for device in devices]
     whole = [r for r in results if r.state == "complete" and _has(r, ["psnr_db", *names])]
-    found = []
+    answers = []
     for baseline in (r for r in whole if r.baseline):
         faster = sorted(
             (
@@ -52,8 +52,8 @@ def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[C
         beaten = tuple(r for r in faster if r.value("psnr_db") >= baseline.value("psnr_db"))
         surely = tuple(r for r in beaten if _apart(r, baseline, names))
         nearest = faster[0] if faster and not beaten else None
-        found.append(Challenge(baseline, beaten, surely, nearest))
-    return found
+        answers.append(Challenge(baseline, beaten, surely, nearest))
+    return answers
 
 
 def verdict(
@@ -67,24 +67,24 @@ def verdict(
     `description` is what run.json holds, `names` are people's names for the devices. The answer is
     None without baselines, and where all candidates were listed, so that nothing was searched for.
     """
-    found = challenges(results, devices)
+    answers = challenges(results, devices)
     listed = description.get("study", {}).get("space", {}).get("family") == "listed"
-    if listed or not found or all(r.baseline for r in results):
+    if listed or not answers or all(r.baseline for r in results):
         return None
-    beaten = [challenge for challenge in found if challenge.beaten_by]
-    sure = [challenge for challenge in found if challenge.surely]
+    beaten = [challenge for challenge in answers if challenge.beaten_by]
+    sure = [challenge for challenge in answers if challenge.surely]
     called = {device: names[device].name if names else device for device in devices}
     on = "on every device" if len(devices) > 1 else f"on {called[devices[0]]}"
-    told = (
-        f"Of {len(found)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
+    count = (
+        f"Of {len(answers)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
         f"faster {on}; {len(sure)} of them by more than the figures' uncertainty."
     )
     reference = description.get("study", {}).get("reference")
     if reference is None:
-        return told
+        return count
     key = content_key(reference)
-    chosen = next((c for c in found if c.baseline.key == key), None)
-    return told if chosen is None else f"{_about(chosen, called)} {told}"
+    chosen = next((c for c in answers if c.baseline.key == key), None)
+    return count if chosen is None else f"{_about(chosen, called)} {count}"
 
 
 def _about(challenge: Challenge, devices: Mapping[str, str]) -> str:

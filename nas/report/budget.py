@@ -59,7 +59,7 @@ def offers_of(
 
     `devices` are the required ones, over which the speed is taken.
     """
-    found = []
+    offers = []
     for model in models:
         timed = {name: metric.value for name, metric in latency_metrics(model).items()}
         if quality in model.metrics:
@@ -67,8 +67,8 @@ def offers_of(
             if devices and set(devices) <= timed.keys():
                 speed = sum(math.log(timed[device]) for device in devices) / len(devices)
             training = model.weights or model.key
-            found.append(Offer(model.number, model.value(quality), training, timed, speed))
-    return found
+            offers.append(Offer(model.number, model.value(quality), training, timed, speed))
+    return offers
 
 
 def resolved_difference(noise: Noise | None, quality: str = "psnr_db") -> float:
@@ -157,7 +157,7 @@ def choice_values(data: ReportData) -> dict[str, Any]:
     """Return what the page's script chooses from, as JSON types: every model of the front."""
     rows = budget_rows(data)
     return {
-        "offers": [one.to_dict() for one in _offers(data)],
+        "offers": [offer.to_dict() for offer in _offers(data)],
         "resolved": _resolved(data),
         "stops": {row["device"]: row["stops"] for row in rows},
         "names": {row["device"]: row["name"].name for row in rows},

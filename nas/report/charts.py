@@ -314,8 +314,8 @@ def ticks(low: float, high: float) -> list[float]:
     """Return round numbers from about `low` to `high` (both above 0): eight at most, or decades."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3)):
-        found = [step * 10.0**decade for decade in decades for step in steps]
-        found = [float(f"{tick:.6g}") for tick in found if low / 1.5 <= tick <= high * 1.5]
-        if len(found) <= 8:
-            return found
+        places = [step * 10.0**decade for decade in decades for step in steps]
+        places = [float(f"{tick:.6g}") for tick in places if low / 1.5 <= tick <= high * 1.5]
+        if len(places) <= 8:
+            return places
     return [10.0**decade for decade in decades]

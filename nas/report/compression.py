@@ -135,7 +135,7 @@ def network_lines(rows: Sequence[CompressionRow]) -> list[list[tuple[float, Tria
     for row in rows:
         for trial in row.trials:
             networks.setdefault(network_of(trial), {})[row.pruned_share] = trial
-    return [sorted(found.items()) for found in networks.values() if len(found) > 1]
+    return [sorted(trials.items()) for trials in networks.values() if len(trials) > 1]
 
 
 def _lines(rows: Sequence[CompressionRow], places: dict[float, float], metric: str) -> list[Chart]:

@@ -26,14 +26,14 @@ class Definition:
 
 def definitions(results: Sequence[TrialResult]) -> list[Definition]:
     """List each metric with each way in which it was taken, in the order of their first trials."""
-    found: dict[tuple[str, str, str | None, str | None], list[str]] = {}
+    conditions_of: dict[tuple[str, str, str | None, str | None], list[str]] = {}
     for result in results:
         for name, metric in result.metrics.items():
-            what = (name, metric.source, metric.definition, _coarse(metric.conditions))
-            found.setdefault(what, []).append(metric.conditions or "")
+            manner = (name, metric.source, metric.definition, _coarse(metric.conditions))
+            conditions_of.setdefault(manner, []).append(metric.conditions or "")
     return [
-        Definition(*what[:3], _with_agreement(what[3], taken), trials=len(taken))
-        for what, taken in found.items()
+        Definition(*manner[:3], _with_agreement(manner[3], conditions), trials=len(conditions))
+        for manner, conditions in conditions_of.items()
     ]
 
 
@@ -49,9 +49,11 @@ def _coarse(conditions: str | None) -> str | None:
 
 def _with_agreement(coarse: str | None, taken: Sequence[str]) -> str | None:
     """Put the agreements of all these trials with the int16 files back, as a range."""
-    found = [int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)]
-    if not coarse or not found:
+    agreements = [
+        int(match[1]) for conditions in taken for match in _AGREEMENT.finditer(conditions)
+    ]
+    if not coarse or not agreements:
         return coarse
-    least, greatest = min(found), max(found)
-    said = f"{least}" if least == greatest else f"{least} to {greatest}"
-    return coarse.replace("(dB from int16", f"({said} dB from int16")
+    least, greatest = min(agreements), max(agreements)
+    span = f"{least}" if least == greatest else f"{least} to {greatest}"
+    return coarse.replace("(dB from int16", f"({span} dB from int16")

@@ -33,9 +33,9 @@ def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]
     names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
     effects = []
     for objective in objectives:
-        found = [_effect(results, choices, name, objective.metric) for name in names]
-        kept = [effect for effect in found if len(effect.groups) > 1]
-        effects += sorted(kept, key=lambda effect: -(effect.share or 0.0))
+        compared = [_effect(results, choices, name, objective.metric) for name in names]
+        several = [effect for effect in compared if len(effect.groups) > 1]
+        effects += sorted(several, key=lambda effect: -(effect.share or 0.0))
     return effects
 
 

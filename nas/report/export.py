@@ -255,10 +255,10 @@ def _write_csv(path: Path, exported: Sequence[ExportedModel], on_front: set[str]
     import pandas as pd
 
     rows = []
-    for one in exported:
-        result = one.result
+    for model in exported:
+        result = model.result
         row: dict[str, Any] = {
-            "folder": one.folder.name,
+            "folder": model.folder.name,
             "key": result.key,
             "label": result.label,
             "trial": result.number,
@@ -284,14 +284,14 @@ def _manifest(run: RunFolder, identity: str, exported: Sequence[ExportedModel]) 
         "run": identity,
         "name": run.path.resolve().name,
         "models": [
-            {"folder": one.folder.name, "key": one.result.key, "trial": one.result.number}
-            for one in exported
+            {"folder": model.folder.name, "key": model.result.key, "trial": model.result.number}
+            for model in exported
         ],
     }
 
 
 def earlier_folders(out: Path, exported: Sequence[ExportedModel]) -> list[str]:
     """Return the model folders of earlier exports in `out` that this one did not write."""
-    now = {one.folder.name for one in exported}
+    now = {model.folder.name for model in exported}
     cards = (path for path in sorted(out.glob("*/card.json")) if path.parent.name not in now)
     return [path.parent.name for path in cards]

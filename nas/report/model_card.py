@@ -161,10 +161,10 @@ def performance(
 
 
 def _called(name: DeviceName) -> dict[str, str]:
-    known = name.to_dict()
-    said = {"name": "full_name", "chip": "processor", "android": "android"}
-    said["benchmark_tool_sha256"] = "tool_sha256"
-    return {key: known[field] for key, field in said.items() if field in known}
+    values = name.to_dict()
+    fields = {"name": "full_name", "chip": "processor", "android": "android"}
+    fields["benchmark_tool_sha256"] = "tool_sha256"
+    return {key: values[field] for key, field in fields.items() if field in values}
 
 
 def numerics(description: Mapping[str, Any], result: TrialResult, rescored: float) -> str:
@@ -202,8 +202,8 @@ def _yaml(values: dict[str, Any]) -> str:
 def _further(result: TrialResult, device: str) -> dict[str, float]:
     names = {"init_ms": "first_load_milliseconds", "peak_memory_mb": "estimated_peak_memory_mb"}
     return {
-        said: result.value(f"{name}[{device}]")
-        for name, said in names.items()
+        field: result.value(f"{name}[{device}]")
+        for name, field in names.items()
         if f"{name}[{device}]" in result.metrics
     }
 

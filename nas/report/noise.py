@@ -34,7 +34,7 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
         f"interval: where the network's mean over seeds lies ({CONFIDENCE:.0%}), from "
         f"{noise.freedom} trained again"
     )
-    found = []
+    widened = []
     for result in results:
         metric = result.metrics.get("psnr_db")
         if metric is not None and metric.source == "measured" and metric.interval is None:
@@ -48,8 +48,8 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
                 ),
             }
             result = replace(result, metrics=metrics)
-        found.append(result)
-    return found
+        widened.append(result)
+    return widened
 
 
 def tied_groups(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
@@ -78,20 +78,20 @@ def noise_in_words(noise: Noise) -> str:
     """Say what is known of the noise, in a sentence or two."""
     low, high = noise.spread_interval_db
     again = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"
-    told = (
+    text = (
         f"From seed to seed PSNR deviates by {noise.spread_db:.2f} dB (95 %: {low:.2f} to "
         f"{high:.2f}; {again} trained again)"
     )
     if noise.tau is not None and noise.tau_interval is not None:
         low, high = noise.tau_interval
-        told += (
+        text += (
             f", between the {noise.networks} complete ones by {noise.between_db:.2f} dB: two seeds "
             f"would rank them with a Kendall's tau of about {noise.tau:.2f} "
             f"({low:.2f} to {high:.2f})"
         )
     if noise.failed:
-        told += f". {noise.failed} more failed with the other seed"
-    return told + "."
+        text += f". {noise.failed} more failed with the other seed"
+    return text + "."
 
 
 def advice(noise: Noise) -> str | None:
@@ -109,7 +109,7 @@ def ties_in_words(groups: Sequence[Sequence[TrialResult]], most: int = 4) -> str
     """Name models that can't be told apart by PSNR, `most` groups of them; empty without groups."""
     if not groups:
         return ""
-    named = ["trials " + ", ".join(str(one.number) for one in group) for group in groups[:most]]
+    named = ["trials " + ", ".join(str(model.number) for model in group) for group in groups[:most]]
     left = len(groups) - most
     more = f"; and {left} more group{'s' if left > 1 else ''}" if left > 0 else ""
     return f"Not told apart by PSNR: {'; '.join(named)}{more}."

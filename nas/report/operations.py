@@ -45,14 +45,14 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _TrialOnDevice:
     """One trial on one device."""
 
     trial: int
     device: str
     placement: tuple[Placement, ...]
     failure: str | None
-    kept: bool
+    measured: bool
 
 
 def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[FallenOperation]:
@@ -64,11 +64,11 @@ def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[Fa
     return rows
 
 
-def _operations(looks: Sequence[_Look]) -> list[str]:
+def _operations(looks: Sequence[_TrialOnDevice]) -> list[str]:
     return list(dict.fromkeys(row.op for look in looks for row in look.placement))
 
 
-def _fallen(device: str, op: str, looks: Sequence[_Look]) -> FallenOperation:
+def _fallen(device: str, op: str, looks: Sequence[_TrialOnDevice]) -> FallenOperation:
     placed = {look.trial: [r for r in look.placement if r.op == op] for look in looks}
     on_cpu = {trial: [r for r in rows if is_cpu(r.accelerator)] for trial, rows in placed.items()}
     where = {str(row.accelerator) for rows in on_cpu.values() for row in rows}
@@ -84,7 +84,7 @@ def refusals(run: RunFolder, results: Sequence[TrialResult]) -> list[Refusal]:
     for device, looks in _by_device(_looks(run, results)).items():
         ran = {row.op for look in looks if look.failure is None for row in look.placement}
         for lasting in (True, False):
-            failed = [x for x in looks if x.failure is not None and x.kept == lasting]
+            failed = [x for x in looks if x.failure is not None and x.measured == lasting]
             if failed:
                 shared = set.intersection(*({row.op for row in x.placement} for x in failed))
                 suspects = tuple(sorted(shared - ran)) if lasting and ran else ()
@@ -93,14 +93,14 @@ def refusals(run: RunFolder, results: Sequence[TrialResult]) -> list[Refusal]:
     return rows
 
 
-def _by_device(looks: Iterator[_Look]) -> dict[str, list[_Look]]:
-    found: dict[str, list[_Look]] = {}
+def _by_device(looks: Iterator[_TrialOnDevice]) -> dict[str, list[_TrialOnDevice]]:
+    by_device: dict[str, list[_TrialOnDevice]] = {}
     for look in looks:
-        found.setdefault(look.device, []).append(look)
-    return found
+        by_device.setdefault(look.device, []).append(look)
+    return by_device
 
 
-def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
+def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_TrialOnDevice]:
     """Yield every trial on every phone that it was sent to, except where the CPU was asked for."""
     for result in results:
         notes: Mapping[str, Any] = result.conditions.get("devices", {})
@@ -108,8 +108,8 @@ def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
             if not device.startswith("adb:") or "delegate=cpu" in device:
                 continue
             placement = _placement(run, note["measurement"])
-            kept = note["measurement"] is not None
-            yield _Look(result.number, device, placement, note["failure"], kept)
+            measured = note["measurement"] is not None
+            yield _TrialOnDevice(result.number, device, placement, note["failure"], measured)
 
 
 def _placement(run: RunFolder, key: str | None) -> tuple[Placement, ...]:

@@ -65,7 +65,7 @@ def report_html(
         device=data.device,
         budgets=budget_rows(data),
         pictures=[_picture(comparison) for comparison in comparisons],
-        versions=[one.trial for one in comparisons[0].restored] if comparisons else [],
+        versions=[version.trial for version in comparisons[0].restored] if comparisons else [],
         no_pictures=no_pictures,
         reference=_reference(data),
         definitions=data.definitions,
@@ -110,7 +110,9 @@ def _scripts(data: ReportData, comparisons: Sequence[CropComparison]) -> Any:
             **choice_values(data),
             "labels": {member.number: member.label for member in data.front},
             "words": {member.number: _words(member, data) for member in data.front},
-            "pictured": [one.trial for one in comparisons[0].restored] if comparisons else [],
+            "pictured": [version.trial for version in comparisons[0].restored]
+            if comparisons
+            else [],
         },
     }
     code = ((HERE / name).read_text() for name in ("budget.js", "report.js"))
@@ -135,7 +137,9 @@ def _charts(data: ReportData) -> dict[str, Any]:
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
     """Return the effects on each objective, with their charts' names."""
     named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
-    return {o.metric: [one for one in named if one[1].metric == o.metric] for o in data.objectives}
+    return {
+        o.metric: [pair for pair in named if pair[1].metric == o.metric] for o in data.objectives
+    }
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
@@ -239,8 +243,8 @@ def _compressions(data: ReportData) -> dict[str, Any]:
 def _picture(comparison: CropComparison) -> dict[str, Any]:
     layers = [("blurred", "blurred", f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
     layers += [
-        (f"t{one.trial}", f"trial {one.trial}", f"{one.psnr_db:.2f} dB", one.crop)
-        for one in comparison.restored
+        (f"t{version.trial}", f"trial {version.trial}", f"{version.psnr_db:.2f} dB", version.crop)
+        for version in comparison.restored
     ]
     layers.append(("sharp", "sharp", "", comparison.sharp))
     height, width = comparison.sharp.shape[:2]
@@ -294,7 +298,7 @@ def _about_device(name: DeviceName) -> dict[str, str]:
     """Return what is known of a phone, for the page's last part; nothing of other devices."""
     if not name.serial:
         return {}
-    known = {
+    facts = {
         "chip": name.processor,
         "Android": name.android,
         "serial": name.serial,
@@ -302,7 +306,7 @@ def _about_device(name: DeviceName) -> dict[str, str]:
         "benchmark tool, SHA-256": name.tool_sha256,
         "in files": name.device,
     }
-    return {key: value for key, value in known.items() if value}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:

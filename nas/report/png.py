@@ -136,7 +136,7 @@ def save_crops(
 ) -> None:
     """Draw a row for each picture: blurred, `models` of the front from fast to sharp, sharp."""
     comparisons = comparisons[:CROP_ROWS]
-    shown = [one.trial for one in evenly_spaced(comparisons[0].restored, models)][::-1]
+    shown = [version.trial for version in evenly_spaced(comparisons[0].restored, models)][::-1]
     columns = len(shown) + 2
     heights = [c.sharp.shape[0] / c.sharp.shape[1] for c in comparisons]
     with _styled():
@@ -157,12 +157,12 @@ def _cells(
 ) -> list[tuple[UInt8Image, str]]:
     """Return a row of pictures with their titles."""
     results = {result.number: result for result in data.front}
-    restored = {one.trial: one for one in comparison.restored}
+    restored = {version.trial: version for version in comparison.restored}
     cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
     for trial in trials:
-        one = restored[trial]
+        version = restored[trial]
         cost = _cost(results[trial], data)
-        cells.append((one.crop, f"trial {trial} · {one.psnr_db:.2f} dB{cost}"))
+        cells.append((version.crop, f"trial {trial} · {version.psnr_db:.2f} dB{cost}"))
     return [*cells, (comparison.sharp, "sharp")]
 
 

@@ -152,9 +152,9 @@ class ReportData:
     @property
     def input_psnr_db(self) -> float | None:
         """Return the blurred held-out pictures' own PSNR; None where it was not taken."""
-        known = self.description.get("input", {}).get("psnr_db")
-        if known is not None:
-            return float(known)
+        kept_psnr_db = self.description.get("input", {}).get("psnr_db")
+        if kept_psnr_db is not None:
+            return float(kept_psnr_db)
         name = "psnr_db_input"
         return next((r.value(name) for r in self.results if name in r.metrics), None)
 
@@ -176,8 +176,8 @@ def gather(run: RunFolder) -> ReportData:
     """
     description = run.description()
     objectives = tuple(run.objectives())
-    found = run.results()
-    results = tuple(with_intervals(found, noise_of(run, found)))
+    trials = run.results()
+    results = tuple(with_intervals(trials, noise_of(run, trials)))
     members = tuple(front(results, objectives))
     reference = reference_point(results, objectives, description)
     study = description["study"]
@@ -210,22 +210,22 @@ def gather(run: RunFolder) -> ReportData:
 
 def latency_metrics(result: TrialResult) -> dict[str, Metric]:
     """Return a trial's latency on each device that it was timed on, by device."""
-    found = {}
+    latencies = {}
     for name, metric in result.metrics.items():
         match = re.fullmatch(r"latency_ms\[(.+)\]", name)
         if match:
-            found[match[1]] = metric
-    return found
+            latencies[match[1]] = metric
+    return latencies
 
 
 def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
     """Return the trials with a latency that was taken on a busy processor, with the reason."""
-    found = {}
+    reasons = {}
     for result in results:
         for metric in latency_metrics(result).values():
             if metric.disturbed:
-                found[result.number] = metric.disturbed
-    return found
+                reasons[result.number] = metric.disturbed
+    return reasons
 
 
 def _picks(
@@ -262,7 +262,7 @@ def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
 
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:
     """Group the trials that failed or are infeasible by their cause, the most frequent first."""
-    found: dict[tuple[str, str], list[TrialResult]] = {}
+    groups: dict[tuple[str, str], list[TrialResult]] = {}
     for result in results:
         if result.state in ("complete", STOPPED):
             continue
@@ -270,10 +270,10 @@ def _causes(results: Sequence[TrialResult]) -> list[Cause]:
             what = result.failure.kind
         else:
             what = ", ".join(name for name, amount in result.violations.items() if amount > 0)
-        found.setdefault((result.state, what or "no reason was kept"), []).append(result)
+        groups.setdefault((result.state, what or "no reason was kept"), []).append(result)
     causes = [
         Cause(state, what, _example(trials), tuple(trial.number for trial in trials))
-        for (state, what), trials in found.items()
+        for (state, what), trials in groups.items()
     ]
     return sorted(causes, key=lambda cause: -len(cause.trials))
 

@@ -45,8 +45,8 @@ def supernet_ranking(run: RunFolder, results: Iterable[TrialResult]) -> Supernet
     path = run.path / "supernet" / "chosen.json"
     if not path.exists():
         return None
-    told = read_json(path)
-    scores = {row["key"]: float(row["figures"][SCORE]) for row in told["candidates"]}
+    document = read_json(path)
+    scores = {row["key"]: float(row["figures"][SCORE]) for row in document["candidates"]}
     groups: dict[str, list[RankedTrial]] = {}
     for result in results:
         if result.key in scores and result.state == "complete" and ALONE in result.metrics:
@@ -55,8 +55,8 @@ def supernet_ranking(run: RunFolder, results: Iterable[TrialResult]) -> Supernet
     cost = run.path / "supernet" / "supernet.json"
     spent = read_json(cost)["cost"].get("cpu_seconds") if cost.exists() else None
     return SupernetRanking(
-        told["supernet"],
-        int(told["ranked"]),
+        document["supernet"],
+        int(document["ranked"]),
         spent,
         tuple((name, tuple(rows), _agreement(rows)) for name, rows in groups.items()),
     )
