@@ -169,7 +169,8 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the strip of large figures: value, what it is, what to add."""
     states = data.states
     others = ("infeasible", "failed", STOPPED)
-    ended = ", ".join(f"{states[s]} {s}" for s in others if states[s])
+    words: dict[str, str] = {STOPPED: "stopped early"}
+    ended = ", ".join(f"{states[s]} {words.get(s, s)}" for s in others if states[s])
     stats = [(str(states["complete"]), "trials complete", ended or "none failed")]
     if not data.front:
         return stats

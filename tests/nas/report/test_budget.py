@@ -30,7 +30,7 @@ from nas.study.metric import Metric
 from nas.study.seed_noise import pooled
 from tests.browser import probe
 from tests.helpers.fake_run import make_run
-from tests.nas.report.test_report import Page, open_model, pairs
+from tests.helpers.report_pages import Page, open_model, pairs
 
 DEVICES = ("a", "b")
 

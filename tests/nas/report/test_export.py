@@ -22,14 +22,9 @@ from nas.storage.run_folder import RunFolder
 from nas.study.pareto import distinct, front
 from nas.system.hashing import file_sha256
 from tests.helpers.fake_run import describe, make_results, make_run
+from tests.helpers.report_pages import as_reported
 
 FILES = ["README.md", "card.json", "model.tflite", "model.weights.h5", "numerics.yaml", "perf.yaml"]
-
-
-def as_reported(run: RunFolder):
-    """Scores a stand-in for a model by its content, as the run reported it."""
-    figures = {f"not a real model: {r.key}": r for r in run.results()}
-    return lambda path: figures[path.read_text()].value("psnr_db")
 
 
 def visible(folder: Path) -> list[str]:

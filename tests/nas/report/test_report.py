@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data import Pair
 from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
@@ -25,56 +23,7 @@ from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_results, make_run
-
-VOID = {"meta", "img", "input", "br", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects scripts, text and addresses, and checks that elements are closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.scripts: dict[str, str] = {}
-        self.addresses: list[str] = []
-        self.text = ""
-        self.headings: list[str] = []
-        self._script = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        values = dict(attrs)
-        self.addresses += [values[name] for name in ("src", "href") if name in values]
-        if tag not in VOID:
-            self.open.append(tag)
-        self._script = values.get("id", "?") if tag == "script" else ""
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-        self._script = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._script:
-            self.scripts[self._script] = self.scripts.get(self._script, "") + data
-        elif self.open and self.open[-1] != "style":
-            self.text += data
-            if self.open[-1] == "h2":
-                self.headings.append(data)
-
-
-def pairs(count: int = 4, height: int = 60, width: int = 90) -> list[Pair]:
-    random = np.random.default_rng(1)
-    made = []
-    for index in range(count):
-        sharp = random.integers(0, 256, (height, width, 3)).astype(np.uint8)
-        sharp[:, : width // 2] = sharp[:, : width // 2] // (index + 2)
-        made.append(Pair(f"picture {index}", sharp // 2 + 40, sharp))
-    return made
-
-
-def open_model(path: Path) -> Any:
-    return lambda image: np.clip(image.astype(int) * 3 // 2 - 30, 0, 255).astype(np.uint8)
+from tests.helpers.report_pages import Page, open_model, pairs
 
 
 @pytest.fixture(scope="module")

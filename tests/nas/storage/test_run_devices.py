@@ -21,9 +21,8 @@ from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
 from tests.helpers.fake_run import make_run
+from tests.helpers.report_pages import Page, as_reported
 from tests.helpers.small_study import small_study
-from tests.nas.report.test_export import as_reported
-from tests.nas.report.test_report import Page
 
 MATE, RENO = "adb:127.0.0.1:46543", "adb:R58M12?delegate=gpu"
 SHA = "7be16a13" * 8
