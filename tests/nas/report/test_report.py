@@ -1,27 +1,22 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
-from nas.report.charts import front_chart, history_chart, labels_below, ticks
-from nas.report.crops import busiest_window, compare_crops, evenly_spaced
+from nas.report.charts import front_chart
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import find_effects
 from nas.report.offline import safe_json
 from nas.report.page import duration, number, report_html
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
-from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_results, make_run
 from tests.helpers.report_pages import Page, open_model, pairs
 
@@ -100,37 +95,6 @@ def test_the_table_holds_every_figure(run: RunFolder, page: Page) -> None:
     )
 
 
-def test_charts_are_valid_plotly(run: RunFolder) -> None:
-    go = pytest.importorskip("plotly.graph_objects")
-    data = gather(run)
-    numbers = [result.number for result in data.front]
-    charts = [front_chart(data, cost) for cost in data.costs]
-    charts += [history_chart(data), *(effect_chart(effect, numbers) for effect in data.effects)]
-    assert len(charts) > 10
-    for chart in charts:
-        go.Figure(chart)  # raises ValueError on a property that Plotly has not
-        json.dumps(chart, allow_nan=False)
-
-
-def test_the_front_chart_shows_every_trial_once(run: RunFolder) -> None:
-    data = gather(run)
-    chart = front_chart(data, data.costs[0])
-    shown = [
-        int(re.match(r"<b>trial (\d+)</b>", text)[1])  # type: ignore[index]
-        for trace in chart["data"]
-        if trace["mode"] != "lines"
-        for text in trace.get("hovertext", trace.get("text"))
-    ]
-    assert sorted(shown) == [result.number for result in data.results]
-    names = {trace.get("name") for trace in chart["data"]}
-    assert {"Pareto front", "complete", "over a limit, not trained", "failed"} <= names
-    members = next(trace for trace in chart["data"] if trace.get("name") == "Pareto front")
-    metric = data.front[0].metrics["latency_ms[host]"]
-    assert metric.interval is not None
-    assert members["error_x"]["array"][0] == metric.interval[1] - metric.value
-    assert members["error_x"]["arrayminus"][0] == metric.value - metric.interval[0]
-
-
 def test_pictures_are_written(run: RunFolder) -> None:
     sizes = {}
     for name in ("front", "hypervolume", "parameters", "crops"):
@@ -138,36 +102,6 @@ def test_pictures_are_written(run: RunFolder) -> None:
             sizes[name] = image.size
             assert len(image.convert("L").getcolors(1 << 16) or []) > 20
     assert sizes["front"][0] > sizes["front"][1] > 500
-
-
-def test_crops_are_the_models_own(run: RunFolder) -> None:
-    data = gather(run)
-    made = pairs(4)
-    comparisons = compare_crops(run, data.front, made, 2, open_model)
-    assert len(comparisons) == 2
-    by_name = {pair.name: pair for pair in made}
-    for comparison in comparisons:
-        pair = by_name[comparison.name]
-        restored = open_model(Path())(pair.blurred)
-        assert [one.trial for one in comparison.restored] == [m.number for m in data.front]
-        for one in comparison.restored:
-            assert one.psnr_db == psnr_db(restored, pair.sharp)
-            np.testing.assert_array_equal(one.crop, restored)  # smaller than a crop: whole
-        assert comparison.blurred_psnr_db == psnr_db(pair.blurred, pair.sharp)
-
-
-def test_the_busiest_window_by_brute_force() -> None:
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[12:20:2, 21:33] = 255
-    top, left = busiest_window(image, 12, 16)
-    assert 8 <= top <= 13
-    assert 17 <= left <= 21
-    assert busiest_window(image, 30, 40) == (0, 0)
-
-
-def test_spread_keeps_both_ends() -> None:
-    assert evenly_spaced(list(range(10)), 4) == [0, 3, 6, 9]
-    assert evenly_spaced([1, 2], 4) == [1, 2]
 
 
 def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
@@ -225,14 +159,6 @@ def test_json_cannot_end_a_script() -> None:
     assert json.loads(safe_json(["</script>"])) == ["</script>"]
 
 
-def test_ticks_are_few_and_round() -> None:
-    for low, high in ((4.9, 60), (1, 1.2), (0.003, 4000), (900, 1100)):
-        found = ticks(low, high)
-        assert 1 <= len(found) <= 9
-        assert found == sorted(set(found))
-    assert ticks(5, 50) == [5, 10, 20, 30, 50]
-
-
 def test_numbers_and_durations() -> None:
     assert [number(v) for v in (9.7, 23.04, 123.4, 12345.6, 7.0, 0.00001)] == [
         "9.70", "23.0", "123", "12\u202f346", "7", "1.0e-05",
@@ -240,15 +166,3 @@ def test_numbers_and_durations() -> None:
     assert [duration(s) for s in (0.61, 42, 200, 18720)] == [
         "0.61 s", "42 s", "3 min 20 s", "5 h 12 min",
     ]  # fmt: skip
-
-
-def test_crowded_labels_alternate() -> None:
-    def at(x: float, y: float) -> TrialResult:
-        from nas.study.metric import Metric
-
-        metrics = {"x": Metric(x, "synthetic"), "y": Metric(y, "synthetic")}
-        return TrialResult(0, "", "", {}, "complete", {}, metrics)
-
-    members = [at(100, 30), at(99, 29.9), at(98, 29.8), at(10, 20)]
-    assert labels_below(members, "x", "y") == [False, True, False, False]
-    assert labels_below([], "x", "y") == []
