@@ -1,4 +1,4 @@
-"""Studies: one file each, values only."""
+"""Studies to search, one file each, as values only; `STUDIES` has them by name."""
 
 from nas.study.study import Study
 from studies import compressed, portable, quickstart

@@ -15,7 +15,7 @@ from dataclasses import replace
 from evaluators import Cost, FileSize, Latency, Quality
 from nas.devices import TimingProtocol
 from nas.networks.candidate import Candidate, Compression
-from nas.paper import Listed, Scale, Step
+from nas.paper import NetworkList, PaperScale, PaperStep
 from nas.paper.steps import Networks, all_networks
 from nas.study.study import Study
 from nas.training.schedule import PAPER, Schedule, short_schedule
@@ -35,7 +35,7 @@ QUANTIZATIONS = (
 
 
 def variants(network: UNet) -> dict[str, UNet]:
-    """The U-Net with every up-sampling and activation."""
+    """Return the U-Net with every up-sampling and activation."""
     return {
         f"unet-{up.replace('-', '')}-{act}": replace(network, upsampling=up, activation=act)
         for up in UPSAMPLINGS
@@ -43,13 +43,15 @@ def variants(network: UNet) -> dict[str, UNet]:
     }
 
 
-def steps(networks: Networks, unets: Networks) -> tuple[Step, ...]:
-    """The four steps over the six networks and the U-Net's variants."""
+def steps(networks: Networks, unets: Networks) -> tuple[PaperStep, ...]:
+    """Return the four steps over the six networks and the U-Net's variants."""
     return (
-        Step(1, "Networks", networks, choice="unet-transposeconv-relu"),
-        Step(2, "Up-sampling and activation", unets, choice=CHOSEN),
-        Step(3, "Pruning", compressions=tuple(Compression(pruned_share=s) for s in PRUNED_SHARES)),
-        Step(4, "Quantization", compressions=QUANTIZATIONS),
+        PaperStep(1, "Networks", networks, choice="unet-transposeconv-relu"),
+        PaperStep(2, "Up-sampling and activation", unets, choice=CHOSEN),
+        PaperStep(
+            3, "Pruning", compressions=tuple(Compression(pruned_share=s) for s in PRUNED_SHARES)
+        ),
+        PaperStep(4, "Quantization", compressions=QUANTIZATIONS),
     )
 
 
@@ -69,13 +71,15 @@ SMALL_NETWORKS: Networks = {
 }
 
 
-def study(name: str, the_steps: tuple[Step, ...], schedule: Schedule, **values: object) -> Study:
-    """The fixed study: nothing is drawn, each step's candidates are handed in."""
+def scale_study(
+    name: str, the_steps: tuple[PaperStep, ...], schedule: Schedule, **values: object
+) -> Study:
+    """Return the fixed study of one scale: nothing is drawn, each step hands its candidates in."""
     return Study(
         name=f"paper-{name}",
         description="The manual search of Chiang et al. 2020, step by step.",
         replicates=0,  # its steps are a fixed list, of a known length
-        space=Listed(all_networks(the_steps)),
+        space=NetworkList(all_networks(the_steps)),
         compression=CompressionSpace(
             ("float", "int8-ptq", "int8-qat", "int16-ptq"), (0.0, *PRUNED_SHARES)
         ),
@@ -92,10 +96,10 @@ def study(name: str, the_steps: tuple[Step, ...], schedule: Schedule, **values: 
 FULL = steps(PAPER_NETWORKS, PAPER_UNETS)
 SMALL = steps(SMALL_NETWORKS, variants(SMALL_UNET))
 
-SMOKE = Scale(
+SMOKE = PaperScale(
     name="smoke",
     says="narrowed networks, 500 steps on 2 patches of 80x80, 320x192",
-    study=study(
+    study=scale_study(
         "smoke",
         SMALL,
         replace(short_schedule(500), batch=2, patch=80),
@@ -118,10 +122,10 @@ _FULL_SIZE = (
     Quality(threads=2),
     FileSize(),
 )
-SHORT = Scale(
+SHORT = PaperScale(
     name="short",
     says="the full networks, 5,000 steps on 4 patches of 96x96, 1280x720",
-    study=study(
+    study=scale_study(
         "short",
         FULL,
         Schedule(
@@ -141,10 +145,10 @@ SHORT = Scale(
     steps=FULL,
     narrowed=False,
 )
-WHOLE = Scale(
+WHOLE = PaperScale(
     name="paper",
     says="the paper's recipe: the full networks, 1,000,000 steps on 16 patches of 256x256 of REDS",
-    study=study("paper", FULL, PAPER, evaluators=_FULL_SIZE, data="reds", size=(1280, 720)),
+    study=scale_study("paper", FULL, PAPER, evaluators=_FULL_SIZE, data="reds", size=(1280, 720)),
     steps=FULL,
     narrowed=False,
     needs_data="reds",

@@ -13,7 +13,7 @@ from nas.cli.options import ArtifactsOption, LimitOption, StorageOption
 from nas.errors import unknown
 
 if TYPE_CHECKING:
-    from nas.paper import Scale
+    from nas.paper import PaperScale
 
 app = typer.Typer(
     help="The paper's manual search, step by step, and its tables and figures beside ours.",
@@ -129,7 +129,7 @@ def report(
     )
 
 
-def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> Scale:
+def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> PaperScale:
     """The scale of that name, on other data and with further devices where they are given."""
     from studies.paper import SCALES
 

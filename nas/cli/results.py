@@ -13,7 +13,7 @@ from rich.table import Table
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import JsonOption
 from nas.errors import DataError
-from nas.report.numbers import short
+from nas.report.numbers import short_number
 from nas.storage.run_folder import ARTIFACTS, RunFolder
 from nas.study.trial_result import TrialResult
 
@@ -107,8 +107,7 @@ def export(
     ] = None,
 ) -> None:
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
-    from nas.report.export import earlier
-    from nas.report.export import export as export_models
+    from nas.report.export import earlier_folders, export_models
 
     folder = _opened(run)
     rescore = _scorer(folder, data)
@@ -125,7 +124,7 @@ def export(
         highlight=False,
         soft_wrap=True,
     )
-    left = earlier(out_, exported)
+    left = earlier_folders(out_, exported)
     if left:
         err.print(
             f"of an earlier export and kept: {', '.join(left)}", highlight=False, soft_wrap=True
@@ -158,21 +157,21 @@ def _disturbed(members: Sequence[TrialResult]) -> str:
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:
     """What is not measured, in words; empty where everything is."""
-    from nas.report.report_data import latencies
+    from nas.report.report_data import latency_metrics
 
-    sources = {m.source for member in members for m in latencies(member).values()}
+    sources = {m.source for member in members for m in latency_metrics(member).values()}
     others = sorted(sources - {"measured"})
     return f", {' or '.join(others)}: not measured" if others else ""
 
 
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
     """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
-    from nas.report.report_data import latencies
+    from nas.report.report_data import latency_metrics
 
     def value(name: str) -> float | None:
         return result.value(name) if name in result.metrics else None
 
-    timed = latencies(result)
+    timed = latency_metrics(result)
     return {
         "key": result.key,
         "label": result.label,
@@ -215,7 +214,7 @@ def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: in
         return format(result.value(name), form) if name in result.metrics else "-"
 
     def brief(result: TrialResult, name: str) -> str:
-        return short(result.value(name)) if name in result.metrics else "-"
+        return short_number(result.value(name)) if name in result.metrics else "-"
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
     columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]

@@ -1,4 +1,4 @@
-"""A published figure beside ours, as values."""
+"""Holds a published figure beside ours, as values."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Literal, final
 from nas.devices.paper_phones.published import Footnote
 
 FULL = "full size"
-Unit = Literal["dB", "", "GMAC", "ms"]
+FigureUnit = Literal["dB", "", "GMAC", "ms"]
 
 
 @final
 @dataclass(frozen=True)
-class Here:
+class OwnFigure:
     """A figure of ours; `value` is None where `failure` says why.
 
-    `source` is "measured", "modelled", "published", "computed" or "synthetic"; `scale` what it was
-    taken at, `about` how; `fallbacks` are the operations that the model puts on the CPU.
+    `source` is "measured", "modelled", "published", "computed" or "synthetic". `scale` names the
+    scale at which it was taken, `about` how. `interval` is in the figure's unit. `fallbacks` are
+    the operations that ran on the CPU, or that the model puts there.
     """
 
     value: float | None
@@ -31,33 +32,34 @@ class Here:
 
 @final
 @dataclass(frozen=True)
-class Cell:
+class ComparedCell:
     """A published figure and ours.
 
-    `outcome` tells what the paper prints: a number, "failed", or nothing. `comparable`: both were
-    taken at the same scale and on the same data, so that their difference means something.
+    `table`, `row` and `column` are its place in the paper. `outcome` tells what the paper prints: a
+    number, "failed", or nothing. `comparable`: both were taken at the same scale and on the same
+    data, so that their difference means something.
     """
 
     table: int
     row: str
     column: str
-    unit: Unit
+    unit: FigureUnit
     published: float | None
     outcome: Literal["number", "failed", "empty"]
-    here: Here | None
+    here: OwnFigure | None
     comparable: bool
     footnote: Footnote | None = None
 
     @property
     def difference(self) -> float | None:
-        """Ours less the published figure, in its unit; None where either is missing."""
+        """Return ours less the published figure, in its unit; None where either is missing."""
         if self.published is None or self.here is None or self.here.value is None:
             return None
         return self.here.value - self.published
 
     @property
     def relative(self) -> float | None:
-        """The difference over the published figure."""
+        """Return the difference over the published figure."""
         if self.difference is None or not self.published:
             return None
         return self.difference / self.published

@@ -1,18 +1,17 @@
-"""The comparison's charts, as Plotly's JSON; colours are the page's CSS variables."""
+"""Draws the comparison's charts, as Plotly's JSON; colours are the page's CSS variables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from nas.devices.paper_phones.latency_model import leave_one_out
 from nas.devices.paper_phones.published import PHONES, trade_offs
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
-from nas.report.charts import ticks
-from nas.report.report_data import latencies
+from nas.report.charts import log_axis
+from nas.report.offline import Chart
+from nas.report.report_data import latency_metrics
 
-Chart = dict[str, Any]
 Point = tuple[float, float, str]
 STEPS = {
     1: ("1 networks", "var(--muted)", "circle"),
@@ -20,21 +19,20 @@ STEPS = {
     3: ("3 pruning", "var(--failed)", "diamond"),
     4: ("4 quantization", "var(--front)", "triangle-up"),
 }
-DASHES = ("solid", "dash", "dot")
 COLOURS = ("var(--front)", "var(--baseline)", "var(--failed)")
 
 
 def published_trade_off() -> Chart:
-    """Figure 1 as published: PSNR by latency on the Reno3 5G."""
+    """Draw Figure 1 as published: PSNR by latency on the Reno3 5G."""
     points: dict[int, list[Point]] = {step: [] for step in STEPS}
-    for one in trade_offs():
-        label = one.row.label if one.row.table < 4 else one.row.row
-        points[one.step].append((one.latency_ms, one.psnr_db, label))
+    for point in trade_offs():
+        label = point.row.label if point.row.table < 4 else point.row.row
+        points[point.step].append((point.latency_ms, point.psnr_db, label))
     return _trade_off(points, "latency on OPPO Reno3 5G, ms, published")
 
 
 def own_trade_off(comparison: Comparison, called: Mapping[str, str]) -> Chart:
-    """Figure 1 here: PSNR by latency on the run's first device; `called` has people's names."""
+    """Draw this run's Figure 1: PSNR by latency on its first device; `called` names devices."""
     device = comparison.devices[0]
     points: dict[int, list[Point]] = {step: [] for step in STEPS}
     seen: set[int] = set()
@@ -43,7 +41,7 @@ def own_trade_off(comparison: Comparison, called: Mapping[str, str]) -> Chart:
             trial = line.trial
             if trial is None or trial.number in seen or "psnr_db" not in trial.metrics:
                 continue
-            latency = latencies(trial).get(device)
+            latency = latency_metrics(trial).get(device)
             if latency is not None:
                 seen.add(trial.number)
                 label = line.row.label if table.number < 4 else line.row.row
@@ -74,7 +72,7 @@ def _trade_off(points: dict[int, list[Point]], axis: str) -> Chart:
         )
     every = [x for rows in points.values() for x, _, _ in rows]
     layout: Chart = {
-        "xaxis": {"title": {"text": axis}, **_logarithmic(every)},
+        "xaxis": {"title": {"text": axis}, **log_axis(every)},
         "yaxis": {"title": {"text": "PSNR, dB"}, "zeroline": False},
         "height": 400,
     }
@@ -82,7 +80,7 @@ def _trade_off(points: dict[int, list[Point]], axis: str) -> Chart:
 
 
 def order_chart(comparison: Comparison) -> Chart:
-    """PSNR here by the published one, a colour a table: a rising row is the same order."""
+    """Draw PSNR here by the published one, a colour a table: a rising row is the same order."""
     traces = []
     for order, colour in zip(comparison.orders, COLOURS, strict=True):
         named = order is comparison.orders[0]
@@ -116,7 +114,7 @@ def order_chart(comparison: Comparison) -> Chart:
 
 
 def model_chart() -> Chart:
-    """Each published latency by what the phone's model says that did not see it."""
+    """Draw each published latency by what the phone's model says that did not see it."""
     traces: list[Chart] = []
     every: list[float] = []
     for phone, colour in zip(PHONES, COLOURS, strict=True):
@@ -146,8 +144,8 @@ def model_chart() -> Chart:
         "line": {"color": "var(--line)", "width": 1.5},
     }
     layout: Chart = {
-        "xaxis": {"title": {"text": "published, ms"}, **_logarithmic(every)},
-        "yaxis": {"title": {"text": "modelled without it, ms"}, **_logarithmic(every)},
+        "xaxis": {"title": {"text": "published, ms"}, **log_axis(every)},
+        "yaxis": {"title": {"text": "modelled without it, ms"}, **log_axis(every)},
         "height": 400,
     }
     return {"data": [diagonal, *traces], "layout": layout}
@@ -156,7 +154,7 @@ def model_chart() -> Chart:
 def size_chart(
     cells: Sequence[SizeCell], axis: str, called: Mapping[str, str] | None = None
 ) -> Chart:
-    """Latency by picture size over that of the first device at the first; x: does not run."""
+    """Draw latency by picture size over the first device's at the first size; a cross: it fails."""
     sizes = list(dict.fromkeys(cell.size for cell in cells))
     devices = list(dict.fromkeys(cell.device for cell in cells))
     ratios = [cell.ratio for cell in cells if cell.ratio]
@@ -175,7 +173,7 @@ def size_chart(
             "range": [-0.3, len(sizes) - 0.7],
             "zeroline": False,
         },
-        "yaxis": {"title": {"text": axis}, **_logarithmic([low, *ratios])},
+        "yaxis": {"title": {"text": axis}, **log_axis([low, *ratios])},
         "height": 380,
     }
     return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
@@ -199,7 +197,7 @@ def _ran(name: str, colour: str, own: Sequence[tuple[int, SizeCell]]) -> Chart:
 def _failed(
     name: str, colour: str, own: Sequence[tuple[int, SizeCell]], shift: float, low: float
 ) -> Chart:
-    """Crosses at the foot of the chart, side by side."""
+    """Draw crosses at the foot of the chart, side by side."""
     failed = [(place, cell) for place, cell in own if cell.latency_ms is None]
     return {
         "type": "scatter",
@@ -216,10 +214,3 @@ def _failed(
 def _size_text(cell: SizeCell) -> str:
     at = f"{cell.run_size[0]}x{cell.run_size[1]}"
     return f"{cell.latency_ms:,.1f} ms at {at}, {cell.source}<br>{cell.ratio:.3g} of the first"
-
-
-def _logarithmic(values: Sequence[float]) -> Chart:
-    if not values:
-        return {"type": "log"}
-    low, high = min(values), max(values)
-    return {"type": "log", "tickvals": ticks(low, high), "zeroline": False}

@@ -1,4 +1,4 @@
-"""Every published cell beside ours, as values; nothing is drawn here.
+"""Puts every published cell beside ours, as values; other modules draw them.
 
 A figure of ours says where it comes from and at which scale it was taken. Two kinds of scale meet:
 the run's own, and "full size", the paper's networks at 1280x720, of which MACs are computed and the
@@ -16,19 +16,19 @@ from nas.devices.paper_phones.published import PHONES, SIZE, Footnote, Row, foot
 from nas.devices.placement import fallbacks
 from nas.errors import RunError
 from nas.networks.candidate import Architecture
-from nas.paper.cells import FULL, Cell, Here, Unit
+from nas.paper.cells import FULL, ComparedCell, FigureUnit, OwnFigure
 from nas.paper.modelled import modelled_latency
-from nas.paper.rank_order import Order, rank_order
-from nas.paper.run import Choice, Select, choose, parse_name, results_by_key
-from nas.paper.steps import Scale
-from nas.report.report_data import latencies
+from nas.paper.rank_order import RankOrder, rank_order
+from nas.paper.run import Select, StepChoice, choose_network, parse_run_name, results_by_key
+from nas.paper.steps import PaperScale
+from nas.report.report_data import latency_metrics
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric, least_trusted, ntire_smartphone_score
 from nas.study.trial_result import TrialResult
 from nas.system.files import read_json
 
 SCORED_ON = "pixel-4"  # the phone of the NTIRE 2020 challenge
-Key = tuple[str, str, int | None]  # network's published name, precision, pruned percent
+RowKey = tuple[str, str, int | None]  # network's published name, precision, pruned percent
 TITLES = {
     2: "Networks",
     3: "Up-sampling and activation of the U-Net",
@@ -38,39 +38,42 @@ TITLES = {
 
 @final
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """A row of a table: what the paper prints, our trial of it, and the cells by column."""
 
     row: Row
     trial: TrialResult | None
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, ComparedCell]
 
 
 @final
 @dataclass(frozen=True)
 class DeviceCell:
-    """A row on one of the run's own devices; `ratio` is over the run's U-Net on the same device.
+    """A row of a table on one of the run's own devices.
 
-    `published_ratios` are the same ratios of the published latencies, by phone, None where the
-    paper has none.
+    `ratio` is over the latency of the run's U-Net on the same device. `published_ratios` are the
+    same ratios of the published latencies, by phone; None where the paper has none.
     """
 
     table: int
     row: str
     device: str
-    here: Here
+    here: OwnFigure
     ratio: float | None
     published_ratios: Mapping[str, float | None]
 
 
 @final
 @dataclass(frozen=True)
-class Table:
-    """One of Tables 2 to 4."""
+class ComparedTable:
+    """One of the paper's Tables 2 to 4, with ours beside it.
+
+    `devices` has the rows on the run's own devices.
+    """
 
     number: int
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     footnotes: tuple[Footnote, ...]
     devices: tuple[DeviceCell, ...]
 
@@ -78,40 +81,41 @@ class Table:
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that the comparison says, but Table 5, sizes and pictures.
+    """Everything that the comparison says, except Table 5, sizes and pictures.
 
-    `compressed` is the network that steps 3 and 4 compress, None until the one before has chosen.
+    `trials` are the run's, by published row; `expected` counts the candidates of all steps.
+    `compressed` is the network that steps 3 and 4 compress, None until the step before has chosen.
     `phones` are the facts that each phone of the run told of itself (`nas.devices.PhoneInfo`).
     """
 
     name: str
-    scale: Scale
+    scale: PaperScale
     select: Select
     description: Mapping[str, Any]
     devices: tuple[str, ...]
-    tables: tuple[Table, ...]
-    orders: tuple[Order, ...]
-    choices: tuple[Choice, ...]
+    tables: tuple[ComparedTable, ...]
+    orders: tuple[RankOrder, ...]
+    choices: tuple[StepChoice, ...]
     compressed: str | None
-    trials: Mapping[Key, TrialResult]
+    trials: Mapping[RowKey, TrialResult]
     expected: int
     phones: Mapping[str, Mapping[str, Any]]
 
     @property
-    def cells(self) -> list[Cell]:
-        """All cells of Tables 2 to 4."""
+    def cells(self) -> list[ComparedCell]:
+        """Return all cells of Tables 2 to 4."""
         return [
             cell for table in self.tables for line in table.lines for cell in line.cells.values()
         ]
 
     @property
     def complete(self) -> int:
-        """How many trials have a PSNR."""
+        """Count the trials that have a PSNR."""
         return sum("psnr_db" in trial.metrics for trial in self.trials.values())
 
 
 def compare(
-    run: RunFolder, scales: Mapping[str, Scale], networks: Mapping[str, Architecture]
+    run: RunFolder, scales: Mapping[str, PaperScale], networks: Mapping[str, Architecture]
 ) -> Comparison:
     """Put a run of the staged study beside the paper, finished or not.
 
@@ -119,50 +123,53 @@ def compare(
     the staged study, or is damaged.
     """
     description = run.description()
-    parsed = parse_name(str(description["study"]["name"]))
+    parsed = parse_run_name(str(description["study"]["name"]))
     if parsed is None or parsed[0] not in scales:
         raise RunError(
             f"{run.path} is a run of the study {description['study']['name']!r}, not of `nas paper`"
             "; its own report is `nas report`"
         )
     scale, select = scales[parsed[0]], parsed[1]
-    found = {key_of(result): result for result in run.results()}
+    trials = {row_key(result): result for result in run.results()}
     chosen = _choices(scale, select, run)
     compressed = _compressed(scale, chosen)
     study = description["study"]
     devices = (*study["devices"], *study.get("optional_devices", ()))
-    author = _Author(run, scale, networks, found, compressed, tuple(devices), study)
+    author = _CellMaker(run, scale, networks, trials, compressed, tuple(devices), study)
     tables = tuple(author.table(number) for number in TITLES)
     return Comparison(
         run.path.resolve().name, scale, select, description, tuple(devices), tables,
-        _orders(tables), tuple(chosen), compressed, found, len({*author.keys()}),
-        _phones(run, found),
+        _orders(tables), tuple(chosen), compressed, trials, len({*author.keys()}),
+        _phones(run, trials),
     )  # fmt: skip
 
 
-def key_of(result: TrialResult) -> Key:
-    """Which published row a trial stands for."""
+def row_key(result: TrialResult) -> RowKey:
+    """Return the published row that a trial stands for."""
     compression = result.candidate["compression"]
     share = compression["pruned_share"]
     network = str(result.parameters.get("network", ""))
     return network, compression["precision"], round(100 * share) if share else None
 
 
-def _phones(run: RunFolder, found: Mapping[Key, TrialResult]) -> dict[str, Mapping[str, Any]]:
-    """From the measurements that the run keeps."""
-    known: dict[str, Mapping[str, Any]] = {}
-    for result in found.values():
+def _phones(run: RunFolder, trials: Mapping[RowKey, TrialResult]) -> dict[str, Mapping[str, Any]]:
+    """Return what each phone told of itself, from the measurements that the run keeps."""
+    phones: dict[str, Mapping[str, Any]] = {}
+    for result in trials.values():
         for device, note in result.conditions.get("devices", {}).items():
             path = run.path / "measurements" / f"{note.get('measurement')}.json"
-            if device.startswith("adb:") and device not in known and path.exists():
+            if device.startswith("adb:") and device not in phones and path.exists():
                 phone = read_json(path).get("conditions", {}).get("phone")
                 if isinstance(phone, dict):
-                    known[device] = phone
-    return known
+                    phones[device] = phone
+    return phones
 
 
-def _choices(scale: Scale, select: Select, run: RunFolder) -> list[Choice]:
-    """What has been chosen so far; by our measurements a step chooses once all of it is there."""
+def _choices(scale: PaperScale, select: Select, run: RunFolder) -> list[StepChoice]:
+    """Return what has been chosen so far.
+
+    By our measurements a step chooses once all of its candidates are there.
+    """
     found, choices = results_by_key(run), []
     for step in scale.steps:
         if step.choice is not None:
@@ -170,18 +177,18 @@ def _choices(scale: Scale, select: Select, run: RunFolder) -> list[Choice]:
             if select == "measured" and not whole:
                 break
             try:
-                choices.append(choose(scale, step, select, found))
+                choices.append(choose_network(scale, step, select, found))
             except RunError:
                 break
     return choices
 
 
-def _compressed(scale: Scale, choices: Sequence[Choice]) -> str | None:
+def _compressed(scale: PaperScale, choices: Sequence[StepChoice]) -> str | None:
     last = [step.number for step in scale.steps if step.choice is not None][-1]
     return next((choice.network for choice in choices if choice.step == last), None)
 
 
-def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
+def _orders(tables: Sequence[ComparedTable]) -> tuple[RankOrder, ...]:
     orders = []
     for table in tables:
         rows_ = [
@@ -201,34 +208,34 @@ def _orders(tables: Sequence[Table]) -> tuple[Order, ...]:
 
 @final
 @dataclass(frozen=True)
-class _Author:
-    """What the cells of one comparison are made of."""
+class _CellMaker:
+    """Makes the cells of one comparison from a run's trials."""
 
     run: RunFolder
-    scale: Scale
+    scale: PaperScale
     networks: Mapping[str, Architecture]
-    found: Mapping[Key, TrialResult]
+    trials: Mapping[RowKey, TrialResult]
     compressed: str | None
     devices: tuple[str, ...]
     study: Mapping[str, Any]
 
     @property
     def same(self) -> bool:
-        """Whether a quality of ours may be put beside a published one."""
+        """Tell whether a quality of ours may be put beside a published one."""
         return self.scale.name == "paper" and str(self.study["data"]["spec"]).startswith("reds")
 
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[RowKey]:
         return [self.key(row) for row in rows()]
 
-    def key(self, row: Row) -> Key:
+    def key(self, row: Row) -> RowKey:
         network = row.network if row.table < 4 else self.compressed
         return network or "", row.precision, row.pruned_percent
 
     def is_the_papers(self, row: Row) -> bool:
-        """Whether our trial of the row is of the network that the paper's is of."""
+        """Tell whether our trial of the row has the network that the paper's row has."""
         return self.key(row)[0] == row.network
 
-    def table(self, number: int) -> Table:
+    def table(self, number: int) -> ComparedTable:
         lines = tuple(self._line(row) for row in rows() if row.table == number)
         notes = tuple(note for note in footnotes() if note.table == number)
         timed = tuple(
@@ -237,10 +244,10 @@ class _Author:
             for device in self.devices
             if (cell := self._on_device(line, device)) is not None
         )
-        return Table(number, TITLES[number], lines, notes, timed)
+        return ComparedTable(number, TITLES[number], lines, notes, timed)
 
-    def _line(self, row: Row) -> Line:
-        trial = self.found.get(self.key(row))
+    def _line(self, row: Row) -> TableLine:
+        trial = self.trials.get(self.key(row))
         figures = {
             "psnr_db": self._quality(row, trial, "psnr_db", "dB", row.psnr_db),
             "ssim": self._quality(row, trial, "ssim", "", row.ssim),
@@ -248,102 +255,102 @@ class _Author:
             **{f"latency_ms[{phone}]": self._latency(row, phone) for phone in PHONES},
             "score": self._score(row, trial),
         }
-        return Line(row, trial, figures)
+        return TableLine(row, trial, figures)
 
     def _quality(
-        self, row: Row, trial: TrialResult | None, name: str, unit: Unit, published: float
-    ) -> Cell:
+        self, row: Row, trial: TrialResult | None, name: str, unit: FigureUnit, published: float
+    ) -> ComparedCell:
         here = self._figure(trial, name)
         comparable = self.same and self.is_the_papers(row)
-        return Cell(row.table, row.row, name, unit, published, "number", here, comparable)
+        return ComparedCell(row.table, row.row, name, unit, published, "number", here, comparable)
 
-    def _figure(self, trial: TrialResult | None, name: str) -> Here | None:
-        """A figure of a trial, or why it has none; None where it was not run."""
+    def _figure(self, trial: TrialResult | None, name: str) -> OwnFigure | None:
+        """Return a figure of a trial, or why it has none; None where it was not run."""
         if trial is None:
             return None
         if name in trial.metrics:
             metric = trial.metrics[name]
             about = f"{trial.label}; {metric.conditions or 'no conditions kept'}"
-            return Here(metric.value, metric.source, self.scale.name, about, metric.interval)
+            return OwnFigure(metric.value, metric.source, self.scale.name, about, metric.interval)
         why = trial.failure.message if trial.failure else f"the trial is {trial.state}"
-        return Here(None, "measured", self.scale.name, trial.label, failure=why)
+        return OwnFigure(None, "measured", self.scale.name, trial.label, failure=why)
 
-    def _macs(self, row: Row, trial: TrialResult | None) -> Cell:
-        """By the profiler's convention, of the whole network at 1280x720; less what was pruned."""
+    def _macs(self, row: Row, trial: TrialResult | None) -> ComparedCell:
+        """Count the whole network's MACs at 1280x720 as the profiler does, less what was pruned."""
         name = self.key(row)[0] or row.network
         whole = self.networks[name].graph().macs(*SIZE[::-1]).profiler / 1e9
-        here: Here | None = Here(
+        here: OwnFigure | None = OwnFigure(
             whole, "computed", FULL, f"{name} at 1280x720, by the profiler's convention"
         )
         if row.pruned_percent is not None:
             here = self._pruned(row, trial, whole)
-        return Cell(
+        return ComparedCell(
             row.table, row.row, "gmacs", "GMAC", float(row.gmacs), "number", here,
             name == row.network and (row.pruned_percent is None or not self.scale.narrowed),
         )  # fmt: skip
 
-    def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> Here | None:
-        """What the run's pruning took, as a share of its own network, put on the whole one."""
-        base = self.found.get((self.compressed or "", "float", None))
+    def _pruned(self, row: Row, trial: TrialResult | None, whole: float) -> OwnFigure | None:
+        """Apply the share that the run's pruning left of its own network to the whole one."""
+        base = self.trials.get((self.compressed or "", "float", None))
         name = "gmacs_profiler"
         if trial is None or base is None or name not in base.metrics or name not in trial.metrics:
             return None
         left = trial.value(name) / base.value(name)
         about = f"{trial.label}: {1 - left:.2%} of the MACs of the network of this run are gone"
-        return Here(whole * left, "computed", self.scale.name, about)
+        return OwnFigure(whole * left, "computed", self.scale.name, about)
 
-    def _latency(self, row: Row, phone: str) -> Cell:
+    def _latency(self, row: Row, phone: str) -> ComparedCell:
         cell = row.cell(phone)
-        return Cell(
+        return ComparedCell(
             row.table, row.row, f"latency_ms[{phone}]", "ms", cell.latency_ms, cell.outcome,
             modelled_latency(row, phone), True, cell.footnote,
         )  # fmt: skip
 
-    def _score(self, row: Row, trial: TrialResult | None) -> Cell:
-        """The NTIRE 2020 smartphone score: of published cells, ours on the run's first device."""
+    def _score(self, row: Row, trial: TrialResult | None) -> ComparedCell:
+        """Compute the NTIRE 2020 smartphone score of the published cells and of this run's."""
         latency = row.cell(SCORED_ON).latency_ms
         published = None if latency is None else ntire_smartphone_score(row.psnr_db, latency)
-        return Cell(
+        return ComparedCell(
             row.table, row.row, "score", "dB", published,
             "empty" if published is None else "number", self._own_score(trial), False,
         )  # fmt: skip
 
-    def _own_score(self, trial: TrialResult | None) -> Here | None:
+    def _own_score(self, trial: TrialResult | None) -> OwnFigure | None:
         name = f"latency_ms[{self.devices[0]}]"
         if trial is None or "psnr_db" not in trial.metrics or name not in trial.metrics:
             return None
         value = ntire_smartphone_score(trial.value("psnr_db"), trial.value(name))
         source = least_trusted(trial.metrics[n].source for n in ("psnr_db", name))
         width, height = self.study["size"]
-        return Here(
+        return OwnFigure(
             value, source, self.scale.name, f"on {self.devices[0]} at {width}x{height}"
         )  # fmt: skip
 
-    def _on_device(self, line: Line, device: str) -> DeviceCell | None:
+    def _on_device(self, line: TableLine, device: str) -> DeviceCell | None:
         if line.trial is None:
             return None
-        own = latencies(line.trial).get(device)
+        own = latency_metrics(line.trial).get(device)
         here = self._timed(line.trial, device, own)
-        unit = self.found.get((_UNET, "float", None))
-        base = latencies(unit).get(device) if unit else None
+        unit = self.trials.get((_UNET, "float", None))
+        base = latency_metrics(unit).get(device) if unit else None
         ratio = own.value / base.value if own and base else None
         ratios = {phone: _published_ratio(line.row, phone) for phone in PHONES}
         return DeviceCell(line.row.table, line.row.row, device, here, ratio, ratios)
 
-    def _timed(self, trial: TrialResult, device: str, own: Metric | None) -> Here:
+    def _timed(self, trial: TrialResult, device: str, own: Metric | None) -> OwnFigure:
         note = trial.conditions.get("devices", {}).get(device, {})
         fallen = _fallen(self.run, note.get("measurement")) if device != "host" else ()
         if own is not None:
             about = f"{trial.label}; {own.conditions or ''}"
             scale = self.scale.name
-            return Here(own.value, own.source, scale, about, own.interval, None, fallen)
+            return OwnFigure(own.value, own.source, scale, about, own.interval, None, fallen)
         why = note.get("failure") or (trial.failure.message if trial.failure else "not timed")
         source = "modelled" if device.startswith("paper:") else "measured"
-        return Here(None, source, self.scale.name, trial.label, None, str(why), fallen)
+        return OwnFigure(None, source, self.scale.name, trial.label, None, str(why), fallen)
 
 
 def _fallen(run: RunFolder, key: str | None) -> tuple[str, ...]:
-    """The operations that no accelerator of a phone took, by what its measurement keeps."""
+    """Return the operations that no accelerator of a phone took, from the kept measurement."""
     path = run.path / "measurements" / f"{key}.json"
     if key is None or not path.exists():
         return ()
@@ -361,5 +368,5 @@ def _published_ratio(row: Row, phone: str) -> float | None:
 
 
 def phone_name(phone: str) -> str:
-    """A phone's name as the paper prints it."""
-    return next(one.name for one in phones() if one.phone == phone)
+    """Return a phone's name as the paper prints it."""
+    return next(entry.name for entry in phones() if entry.phone == phone)

@@ -1,4 +1,4 @@
-"""Figure 3 again: one crop as every optimized form of the chosen network restores it."""
+"""Makes Figure 3 again: one crop as every optimized form of the chosen network restores it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from nas.data import Pair
 from nas.data.image_quality import UInt8Image
 from nas.devices.paper_phones.published import FIGURE3_PICTURE
 from nas.errors import NasError
-from nas.paper.compare import Comparison, Line
-from nas.report.crops import MODELS, compare, heldout
+from nas.paper.compare import Comparison, TableLine
+from nas.report.crops import MODELS, compare_crops, heldout_pairs
 from nas.storage.run_folder import RunFolder
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One version of the crop; `psnr_db` is of the whole picture, None for the sharp one."""
+    """One version of the crop; `psnr_db` is of the whole picture, None for the sharp one.
+
+    `line` is the row of Table 4 that restored it, None for the blurred and the sharp version.
+    """
 
     name: str
     psnr_db: float | None
     image: UInt8Image
-    line: Line | None = None
+    line: TableLine | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Pictures:
-    """The crop in all versions; none, and why, where there are no models or pictures yet."""
+    """The crop in all versions; none where `missing` says why."""
 
     name: str
     versions: tuple[Picture, ...]
@@ -37,9 +40,9 @@ class Pictures:
 
 
 def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
-    """The blurred crop, each row of Table 4 that this run has, and the sharp one.
+    """Return the blurred crop, each row of Table 4 that this run has, and the sharp one.
 
-    The paper's own picture where the data set has it, else the one with the most detail.
+    The picture is the paper's own where the data set has it, else the one with the most detail.
     """
     lines = [
         line
@@ -49,30 +52,30 @@ def pictures(comparison: Comparison, run: RunFolder) -> Pictures:
     if not lines:
         return Pictures("", (), "No form of the chosen network is complete yet.")
     try:
-        pairs = _pairs(heldout(comparison.description["study"]))
+        pairs = _pairs(heldout_pairs(comparison.description["study"]))
         return _compared(lines, run, pairs)
     except NasError as error:
         return Pictures("", (), f"The pictures could not be restored: {error}")
 
 
 def _pairs(heldout: Iterable[Pair]) -> list[Pair]:
-    """A few pairs to choose from, or the paper's own one alone."""
-    found: list[Pair] = []
+    """Return a few pairs to choose from, or the paper's own one alone."""
+    first_pairs: list[Pair] = []
     for pair in heldout:
         if pair.name.endswith(FIGURE3_PICTURE.removesuffix(".png")):
             return [pair]
-        if len(found) < 12:
-            found.append(pair)
-    return found
+        if len(first_pairs) < 12:
+            first_pairs.append(pair)
+    return first_pairs
 
 
-def _compared(lines: list[Line], run: RunFolder, pairs: list[Pair]) -> Pictures:
+def _compared(lines: list[TableLine], run: RunFolder, pairs: list[Pair]) -> Pictures:
     versions: list[Picture] = []
     name, sharp = "", None
     for start in range(0, len(lines), MODELS):
         some = lines[start : start + MODELS]
         trials = [line.trial for line in some if line.trial is not None]
-        (one,) = compare(run, trials, pairs, 1)
+        (one,) = compare_crops(run, trials, pairs, 1)
         if not versions:
             versions.append(Picture("blurred", one.blurred_psnr_db, one.blurred))
         versions += [

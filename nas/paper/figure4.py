@@ -1,7 +1,7 @@
-"""Figure 4 again: one network at several picture sizes, on the paper's phones and on our devices.
+"""Makes Figure 4 again: one network at several picture sizes, on the paper's phones and on ours.
 
-The paper prints no values of its figure: latencies over those of Mate30 at 640x360. What it tells
-in words is which sizes ran where; the rest is the latency model's, and measurements of our own.
+The paper prints no values of its figure: latencies over those of Mate30 at 640x360. Its text tells
+which sizes ran where; the rest comes from the latency models, and from measurements of our own.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class SizeCell:
     """One size on one device or phone; `latency_ms` is None where `failure` says why.
 
     `published` is what the paper's text tells ("ran", "failed"), None where it tells nothing.
-    `ratio` is over the first phone's (or our first device's) latency at the first size. `run_size`
-    is the size it was taken at: the next one up that the network's poolings divide.
+    `ratio` is over the first phone's (or our first device's) latency at the first size. Sizes are
+    (width, height); `run_size` is the size it was taken at: the next one up that the network's
+    poolings divide.
     """
 
     device: str
@@ -58,19 +59,22 @@ def size_cells(
     networks: Mapping[str, Architecture],
     measure: bool = True,
 ) -> tuple[SizeCell, ...]:
-    """Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
+    """Return Figure 4's sizes: by the models of the paper's phones, and on the run's own devices.
 
-    The phones' are of the paper's chosen network at full size, ours of the run's one. With
-    `measure` what is not kept yet, or failed, is taken now; a device that fails has its reason in
-    its cell.
+    The phones run the paper's chosen network at full size, our devices the run's one. With
+    `measure`, sizes that are not kept yet, or failed, are measured now; a device that fails has its
+    reason in its cell. Raises RunError where the network's file is missing.
     """
-    told = published_sizes()
-    sizes = list(dict.fromkeys((one.width, one.height) for one in told))
-    return (*_modelled(networks[NETWORK], told, sizes), *_measured(comparison, run, sizes, measure))
+    outcomes = published_sizes()
+    sizes = list(dict.fromkeys((outcome.width, outcome.height) for outcome in outcomes))
+    return (
+        *_modelled(networks[NETWORK], outcomes, sizes),
+        *_measured(comparison, run, sizes, measure),
+    )
 
 
 def _modelled(
-    network: Architecture, told: tuple[SizeOutcome, ...], sizes: list[Size]
+    network: Architecture, outcomes: tuple[SizeOutcome, ...], sizes: list[Size]
 ) -> list[SizeCell]:
     graph = network.graph()
     cells: list[SizeCell] = []
@@ -79,18 +83,21 @@ def _modelled(
         for size in sizes:
             step = graph.reduction
             run_size = (-(-size[0] // step) * step, -(-size[1] // step) * step)
-            found = tell(phone, of_graph(graph, run_size))
+            estimate = tell(phone, of_graph(graph, run_size))
             if phone == PHONES[0] and size == sizes[0]:
-                unit = found.latency_ms
+                unit = estimate.latency_ms
             published = next(
-                (o.outcome for o in told if (o.width, o.height, o.phone) == (*size, phone)), None
+                (o.outcome for o in outcomes if (o.width, o.height, o.phone) == (*size, phone)),
+                None,
             )
-            ratio = found.latency_ms / unit if found.latency_ms and unit else None
-            failure = found.failure.detail.removeprefix("modelled: ") if found.failure else None
+            ratio = estimate.latency_ms / unit if estimate.latency_ms and unit else None
+            failure = (
+                estimate.failure.detail.removeprefix("modelled: ") if estimate.failure else None
+            )
             cells.append(
                 SizeCell(
-                    phone, size, run_size, found.latency_ms, found.interval_ms, ratio,
-                    found.source, published, failure,
+                    phone, size, run_size, estimate.latency_ms, estimate.interval_ms, ratio,
+                    estimate.source, published, failure,
                 )
             )  # fmt: skip
     return cells
@@ -99,7 +106,7 @@ def _modelled(
 def _measured(
     comparison: Comparison, run: RunFolder, sizes: list[Size], measure: bool
 ) -> list[SizeCell]:
-    """Of the network that the run compressed, each device apart: one that is away spoils none."""
+    """Measure the network that the run compressed; a device that is away spoils no other."""
     trial = comparison.trials.get((comparison.compressed or "", "float", None))
     if trial is None or trial.artifact is None:
         return []
@@ -119,11 +126,11 @@ def _measured(
 def _on_device(
     device: str, model: Path, out: Path, sizes: list[Size], measure: bool, narrowed: bool
 ) -> list[SizeCell]:
-    """What is kept, and what is not or has failed taken now; sizes that ran are not run again."""
+    """Return the kept sizes; `measure` first measures those that are missing or failed."""
     from nas.devices.sweep import SweepRow, sweep
 
-    kept = out / "sweep.json"
-    rows = [SweepRow(**row) for row in read_json(kept)] if kept.exists() else []
+    document = out / "sweep.json"
+    rows = [SweepRow(**row) for row in read_json(document)] if document.exists() else []
     if measure and (not rows or any(row.failure for row in rows)):
         protocol = TimingProtocol(launches=3 if narrowed else 1, warmup=1, runs=3, threads=1)
         try:

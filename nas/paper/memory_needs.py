@@ -1,4 +1,4 @@
-"""What a scale needs of the machine, estimated before anything starts."""
+"""Estimates how much memory a scale needs, before anything starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import final
 from nas.errors import ConfigError
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Graph
-from nas.paper.steps import Scale, Step, networks_of
+from nas.paper.steps import PaperScale, PaperStep, networks_of
 from nas.training.schedule import Schedule
 
 BASE = 1.2e9  # TensorFlow itself, with what it keeps for its kernels
@@ -21,7 +21,7 @@ CONVERTED = 3.0  # times the activations of one picture that are alive at once
 @final
 @dataclass(frozen=True)
 class Need:
-    """Bytes of memory that the largest network of a scale needs, and at what."""
+    """Bytes of memory that one network of a scale needs, to train and to convert and run."""
 
     network: str
     training: float
@@ -29,14 +29,14 @@ class Need:
 
     @property
     def most(self) -> float:
-        """The larger of both; they come after each other."""
+        """Return the larger of both: they come after each other."""
         return max(self.training, self.deployment)
 
 
 def training_bytes(graph: Graph, schedule: Schedule) -> float:
-    """A training step's memory in bytes: all activations of a batch, several times.
+    """Return a training step's memory in bytes: all activations of a batch, several times.
 
-    An estimate, on the safe side: full networks took 0.5 to 0.7 of it (U-Net, RDN and EDSR, four
+    The estimate is on the safe side: full networks took 0.5 to 0.7 of it (U-Net, RDN and EDSR, four
     patches of 128x128).
     """
     side = graph.fits(schedule.patch)
@@ -45,7 +45,7 @@ def training_bytes(graph: Graph, schedule: Schedule) -> float:
 
 
 def deployment_bytes(graph: Graph, size: tuple[int, int]) -> float:
-    """What converting and running a file for pictures of `size` (width, height) takes, in bytes."""
+    """Return the bytes to convert and run a file for pictures of `size` (width, height)."""
     rows = graph.costs(size[1], size[0])
     last = {name: place for place, row in enumerate(rows) for name in row.layer.inputs}
     alive: dict[str, int] = {}
@@ -57,10 +57,10 @@ def deployment_bytes(graph: Graph, size: tuple[int, int]) -> float:
     return BASE + 4 * CONVERTED * peak
 
 
-def needs(scale: Scale, networks: dict[str, Architecture]) -> list[Need]:
-    """What each network needs, the hungriest first."""
+def needs(scale: PaperScale, networks: dict[str, Architecture]) -> list[Need]:
+    """Return what each network needs, the hungriest first."""
     study = scale.study
-    found = [
+    all_needs = [
         Need(
             name,
             training_bytes(network.graph(), study.schedule),
@@ -68,15 +68,15 @@ def needs(scale: Scale, networks: dict[str, Architecture]) -> list[Need]:
         )
         for name, network in networks.items()
     ]
-    return sorted(found, key=lambda need: -need.most)
+    return sorted(all_needs, key=lambda need: -need.most)
 
 
 def check_memory(
-    scale: Scale, steps: Sequence[Step], workers: int = 1, available: float | None = None
+    scale: PaperScale, steps: Sequence[PaperStep], workers: int = 1, available: float | None = None
 ) -> None:
     """Raise ConfigError where `workers` at a time need more memory than there is.
 
-    `available` bytes; by default what the operating system would give now.
+    `available` is in bytes; by default it is what the operating system would give now.
     """
     free = free_bytes() if available is None else available
     worst = _worst(scale, steps)
@@ -94,20 +94,20 @@ def check_memory(
     )
 
 
-def workers_that_fit(scale: Scale, wanted: int, available: float | None = None) -> int:
-    """At most `wanted` workers, as many as the memory holds, and one at least."""
+def workers_that_fit(scale: PaperScale, wanted: int, available: float | None = None) -> int:
+    """Return how many workers the memory holds: `wanted` at most, one at least."""
     free = free_bytes() if available is None else available
     return max(1, min(wanted, int(free // _worst(scale, scale.steps).most)))
 
 
 def free_bytes() -> float:
-    """What the operating system would give now, in bytes."""
+    """Return the bytes that the operating system would give now."""
     import psutil
 
     return float(psutil.virtual_memory().available)
 
 
-def _worst(scale: Scale, steps: Sequence[Step]) -> Need:
+def _worst(scale: PaperScale, steps: Sequence[PaperStep]) -> Need:
     return needs(scale, networks_of(steps, scale))[0]
 
 

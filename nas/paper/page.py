@@ -1,28 +1,31 @@
-"""The comparison's page and its CSV files."""
+"""Writes the comparison's page and its CSV files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from nas.devices.names import DeviceName
 from nas.devices.paper_phones.latency_model import leave_one_out
 from nas.devices.paper_phones.published import PHONES, footnotes, phones
 from nas.networks.candidate import Architecture
 from nas.paper import charts, rows
-from nas.paper.cells import Cell
+from nas.paper.cells import ComparedCell
 from nas.paper.compare import Comparison, compare, phone_name
 from nas.paper.figure3 import Pictures, pictures
 from nas.paper.figure4 import SizeCell, size_cells
-from nas.paper.steps import Scale
-from nas.paper.table5 import OutputRow, Read, output_rows
+from nas.paper.steps import PaperScale
+from nas.paper.table5 import OutputRow, ReadArchitecture, output_rows
 from nas.report.offline import chart_scripts, policy
 from nas.report.page import number, webp
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "report"
@@ -31,7 +34,7 @@ REPORT = HERE.parent / "report"
 @final
 @dataclass(frozen=True)
 class Pages:
-    """What was written."""
+    """The files of a comparison: its page, and its CSV files."""
 
     html: Path
     csvs: tuple[Path, ...]
@@ -39,17 +42,17 @@ class Pages:
 
 def write_comparison(
     run: RunFolder,
-    scales: Mapping[str, Scale],
+    scales: Mapping[str, PaperScale],
     networks: Mapping[str, Architecture],
-    read: Read,
+    read: ReadArchitecture,
     measure: bool = True,
 ) -> Pages:
     """Write `paper/` into the run's folder: index.html and CSV files.
 
     `networks` are the paper's at full size, by name; `read` makes an architecture of its JSON. With
-    `measure` what Table 5 and Figure 4 need of our devices is taken, unless it is kept. Works on an
-    unfinished run. Raises RunError where the folder is no run of the staged study, is damaged, or
-    can't be written.
+    `measure`, what Table 5 and Figure 4 need of our devices is taken, unless it is kept. It works
+    on an unfinished run. Raises RunError where the folder is no run of the staged study, is
+    damaged, or can't be written.
     """
     comparison = compare(run, scales, networks)
     outputs = output_rows(comparison, run, read, measure)
@@ -67,12 +70,12 @@ def write_comparison(
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)
     names = run_names(run, run.results())
-    page = render(comparison, outputs, sizes, shown, tuple(files), names)
+    page = comparison_html(comparison, outputs, sizes, shown, tuple(files), names)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return Pages(folder / "index.html", tuple(folder / name for name in files))
 
 
-def render(
+def comparison_html(
     comparison: Comparison,
     outputs: Sequence[OutputRow],
     sizes: Sequence[SizeCell],
@@ -80,21 +83,12 @@ def render(
     files: Sequence[str] = (),
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The whole page as one HTML text that needs no network; `names` are people's for devices."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Render the page as one HTML text that needs no network; `names` are people's for devices."""
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["figure"] = figure
-    environment.filters["signed"] = signed
     called = {device: name.name for device, name in (names or {}).items()}
-    environment.filters["called"] = lambda device: called.get(device, device)
     css = (REPORT / "report.css").read_text() + (HERE / "paper.css").read_text()
-    return environment.get_template("paper.html.j2").render(
+    return _environment(called).get_template("paper.html.j2").render(
         comparison=comparison,
         outputs=outputs,
         output_devices=list(dict.fromkeys(one.device for row in outputs for one in row.here)),
@@ -117,8 +111,23 @@ def render(
     )  # fmt: skip
 
 
-def figure(value: float, column: str) -> str:
-    """A figure as the paper prints those of its column."""
+def _environment(called: Mapping[str, str]) -> Environment:
+    """Return the page's templates with their filters; `called` has people's names by device."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    environment.filters["figure"] = paper_figure
+    environment.filters["signed"] = signed
+    environment.filters["called"] = lambda device: called.get(device, device)
+    return environment
+
+
+def paper_figure(value: float, column: str) -> str:
+    """Write a figure as the paper prints those of its column."""
     if column in ("psnr_db", "score"):
         return f"{value:.2f}"
     if column == "ssim":
@@ -128,8 +137,8 @@ def figure(value: float, column: str) -> str:
     return number(value)
 
 
-def signed(cell: Cell) -> str:
-    """A cell's difference with its sign: relative for latencies and MACs, else in its unit."""
+def signed(cell: ComparedCell) -> str:
+    """Write a cell's signed difference: relative for latencies and MACs, else in its unit."""
     if cell.difference is None or cell.relative is None:
         return ""
     if cell.unit in ("ms", "GMAC"):
@@ -160,21 +169,23 @@ def _charts(
 
 
 def _counts(comparison: Comparison) -> dict[str, int]:
-    """The published latency cells by outcome."""
+    """Count the published latency cells by outcome."""
     timed = [cell for cell in comparison.cells if cell.column.startswith("latency_ms")]
     outcomes = ("number", "failed", "empty")
     return {name: sum(cell.outcome == name for cell in timed) for name in outcomes}
 
 
 def _fallbacks(comparison: Comparison, table: int) -> dict[str, tuple[int, int]]:
-    """For each footnote about fallbacks: of how many of its cells the rules say the same."""
-    found: dict[str, tuple[int, int]] = {}
+    """Count each fallback footnote's cells of which the rules say the same, and all of them."""
+    counts: dict[str, tuple[int, int]] = {}
     for cell in comparison.cells:
         note = cell.footnote
         if cell.table != table or note is None or note.kind != "fallback" or cell.here is None:
             continue
         # "some CONV_2D", "CONV_2D after CONCATENATION": the operation is CONV_2D
-        said = {operation.removeprefix("some ").split(" ")[0] for operation in note.operations}
-        agree, of = found.get(note.mark, (0, 0))
-        found[note.mark] = (agree + (said == set(cell.here.fallbacks)), of + 1)
-    return found
+        operations = {
+            operation.removeprefix("some ").split(" ")[0] for operation in note.operations
+        }
+        agree, of = counts.get(note.mark, (0, 0))
+        counts[note.mark] = (agree + (operations == set(cell.here.fallbacks)), of + 1)
+    return counts

@@ -1,4 +1,4 @@
-"""Do two rows of figures put networks in the same order? And how sure is that, of so few?"""
+"""Tells whether two rows of figures put networks in the same order, and how sure that is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from nas.system.statistics import RankCorrelation, rank_correlation
+
+LEAST = 3  # networks, below which an order says nothing
+
 
 @final
 @dataclass(frozen=True)
-class Order:
+class RankOrder:
     """Kendall's rank correlation (tau-b) of `names` by published and by our figure.
 
     `p_value` is the probability that two orders without any relation agree or disagree as much
     (exact without ties); `range` the lowest and highest tau when any one of the names is left out.
-    All are None for fewer than three names, or where all figures of a row are equal.
+    All are None for fewer than `LEAST` names, or where all figures of a row are equal.
     """
 
     what: str
@@ -27,32 +31,28 @@ class Order:
 
     @property
     def certain(self) -> bool:
-        """Whether chance alone would give it in fewer than one in twenty cases."""
+        """Tell whether chance alone would give it in fewer than one in twenty cases."""
         return self.p_value is not None and self.p_value < 0.05
 
 
-def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> Order:
-    """Compare (name, published, here)."""
+def rank_order(what: str, pairs: Sequence[tuple[str, float, float]]) -> RankOrder:
+    """Compare the orders of (name, published, ours); `what` names the rows for people."""
     names = tuple(name for name, _, _ in pairs)
     published = tuple(value for _, value, _ in pairs)
     here = tuple(value for _, _, value in pairs)
-    found = _tau(published, here)
-    if found is None:
-        return Order(what, names, published, here, None, None, None)
+    correlation = _correlation(published, here)
+    if correlation is None:
+        return RankOrder(what, names, published, here, None, None, None)
     parts = [
-        _tau(published[:n] + published[n + 1 :], here[:n] + here[n + 1 :])
+        _correlation(published[:n] + published[n + 1 :], here[:n] + here[n + 1 :])
         for n in range(len(names))
     ]
-    taus = [part[0] for part in parts if part is not None]
-    return Order(
-        what, names, published, here, *found, (min(taus), max(taus)) if taus else None
+    taus = [part.tau for part in parts if part is not None]
+    return RankOrder(
+        what, names, published, here, *correlation, (min(taus), max(taus)) if taus else None
     )  # fmt: skip
 
 
-def _tau(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
-    from scipy.stats import kendalltau
-
-    if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
-        return None
-    found = kendalltau(first, second)
-    return float(found.statistic), float(found.pvalue)
+def _correlation(first: Sequence[float], second: Sequence[float]) -> RankCorrelation | None:
+    """Return the correlation of two rows; None for fewer than `LEAST` figures too."""
+    return rank_correlation(first, second) if len(first) >= LEAST else None

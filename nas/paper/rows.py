@@ -1,4 +1,4 @@
-"""The comparison as rows of CSV files."""
+"""Writes the comparison as rows of CSV files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.devices.paper_phones.published import PHONES, phones
-from nas.paper.cells import FULL, Cell
+from nas.paper.cells import FULL, ComparedCell
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
 from nas.paper.table5 import OutputRow
@@ -20,7 +20,7 @@ Columns = dict[str, Any]
 
 
 def cell_rows(comparison: Comparison) -> list[Columns]:
-    """Every cell of Tables 2 to 4."""
+    """Return a row for every cell of Tables 2 to 4."""
     return [
         {
             "table": table.number,
@@ -43,7 +43,7 @@ def cell_rows(comparison: Comparison) -> list[Columns]:
     ]
 
 
-def _here(cell: Cell) -> Columns:
+def _here(cell: ComparedCell) -> Columns:
     here = cell.here
     low, high = here.interval if here and here.interval else (None, None)
     return {
@@ -62,7 +62,7 @@ def _here(cell: Cell) -> Columns:
 
 
 def device_rows(comparison: Comparison) -> list[Columns]:
-    """Every row of Tables 2 to 4 on each of the run's own devices."""
+    """Return every row of Tables 2 to 4 on each of the run's own devices."""
     return [
         {
             "table": cell.table,
@@ -85,7 +85,7 @@ def device_rows(comparison: Comparison) -> list[Columns]:
 
 
 def order_rows(comparison: Comparison) -> list[Columns]:
-    """The rank correlation of each table."""
+    """Return the rank correlation of each table."""
     return [
         {
             "what": order.what,
@@ -100,7 +100,7 @@ def order_rows(comparison: Comparison) -> list[Columns]:
 
 
 def table1_rows(comparison: Comparison) -> list[Columns]:
-    """The published phones, and beside them the run's own devices, as far as it knows them."""
+    """Return the published phones, then the run's own devices, as far as it knows them."""
     rows: list[Columns] = [
         {
             "device": phone.name,
@@ -118,7 +118,7 @@ def table1_rows(comparison: Comparison) -> list[Columns]:
 
 
 def _own_device(comparison: Comparison, device: str) -> Columns:
-    """What the run knows of a device: of the host its processor, of a phone what it told."""
+    """Return what the run knows of a device: of the host its processor, of a phone what it told."""
     conditions = comparison.description.get("conditions", {})
     row: Columns = dict.fromkeys(("chipset", "cpu", "gpu", "ai_engine", "runtime", "ai_score"))
     if device == "host":
@@ -135,12 +135,12 @@ def _own_device(comparison: Comparison, device: str) -> Columns:
 
 
 def table5_rows(rows: Sequence[OutputRow], scale: str) -> list[Columns]:
-    """Table 5, published and ours, which was taken at `scale`."""
-    found: list[Columns] = []
+    """Return Table 5, published and ours, which was taken at `scale`."""
+    lines: list[Columns] = []
     for row in rows:
         for phone in PHONES:
             cell = row.published.get(phone)
-            found.append(
+            lines.append(
                 {
                     "data_type": row.data_type,
                     "network_psnr_db": row.network_psnr_db,
@@ -154,22 +154,22 @@ def table5_rows(rows: Sequence[OutputRow], scale: str) -> list[Columns]:
                     "about": "" if cell else "empty in the paper",
                 }
             )
-        found += [
+        lines += [
             {
                 "data_type": row.data_type,
                 "network_psnr_db": _psnr_db(row.trial),
-                "device": one.device,
-                "psnr_db": one.psnr_db,
-                "deviation_db": one.deviation_db,
-                "l2_error": one.l2_error,
-                "pictures": one.pictures,
-                "source": one.source,
+                "device": output.device,
+                "psnr_db": output.psnr_db,
+                "deviation_db": output.deviation_db,
+                "l2_error": output.l2_error,
+                "pictures": output.pictures,
+                "source": output.source,
                 "scale": scale,
-                "about": one.failure or one.about,
+                "about": output.failure or output.about,
             }
-            for one in row.here
+            for output in row.here
         ]
-    return found
+    return lines
 
 
 def _psnr_db(trial: TrialResult | None) -> float | None:
@@ -178,7 +178,7 @@ def _psnr_db(trial: TrialResult | None) -> float | None:
 
 
 def size_rows(cells: Sequence[SizeCell], scale: str) -> list[Columns]:
-    """Figure 4: the paper's phones modelled at full size, ours measured at `scale`."""
+    """Return Figure 4: the paper's phones modelled at full size, ours measured at `scale`."""
     return [
         {
             "device": cell.device,
@@ -198,7 +198,7 @@ def size_rows(cells: Sequence[SizeCell], scale: str) -> list[Columns]:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows to a file, whole or not at all; RunError where that can't be."""
+    """Write rows to a file, whole or not at all; raises RunError where that can't be."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

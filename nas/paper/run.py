@@ -1,7 +1,7 @@
-"""The staged study as a search: which candidates each step hands in, and what it chooses.
+"""Runs the staged study as a search: which candidates each step hands in, and what it chooses.
 
-The run is one of Optuna's like any other. Its folder says by the study's name at which scale it
-was made and whose choices it follows, and by each trial's parameters which published network it is;
+The run is one of Optuna's like any other. Its folder says by the study's name at which scale it was
+made and whose choices it follows, and by each trial's parameters which published network it is;
 nothing else has to be remembered.
 """
 
@@ -17,7 +17,7 @@ from nas.data import open_dataset, split_spec
 from nas.errors import ConfigError, DataError, RunError, unknown
 from nas.execution.trial.task import OnLostPhone
 from nas.paper.memory_needs import check_memory
-from nas.paper.steps import Entry, Scale, Step
+from nas.paper.steps import Entry, PaperScale, PaperStep
 from nas.search.driver import search
 from nas.search.watcher import NobodyWatches, Watcher
 from nas.storage.run_folder import RunFolder
@@ -30,7 +30,7 @@ Results = Mapping[str, TrialResult]  # by candidate key
 
 @final
 @dataclass(frozen=True)
-class Choice:
+class StepChoice:
     """The network that goes on after a step, by name, and why.
 
     `best` is the step's sharpest network, None where nothing of it is measured yet.
@@ -43,7 +43,7 @@ class Choice:
 
 
 def run_steps(
-    scale: Scale,
+    scale: PaperScale,
     out: Path,
     select: Select = "paper",
     step: int | None = None,
@@ -53,11 +53,11 @@ def run_steps(
     storage: str | None = None,
     artifacts: str | None = None,
 ) -> RunFolder:
-    """Make the steps up to the last one, or one of them alone; goes on where it was stopped.
+    """Run the steps up to the last one, or one of them alone; a run that was stopped goes on.
 
     `storage` and `artifacts` are those of `nas.search.driver.search`.
 
-    With "measured" a step's candidates follow from what the one before came to in this run, with
+    With "measured" a step's candidates follow from what the one before reached in this run, with
     "paper" all are known from the start.
 
     Raises ConfigError where a step is asked for without the results of those before it, or the
@@ -76,32 +76,32 @@ def run_steps(
     watcher = watcher or NobodyWatches()
     while steps:
         now = _known_now(scale, steps, select)
-        found = results_by_key(run)
-        entries = [entry for one in now for entry in entries_of(scale, one, select, found)]
+        results = results_by_key(run)
+        entries = [entry for each in now for entry in entries_of(scale, each, select, results)]
         candidates = [entry.candidate for entry in entries]
         run = search(
             study, out, None, workers, watcher, on_lost_phone,
             candidates=candidates, storage=storage, artifacts=artifacts,
         )  # fmt: skip
         steps = steps[len(now) :]
-        for one in now:
-            if one.choice is not None:
-                watcher.note(choose(scale, one, select, results_by_key(run)).why)
+        for each in now:
+            if each.choice is not None:
+                watcher.note(choose_network(scale, each, select, results_by_key(run)).why)
     return run
 
 
-def study_of(scale: Scale, select: Select) -> Study:
-    """The study of a run, which carries whose choices it follows in its name."""
+def study_of(scale: PaperScale, select: Select) -> Study:
+    """Return the study of a run, which carries whose choices it follows in its name."""
     return dataclasses.replace(scale.study, name=run_name(scale.name, select))
 
 
 def run_name(scale: str, select: str) -> str:
-    """For example "paper-smoke" or "paper-smoke-measured"."""
+    """Return the name of a run's study, for example "paper-smoke" or "paper-smoke-measured"."""
     return f"paper-{scale}" + ("-measured" if select == "measured" else "")
 
 
-def parse_name(name: str) -> tuple[str, Select] | None:
-    """The scale and the choices that a study's name tells; None where it is no such study."""
+def parse_run_name(name: str) -> tuple[str, Select] | None:
+    """Return the scale and the choices that a study's name tells; None for other studies."""
     parts = name.split("-")
     if parts[0] != "paper" or len(parts) not in (2, 3) or parts[2:] not in ([], ["measured"]):
         return None
@@ -109,35 +109,41 @@ def parse_name(name: str) -> tuple[str, Select] | None:
 
 
 def results_by_key(run: RunFolder) -> dict[str, TrialResult]:
-    """What a run has so far, also before there is one."""
+    """Return the results that a run has so far, none before there is one."""
     return {result.key: result for result in run.results()}
 
 
-def entries_of(scale: Scale, step: Step, select: Select, found: Results) -> list[Entry]:
-    """A step's candidates; raises RunError as `choose`."""
+def entries_of(scale: PaperScale, step: PaperStep, select: Select, results: Results) -> list[Entry]:
+    """Return a step's candidates; raises RunError as `choose_network`."""
     if step.networks:
         return step.entries()
-    before = [one for one in scale.steps if one.number < step.number and one.choice is not None]
-    name = choose(scale, before[-1], select, found).network
+    before = [
+        earlier
+        for earlier in scale.steps
+        if earlier.number < step.number and earlier.choice is not None
+    ]
+    name = choose_network(scale, before[-1], select, results).network
     return step.entries((name, before[-1].networks[name]))
 
 
-def choose(scale: Scale, step: Step, select: Select, found: Results) -> Choice:
-    """The network that goes on after a step.
+def choose_network(
+    scale: PaperScale, step: PaperStep, select: Select, results: Results
+) -> StepChoice:
+    """Choose the network that goes on after a step.
 
-    By our own measurements: the one of the highest PSNR. The second step changes up-sampling and
-    activation, which only a U-Net has to choose from: where another network is best, the best U-Net
-    goes on and the reason says so. Raises RunError where none has a PSNR.
+    By our own measurements it is the one of the highest PSNR. The second step changes up-sampling
+    and activation, which only a U-Net has to choose from: where another network is best, the best
+    U-Net goes on and the reason says so. Raises RunError where none has a PSNR.
     """
     if step.choice is None:
         raise ValueError(f"step {step.number} chooses nothing")
-    ranked = _ranked(step, found)
+    ranked = _ranked(step, results)
     best = ranked[0] if ranked else None
     if select == "paper":
-        said = f"step {step.number}: {step.choice} goes on, as in the paper"
+        why = f"step {step.number}: {step.choice} goes on, as in the paper"
         if best is not None and best != step.choice:
-            said += f"; the sharpest here is {best}"
-        return Choice(step.number, step.choice, best, said)
+            why += f"; the sharpest here is {best}"
+        return StepChoice(step.number, step.choice, best, why)
     able = [name for name in ranked if name in _goes_on(scale, step)]
     if not able:
         raise RunError(
@@ -145,74 +151,75 @@ def choose(scale: Scale, step: Step, select: Select, found: Results) -> Choice:
             f"{', '.join(_goes_on(scale, step))} is complete. See why in `nas report`, or follow "
             "the paper's choices in another folder: --select paper"
         )
-    said = f"step {step.number}: {able[0]} goes on, the sharpest here"
+    why = f"step {step.number}: {able[0]} goes on, the sharpest here"
     if able[0] != best:
-        said = (
+        why = (
             f"step {step.number}: {best} is the sharpest here, but has no up-sampling operation to "
             f"choose; {able[0]} goes on, the sharpest that has one"
         )
-    return Choice(step.number, able[0], best, said)
+    return StepChoice(step.number, able[0], best, why)
 
 
-def _ranked(step: Step, found: Results) -> list[str]:
-    """The step's networks that have a PSNR here, the sharpest first."""
+def _ranked(step: PaperStep, results: Results) -> list[str]:
+    """Return the step's networks that have a PSNR here, the sharpest first."""
     measured = [
-        (found[entry.candidate.key].value("psnr_db"), entry.network)
+        (results[entry.candidate.key].value("psnr_db"), entry.network)
         for entry in step.entries()
-        if entry.candidate.key in found
-        and found[entry.candidate.key].state == "complete"
-        and "psnr_db" in found[entry.candidate.key].metrics
+        if entry.candidate.key in results
+        and results[entry.candidate.key].state == "complete"
+        and "psnr_db" in results[entry.candidate.key].metrics
     ]
-    return [name for _, name in sorted(measured, key=lambda one: -one[0])]
+    return [name for _, name in sorted(measured, key=lambda pair: -pair[0])]
 
 
-def _goes_on(scale: Scale, step: Step) -> list[str]:
-    """The step's networks that a later step can go on with."""
-    later = [one for one in scale.steps if one.number > step.number and one.networks]
-    return [name for name in step.networks if all(name in one.networks for one in later)]
+def _goes_on(scale: PaperScale, step: PaperStep) -> list[str]:
+    """Return the step's networks that a later step can go on with."""
+    later = [other for other in scale.steps if other.number > step.number and other.networks]
+    return [name for name in step.networks if all(name in other.networks for other in later)]
 
 
-def _asked_for(scale: Scale, step: int | None) -> list[Step]:
-    steps = [one for one in scale.steps if step in (None, one.number)]
+def _asked_for(scale: PaperScale, step: int | None) -> list[PaperStep]:
+    steps = [each for each in scale.steps if step in (None, each.number)]
     if not steps:
-        numbers = ", ".join(str(one.number) for one in scale.steps)
+        numbers = ", ".join(str(each.number) for each in scale.steps)
         raise ConfigError(f"--step {step}: there is no such step; the paper's search has {numbers}")
     return steps
 
 
-def _known_now(scale: Scale, steps: Sequence[Step], select: Select) -> list[Step]:
-    """The first of the steps, and those whose candidates do not hang on its results."""
+def _known_now(scale: PaperScale, steps: Sequence[PaperStep], select: Select) -> list[PaperStep]:
+    """Return the first of the steps, and those whose candidates do not depend on its results."""
     if select == "paper":
         return list(steps)
     now = [steps[0]]
-    for one in steps[1:]:
+    for following in steps[1:]:
         if now[-1].choice is not None:
             break
-        now.append(one)
+        now.append(following)
     return now
 
 
-def _check_earlier(scale: Scale, run: RunFolder, select: Select, step: int) -> None:
+def _check_earlier(scale: PaperScale, run: RunFolder, select: Select, step: int) -> None:
     """Raise ConfigError where a step before `step` lacks results."""
-    found = results_by_key(run)
-    for one in scale.steps:
-        if one.number >= step:
+    results = results_by_key(run)
+    for earlier in scale.steps:
+        if earlier.number >= step:
             return
         missing = [
             entry.candidate.label
-            for entry in entries_of(scale, one, select, found)
-            if entry.candidate.key not in found
+            for entry in entries_of(scale, earlier, select, results)
+            if entry.candidate.key not in results
         ]
         if missing:
             more = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
             raise ConfigError(
-                f"--step {step} needs the results of step {one.number} ({one.title.lower()}), but "
-                f"{run.path} has none of {', '.join(missing[:2])}{more}: run --step {one.number} "
-                "there first, or leave --step out to run all"
+                f"--step {step} needs the results of step {earlier.number} "
+                f"({earlier.title.lower()}), but "
+                f"{run.path} has none of {', '.join(missing[:2])}{more}: run --step "
+                f"{earlier.number} there first, or leave --step out to run all"
             )
 
 
-def check_data(scale: Scale) -> None:
+def check_data(scale: PaperScale) -> None:
     """Raise where a scale stands for a data set and gets another, or not all of it."""
     if scale.needs_data is None:
         return

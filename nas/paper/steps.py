@@ -1,4 +1,4 @@
-"""What the staged study is made of, as values: the candidates of each step, and the scales."""
+"""Holds the parts of the staged study as values: the candidates of each step, and the scales."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Entry:
 
     @property
     def pruned_percent(self) -> int | None:
-        """The MAC reduction target of Table 4's row, None where nothing is pruned."""
+        """Return the MAC reduction target of Table 4's row, None where nothing is pruned."""
         share = self.candidate.compression.pruned_share
         return round(100 * share) if share else None
 
 
 @final
 @dataclass(frozen=True)
-class Step:
-    """A step of the search.
+class PaperStep:
+    """A step of the paper's search.
 
-    It tries `networks` as they are, or, where there are none, `compressions` of the network that
-    an earlier step chose. `choice` is the network that the paper took on from here, None where a
-    step chooses nothing.
+    It tries `networks` as they are, or, where there are none, `compressions` of the network that an
+    earlier step chose. `choice` is the network that the paper took on from here, None where a step
+    chooses nothing.
     """
 
     number: int
@@ -48,7 +48,7 @@ class Step:
     choice: str | None = None
 
     def entries(self, chosen: tuple[str, Architecture] | None = None) -> list[Entry]:
-        """The step's candidates; `chosen` is the network to compress, by name."""
+        """Return the step's candidates; `chosen` is the network to compress, by name."""
         if self.networks:
             return [Entry(self.number, n, Candidate(a)) for n, a in self.networks.items()]
         if chosen is None:
@@ -59,7 +59,7 @@ class Step:
 
 @final
 @dataclass(frozen=True)
-class Scale:
+class PaperScale:
     """The staged study at one size of networks, patches, steps and pictures.
 
     `says` declares the size in a few words, `narrowed` that the networks are not the paper's own
@@ -70,7 +70,7 @@ class Scale:
     name: str
     says: str
     study: Study
-    steps: tuple[Step, ...]
+    steps: tuple[PaperStep, ...]
     narrowed: bool
     needs_data: str | None = None
     needs_pairs: tuple[int, int] | None = None
@@ -78,10 +78,10 @@ class Scale:
 
 @final
 @dataclass(frozen=True)
-class Listed:
+class NetworkList:
     """A space of architectures that are listed one by one: the parameter `network` is a name.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where the list is empty.
     """
 
     networks: Networks
@@ -95,7 +95,7 @@ class Listed:
 
     @cached_property
     def reduction(self) -> int:
-        """What a picture's sides must divide by for every network of the list."""
+        """Return what a picture's sides must divide by for every network of the list."""
         import math
 
         return math.lcm(*(network.graph().reduction for network in self.networks.values()))
@@ -105,7 +105,7 @@ class Listed:
         return self.networks[trial.suggest_categorical("network", tuple(self.networks))]
 
     def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """The parameter that `sample` turns into `architecture`; ConfigError if none does."""
+        """Return the parameter that `sample` turns into `architecture`; ConfigError if none."""
         for name, network in self.networks.items():
             if network == architecture:
                 return {"network": name}
@@ -114,21 +114,21 @@ class Listed:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The list as JSON types."""
+        """Return the list as JSON types."""
         return {"family": "listed", **{n: a.to_dict() for n, a in self.networks.items()}}
 
 
-def all_networks(steps: Sequence[Step]) -> dict[str, Architecture]:
-    """Every network that the steps name."""
+def all_networks(steps: Sequence[PaperStep]) -> dict[str, Architecture]:
+    """Return every network that the steps name."""
     return {name: network for step in steps for name, network in step.networks.items()}
 
 
-def networks_of(steps: Sequence[Step], scale: Scale) -> dict[str, Architecture]:
-    """Every network that the steps train, by name.
+def networks_of(steps: Sequence[PaperStep], scale: PaperScale) -> dict[str, Architecture]:
+    """Return every network that the steps train, by name.
 
-    Those that compress may compress any of the last step before them that chooses.
+    Steps that compress may compress any network of the last step before them that chooses.
     """
-    found = all_networks(steps)
+    named = all_networks(steps)
     if all(step.networks for step in steps):
-        return found
-    return found | dict([step for step in scale.steps if step.choice is not None][-1].networks)
+        return named
+    return named | dict([step for step in scale.steps if step.choice is not None][-1].networks)

@@ -1,4 +1,4 @@
-"""Table 5 again: what devices make of pictures, against the network as TensorFlow computes it."""
+"""Makes Table 5 again: what devices make of pictures, against the network as TensorFlow runs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nas.data import Pair
 from nas.devices.paper_phones.published import OutputError, output_errors
 from nas.errors import NasError, RunError
 from nas.networks.candidate import Architecture
-from nas.paper.compare import Comparison, Key
-from nas.report.crops import heldout
+from nas.paper.compare import Comparison, RowKey
+from nas.report.crops import heldout_pairs
 from nas.storage.object_store import fetched
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
@@ -21,14 +21,13 @@ from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key, file_sha256
 
 PICTURES = 8  # of the held-out ones; the paper's 300 would take hours in TensorFlow
-DATA_TYPES = ("float", "16-bit", "8-bit")
-Read = Callable[[dict[str, Any]], Architecture]
+ReadArchitecture = Callable[[dict[str, Any]], Architecture]
 
 
 @final
 @dataclass(frozen=True)
-class OutputHere:
-    """A device of ours at one data type; figures as in `nas.devices.fidelity.Fidelity`.
+class OwnOutput:
+    """A device of ours at one data type; figures are those of `nas.devices.fidelity.Fidelity`.
 
     `psnr_db` is None where all outputs are equal, `l2_error` where `failure` tells why.
     """
@@ -46,26 +45,32 @@ class OutputHere:
 @final
 @dataclass(frozen=True)
 class OutputRow:
-    """A row of Table 5: the published cells by phone, ours by device, and the trial they are of."""
+    """A row of Table 5: the published cells by phone, and ours by device.
+
+    `trial` is the one that ours are of, None where it has no files yet; `network_psnr_db` is
+    published.
+    """
 
     data_type: str
     published: Mapping[str, OutputError]
     network_psnr_db: float
     trial: TrialResult | None
-    here: tuple[OutputHere, ...]
+    here: tuple[OwnOutput, ...]
 
 
 def output_rows(
-    comparison: Comparison, run: RunFolder, read: Read, measure: bool = True
+    comparison: Comparison, run: RunFolder, read: ReadArchitecture, measure: bool = True
 ) -> tuple[OutputRow, ...]:
-    """Table 5: with `measure` what is not kept yet is taken on the run's own devices.
+    """Return Table 5; with `measure`, what is not kept yet is taken on the run's own devices.
 
     `read` makes an architecture of its JSON. A device that gives no outputs, or fails, has its
     reason in its cell. Raises RunError where the run's folder can't be written.
     """
     rows = []
     for data_type, key in _candidates(comparison).items():
-        published = {one.phone: one for one in output_errors() if one.data_type == data_type}
+        published = {
+            output.phone: output for output in output_errors() if output.data_type == data_type
+        }
         trial = comparison.trials.get(key)
         usable = trial if trial is not None and trial.artifact and trial.weights else None
         here = [
@@ -74,13 +79,13 @@ def output_rows(
             if usable is not None and not device.startswith("paper:")
         ]
         network = next(iter(published.values())).network_psnr_db
-        found = tuple(one for one in here if one is not None)
-        rows.append(OutputRow(data_type, published, network, usable, found))
+        outputs = tuple(output for output in here if output is not None)
+        rows.append(OutputRow(data_type, published, network, usable, outputs))
     return tuple(rows)
 
 
-def _candidates(comparison: Comparison) -> dict[str, Key]:
-    """The paper's float row is of the ReLU network; its integers are here the chosen network's."""
+def _candidates(comparison: Comparison) -> dict[str, RowKey]:
+    """Return each data type's trial: float is the ReLU network's, integers the chosen one's."""
     chosen = comparison.compressed or ""
     return {
         "float": ("unet-resizebilinear-relu", "float", None),
@@ -90,8 +95,8 @@ def _candidates(comparison: Comparison) -> dict[str, Key]:
 
 
 def _here(
-    run: RunFolder, trial: TrialResult | None, device: str, read: Read, measure: bool
-) -> OutputHere | None:
+    run: RunFolder, trial: TrialResult | None, device: str, read: ReadArchitecture, measure: bool
+) -> OwnOutput | None:
     if trial is None or trial.artifact is None:
         return None
     artifact = fetched(run, trial.number, trial.artifact)
@@ -100,22 +105,22 @@ def _here(
     key = content_key([file_sha256(artifact), device, PICTURES])
     path = run.path / "paper" / "outputs" / f"{key}.json"
     if path.exists():
-        return OutputHere(**read_json(path))
+        return OwnOutput(**read_json(path))
     if not measure:
         return None
     try:
-        found = _measure(run, trial, artifact, device, read)
+        output = _measure(run, trial, artifact, device, read)
     except RunError:
         raise
     except NasError as error:
-        return OutputHere(device, None, None, None, 0, "measured", trial.label, str(error))
-    write_json(path, vars(found))
-    return found
+        return OwnOutput(device, None, None, None, 0, "measured", trial.label, str(error))
+    write_json(path, vars(output))
+    return output
 
 
 def _measure(
-    run: RunFolder, trial: TrialResult, artifact: Path, device: str, read: Read
-) -> OutputHere:
+    run: RunFolder, trial: TrialResult, artifact: Path, device: str, read: ReadArchitecture
+) -> OwnOutput:
     from nas.compression.keras_reference import keras_reference
     from nas.devices.fidelity import measure_fidelity
 
@@ -123,13 +128,13 @@ def _measure(
     precision = trial.candidate["compression"]["precision"]
     weights = fetched(run, trial.number, str(trial.weights))
     reference = keras_reference(read(network).graph(), weights, precision)
-    found = measure_fidelity(artifact, device, _pairs(run), reference)
-    about = f"{trial.label}, against {found.reference}; {found.conditions['fitting']}"
-    return OutputHere(
-        device, found.psnr_db, found.psnr_db_std, found.l2_error, len(found.pictures),
-        found.source, about,
+    fidelity = measure_fidelity(artifact, device, _pairs(run), reference)
+    about = f"{trial.label}, against {fidelity.reference}; {fidelity.conditions['fitting']}"
+    return OwnOutput(
+        device, fidelity.psnr_db, fidelity.psnr_db_std, fidelity.l2_error, len(fidelity.pictures),
+        fidelity.source, about,
     )  # fmt: skip
 
 
 def _pairs(run: RunFolder) -> Sequence[Pair]:
-    return list(islice(heldout(run.description()["study"]), PICTURES))
+    return list(islice(heldout_pairs(run.description()["study"]), PICTURES))

@@ -1,4 +1,4 @@
-"""A run as one page that can be read offline, and as pictures."""
+"""Reports show a run as one page that can be read offline, as pictures, and as models to ship."""
 
 from nas.report.report_data import ReportData, gather
 from nas.report.write import write_report

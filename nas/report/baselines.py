@@ -1,7 +1,7 @@
-"""Whether a search beat the networks that somebody chose by hand: its baselines.
+"""Tells whether a search beat the networks that somebody chose by hand: its baselines.
 
 A model beats a baseline where its PSNR is no lower and it is faster on every one of the study's
-devices. Whether that is more than the figures' own uncertainty is told apart.
+devices. How many do so by more than the figures' own uncertainty is counted too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from nas.system.hashing import content_key
 
 @dataclass(frozen=True)
 class Challenge:
-    """A baseline, the trials that beat it (best PSNR first), and the nearest that does not quite.
+    """One baseline with the models that beat it.
 
-    `surely` are those of `beaten_by` whose intervals lie apart from the baseline's figures on every
-    device and in PSNR. `nearest` is the model of the best PSNR among all that are faster on every
-    device; None where there is none, or where the baseline is beaten.
+    `beaten_by` are the trials that beat the baseline, the best PSNR first. `surely` are those of
+    them whose intervals lie apart from the baseline's figures on every device and in PSNR.
+    `nearest` is the model of the best PSNR among all that are faster on every device; it is None
+    where there is none, or where the baseline is beaten.
     """
 
     baseline: TrialResult
@@ -32,10 +33,13 @@ class Challenge:
 
 
 def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[Challenge]:
-    """Each complete baseline against everything else that the search found feasible."""
+    """Compare each complete baseline with every other feasible model of the search.
+
+    `devices` are the study's required ones: a trial without a latency on one of them is left out.
+    """
     names = [f"latency_ms[{device}]" for device in devices]
     whole = [r for r in results if r.state == "complete" and _has(r, ["psnr_db", *names])]
-    found = []
+    answers = []
     for baseline in (r for r in whole if r.baseline):
         faster = sorted(
             (
@@ -48,8 +52,8 @@ def challenges(results: Sequence[TrialResult], devices: Sequence[str]) -> list[C
         beaten = tuple(r for r in faster if r.value("psnr_db") >= baseline.value("psnr_db"))
         surely = tuple(r for r in beaten if _apart(r, baseline, names))
         nearest = faster[0] if faster and not beaten else None
-        found.append(Challenge(baseline, beaten, surely, nearest))
-    return found
+        answers.append(Challenge(baseline, beaten, surely, nearest))
+    return answers
 
 
 def verdict(
@@ -58,28 +62,29 @@ def verdict(
     devices: Sequence[str],
     names: Mapping[str, DeviceName] | None = None,
 ) -> str | None:
-    """The answer in a few sentences, the study's reference first; `names` are people's for devices.
+    """Return the answer in a few sentences, the study's reference first.
 
-    None without baselines, or where nothing was searched for: all candidates were listed.
+    `description` is what run.json holds, `names` are people's names for the devices. The answer is
+    None without baselines, and where all candidates were listed, so that nothing was searched for.
     """
-    found = challenges(results, devices)
+    answers = challenges(results, devices)
     listed = description.get("study", {}).get("space", {}).get("family") == "listed"
-    if listed or not found or all(r.baseline for r in results):
+    if listed or not answers or all(r.baseline for r in results):
         return None
-    beaten = [challenge for challenge in found if challenge.beaten_by]
-    sure = [challenge for challenge in found if challenge.surely]
+    beaten = [challenge for challenge in answers if challenge.beaten_by]
+    sure = [challenge for challenge in answers if challenge.surely]
     called = {device: names[device].name if names else device for device in devices}
     on = "on every device" if len(devices) > 1 else f"on {called[devices[0]]}"
-    told = (
-        f"Of {len(found)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
+    count = (
+        f"Of {len(answers)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
         f"faster {on}; {len(sure)} of them by more than the figures' uncertainty."
     )
     reference = description.get("study", {}).get("reference")
     if reference is None:
-        return told
+        return count
     key = content_key(reference)
-    chosen = next((c for c in found if c.baseline.key == key), None)
-    return told if chosen is None else f"{_about(chosen, called)} {told}"
+    chosen = next((c for c in answers if c.baseline.key == key), None)
+    return count if chosen is None else f"{_about(chosen, called)} {count}"
 
 
 def _about(challenge: Challenge, devices: Mapping[str, str]) -> str:

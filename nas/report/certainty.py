@@ -1,11 +1,11 @@
-"""What a report says of how sure its PSNR is, and of how halving went, as values."""
+"""Tells how sure a run's PSNR is and how halving went, as values for a report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.report.noise import advice, in_words, noise_of, not_apart, ties_in_words
+from nas.report.noise import advice, noise_in_words, noise_of, tied_groups, ties_in_words
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import RUNG_NAMES, readings_of
 from nas.study.seed_noise import Noise
@@ -17,7 +17,11 @@ FEW = 5  # fully trained ones below which a tau says nothing
 
 @dataclass(frozen=True)
 class Certainty:
-    """The noise, in words: `said`, which models of the front can't be told apart, what to do."""
+    """What is known of a run's noise, with sentences for people.
+
+    `said` tells the noise, `ties` which models of the front can't be told apart, `advice` what to
+    change; it is None where the noise is small.
+    """
 
     noise: Noise
     said: str
@@ -27,10 +31,12 @@ class Certainty:
 
 @dataclass(frozen=True)
 class RungRow:
-    """A rung: how many were read there, how many went on, and how its order agreed with the end's.
+    """What happened at one rung of halving.
 
-    `tau` is Kendall's over the `whole` that were trained to the end; None for fewer than `FEW`. Of
-    those alone, which are alike, it is lower than it would be over all.
+    `name` is the share of the training. `read` trials had a reading there, and `went_on` of them
+    trained further. `tau` is Kendall's tau of the readings and the PSNR at the end, over the
+    `whole` trials that were trained to their end; None for fewer than `FEW`. Those trials are
+    alike, so it is lower than it would be over all.
     """
 
     name: str
@@ -43,15 +49,17 @@ class RungRow:
 def certainty(
     run: RunFolder, results: Sequence[TrialResult], front: Sequence[TrialResult]
 ) -> Certainty | None:
-    """None where no network was trained twice."""
+    """Return how sure the PSNR of `front` is; None where no network was trained twice."""
     noise = noise_of(run, results)
     if noise is None:
         return None
-    return Certainty(noise, in_words(noise), ties_in_words(not_apart(front, noise)), advice(noise))
+    return Certainty(
+        noise, noise_in_words(noise), ties_in_words(tied_groups(front, noise)), advice(noise)
+    )
 
 
 def rung_rows(results: Sequence[TrialResult], metric: str = "psnr_db") -> tuple[RungRow, ...]:
-    """A row for each rung that a trial was read at; none for a search without halving."""
+    """Return a row for each rung that a trial was read at; none for a search without halving."""
     read = [(readings_of(result), result) for result in results]
     rows = []
     for rung, name in enumerate(RUNG_NAMES):

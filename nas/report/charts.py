@@ -1,4 +1,4 @@
-"""The report's charts, as Plotly's JSON: traces and layout.
+"""Draws the report's charts, as Plotly's JSON.
 
 Colours are the page's CSS variables, `var(--front)`; the page puts their values in, for light and
 for dark.
@@ -7,25 +7,24 @@ for dark.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from nas.report.numbers import short
-from nas.report.report_data import Effect, ReportData, title, unit
+from nas.report.numbers import short_number
+from nas.report.offline import Chart
+from nas.report.report_data import ReportData
+from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
 from nas.study.trial_result import STOPPED, TrialResult
 
-Chart = dict[str, Any]
 MANY = 1_500  # points; more are drawn by the graphics processor
 ERROR_BARS = 250  # points; with more, only the front has them
-POINTS = 60  # drawn beside a box, of one value of a parameter
 
 
 def front_chart(data: ReportData, cost: Objective) -> Chart:
-    """Quality against one cost (a device's latency) for every trial, the front over both on top."""
+    """Draw quality against one cost (a device's latency) for every trial, the front on top."""
     x, y = cost.metric, data.quality.metric
     both = [r for r in data.results if x in r.metrics and y in r.metrics]
     only_x = [r for r in data.results if x in r.metrics and y not in r.metrics]
@@ -43,22 +42,26 @@ def front_chart(data: ReportData, cost: Objective) -> Chart:
         _members(data, x, y),
         *_rug(data, only_x, x),
     ]
+    costs = [result.value(x) for result in (*both, *only_x)]
+    layout = _front_layout(data, x, y, costs, strip=bool(only_x))
+    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+
+
+def _front_layout(data: ReportData, x: str, y: str, costs: Sequence[float], strip: bool) -> Chart:
+    """Return the front chart's layout; with `strip`, it has room for trials without a quality."""
     shapes, notes = _lines(data, x, y)
     layout: Chart = {
-        "xaxis": {
-            **_log_axis([r.value(x) for r in (*both, *only_x)]),
-            "title": _axis(data, x, "log"),
-        },
+        "xaxis": {**log_axis(costs), "title": _axis(data, x, "log")},
         "yaxis": {
             "title": _axis(data, y),
-            "domain": [0.1, 1] if only_x else [0, 1],
+            "domain": [0.1, 1] if strip else [0, 1],
             "zeroline": False,
         },
         "shapes": shapes,
         "annotations": notes,
         "showlegend": True,
     }
-    if only_x:
+    if strip:
         layout["xaxis"]["anchor"] = "y2"
         layout["yaxis2"] = {
             "domain": [0, 0.06],
@@ -66,11 +69,11 @@ def front_chart(data: ReportData, cost: Objective) -> Chart:
             "range": [-1, 1],
             "fixedrange": True,
         }
-    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+    return layout
 
 
 def history_chart(data: ReportData) -> Chart:
-    """The hypervolume after each trial; dots where a trial joined the front and raised it."""
+    """Draw the hypervolume after each trial, with a dot where a trial of the front raised it."""
     numbers = [result.number for result in data.results]
     rises = [
         index
@@ -108,7 +111,7 @@ def history_chart(data: ReportData) -> Chart:
 
 
 def _learning_line(data: ReportData) -> Chart:
-    """Where the sampler begins to learn, as a line with words; nothing where it did not."""
+    """Mark where the sampler begins to learn, as a line with words; empty where it did not."""
     if data.learning is None or data.learning.first is None:
         return {}
     at = data.learning.first - 0.5
@@ -118,78 +121,6 @@ def _learning_line(data: ReportData) -> Chart:
     place = {"y": 1, "xanchor": "right", "yanchor": "bottom"}
     font = {"font": {"size": 11, "color": "var(--muted)"}}
     return {"shapes": [shape], "annotations": [{**note, **place, **font}]}
-
-
-def effect_chart(effect: Effect, front_numbers: Iterable[int]) -> Chart:
-    """A box a value of the parameter, with its trials beside it, the front's ones coloured."""
-    members = set(front_numbers)
-    boxes: dict[str, list[float]] = {name: [] for name in ("q1", "median", "q3", "low", "high")}
-    dots: dict[bool, list[tuple[float, float, int]]] = {True: [], False: []}
-    for place, (_, trials) in enumerate(effect.groups):
-        five = np.quantile([value for _, value in trials], [0.25, 0.5, 0.75, 0, 1])
-        for name, value in zip(boxes, five, strict=True):
-            boxes[name].append(float(value))
-        for index, (number, value) in enumerate(_thinned(trials, members)):
-            dots[number in members].append((place + 0.3 * _jitter(index), value, number))
-    box = {
-        "type": "box",
-        "x": list(range(len(effect.groups))),
-        "q1": boxes["q1"],
-        "median": boxes["median"],
-        "q3": boxes["q3"],
-        "lowerfence": boxes["low"],
-        "upperfence": boxes["high"],
-        "fillcolor": "var(--box)",
-        "line": {"color": "var(--box-line)", "width": 1},
-        "width": 0.72,
-        "hoverinfo": "y",
-    }
-    points = [_effect_dots(rows, on_front) for on_front, rows in dots.items() if rows]
-    logarithmic = effect.metric.startswith("latency_ms")
-    values = [value for _, trials in effect.groups for _, value in trials]
-    layout = {
-        "xaxis": {
-            "tickvals": list(range(len(effect.groups))),
-            "ticktext": [_short(name) for name, _ in effect.groups],
-            "tickangle": 0,
-            "fixedrange": True,
-            "zeroline": False,
-            "showgrid": False,
-        },
-        "yaxis": {**(_log_axis(values) if logarithmic else {}), "fixedrange": True},
-        "showlegend": False,
-        "height": 190,
-        "margin": {"l": 40, "r": 6, "t": 6, "b": 34},
-    }
-    return {"data": [box, *points], "layout": layout}
-
-
-def _effect_dots(rows: Sequence[tuple[float, float, int]], on_front: bool) -> Chart:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [x for x, _, _ in rows],
-        "y": [y for _, y, _ in rows],
-        "text": [f"trial {number}" for _, _, number in rows],
-        "marker": {
-            "size": 5 if on_front else 4,
-            "color": "var(--front)" if on_front else "var(--dot)",
-            "opacity": 1 if on_front else 0.65,
-        },
-        "hovertemplate": "%{text}: %{y:.4g}<extra></extra>",
-    }
-
-
-def _thinned(trials: Sequence[tuple[int, float]], members: set[int]) -> list[tuple[int, float]]:
-    """All of the front's trials and an even sample of the others."""
-    others = [trial for trial in trials if trial[0] not in members]
-    step = max(1, -(-len(others) // POINTS))
-    return [*others[::step], *(trial for trial in trials if trial[0] in members)]
-
-
-def _jitter(index: int) -> float:
-    """Even steps that look scattered, from -1 to 1: the golden ratio's multiples."""
-    return 2 * ((index * 0.6180339887498949) % 1) - 1
 
 
 def _dots(
@@ -224,7 +155,9 @@ def _members(data: ReportData, x: str, y: str) -> Chart:
         "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
         "hovertext": [_hover(result, data) for result in shown],
         "customdata": [result.number for result in shown],
-        "textposition": ["bottom right" if low else "top left" for low in crowded(shown, x, y)],
+        "textposition": [
+            "bottom right" if low else "top left" for low in labels_below(shown, x, y)
+        ],
         "textfont": {"color": "var(--front)", "size": 11},
         "error_x": _bars(shown, x, "var(--front)"),
         "error_y": _bars(shown, y, "var(--front)"),
@@ -239,8 +172,12 @@ def _members(data: ReportData, x: str, y: str) -> Chart:
     }
 
 
-def crowded(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
-    """Which members' labels should go below, because a neighbour's stands above already."""
+def labels_below(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
+    """Tell for each member whether its label goes below its dot.
+
+    It does where a neighbour's label stands above already. `members` are in the front's order; `x`
+    and `y` are the metrics of the axes, the x axis logarithmic.
+    """
     below: list[bool] = []
     if not members:
         return below
@@ -258,7 +195,7 @@ def _over(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 
 def _step(data: ReportData, cost: Objective) -> Chart:
-    """What is reached at most at each cost: the front over these two alone."""
+    """Draw the best quality reached at each cost: the front over these two alone."""
     quality = data.quality
     members = front(data.front, [quality, cost])[::-1]
     return {
@@ -273,7 +210,7 @@ def _step(data: ReportData, cost: Objective) -> Chart:
 
 
 def _rug(data: ReportData, results: Sequence[TrialResult], x: str) -> list[Chart]:
-    """Trials with a cost and no quality, on a strip of their own below."""
+    """Draw trials with a cost and no quality, on a strip of their own below."""
     traces = []
     for state, symbol, name in (
         ("infeasible", "x-thin-open", "over a limit, not trained"),
@@ -303,7 +240,7 @@ def _rug(data: ReportData, results: Sequence[TrialResult], x: str) -> list[Chart
 
 
 def _lines(data: ReportData, x: str, y: str) -> tuple[list[Chart], list[Chart]]:
-    """The blurred pictures' own quality, and the bound on this cost, as thin lines with words."""
+    """Return shapes and notes: the blurred pictures' own quality, and the bound on this cost."""
     shapes, notes = [], []
     line = {"width": 1, "dash": "dot", "color": "var(--muted)"}
     note = {"showarrow": False, "font": {"size": 11, "color": "var(--muted)"}}
@@ -325,7 +262,7 @@ def _lines(data: ReportData, x: str, y: str) -> tuple[list[Chart], list[Chart]]:
 
 
 def _bars(results: Sequence[TrialResult], metric: str, colour: str) -> Chart:
-    """Asymmetric error bars from the intervals; none where a trial has no interval."""
+    """Draw asymmetric error bars from the intervals; they are hidden where no trial has one."""
     figures = [result.metrics[metric] for result in results]
     high = [f.interval[1] - f.value if f.interval else 0.0 for f in figures]
     low = [f.value - f.interval[0] if f.interval else 0.0 for f in figures]
@@ -342,7 +279,7 @@ def _bars(results: Sequence[TrialResult], metric: str, colour: str) -> Chart:
 
 
 def _hover(result: TrialResult, data: ReportData) -> str:
-    """A trial in a few short lines."""
+    """Describe a trial in a few short lines."""
     lines = [f"<b>trial {result.number}</b> · {result.label}"]
     for name, digits in (("psnr_db", 2), ("ssim", 4)):
         if name in result.metrics:
@@ -350,15 +287,15 @@ def _hover(result: TrialResult, data: ReportData) -> str:
     for name, metric in result.metrics.items():
         if name.startswith("latency_ms"):
             between = (
-                f" ({short(metric.interval[0])}–{short(metric.interval[1])})"
+                f" ({short_number(metric.interval[0])}–{short_number(metric.interval[1])})"
                 if metric.interval
                 else ""
             )
             busy = ", on a busy processor" if metric.disturbed else ""
-            figure = f"{short(metric.value)} ms{between}, {metric.source}{busy}"
+            figure = f"{short_number(metric.value)} ms{between}, {metric.source}{busy}"
             lines.append(f"{data.title(name)} {figure}")
     if "gmacs_conv" in result.metrics:
-        lines.append(f"{short(result.value('gmacs_conv'))} GMAC")
+        lines.append(f"{short_number(result.value('gmacs_conv'))} GMAC")
     return "<br>".join(lines)
 
 
@@ -366,23 +303,19 @@ def _axis(data: ReportData, metric: str, *more: str) -> Chart:
     return {"text": ", ".join(part for part in (data.title(metric), unit(metric), *more) if part)}
 
 
-def _log_axis(values: Sequence[float]) -> Chart:
-    """A logarithmic axis with a handful of round ticks, whatever its range."""
+def log_axis(values: Sequence[float]) -> Chart:
+    """Return a logarithmic axis with a handful of round ticks, whatever its range."""
     if not values:
         return {"type": "log"}
     return {"type": "log", "tickvals": ticks(min(values), max(values)), "zeroline": False}
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers from about `low` to about `high`, at most eight or the decades alone."""
+    """Return round numbers from about `low` to `high` (both above 0): eight at most, or decades."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3)):
-        found = [step * 10.0**decade for decade in decades for step in steps]
-        found = [float(f"{tick:.6g}") for tick in found if low / 1.5 <= tick <= high * 1.5]
-        if len(found) <= 8:
-            return found
+        places = [step * 10.0**decade for decade in decades for step in steps]
+        places = [float(f"{tick:.6g}") for tick in places if low / 1.5 <= tick <= high * 1.5]
+        if len(places) <= 8:
+            return places
     return [10.0**decade for decade in decades]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 7 else name.replace("-", "-<br>")

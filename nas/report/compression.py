@@ -1,17 +1,16 @@
-"""Quality against pruned share and precision: which compressions a run holds, as a chart."""
+"""Compares the quality of pruned shares and precisions that a run holds: rows, and a chart."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from nas.report.offline import Chart
 from nas.study.trial_result import TrialResult
 from nas.system.hashing import canonical_json
 
-Chart = dict[str, Any]
-Key = tuple[float, str]  # pruned share, precision
+CompressionKey = tuple[float, str]  # pruned share, precision
 STYLES = {  # of a precision, by the quality to expect: a colour of the page, Plotly's symbol
     "float": ("var(--ink)", "circle"),
     "int16-ptq": ("var(--front)", "square"),
@@ -26,9 +25,9 @@ POINTS = 60  # drawn of one share and precision, beside the front's
 class CompressionRow:
     """One pruned share at one precision: the complete trials, and the sharpest of them.
 
-    `networks` is how many architectures they are of; `drop_db` what the sharpest one's PSNR is
-    over that of its own network in float, not pruned: None for that one, and where the run has
-    none.
+    `networks` counts the architectures of the trials; `median_psnr_db` is over all of them.
+    `drop_db` is the PSNR of the sharpest one less that of its own network in float, not pruned; it
+    is None for that one, and where the run has none.
     """
 
     pruned_share: float
@@ -41,11 +40,11 @@ class CompressionRow:
 
 
 def compression_rows(results: Iterable[TrialResult]) -> tuple[CompressionRow, ...]:
-    """A row a pruned share and precision; none unless there are several of either.
+    """Return a row for each pruned share and precision; none unless there are several of either.
 
-    The order is that of pruned shares, then that of `STYLES`.
+    Rows are sorted by pruned share, then in the order of `STYLES`.
     """
-    cells: dict[Key, list[TrialResult]] = {}
+    cells: dict[CompressionKey, list[TrialResult]] = {}
     floats: dict[str, float] = {}
     for result in results:
         key = compression_of(result)
@@ -59,7 +58,9 @@ def compression_rows(results: Iterable[TrialResult]) -> tuple[CompressionRow, ..
     return tuple(_row(key, cells[key], floats) for key in sorted(cells, key=_order))
 
 
-def _row(key: Key, trials: list[TrialResult], floats: dict[str, float]) -> CompressionRow:
+def _row(
+    key: CompressionKey, trials: list[TrialResult], floats: dict[str, float]
+) -> CompressionRow:
     best = max(trials, key=lambda trial: trial.value("psnr_db"))
     whole = floats.get(network_of(best))
     return CompressionRow(
@@ -72,12 +73,12 @@ def _row(key: Key, trials: list[TrialResult], floats: dict[str, float]) -> Compr
     )
 
 
-def _order(key: Key) -> tuple[float, int]:
+def _order(key: CompressionKey) -> tuple[float, int]:
     return key[0], list(STYLES).index(key[1]) if key[1] in STYLES else len(STYLES)
 
 
-def compression_of(result: TrialResult) -> Key | None:
-    """A trial's (pruned share, precision); None where its candidate says none."""
+def compression_of(result: TrialResult) -> CompressionKey | None:
+    """Return a trial's (pruned share, precision); None where its candidate names none."""
     values = result.candidate.get("compression")
     if not isinstance(values, dict) or "precision" not in values:
         return None
@@ -85,16 +86,17 @@ def compression_of(result: TrialResult) -> Key | None:
 
 
 def network_of(result: TrialResult) -> str:
-    """The same text exactly where the architectures before pruning are the same."""
+    """Return a text that is equal exactly where the architectures before pruning are."""
     return canonical_json(result.candidate.get("architecture"))
 
 
 def compression_chart(
     rows: Sequence[CompressionRow], metric: str, front_numbers: Iterable[int]
 ) -> Chart:
-    """A metric of every trial, by pruned share; a colour and a shape a precision.
+    """Draw a metric of every trial by pruned share, a colour and a shape for each precision.
 
-    Lines join trials of the same network. Of crowded places an even sample is drawn.
+    Lines join trials of the same network. Of crowded places an even sample is drawn, beside the
+    members of the front.
     """
     members = set(front_numbers)
     shares = sorted({row.pruned_share for row in rows})
@@ -127,19 +129,19 @@ def _by_precision(row: CompressionRow) -> int:
     return _order((0.0, row.precision))[1]
 
 
-def joined(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
-    """Runs of (pruned share, trial) of one network at the rows' precision, two at least each."""
+def network_lines(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
+    """Return a line for each network of several trials: its (pruned share, trial), by share."""
     networks: dict[str, dict[float, TrialResult]] = {}
     for row in rows:
         for trial in row.trials:
             networks.setdefault(network_of(trial), {})[row.pruned_share] = trial
-    return [sorted(found.items()) for found in networks.values() if len(found) > 1]
+    return [sorted(trials.items()) for trials in networks.values() if len(trials) > 1]
 
 
 def _lines(rows: Sequence[CompressionRow], places: dict[float, float], metric: str) -> list[Chart]:
     x: list[float | None] = []
     y: list[float | None] = []
-    for run in joined(rows):
+    for run in network_lines(rows):
         shown = [(places[share], trial) for share, trial in run if metric in trial.metrics]
         x += [*(place for place, _ in shown), None]
         y += [*(trial.value(metric) for _, trial in shown), None]

@@ -1,4 +1,4 @@
-"""The Pareto models and baselines of a run as folders to ship, each checked once more.
+"""Exports the Pareto models and baselines of a run as folders to ship, each checked once more.
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
@@ -24,6 +24,7 @@ from nas.report.noise import noise_of, with_intervals
 from nas.storage.object_store import fetched
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
+from nas.study.objectives import Objective
 from nas.study.pareto import distinct, front
 from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write, read_json, write_atomically, write_json
@@ -36,21 +37,21 @@ Rescore = Callable[[Path], float]
 
 
 @dataclass(frozen=True)
-class Exported:
-    """One model that was exported."""
+class ExportedModel:
+    """One model that was exported: folder, trial, and the PSNR in dB that its copy scored."""
 
     folder: Path
     result: TrialResult
     rescored_psnr_db: float
 
 
-def export(
+def export_models(
     run: RunFolder,
     out: Path,
     rescore: Rescore,
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
-) -> list[Exported]:
+) -> list[ExportedModel]:
     """Export the front's models, best first, then the study's other baselines.
 
     With `everything`, all complete feasible models.
@@ -66,20 +67,43 @@ def export(
     objectives = run.objectives()
     results = run.results()
     results = with_intervals(results, noise_of(run, results))
-    chosen = front(results, objectives)
-    members = {result.key for result in chosen}
-    chosen += [
-        result
-        for result in distinct(results, objectives)
-        if result.baseline and result.key not in members
-    ]
+    members = front(results, objectives)
+    on_front = {result.key for result in members}
+    models = _with_baselines(members, results, objectives)
     if everything:
         first = objectives[0]
-        sign = -1 if first.direction == "maximize" else 1
-        chosen = sorted(
-            distinct(results, objectives), key=lambda result: sign * result.value(first.metric)
-        )
-    if not chosen:
+        models = distinct(results, objectives)
+        models = sorted(models, key=lambda model: first.loss(model.value(first.metric)))
+    _check_models(run, models, results)
+    identity = content_key({"created": description.get("created"), "study": description["study"]})
+    _claim(out, run, identity)
+    exported = []
+    for index, result in enumerate(models):
+        if progress is not None:
+            progress(index, len(models), result)
+        names = run_names(run, [result, *results])  # by its own measurement, if kept
+        exported.append(_export_one(run, description, result, out, rescore, names))
+    _write_csv(out / "pareto.csv", exported, on_front)
+    write_json(out / "export.json", _manifest(run, identity, exported))
+    return exported
+
+
+def _with_baselines(
+    members: Sequence[TrialResult],
+    results: Sequence[TrialResult],
+    objectives: Sequence[Objective],
+) -> list[TrialResult]:
+    """Return the front's models, then the complete baselines that are not among them."""
+    keys = {result.key for result in members}
+    models = distinct(results, objectives)
+    return [*members, *(r for r in models if r.baseline and r.key not in keys)]
+
+
+def _check_models(
+    run: RunFolder, models: Sequence[TrialResult], results: Sequence[TrialResult]
+) -> None:
+    """Raise RunError where a run has no model to export: none is feasible, or none was trained."""
+    if not models:
         raise RunError(
             f"{run.path} has no complete trial that meets its constraints, so there is no model to "
             "export; let the search go on, or loosen the constraints"
@@ -90,21 +114,10 @@ def export(
             f"no model to export. `nas pareto {run.path} --json` gives each network's "
             "`architecture`; `nas compress` trains one"
         )
-    identity = content_key({"created": description.get("created"), "study": description["study"]})
-    _claim(out, run, identity)
-    exported = []
-    for index, result in enumerate(chosen):
-        if progress is not None:
-            progress(index, len(chosen), result)
-        names = run_names(run, [result, *results])  # by its own measurement, if kept
-        exported.append(_export_one(run, description, result, out, rescore, names))
-    _write_csv(out / "pareto.csv", exported, members)
-    write_json(out / "export.json", _manifest(run, identity, exported))
-    return exported
 
 
-def folder_name(result: TrialResult) -> str:
-    """A model's folder: its label in safe characters, then its key."""
+def model_folder_name(result: TrialResult) -> str:
+    """Return the name of a model's folder: its label in safe characters, then its key."""
     return f"{re.sub(r'[^a-z0-9]+', '-', result.label.lower()).strip('-')}-{result.key}"
 
 
@@ -136,9 +149,9 @@ def _export_one(
     out: Path,
     rescore: Rescore,
     names: Mapping[str, DeviceName],
-) -> Exported:
+) -> ExportedModel:
     """Fill a hidden folder beside the final one, check it, then put it in place."""
-    target = out / folder_name(result)
+    target = out / model_folder_name(result)
     try:
         hidden = Path(tempfile.mkdtemp(dir=out, prefix=".export-"))
     except OSError as error:
@@ -155,7 +168,7 @@ def _export_one(
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-    return Exported(target, result, rescored)
+    return ExportedModel(target, result, rescored)
 
 
 def _copy(run: RunFolder, source: str | None, target: Path, result: TrialResult) -> None:
@@ -189,7 +202,7 @@ def _write_texts(
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card(description, result, rescored, files, names))
+    write_json(folder / "card.json", card_document(description, result, rescored, files, names))
     texts = {
         "README.md": model_card(description, result, names),
         "perf.yaml": performance(description, result, names),
@@ -199,14 +212,14 @@ def _write_texts(
         (folder / name).write_text(text)
 
 
-def card(
+def card_document(
     description: dict[str, Any],
     result: TrialResult,
     rescored: float,
     files: dict[str, Any],
     names: Mapping[str, DeviceName] | None = None,
 ) -> dict[str, Any]:
-    """What card.json holds: everything that a model's figures need to be believed."""
+    """Return what card.json holds: everything that a model's figures need to be believed."""
     study = description["study"]
     return {
         "format": FORMAT,
@@ -238,14 +251,14 @@ def _replace(hidden: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> None:
+def _write_csv(path: Path, exported: Sequence[ExportedModel], on_front: set[str]) -> None:
     import pandas as pd
 
     rows = []
-    for one in exported:
-        result = one.result
+    for model in exported:
+        result = model.result
         row: dict[str, Any] = {
-            "folder": one.folder.name,
+            "folder": model.folder.name,
             "key": result.key,
             "label": result.label,
             "trial": result.number,
@@ -265,20 +278,20 @@ def _write_csv(path: Path, exported: Sequence[Exported], on_front: set[str]) -> 
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
-def _manifest(run: RunFolder, identity: str, exported: Sequence[Exported]) -> dict[str, Any]:
+def _manifest(run: RunFolder, identity: str, exported: Sequence[ExportedModel]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": identity,
         "name": run.path.resolve().name,
         "models": [
-            {"folder": one.folder.name, "key": one.result.key, "trial": one.result.number}
-            for one in exported
+            {"folder": model.folder.name, "key": model.result.key, "trial": model.result.number}
+            for model in exported
         ],
     }
 
 
-def earlier(out: Path, exported: Sequence[Exported]) -> list[str]:
-    """Model folders of earlier exports in `out` that this one did not write."""
-    now = {one.folder.name for one in exported}
+def earlier_folders(out: Path, exported: Sequence[ExportedModel]) -> list[str]:
+    """Return the model folders of earlier exports in `out` that this one did not write."""
+    now = {model.folder.name for model in exported}
     cards = (path for path in sorted(out.glob("*/card.json")) if path.parent.name not in now)
     return [path.parent.name for path in cards]

@@ -1,4 +1,4 @@
-"""A model's texts for people and for hubs: the model card, `perf.yaml` and `numerics.yaml`."""
+"""Writes a model's texts for people and for hubs: model card, `perf.yaml` and `numerics.yaml`."""
 
 from __future__ import annotations
 
@@ -73,26 +73,15 @@ def model_card(
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The text of a model's README.md: front matter and sections of the Hugging Face Hub's card.
+    """Return the text of a model's README.md, laid out as a card of the Hugging Face Hub.
 
-    `names` are people's names for the study's devices.
-
-    The licence is left to whoever publishes the model: the front matter says "other".
+    `description` is what run.json holds, `names` are people's names for the study's devices. The
+    licence is left to whoever publishes the model: the front matter says "other".
     """
-    from huggingface_hub import ModelCardData
-
     study, names = description["study"], names or {}
-    front_matter = ModelCardData(
-        license="other",
-        license_name="to-be-chosen",
-        library_name="litert",
-        pipeline_tag="image-to-image",
-        tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
-        metrics=["psnr", "ssim"],
-    )
     width, height = study["size"]
     sections = [
-        f"---\n{front_matter.to_yaml().strip()}\n---",
+        f"---\n{_front_matter()}\n---",
         f"# {result.label}",
         f"A {_kind(result)} that restores blurred photographs of {width}x{height} pixels on phones "
         f"and other small machines, found by an architecture search. It reaches "
@@ -122,12 +111,27 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
+def _front_matter() -> str:
+    """Return the YAML by which the Hugging Face Hub files a model."""
+    from huggingface_hub import ModelCardData
+
+    values = ModelCardData(
+        license="other",
+        license_name="to-be-chosen",
+        library_name="litert",
+        pipeline_tag="image-to-image",
+        tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
+        metrics=["psnr", "ssim"],
+    )
+    return str(values.to_yaml()).strip()
+
+
 def performance(
     description: Mapping[str, Any],
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
 ) -> str:
-    """The text of perf.yaml: what the model needs on each device, with people's names for it."""
+    """Return the text of perf.yaml: what the model needs on each device."""
     called = {device: _called(name) for device, name in (names or {}).items()}
     devices = {
         device: {
@@ -157,14 +161,14 @@ def performance(
 
 
 def _called(name: DeviceName) -> dict[str, str]:
-    known = name.to_dict()
-    said = {"name": "full_name", "chip": "processor", "android": "android"}
-    said["benchmark_tool_sha256"] = "tool_sha256"
-    return {key: known[field] for key, field in said.items() if field in known}
+    values = name.to_dict()
+    fields = {"name": "full_name", "chip": "processor", "android": "android"}
+    fields["benchmark_tool_sha256"] = "tool_sha256"
+    return {key: values[field] for key, field in fields.items() if field in values}
 
 
 def numerics(description: Mapping[str, Any], result: TrialResult, rescored: float) -> str:
-    """The text of numerics.yaml: the artifact's quality, as reported and as scored again."""
+    """Return the text of numerics.yaml: the artifact's quality, as reported and as scored again."""
     named = ("psnr_db", "ssim", "psnr_db_input")
     metrics = {
         name: {
@@ -198,8 +202,8 @@ def _yaml(values: dict[str, Any]) -> str:
 def _further(result: TrialResult, device: str) -> dict[str, float]:
     names = {"init_ms": "first_load_milliseconds", "peak_memory_mb": "estimated_peak_memory_mb"}
     return {
-        said: result.value(f"{name}[{device}]")
-        for name, said in names.items()
+        field: result.value(f"{name}[{device}]")
+        for name, field in names.items()
         if f"{name}[{device}]" in result.metrics
     }
 
@@ -225,7 +229,7 @@ def _kind(result: TrialResult) -> str:
 
 
 def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
-    """The quality, the gain and the latencies in half a sentence."""
+    """Say the quality, the gain and the latencies in half a sentence."""
     text = f"{result.value('psnr_db'):.2f} dB"
     if "psnr_db_input" in result.metrics:
         gain = result.value("psnr_db") - result.value("psnr_db_input")
@@ -240,7 +244,7 @@ def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
 
 
 def _name(metric: str, names: Mapping[str, DeviceName]) -> str:
-    """The short name of the device that a metric names."""
+    """Return the short name of the device that a metric names."""
     device = metric.partition("[")[2].removesuffix("]")
     return names[device].name if device in names else device
 
@@ -280,7 +284,7 @@ def _training(study: Mapping[str, Any]) -> str:
 def _evaluation(
     study: Mapping[str, Any], result: TrialResult, names: Mapping[str, DeviceName]
 ) -> str:
-    """Every figure with its definition, source and conditions, and what the devices are."""
+    """List every figure with its definition, source and conditions, and describe the devices."""
     lines = ["| figure | value | interval | source | definition | conditions |", "|-|-|-|-|-|-|"]
     for name, metric in result.metrics.items():
         interval = (

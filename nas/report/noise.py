@@ -1,22 +1,18 @@
-"""What the noise of a run's seeds means for its front, in sentences."""
+"""Says in sentences what the noise of a run's seeds means for its front."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.seed_noise import CONFIDENCE, Noise, _scored, pooled
 from nas.study.trial_result import TrialResult
 
-if TYPE_CHECKING:
-    pass
-
 
 def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:
-    """What a run's replicates tell; None where there are none that were scored."""
+    """Return the noise that a run's replicates show; None where none of them was scored."""
     home = run.replicates
     first = {result.number: result for result in results if _scored(result)}
     again = [r for r in home.results() if r.number in first and first[r.number].key == r.key]
@@ -28,7 +24,7 @@ def noise_of(run: RunFolder, results: Sequence[TrialResult]) -> Noise | None:
 
 
 def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[TrialResult]:
-    """The results, each measured PSNR with the interval in which its mean over seeds lies.
+    """Return the results, each measured PSNR with the interval in which its mean over seeds lies.
 
     The figure's conditions then say what the interval is, wherever they are shown.
     """
@@ -38,7 +34,7 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
         f"interval: where the network's mean over seeds lies ({CONFIDENCE:.0%}), from "
         f"{noise.freedom} trained again"
     )
-    found = []
+    widened = []
     for result in results:
         metric = result.metrics.get("psnr_db")
         if metric is not None and metric.source == "measured" and metric.interval is None:
@@ -52,15 +48,15 @@ def with_intervals(results: Sequence[TrialResult], noise: Noise | None) -> list[
                 ),
             }
             result = replace(result, metrics=metrics)
-        found.append(result)
-    return found
+        widened.append(result)
+    return widened
 
 
-def not_apart(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
-    """Groups of models whose PSNR can't be told apart, the best first.
+def tied_groups(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialResult, ...]]:
+    """Return groups of models whose PSNR can't be told apart, the best first.
 
-    In a group no two differ by more than seeds do; each is as large as it can be, so one model may
-    be in several. Precisions of one training are no group: seeds don't part them.
+    In a group no two models differ by more than seeds do. Each group is as large as it can be, so
+    one model may be in several. Precisions of one training form no group: seeds do not part them.
     """
     scored = [m for m in members if "psnr_db" in m.metrics]
     ordered = sorted(scored, key=lambda m: -m.value("psnr_db"))
@@ -78,28 +74,28 @@ def not_apart(members: Sequence[TrialResult], noise: Noise) -> list[tuple[TrialR
     return groups
 
 
-def in_words(noise: Noise) -> str:
-    """What is known of the noise, in a sentence or two."""
+def noise_in_words(noise: Noise) -> str:
+    """Say what is known of the noise, in a sentence or two."""
     low, high = noise.spread_interval_db
     again = "1 network" if noise.freedom == 1 else f"{noise.freedom} networks"
-    told = (
+    text = (
         f"From seed to seed PSNR deviates by {noise.spread_db:.2f} dB (95 %: {low:.2f} to "
         f"{high:.2f}; {again} trained again)"
     )
     if noise.tau is not None and noise.tau_interval is not None:
         low, high = noise.tau_interval
-        told += (
+        text += (
             f", between the {noise.networks} complete ones by {noise.between_db:.2f} dB: two seeds "
             f"would rank them with a Kendall's tau of about {noise.tau:.2f} "
             f"({low:.2f} to {high:.2f})"
         )
     if noise.failed:
-        told += f". {noise.failed} more failed with the other seed"
-    return told + "."
+        text += f". {noise.failed} more failed with the other seed"
+    return text + "."
 
 
 def advice(noise: Noise) -> str | None:
-    """What to change where the noise swallows the differences; None where it does not."""
+    """Say what to change where the noise swallows the differences; None where it does not."""
     if not noise.swallows:
         return None
     return (
@@ -110,10 +106,10 @@ def advice(noise: Noise) -> str | None:
 
 
 def ties_in_words(groups: Sequence[Sequence[TrialResult]], most: int = 4) -> str:
-    """Which models can't be told apart by PSNR; empty where all can."""
+    """Name models that can't be told apart by PSNR, `most` groups of them; empty without groups."""
     if not groups:
         return ""
-    named = ["trials " + ", ".join(str(one.number) for one in group) for group in groups[:most]]
+    named = ["trials " + ", ".join(str(model.number) for model in group) for group in groups[:most]]
     left = len(groups) - most
     more = f"; and {left} more group{'s' if left > 1 else ''}" if left > 0 else ""
     return f"Not told apart by PSNR: {'; '.join(named)}{more}."

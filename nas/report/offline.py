@@ -1,4 +1,4 @@
-"""What every page of ours has in common: one file, no network, nothing to send.
+"""Holds what every page has in common: one file, no network, nothing to send.
 
 Plotly can upload a chart, and which of its buttons do changes from release to release: 6.0 has
 `sendDataToCloud` and `editInChartStudio`, 6.9 and 7 `sendChartToCloud`, which is shown unless it is
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+Chart = dict[str, Any]
+"""One chart as Plotly's JSON: `data` has its traces, `layout` what lies around them."""
 
 BUTTONS = ("toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d")
 """All that a chart's bar may offer: a picture of the chart, and where to look."""
@@ -44,16 +47,16 @@ _HERE = Path(__file__).parent
 
 
 def policy() -> Markup:
-    """The element for a page's head that has the browser refuse every request."""
+    """Return the element for a page's head that has the browser refuse every request."""
     from markupsafe import Markup
 
     return Markup('<meta http-equiv="Content-Security-Policy" content="{}">').format(POLICY)
 
 
 def chart_scripts(payload: dict[str, Any], *scripts: str) -> Markup:
-    """A page's scripts: Plotly, the function `draw` for its charts, and the page's own.
+    """Return a page's scripts: Plotly, the function `draw` for its charts, and the page's own.
 
-    `payload` is what these find in the element "payload"; its `charts` are Plotly's JSON by name.
+    `payload` is what these read from the element "payload"; its `charts` are Plotly's JSON by name.
     """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -65,6 +68,6 @@ def chart_scripts(payload: dict[str, Any], *scripts: str) -> Markup:
 
 
 def safe_json(value: Any) -> str:
-    """JSON that can stand inside a <script> element: no `<`, so no end tag."""
+    """Return JSON that can stand inside a <script> element: it has no `<`, so no end tag."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

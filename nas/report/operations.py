@@ -1,4 +1,4 @@
-"""Which operation broke which phone: from the placements that a run's folder keeps."""
+"""Finds which operation broke which phone, from the placements that a run's folder keeps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nas.system.files import read_json
 class FallenOperation:
     """An operation that a phone's accelerators did not take.
 
-    `where` it ran instead, `trials` it happened in, of the `of` trials that have the operation and
-    whose placement on this phone is known.
+    `where` names what it ran on instead, in the trials `trials`. `of` counts the trials that have
+    the operation and whose placement on this phone is known.
     """
 
     device: str
@@ -45,18 +45,18 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _TrialOnDevice:
     """One trial on one device."""
 
     trial: int
     device: str
     placement: tuple[Placement, ...]
     failure: str | None
-    kept: bool
+    measured: bool
 
 
 def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[FallenOperation]:
-    """Every operation that fell back, by device, the most frequent first."""
+    """Return every operation that fell back, by device, the most frequent first."""
     rows = []
     for device, looks in _by_device(_looks(run, results)).items():
         fallen = [_fallen(device, op, looks) for op in _operations(looks)]
@@ -64,11 +64,11 @@ def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[Fa
     return rows
 
 
-def _operations(looks: Sequence[_Look]) -> list[str]:
+def _operations(looks: Sequence[_TrialOnDevice]) -> list[str]:
     return list(dict.fromkeys(row.op for look in looks for row in look.placement))
 
 
-def _fallen(device: str, op: str, looks: Sequence[_Look]) -> FallenOperation:
+def _fallen(device: str, op: str, looks: Sequence[_TrialOnDevice]) -> FallenOperation:
     placed = {look.trial: [r for r in look.placement if r.op == op] for look in looks}
     on_cpu = {trial: [r for r in rows if is_cpu(r.accelerator)] for trial, rows in placed.items()}
     where = {str(row.accelerator) for rows in on_cpu.values() for row in rows}
@@ -79,12 +79,12 @@ def _fallen(device: str, op: str, looks: Sequence[_Look]) -> FallenOperation:
 
 
 def refusals(run: RunFolder, results: Sequence[TrialResult]) -> list[Refusal]:
-    """Why trials have no latency on a device, by device."""
+    """Return the trials that have no latency on a device, by device, with a reason."""
     rows = []
     for device, looks in _by_device(_looks(run, results)).items():
         ran = {row.op for look in looks if look.failure is None for row in look.placement}
         for lasting in (True, False):
-            failed = [x for x in looks if x.failure is not None and x.kept == lasting]
+            failed = [x for x in looks if x.failure is not None and x.measured == lasting]
             if failed:
                 shared = set.intersection(*({row.op for row in x.placement} for x in failed))
                 suspects = tuple(sorted(shared - ran)) if lasting and ran else ()
@@ -93,27 +93,27 @@ def refusals(run: RunFolder, results: Sequence[TrialResult]) -> list[Refusal]:
     return rows
 
 
-def _by_device(looks: Iterator[_Look]) -> dict[str, list[_Look]]:
-    found: dict[str, list[_Look]] = {}
+def _by_device(looks: Iterator[_TrialOnDevice]) -> dict[str, list[_TrialOnDevice]]:
+    by_device: dict[str, list[_TrialOnDevice]] = {}
     for look in looks:
-        found.setdefault(look.device, []).append(look)
-    return found
+        by_device.setdefault(look.device, []).append(look)
+    return by_device
 
 
-def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_Look]:
-    """Every trial on every phone and NPU that it was sent to, but for phones' CPUs, as asked."""
+def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_TrialOnDevice]:
+    """Yield every trial on every phone and NPU that it was sent to, except on phones' CPUs."""
     for result in results:
         notes: Mapping[str, Any] = result.conditions.get("devices", {})
         for device, note in notes.items():
             if not device.startswith(("adb:", "npu:")) or "delegate=cpu" in device:
                 continue
             placement = _placement(run, note["measurement"])
-            kept = note["measurement"] is not None
-            yield _Look(result.number, device, placement, note["failure"], kept)
+            measured = note["measurement"] is not None
+            yield _TrialOnDevice(result.number, device, placement, note["failure"], measured)
 
 
 def _placement(run: RunFolder, key: str | None) -> tuple[Placement, ...]:
-    """The placement that is kept with a measurement; nothing where the file is gone."""
+    """Return the placement that is kept with a measurement; nothing where the file is gone."""
     try:
         rows = read_json(run.path / "measurements" / f"{key}.json")["placement"] if key else []
         return tuple(Placement(**row) for row in rows)

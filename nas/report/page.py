@@ -1,4 +1,4 @@
-"""The report's page: what was gathered, put into words, tables and one HTML file."""
+"""Renders a report's values as words, tables and one HTML file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 from nas.data.image_quality import UInt8Image
 from nas.devices.names import DeviceName
 from nas.report.budget import budget_rows, choice_values
-from nas.report.charts import effect_chart, front_chart, history_chart
+from nas.report.charts import front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
-from nas.report.crops import Comparison
+from nas.report.crops import CropComparison
+from nas.report.effect_chart import effect_chart
+from nas.report.effects import Effect, parameters_of
 from nas.report.offline import chart_scripts, policy
-from nas.report.report_data import Effect, ReportData, latencies, parameters_of, unit
+from nas.report.report_data import ReportData, latency_metrics
 from nas.report.supernet import supernet_chart
+from nas.report.titles import unit
 from nas.study.halving import RUNG_NAMES, readings_of
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
@@ -27,8 +30,10 @@ SHORT = {"gmacs_conv": "MACs, conv"}
 HERE = Path(__file__).parent
 
 
-def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures: str = "") -> str:
-    """The whole page as one HTML text that needs no network.
+def report_html(
+    data: ReportData, comparisons: Sequence[CropComparison] = (), no_pictures: str = ""
+) -> str:
+    """Render the whole page as one HTML text that needs no network.
 
     `no_pictures` says why there are no comparisons, where there are none.
     """
@@ -60,7 +65,7 @@ def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures
         device=data.device,
         budgets=budget_rows(data),
         pictures=[_picture(comparison) for comparison in comparisons],
-        versions=[one.trial for one in comparisons[0].restored] if comparisons else [],
+        versions=[version.trial for version in comparisons[0].restored] if comparisons else [],
         no_pictures=no_pictures,
         reference=_reference(data),
         definitions=data.definitions,
@@ -69,19 +74,19 @@ def render(data: ReportData, comparisons: Sequence[Comparison] = (), no_pictures
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number of `digits` significant digits, with a thin space between thousands."""
+    """Write a number of `digits` significant digits, with a thin space between thousands."""
     if abs(value) >= 1000 or float(value).is_integer():
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:#.{digits}g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.1e}"
 
 
 def count(amount: int, noun: str) -> str:
-    """`amount` and the noun, in the plural where it should be."""
+    """Write `amount` and the noun, in the plural where it should be."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
+    """Write seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
     if seconds < 60:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -91,13 +96,13 @@ def duration(seconds: float) -> str:
 
 
 def source_of(metric: Metric) -> str:
-    """Where a figure comes from, for a tooltip."""
+    """Say where a figure comes from, for a tooltip."""
     busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
     parts = [metric.source, metric.definition, metric.conditions, busy]
     return ", ".join(part for part in parts if part)
 
 
-def _scripts(data: ReportData, comparisons: Sequence[Comparison]) -> Any:
+def _scripts(data: ReportData, comparisons: Sequence[CropComparison]) -> Any:
     payload = {
         "charts": _charts(data),
         "table": _table(data),
@@ -105,7 +110,9 @@ def _scripts(data: ReportData, comparisons: Sequence[Comparison]) -> Any:
             **choice_values(data),
             "labels": {member.number: member.label for member in data.front},
             "words": {member.number: _words(member, data) for member in data.front},
-            "pictured": [one.trial for one in comparisons[0].restored] if comparisons else [],
+            "pictured": [version.trial for version in comparisons[0].restored]
+            if comparisons
+            else [],
         },
     }
     code = ((HERE / name).read_text() for name in ("budget.js", "report.js"))
@@ -128,9 +135,11 @@ def _charts(data: ReportData) -> dict[str, Any]:
 
 
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
-    """The effects on each objective, with their charts' names."""
+    """Return the effects on each objective, with their charts' names."""
     named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
-    return {o.metric: [one for one in named if one[1].metric == o.metric] for o in data.objectives}
+    return {
+        o.metric: [pair for pair in named if pair[1].metric == o.metric] for o in data.objectives
+    }
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
@@ -150,17 +159,18 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
 
 
 def _devices(data: ReportData) -> str:
-    """The devices in full, the optional ones named as such."""
+    """Name the devices in full, the optional ones marked as such."""
     names = [data.names[device].full for device in data.devices]
     names += [f"{data.names[device].full}, where it could be" for device in data.optional_devices]
     return "; ".join(names)
 
 
 def _stats(data: ReportData) -> list[tuple[str, str, str]]:
-    """The strip of large figures: value, what it is, what to add."""
+    """Return the strip of large figures: value, what it is, what to add."""
     states = data.states
     others = ("infeasible", "failed", STOPPED)
-    ended = ", ".join(f"{states[s]} {s}" for s in others if states[s])
+    words: dict[str, str] = {STOPPED: "stopped early"}
+    ended = ", ".join(f"{states[s]} {words.get(s, s)}" for s in others if states[s])
     stats = [(str(states["complete"]), "trials complete", ended or "none failed")]
     if not data.front:
         return stats
@@ -190,14 +200,14 @@ def _device(metric: str, data: ReportData) -> str:
 
 
 def _words(result: TrialResult, data: ReportData) -> str:
-    """A trade-off as half a sentence."""
+    """Describe a trade-off in half a sentence."""
     parts = []
     if "psnr_db" in result.metrics:
         gain = ""
         if data.input_psnr_db is not None:
             gain = f" ({result.value('psnr_db') - data.input_psnr_db:+.2f} dB)"
         parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
-    for device, metric in latencies(result).items():
+    for device, metric in latency_metrics(result).items():
         busy = " (busy processor)" if metric.disturbed else ""
         parts.append(f"{number(metric.value)} ms on {data.device(device)}{busy}")
     if "gmacs_conv" in result.metrics:
@@ -208,7 +218,7 @@ def _words(result: TrialResult, data: ReportData) -> str:
 
 
 def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
-    timed = latencies(result)
+    timed = latency_metrics(result)
     return {
         "result": result,
         "precision": parameters_of(result).get("precision", ""),
@@ -217,23 +227,25 @@ def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
 
 
 def _compressions(data: ReportData) -> dict[str, Any]:
-    """The table of pruned shares and precisions: devices, rows, and what its rows share."""
+    """Return the table of pruned shares and precisions: devices, rows, and what its rows share."""
     rows = data.compressions
-    devices = list(dict.fromkeys(name for row in rows for name in latencies(row.best)))
+    devices = list(dict.fromkeys(name for row in rows for name in latency_metrics(row.best)))
     return {
         "devices": devices,
-        "rows": [(row, [latencies(row.best).get(device) for device in devices]) for row in rows],
+        "rows": [
+            (row, [latency_metrics(row.best).get(device) for device in devices]) for row in rows
+        ],
         "drops": any(row.drop_db is not None for row in rows),
         "sizes": any("bytes" in row.best.metrics for row in rows),
         "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,
     }
 
 
-def _picture(comparison: Comparison) -> dict[str, Any]:
+def _picture(comparison: CropComparison) -> dict[str, Any]:
     layers = [("blurred", "blurred", f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
     layers += [
-        (f"t{one.trial}", f"trial {one.trial}", f"{one.psnr_db:.2f} dB", one.crop)
-        for one in comparison.restored
+        (f"t{version.trial}", f"trial {version.trial}", f"{version.psnr_db:.2f} dB", version.crop)
+        for version in comparison.restored
     ]
     layers.append(("sharp", "sharp", "", comparison.sharp))
     height, width = comparison.sharp.shape[:2]
@@ -246,7 +258,7 @@ def _picture(comparison: Comparison) -> dict[str, Any]:
 
 
 def webp(image: UInt8Image) -> str:
-    """A picture, without loss, as a data URI."""
+    """Return a picture, without loss, as a data URI."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -264,7 +276,7 @@ def _reference(data: ReportData) -> list[tuple[str, str, str]]:
 
 
 def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
-    """What the run was made with, by subject."""
+    """Return what the run was made with, by subject."""
     study = data.study
     made_with = data.description.get("conditions", {})
     protocols = [e["protocol"] for e in study.get("evaluators", []) if "protocol" in e]
@@ -284,10 +296,10 @@ def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
 
 
 def _about_device(name: DeviceName) -> dict[str, str]:
-    """What is known of a phone, for the page's last part; nothing of other devices."""
+    """Return what is known of a phone, for the page's last part; nothing of other devices."""
     if not name.serial:
         return {}
-    known = {
+    facts = {
         "chip": name.processor,
         "Android": name.android,
         "serial": name.serial,
@@ -295,7 +307,7 @@ def _about_device(name: DeviceName) -> dict[str, str]:
         "benchmark tool, SHA-256": name.tool_sha256,
         "in files": name.device,
     }
-    return {key: value for key, value in known.items() if value}
+    return {key: value for key, value in facts.items() if value}
 
 
 def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -311,7 +323,7 @@ def _plain(value: Any) -> str:
 
 
 def _table(data: ReportData) -> dict[str, Any]:
-    """All trials: columns (some only in the files that can be downloaded) and rows."""
+    """Return all trials as columns and rows; hidden columns are in the files to download only."""
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), "gmacs_conv"]

@@ -1,4 +1,4 @@
-"""The report's pictures as PNG files: for a README, a paper, a talk."""
+"""Draws the report's pictures as PNG files: for a README, a paper, a talk."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
-from nas.report.charts import crowded, ticks
-from nas.report.compression import APART, STYLES, CompressionRow, joined
-from nas.report.crops import Comparison, spread
-from nas.report.numbers import short
-from nas.report.report_data import Effect, ReportData, title, unit
+from nas.report.charts import labels_below, ticks
+from nas.report.compression import APART, STYLES, CompressionRow, network_lines
+from nas.report.crops import CropComparison, evenly_spaced
+from nas.report.effects import Effect
+from nas.report.numbers import short_number
+from nas.report.report_data import ReportData
+from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
@@ -49,7 +51,7 @@ CROP_ROWS = 2
 
 
 def save_front(data: ReportData, file: IO[bytes]) -> None:
-    """The front against each device's latency, side by side."""
+    """Draw the front against each device's latency, side by side."""
     costs = data.costs
     quality = data.quality
     with _styled():
@@ -63,7 +65,7 @@ def save_front(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_history(data: ReportData, file: IO[bytes]) -> None:
-    """The hypervolume after each trial."""
+    """Draw the hypervolume after each trial."""
     with _styled():
         figure, (axes,) = _figure(1, 8, 3.4)
         numbers = [result.number for result in data.results]
@@ -81,7 +83,7 @@ def save_history(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_effects(data: ReportData, file: IO[bytes]) -> None:
-    """Every parameter's effect on every objective: a row an objective."""
+    """Draw every parameter's effect on every objective, a row for each objective."""
     columns = min(6, max(4, len(data.effects) // max(1, len(data.objectives))))
     rows: list[list[Effect]] = []
     for objective in data.objectives:
@@ -97,7 +99,7 @@ def save_effects(data: ReportData, file: IO[bytes]) -> None:
 
 
 def save_compression(rows: Sequence[CompressionRow], file: IO[bytes]) -> None:
-    """PSNR and SSIM by pruned share, a line and a shape a precision."""
+    """Draw PSNR and SSIM by pruned share, with a line and a shape for each precision."""
     with _styled():
         figure, panels = _figure(2, 5.6, 4.2)
         for axes, metric in zip(panels, ("psnr_db", "ssim"), strict=True):
@@ -114,7 +116,7 @@ def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) 
         own = [row for row in rows if row.precision == name]
         offset = APART * (index - (len(precisions) - 1) / 2)
         style: dict[str, Any] = {"color": _PRECISIONS[name][0], "zorder": 3}
-        for run in joined(own):
+        for run in network_lines(own):
             shown = [(share, trial) for share, trial in run if metric in trial.metrics]
             x = [shares.index(share) + offset for share, _ in shown]
             axes.plot(x, [t.value(metric) for _, t in shown], linewidth=1.3, alpha=0.5, **style)
@@ -130,11 +132,11 @@ def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) 
 
 
 def save_crops(
-    comparisons: Sequence[Comparison], data: ReportData, file: IO[bytes], models: int = 2
+    comparisons: Sequence[CropComparison], data: ReportData, file: IO[bytes], models: int = 2
 ) -> None:
-    """A row a picture: blurred, a few of the front's models from fast to sharp, sharp."""
+    """Draw a row for each picture: blurred, `models` of the front from fast to sharp, sharp."""
     comparisons = comparisons[:CROP_ROWS]
-    shown = [one.trial for one in spread(comparisons[0].restored, models)][::-1]
+    shown = [version.trial for version in evenly_spaced(comparisons[0].restored, models)][::-1]
     columns = len(shown) + 2
     heights = [c.sharp.shape[0] / c.sharp.shape[1] for c in comparisons]
     with _styled():
@@ -151,21 +153,21 @@ def save_crops(
 
 
 def _cells(
-    comparison: Comparison, trials: Sequence[int], data: ReportData
+    comparison: CropComparison, trials: Sequence[int], data: ReportData
 ) -> list[tuple[UInt8Image, str]]:
-    """A row of pictures with their titles."""
+    """Return a row of pictures with their titles."""
     results = {result.number: result for result in data.front}
-    restored = {one.trial: one for one in comparison.restored}
+    restored = {version.trial: version for version in comparison.restored}
     cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
     for trial in trials:
-        one = restored[trial]
+        version = restored[trial]
         cost = _cost(results[trial], data)
-        cells.append((one.crop, f"trial {trial} · {one.psnr_db:.2f} dB{cost}"))
+        cells.append((version.crop, f"trial {trial} · {version.psnr_db:.2f} dB{cost}"))
     return [*cells, (comparison.sharp, "sharp")]
 
 
 def _effect_panel(axes: Axes, effect: Effect, first: ReportData | None) -> None:
-    """A box a value; the `first` of a row has the axis' name, for which it needs the report."""
+    """Draw a box for each value; the `first` of a row names the axis, with the report's words."""
     axes.boxplot(
         [[value for _, value in trials] for _, trials in effect.groups],
         tick_labels=[name.replace("-", "-\n") for name, _ in effect.groups],
@@ -229,7 +231,7 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
 
 
 def _errors(members: Sequence[TrialResult], metric: str) -> list[list[float]]:
-    """How far the ends of the intervals are below and above the values; 0 where there is none."""
+    """Return how far the intervals reach below and above the values; 0 where there is none."""
     figures = [member.metrics[metric] for member in members]
     ends = [(figure, figure.interval or (figure.value, figure.value)) for figure in figures]
     below = [figure.value - low for figure, (low, _) in ends]
@@ -254,7 +256,7 @@ def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -
         label="Pareto front",
     )
     if len(members) <= 16:
-        for result, below in zip(members, crowded(members, x, y), strict=True):
+        for result, below in zip(members, labels_below(members, x, y), strict=True):
             axes.annotate(
                 str(result.number),
                 (result.value(x), result.value(y)),
@@ -287,7 +289,7 @@ def _headline(data: ReportData) -> str:
 
 def _cost(result: TrialResult, data: ReportData) -> str:
     name = f"latency_ms[{data.devices[0]}]"
-    return f" · {short(result.value(name))} ms" if name in result.metrics else ""
+    return f" · {short_number(result.value(name))} ms" if name in result.metrics else ""
 
 
 def _axis(metric: str, data: ReportData | None = None) -> str:

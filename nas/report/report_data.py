@@ -1,24 +1,23 @@
-"""What a report says, as values; nothing is drawn here."""
+"""Gathers what a report says, as values; other modules draw them."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from nas.devices.names import DeviceName
-from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.compression import CompressionRow, compression_rows
 from nas.report.definitions import Definition, definitions
+from nas.report.effects import Effect, find_effects
 from nas.report.noise import noise_of, with_intervals
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.report.supernet import SupernetRanking, supernet_ranking
+from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
@@ -27,67 +26,22 @@ from nas.study.objectives import Objective
 from nas.study.pareto import ReferencePoint, front, hypervolume_history, knee, reference_point
 from nas.study.trial_result import STOPPED, TrialResult
 
-UNITS = {
-    "psnr_db": "dB",
-    "psnr_db_gain": "dB",
-    "latency_ms": "ms",
-    "init_ms": "ms",
-    "peak_memory_mb": "MB",
-    "gmacs_conv": "GMAC",
-    "gmacs_profiler": "GMAC",
-    "bytes": "B",
-    **dict.fromkeys(NPU_FIGURES, "MB"),
-}
-TITLES = {
-    "psnr_db": "PSNR",
-    "ssim": "SSIM",
-    "psnr_db_gain": "PSNR gained in part of the training",
-    "ssim_gain": "SSIM gained in part of the training",
-    "psnr_db_input": "PSNR of the blurred pictures",
-    "latency_ms": "Latency",
-    "init_ms": "Loading",
-    "peak_memory_mb": "Peak memory",
-    "gmacs_conv": "MACs (convolutions)",
-    "gmacs_profiler": "MACs (profiler)",
-    "worst_latency_ratio": "Worst latency over the reference's",
-    "macs_ratio": "MACs over the paper's final network's",
-    "accelerated_mac_share": "Accelerated share of the MACs",
-    "parameters": "Parameters",
-    "bytes": "Size",
-    "ddr_read_mb": "Read from DDR",
-    "ddr_write_mb": "Written to DDR",
-    "spill_mb": "Spilled to DDR",
-    "fill_mb": "Filled from DDR",
-    "context_mb": "Compiled size",
-}
-
 
 @dataclass(frozen=True)
 class Pick:
-    """A member of the front that is worth a sentence, and why."""
+    """A member of the front that is worth a sentence; `title` says why."""
 
     title: str
     result: TrialResult
 
 
 @dataclass(frozen=True)
-class Effect:
-    """How a metric differs between the values of one parameter.
-
-    `groups` holds the trials' numbers and values under each of the parameter's values, in order.
-    `share` is the share of the metric's variance that the parameter explains by itself
-    (epsilon squared: eta squared less what chance alone would give); None for too few trials.
-    """
-
-    parameter: str
-    metric: str
-    groups: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]
-    share: float | None
-
-
-@dataclass(frozen=True)
 class Cause:
-    """Trials that ended the same way: `trials` are their numbers, `example` one message."""
+    """Trials that ended the same way.
+
+    `what` is the error's class or the constraint, `example` one message, `trials` are their
+    numbers.
+    """
 
     state: str
     what: str
@@ -97,52 +51,73 @@ class Cause:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that a report of a run shows, but the pictures."""
+    """Everything that a report of a run shows, except the pictures."""
 
     name: str
+    """The name of the run's folder."""
     description: Mapping[str, Any]
+    """What run.json holds: the study's fingerprint, conditions, the blurred pictures' quality."""
     objectives: tuple[Objective, ...]
+    """What the study made better, in its order."""
     results: tuple[TrialResult, ...]
+    """All trials that ended, by number; PSNR has an interval where the noise is known."""
     front: tuple[TrialResult, ...]
+    """The members of the Pareto front, best first in the first objective."""
     picks: tuple[Pick, ...]
+    """The members of the front that are worth a sentence each."""
     reference: ReferencePoint | None
+    """The point up to which the hypervolume counts; None where there is none yet."""
     history: tuple[float, ...]
+    """The hypervolume after each trial, as many as there are results."""
     effects: tuple[Effect, ...]
+    """How objectives differ between the values of each parameter, strongest first."""
     causes: tuple[Cause, ...]
+    """Why trials failed or are infeasible, the most frequent cause first."""
     timings_s: Mapping[str, float]
+    """Seconds of each stage over all trials, the longest first."""
     definitions: tuple[Definition, ...]
+    """What each figure means and how it was taken."""
     fallen: tuple[FallenOperation, ...] = ()
+    """The operations that a phone's accelerators did not take."""
     refusals: tuple[Refusal, ...] = ()
+    """The trials that have no latency on a device, and a reason."""
     compressions: tuple[CompressionRow, ...] = ()
+    """A row for each pruned share and precision; none where there is only one of each."""
     verdict: str | None = None
+    """Whether the search beat networks chosen by hand, in sentences; None without such."""
     certainty: Certainty | None = None
+    """How sure PSNR is; None where no network was trained twice."""
     rungs: tuple[RungRow, ...] = ()
+    """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     names: Mapping[str, DeviceName] = field(default_factory=dict)
+    """People's names for the study's devices, by the names that files use."""
     learning: Learning | None = None
+    """Where the sampler began to learn; None where that can't be told."""
 
     @property
     def study(self) -> Mapping[str, Any]:
-        """The study's fingerprint, from run.json."""
+        """Return the study's fingerprint, from run.json."""
         study: Mapping[str, Any] = self.description["study"]
         return study
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices of the study."""
+        """Return the required devices of the study."""
         return tuple(self.study["devices"])
 
     @property
     def optional_devices(self) -> tuple[str, ...]:
-        """The devices on which candidates were measured where they could be."""
+        """Return the devices on which candidates were measured where they could be."""
         return tuple(self.study.get("optional_devices", ()))
 
     def device(self, device: str) -> str:
-        """The device's short name for people."""
+        """Return the device's short name for people."""
         return self.names[device].name if device in self.names else device
 
     def named(self, text: str) -> str:
-        """A text that names devices as files do, with the name that people have before each."""
+        """Return a text that names devices as files do, with people's name put before each."""
         called = {d: n.name for d, n in self.names.items() if n.name not in (d, f"adb:{n.serial}")}
         if not called:
             return text
@@ -150,56 +125,59 @@ class ReportData:
         return re.sub(devices, lambda match: f"{called[match[0]]} ({match[0]})", text)
 
     def title(self, metric: str) -> str:
-        """A metric's name for people, its device by the name that people have for it."""
+        """Return a metric's name for people, with people's name for its device."""
         return title(metric, self.device)
 
     @property
     def quality(self) -> Objective:
-        """The first objective that goes up; PSNR where the study has none."""
+        """Return the first objective that goes up; PSNR where the study has none."""
         up = (objective for objective in self.objectives if objective.direction == "maximize")
         return next(up, Objective.of("psnr_db"))
 
     @property
     def costs(self) -> tuple[Objective, ...]:
-        """The objectives that go down."""
+        """Return the objectives that go down."""
         return tuple(o for o in self.objectives if o.direction == "minimize")
 
     @property
     def states(self) -> Counter[str]:
-        """How many trials ended how."""
+        """Count the trials by the state in which they ended."""
         return Counter(result.state for result in self.results)
 
     @property
     def trained(self) -> bool:
-        """Whether the run trains anything; a search by models alone does not."""
+        """Tell whether the run trains anything; a search by models alone does not."""
         return bool(self.description.get("input", True))
 
     @property
     def input_psnr_db(self) -> float | None:
-        """The blurred held-out pictures' own PSNR, None where nobody took it."""
-        known = self.description.get("input", {}).get("psnr_db")
-        if known is not None:
-            return float(known)
+        """Return the blurred held-out pictures' own PSNR; None where it was not taken."""
+        kept_psnr_db = self.description.get("input", {}).get("psnr_db")
+        if kept_psnr_db is not None:
+            return float(kept_psnr_db)
         name = "psnr_db_input"
         return next((r.value(name) for r in self.results if name in r.metrics), None)
 
     @property
     def disturbed(self) -> dict[int, str]:
-        """The front's trials with a latency that was taken on a busy processor, and why."""
+        """Return the front's trials with a latency from a busy processor, with the reason."""
         return disturbed_trials(self.front)
 
     @property
     def sources(self) -> set[str]:
-        """Every source of a figure in the run."""
+        """Return every source of a figure in the run."""
         return {definition.source for definition in self.definitions}
 
 
 def gather(run: RunFolder) -> ReportData:
-    """Read a run, finished or not; RunError where the folder is no run's or is damaged."""
+    """Read a run, finished or not.
+
+    Raises RunError where the folder is no run's or is damaged.
+    """
     description = run.description()
     objectives = tuple(run.objectives())
-    found = run.results()
-    results = tuple(with_intervals(found, noise_of(run, found)))
+    trials = run.results()
+    results = tuple(with_intervals(trials, noise_of(run, trials)))
     members = tuple(front(results, objectives))
     reference = reference_point(results, objectives, description)
     study = description["study"]
@@ -230,63 +208,24 @@ def gather(run: RunFolder) -> ReportData:
     )
 
 
-def latencies(result: TrialResult) -> dict[str, Metric]:
-    """A trial's latency on each device that it was timed on."""
-    found = {}
+def latency_metrics(result: TrialResult) -> dict[str, Metric]:
+    """Return a trial's latency on each device that it was timed on, by device."""
+    latencies = {}
     for name, metric in result.metrics.items():
         match = re.fullmatch(r"latency_ms\[(.+)\]", name)
         if match:
-            found[match[1]] = metric
-    return found
+            latencies[match[1]] = metric
+    return latencies
 
 
 def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
-    """The trials with a latency that was taken on a busy processor, and what was said of it."""
-    found = {}
+    """Return the trials with a latency that was taken on a busy processor, with the reason."""
+    reasons = {}
     for result in results:
-        for metric in latencies(result).values():
+        for metric in latency_metrics(result).values():
             if metric.disturbed:
-                found[result.number] = metric.disturbed
-    return found
-
-
-def title(metric: str, name_of: Callable[[str], str] = str) -> str:
-    """A metric's name for people: `latency_ms[host]` is "Latency on host".
-
-    `name_of` gives a device's name for people.
-    """
-    base, _, device = metric.partition("[")
-    name = TITLES.get(base, base)
-    at = ":" if base.endswith("_gain") else " on"
-    return f"{name}{at} {name_of(device.rstrip(']'))}" if device else name
-
-
-def unit(metric: str) -> str:
-    """A metric's unit, empty where it has none."""
-    return UNITS.get(metric.split("[")[0], "")
-
-
-def parameters_of(result: TrialResult) -> dict[str, Any]:
-    """A candidate's choices as one flat dictionary: the sampler's, else its JSON flattened."""
-    return dict(result.parameters) or flatten(result.candidate)
-
-
-def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested JSON as one level: lists become `name_0`, `name_1`, ...; deeper names stand alone.
-
-    A name that two branches share gets its branch in front.
-    """
-    flat: dict[str, Any] = {}
-    for name, entry in value.items():
-        if isinstance(entry, Mapping):
-            inner = flatten(entry)
-        elif isinstance(entry, list):
-            inner = {f"{name}_{index}": item for index, item in enumerate(entry)}
-        else:
-            inner = {name: entry}
-        for key, item in inner.items():
-            flat[f"{name}.{key}" if key in flat else key] = item
-    return flat
+                reasons[result.number] = metric.disturbed
+    return reasons
 
 
 def _picks(
@@ -294,7 +233,7 @@ def _picks(
     objectives: Sequence[Objective],
     names: Mapping[str, DeviceName],
 ) -> list[Pick]:
-    """The ends of the front and its bend, each trial once."""
+    """Return the ends of the front and its bend, each trial once."""
     if not members:
         return []
     wanted: list[tuple[str, TrialResult | None]] = [
@@ -321,63 +260,9 @@ def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
     return f"{name} on {known[device].name if device in known else device}" if device else name
 
 
-def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]) -> list[Effect]:
-    """Each parameter that has at least two values, against each objective, strongest first."""
-    choices = {result.number: parameters_of(result) for result in results}
-    names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
-    effects = []
-    for objective in objectives:
-        found = [_effect(results, choices, name, objective.metric) for name in names]
-        kept = [effect for effect in found if len(effect.groups) > 1]
-        effects += sorted(kept, key=lambda effect: -(effect.share or 0.0))
-    return effects
-
-
-def _effect(
-    results: Sequence[TrialResult],
-    choices: Mapping[int, Mapping[str, Any]],
-    name: str,
-    metric: str,
-) -> Effect:
-    groups: dict[Any, list[tuple[int, float]]] = {}
-    for result in results:
-        if name in choices[result.number] and metric in result.metrics:
-            group = groups.setdefault(choices[result.number][name], [])
-            group.append((result.number, result.value(metric)))
-    ordered = sorted(groups, key=lambda value: (isinstance(value, str), value))
-    logarithmic = metric.startswith("latency_ms")
-    values = [np.array([value for _, value in groups[key]]) for key in ordered]
-    share = explained([np.log10(group) if logarithmic else group for group in values])
-    return Effect(name, metric, tuple((_say(key), tuple(groups[key])) for key in ordered), share)
-
-
-def explained(groups: Sequence[np.ndarray[Any, np.dtype[Any]]]) -> float | None:
-    """The share of the variance that lies between groups, corrected for chance (epsilon squared).
-
-    None for fewer than two groups, fewer than 8 values, or values that don't differ.
-    Source: Kelley, "An unbiased correlation ratio measure", 1935.
-    """
-    if len(groups) < 2:
-        return None
-    everything = np.concatenate(groups)
-    count = len(everything)
-    total = float(((everything - everything.mean()) ** 2).sum())
-    if count < 8 or count <= len(groups) or total == 0:
-        return None
-    within = float(sum(((group - group.mean()) ** 2).sum() for group in groups))
-    noise = within / (count - len(groups)) * (len(groups) - 1)
-    return max(0.0, (total - within - noise) / total)
-
-
-def _say(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
-
-
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:
-    """Why trials failed or are infeasible, the most frequent first."""
-    found: dict[tuple[str, str], list[TrialResult]] = {}
+    """Group the trials that failed or are infeasible by their cause, the most frequent first."""
+    groups: dict[tuple[str, str], list[TrialResult]] = {}
     for result in results:
         if result.state in ("complete", STOPPED):
             continue
@@ -385,10 +270,10 @@ def _causes(results: Sequence[TrialResult]) -> list[Cause]:
             what = result.failure.kind
         else:
             what = ", ".join(name for name, amount in result.violations.items() if amount > 0)
-        found.setdefault((result.state, what or "no reason was kept"), []).append(result)
+        groups.setdefault((result.state, what or "no reason was kept"), []).append(result)
     causes = [
         Cause(state, what, _example(trials), tuple(trial.number for trial in trials))
-        for (state, what), trials in found.items()
+        for (state, what), trials in groups.items()
     ]
     return sorted(causes, key=lambda cause: -len(cause.trials))
 
@@ -403,7 +288,7 @@ def _example(trials: Sequence[TrialResult]) -> str:
 
 
 def _timings(results: Sequence[TrialResult]) -> dict[str, float]:
-    """Seconds by stage over all trials, the longest first."""
+    """Return the seconds of each stage over all trials, the longest first."""
     total: Counter[str] = Counter()
     for result in results:
         total.update(dict(result.timings_s))

@@ -1,4 +1,4 @@
-"""How far a supernet's ranking agreed with what its candidates came to alone."""
+"""Tells how far a supernet's ranking agreed with what its candidates reached when trained alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALONE = "psnr_db"
 
 @dataclass(frozen=True)
 class RankedTrial:
-    """A trial with the score that its network had as a slice."""
+    """A trial with the PSNR in dB that its network had as a slice of the supernet."""
 
     result: TrialResult
     score_db: float
@@ -26,10 +26,12 @@ class RankedTrial:
 
 @dataclass(frozen=True)
 class SupernetRanking:
-    """A run that was ranked by a supernet: which, of how many candidates, and how that held.
+    """A run whose candidates were ranked by a supernet, and how well its ranks held.
 
-    `groups` has a row a precision and pruned share: its name, its trials, how the ranks agree. The
-    score is the float network's, so that trials are compared within one group only.
+    `ranked` counts the candidates that the supernet named `supernet` ranked; `cpu_seconds` is what
+    its training took. `groups` has a row for each precision and pruned share: its name, its trials,
+    how the ranks agree. The score is the float network's, so trials are compared within one group
+    only.
     """
 
     supernet: str
@@ -39,12 +41,12 @@ class SupernetRanking:
 
 
 def supernet_ranking(run: RunFolder, results: Iterable[TrialResult]) -> SupernetRanking | None:
-    """Read from the run's folder; None where no supernet ranked its candidates."""
+    """Read the ranking from the run's folder; None where no supernet ranked its candidates."""
     path = run.path / "supernet" / "chosen.json"
     if not path.exists():
         return None
-    told = read_json(path)
-    scores = {row["key"]: float(row["figures"][SCORE]) for row in told["candidates"]}
+    document = read_json(path)
+    scores = {row["key"]: float(row["figures"][SCORE]) for row in document["candidates"]}
     groups: dict[str, list[RankedTrial]] = {}
     for result in results:
         if result.key in scores and result.state == "complete" and ALONE in result.metrics:
@@ -53,8 +55,8 @@ def supernet_ranking(run: RunFolder, results: Iterable[TrialResult]) -> Supernet
     cost = run.path / "supernet" / "supernet.json"
     spent = read_json(cost)["cost"].get("cpu_seconds") if cost.exists() else None
     return SupernetRanking(
-        told["supernet"],
-        int(told["ranked"]),
+        document["supernet"],
+        int(document["ranked"]),
         spent,
         tuple((name, tuple(rows), _agreement(rows)) for name, rows in groups.items()),
     )
@@ -70,7 +72,7 @@ def _agreement(rows: Sequence[RankedTrial]) -> Agreement | None:
 
 
 def supernet_chart(ranking: SupernetRanking | None) -> dict[str, Any]:
-    """PSNR alone against the score as a slice; a colour and a shape a precision."""
+    """Draw PSNR alone against the score as a slice, a colour and a shape for each precision."""
     traces = []
     for name, rows, _ in ranking.groups if ranking else ():
         colour, symbol = STYLES.get(name.split(",")[0], STYLES["float"])

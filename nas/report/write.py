@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nas.data import Pair
 from nas.errors import NasError
-from nas.report.budget import worth_seeing
-from nas.report.crops import MODELS, Comparison, OpenModel, compare, heldout
-from nas.report.page import render
+from nas.report.budget import models_to_picture
+from nas.report.crops import MODELS, CropComparison, OpenModel, compare_crops, heldout_pairs
+from nas.report.page import report_html
 from nas.report.report_data import ReportData, gather
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
@@ -31,13 +31,13 @@ def write_report(
     Raises RunError where the folder is no run's, is damaged, or can't be written.
     """
     data = gather(run)
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[CropComparison, ...] = ()
     reason = "No pictures were asked for."
     if pictures:
         comparisons, reason = _compare(run, data, pictures, pairs, open_model)
     folder = run.path / "report"
     _write_prints(folder, data, comparisons)
-    page = render(data, comparisons, reason)
+    page = report_html(data, comparisons, reason)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return folder / "index.html"
 
@@ -48,22 +48,22 @@ def _compare(
     pictures: int,
     pairs: Iterable[Pair] | None,
     open_model: OpenModel | None,
-) -> tuple[tuple[Comparison, ...], str]:
-    """The comparisons, or none and why."""
+) -> tuple[tuple[CropComparison, ...], str]:
+    """Return the comparisons, or none and the reason."""
     if not data.front:
         return (), "There is no model on the front yet."
     if not data.trained:
         return (), "Nothing was trained."
     try:
         if pairs is None:
-            pairs = heldout(data.study)
-        return compare(run, worth_seeing(data, MODELS), pairs, pictures, open_model), ""
+            pairs = heldout_pairs(data.study)
+        return compare_crops(run, models_to_picture(data, MODELS), pairs, pictures, open_model), ""
     except NasError as error:
         return (), f"The pictures could not be restored: {error}"
 
 
-def _write_prints(folder: Path, data: ReportData, comparisons: tuple[Comparison, ...]) -> None:
-    """The PNG files for which there is something to draw; those of an earlier report go."""
+def _write_prints(folder: Path, data: ReportData, comparisons: tuple[CropComparison, ...]) -> None:
+    """Write the PNG files that have something to show, and remove those of an earlier report."""
     from nas.report.png import save_compression, save_crops, save_effects, save_front, save_history
 
     drawn = {

@@ -25,7 +25,7 @@ class Agreement:
 
 
 def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
-    """Return how far two rows of equal length agree in their order.
+    """Return how far two rows of equal length agree on the order of networks.
 
     None for fewer than `LEAST` networks, or where all figures of a row are equal.
 
@@ -34,12 +34,12 @@ def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | No
     """
     a, b = (_signs(np.asarray(row, np.float64)) for row in (first, second))
     count = len(first)
-    tau = _tau(a, b, np.arange(count)) if count >= LEAST else None
+    tau = _drawn_tau(a, b, np.arange(count)) if count >= LEAST else None
     if tau is None:
         return None
     rng = np.random.default_rng(0)
-    drawn = (_tau(a, b, rng.integers(0, count, count)) for _ in range(RESAMPLES))
-    taus = [one for one in drawn if one is not None]
+    draws = (_drawn_tau(a, b, rng.integers(0, count, count)) for _ in range(RESAMPLES))
+    taus = [one for one in draws if one is not None]
     tail = 50 * (1 - COVERED)
     low, high = np.percentile(taus, [tail, 100 - tail])
     return Agreement(count, tau, (float(low), float(high)))
@@ -49,10 +49,15 @@ def _signs(row: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.sign(row[:, None] - row[None, :]).astype(np.int64)
 
 
-def _tau(
+def _drawn_tau(
     first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
 ) -> float | None:
-    """Return tau-b of the networks of `rows`; None where a row of figures has only ties."""
+    """Return tau-b of the networks of `rows`; None where a row of figures has ties only.
+
+    `nas.system.statistics.kendall_tau` gives the same up to rounding. A bootstrap asks thousands of
+    times, so the signs are computed once. Rows of one order give exactly 1, so that a tau lies
+    within its interval.
+    """
     a, b = (signs[np.ix_(rows, rows)] for signs in (first, second))
     norm = float(np.sqrt(float((a * a).sum()) * float((b * b).sum())))
     return float((a * b).sum()) / norm if norm else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
 
-from nas.paper import Scale
+from nas.paper import PaperScale
 from nas.study.evaluator import Needs, Subject
 from nas.study.metric import Metric
 from studies.paper import SMOKE
@@ -38,6 +38,6 @@ class Told:
         return {"name": "told", **self.psnr_db}
 
 
-def small_scale(psnr_db: Mapping[str, float] | None = None) -> Scale:
+def small_scale(psnr_db: Mapping[str, float] | None = None) -> PaperScale:
     """The smoke scale; `psnr_db` by label says which network is how sharp."""
     return replace(SMOKE, study=replace(SMOKE.study, evaluators=(Told(psnr_db or {}),)))

@@ -5,7 +5,7 @@ import pytest
 from nas.devices.paper_phones.published import rows
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate
-from nas.paper import Listed
+from nas.paper import NetworkList
 from nas.paper.steps import all_networks
 from nas.training.schedule import PAPER
 from search_spaces import EDSR, RDN
@@ -45,13 +45,13 @@ def test_full_networks_have_the_printed_macs_and_the_recipe_is_the_papers() -> N
 
 
 def test_a_list_of_networks_is_a_space() -> None:
-    space = Listed({"a": EDSR(4, 1), "b": RDN(4, 4, 2, 1)})
+    space = NetworkList({"a": EDSR(4, 1), "b": RDN(4, 4, 2, 1)})
     assert space.to_parameters(RDN(4, 4, 2, 1)) == {"network": "b"}
     assert space.reduction == 1
     with pytest.raises(ConfigError, match="edsr 8 x1 is not in the list, which has a, b"):
         space.to_parameters(EDSR(8, 1))
     with pytest.raises(ConfigError, match="is empty"):
-        Listed({})
+        NetworkList({})
     study = SCALES["smoke"].study
     for name, network in all_networks(SCALES["smoke"].steps).items():
         assert study.to_parameters(Candidate(network))["network"] == name

@@ -5,7 +5,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from nas.data.image_quality import psnr_db, ssim, to_uint8
-from nas.report.numbers import short
+from nas.report.numbers import short_number
 from nas.study.metric import Metric
 
 
@@ -87,4 +87,4 @@ def test_a_metric_is_finite_and_survives_json() -> None:
      (0.04123, "0.0412"), (0.00001, "0.000010"), (0, "0.000000"), (-1234.5, "-1,234")],
 )  # fmt: skip
 def test_short_figures_are_never_in_powers_of_ten(value: float, text: str) -> None:
-    assert short(value) == text
+    assert short_number(value) == text

@@ -1,5 +1,4 @@
 import csv
-import itertools
 import math
 import re
 from collections import Counter
@@ -10,15 +9,12 @@ from typing import Any
 
 import pytest
 
-from nas.devices.paper_phones.latency_model import leave_one_out
-from nas.devices.paper_phones.published import PHONES, footnotes, latencies, output_errors, rows
+from nas.devices.paper_phones.published import footnotes, latencies, output_errors, rows
 from nas.devices.sweep import SweepRow
 from nas.errors import ConfigError, RunError
 from nas.paper.compare import Comparison, compare
 from nas.paper.figure4 import size_cells
-from nas.paper.modelled import modelled_latency
 from nas.paper.page import Pages, write_comparison
-from nas.paper.rank_order import rank_order
 from nas.paper.rows import table1_rows
 from nas.paper.run import run_steps
 from nas.storage.run_folder import RunFolder
@@ -142,28 +138,6 @@ def test_pruned_macs_are_this_runs_share_of_the_full_network(comparison: Compari
     assert not cell.comparable
 
 
-@pytest.mark.parametrize("phone", PHONES)
-def test_modelled_latencies_did_not_see_their_cell(phone: str) -> None:
-    left_out = {
-        name: row.modelled_ms
-        for row in leave_one_out(phone).rows
-        for name in row.label.split(" / ")
-    }
-    for row in rows():
-        cell, here = row.cell(phone), modelled_latency(row, phone)
-        assert here.source == "modelled"
-        if cell.outcome == "number":
-            assert here.value == left_out[row.row]
-            assert here.interval is not None
-            assert here.interval[0] < here.value < here.interval[1]
-        elif cell.outcome == "failed":
-            assert here.value is None
-            assert here.failure is not None
-        else:
-            assert here.value is not None
-            assert "NNAPI has no 16-bit fixed point" in here.about
-
-
 def test_the_score_is_the_challenges(comparison: Comparison) -> None:
     cells = {c.row: c for c in comparison.cells if c.column == "score" and c.table == 2}
     assert cells["U-Net"].published == pytest.approx(
@@ -194,28 +168,6 @@ def test_only_the_papers_scale_on_its_data_compares_decibels(comparison: Compari
     assert unet.here is not None
     assert unet.here.value is not None
     assert unet.difference == unet.here.value - 31.67
-
-
-def test_kendalls_tau_is_that_of_counted_pairs() -> None:
-    first, second = [31.67, 29.24, 29.40, 31.23, 28.63, 29.78], [27.0, 26.1, 26.5, 26.0, 25.0, 27.5]
-    signs = [
-        math.copysign(1, (first[a] - first[b]) * (second[a] - second[b]))
-        for a, b in itertools.combinations(range(6), 2)
-    ]
-    names = list("abcdef")
-    order = rank_order("x", list(zip(names, first, second, strict=True)))
-    assert order.tau == pytest.approx(sum(signs) / len(signs))
-    as_far = 0  # of all orders of six, those whose tau is as far from 0
-    for permuted in itertools.permutations(second):
-        tau = sum(
-            math.copysign(1, (first[a] - first[b]) * (permuted[a] - permuted[b]))
-            for a, b in itertools.combinations(range(6), 2)
-        )
-        as_far += abs(tau) >= abs(sum(signs)) - 1e-9
-    assert order.p_value == pytest.approx(as_far / 720)
-    assert order.range is not None
-    assert order.range[0] <= order.tau <= order.range[1]
-    assert rank_order("x", [("a", 1.0, 2.0), ("b", 2.0, 1.0)]).tau is None
 
 
 def test_a_phone_of_the_run_stands_in_table_1_as_it_told_itself(comparison: Comparison) -> None:

@@ -5,22 +5,18 @@ from pathlib import Path
 import pytest
 
 from nas.errors import ConfigError, DataError, RunError
-from nas.paper.memory_needs import check_memory, deployment_bytes, training_bytes, workers_that_fit
 from nas.paper.run import (
-    choose,
-    parse_name,
+    choose_network,
+    parse_run_name,
     results_by_key,
     run_name,
     run_steps,
     study_of,
 )
-from nas.paper.steps import networks_of
 from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
-from nas.training.schedule import PAPER, Schedule
-from search_spaces import ARCHITECTURES
-from studies.paper import SCALES, SMALL_NETWORKS, SMALL_UNET, SMOKE, WHOLE, variants
+from studies.paper import SCALES, SMALL_NETWORKS, SMALL_UNET, WHOLE, variants
 from tests.helpers.picture_trees import reds
 from tests.helpers.small_paper import small_scale
 
@@ -99,10 +95,10 @@ def test_a_winner_without_an_up_sampling_to_choose_is_named_and_a_unet_goes_on(
 ) -> None:
     scale = small_scale({SMALL_NETWORKS["sgn"].label: 50.0})
     run = run_steps(scale, tmp_path, "measured", step=1)
-    choice = choose(scale, scale.steps[0], "measured", results_by_key(run))
+    choice = choose_network(scale, scale.steps[0], "measured", results_by_key(run))
     assert (choice.network, choice.best) == ("unet-transposeconv-relu", "sgn")
     assert "sgn is the sharpest here, but has no up-sampling operation" in choice.why
-    by_the_paper = choose(scale, scale.steps[0], "paper", results_by_key(run))
+    by_the_paper = choose_network(scale, scale.steps[0], "paper", results_by_key(run))
     assert by_the_paper.why.endswith("as in the paper; the sharpest here is sgn")
 
 
@@ -143,45 +139,13 @@ def test_another_selection_or_scale_is_another_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("select", ["paper", "measured"])
 def test_a_runs_name_tells_scale_and_choices(scale: str, select: str) -> None:
-    assert parse_name(run_name(scale, select)) == (scale, select)
+    assert parse_run_name(run_name(scale, select)) == (scale, select)
     assert study_of(SCALES[scale], select).name == run_name(scale, select)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["quickstart", "paper", "paper-smoke-guessed", "portable-x"])
 def test_other_names_are_no_staged_study(name: str) -> None:
-    assert parse_name(name) is None
-
-
-def test_a_scale_that_memory_cannot_hold_says_what_it_needs() -> None:
-    with pytest.raises(
-        ConfigError,
-        match=r"--scale paper needs about \d+\.\d GB of memory for rdn \(\d+\.\d GB to train on 16 "
-        r"patches of 256x256, \d+\.\d GB to convert and run it at 1280x720\), but 4\.0 GB are free",
-    ):
-        check_memory(WHOLE, WHOLE.steps, available=4e9)
-    check_memory(WHOLE, WHOLE.steps, available=64e9)
-    with pytest.raises(ConfigError, match=r"about 20 times .* start fewer --workers"):
-        check_memory(SMOKE, SMOKE.steps, workers=20, available=8e9)
-    assert workers_that_fit(SMOKE, 4, available=1e9) == 1
-    assert workers_that_fit(SMOKE, 4, available=1e12) == 4
-
-
-def test_steps_that_compress_need_the_memory_of_unets_alone() -> None:
-    scale = SCALES["paper"]
-    assert "rdn" in networks_of(scale.steps, scale)
-    assert set(networks_of(scale.steps[2:], scale)) == set(scale.steps[1].networks)
-
-
-def test_memory_grows_with_batch_patch_and_picture() -> None:
-    graph = ARCHITECTURES["edsr"].graph()
-    whole = training_bytes(graph, PAPER)
-    half = training_bytes(graph, Schedule(steps=1, batch=8))
-    quarter = training_bytes(graph, Schedule(steps=1, batch=16, patch=128))
-    fixed = 2 * half - whole
-    assert fixed < 2e9
-    assert quarter - fixed == pytest.approx((whole - fixed) / 4, rel=1e-3)
-    # 32 maps of 1280x720 in float32, two or three of them alive, three times
-    assert 0.7e9 < deployment_bytes(graph, (1280, 720)) - 1.2e9 < 2e9
+    assert parse_run_name(name) is None
 
 
 def test_the_papers_scale_needs_reds_and_all_of_it(tmp_path: Path) -> None:

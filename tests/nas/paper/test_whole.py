@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas.networks.candidate import Compression
-from nas.paper import Listed, Scale, Step
+from nas.paper import NetworkList, PaperScale, PaperStep
 from nas.paper.page import write_comparison
 from nas.paper.run import run_steps
 from nas.paper.steps import all_networks
@@ -17,18 +17,18 @@ UNET = UNet("transpose-conv", "relu", (8, 8), 1, 3, global_residual=True)
 CHOSEN = "unet-resizebilinear-prelu"
 
 
-def _tiny() -> Scale:
+def _tiny() -> PaperScale:
     unets = {n: u for n, u in variants(UNET).items() if n in ("unet-transposeconv-relu", CHOSEN)}
     steps = (
-        Step(1, "Networks", {"unet-transposeconv-relu": UNET, "edsr": EDSR(8, 1)},
+        PaperStep(1, "Networks", {"unet-transposeconv-relu": UNET, "edsr": EDSR(8, 1)},
              choice="unet-transposeconv-relu"),
-        Step(2, "Up-sampling and activation", unets, choice=CHOSEN),
-        Step(3, "Pruning", compressions=(Compression(pruned_share=0.05),)),
-        Step(4, "Quantization", compressions=(Compression("int8-ptq"),)),
+        PaperStep(2, "Up-sampling and activation", unets, choice=CHOSEN),
+        PaperStep(3, "Pruning", compressions=(Compression(pruned_share=0.05),)),
+        PaperStep(4, "Quantization", compressions=(Compression("int8-ptq"),)),
     )  # fmt: skip
     schedule = replace(SMOKE.study.schedule, steps=20, warmup_steps=5, patch=48)
     study = replace(
-        SMOKE.study, space=Listed(all_networks(steps)), schedule=schedule, size=(96, 64),
+        SMOKE.study, space=NetworkList(all_networks(steps)), schedule=schedule, size=(96, 64),
         baselines=(), optional_devices=("paper:reno3-5g",),
     )  # fmt: skip
     return replace(SMOKE, study=study, steps=steps)

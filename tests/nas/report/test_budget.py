@@ -14,23 +14,23 @@ import pytest
 import nas
 from nas.report import gather, write_report
 from nas.report.budget import (
-    Choice,
+    BudgetChoice,
     Offer,
     best_within,
+    budget_choices,
     budget_rows,
-    chosen,
+    budget_stops,
+    models_to_picture,
     offers_of,
-    resolved,
+    resolved_difference,
     round_up,
-    stops,
-    worth_seeing,
 )
 from nas.report.crops import MODELS
 from nas.study.metric import Metric
 from nas.study.seed_noise import pooled
 from tests.browser import probe
 from tests.helpers.fake_run import make_run
-from tests.nas.report.test_report import Page, open_model, pairs
+from tests.helpers.report_pages import Page, open_model, pairs
 
 DEVICES = ("a", "b")
 
@@ -50,7 +50,7 @@ def drawn(seed: int, count: int = 12) -> list[Offer]:
     return found
 
 
-def by_hand(offers: list[Offer], budgets: dict[str, float], apart: float) -> Choice | None:
+def by_hand(offers: list[Offer], budgets: dict[str, float], apart: float) -> BudgetChoice | None:
     """The rule once more, pair by pair, without a sort key."""
     within = [o for o in offers if all(o.latency_ms[d] <= ms for d, ms in budgets.items())]
     if not within:
@@ -67,7 +67,7 @@ def by_hand(offers: list[Offer], budgets: dict[str, float], apart: float) -> Cho
         assert model.speed is not None
         if tied and (one.speed, one.trial) < (model.speed, model.trial):
             model = one
-    return Choice(model, best)
+    return BudgetChoice(model, best)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -103,10 +103,10 @@ def test_the_review_s_example_within_every_device_s_budget() -> None:
 
 def test_what_noise_can_t_tell_apart_goes_to_the_fastest() -> None:
     offers = [offer(0, 30.0, 9, 9), offer(1, 29.8, 2, 9), offer(2, 29.4, 1, 1)]
-    assert best_within(offers, {}, 0.3) == Choice(offers[1], offers[0])
-    assert best_within(offers, {}, 0.0) == Choice(offers[0], offers[0])
+    assert best_within(offers, {}, 0.3) == BudgetChoice(offers[1], offers[0])
+    assert best_within(offers, {}, 0.0) == BudgetChoice(offers[0], offers[0])
     twin = replace(offers[1], training="0")  # the same training: a precision's loss is no noise
-    assert best_within([offers[0], twin], {}, 0.3) == Choice(offers[0], offers[0])
+    assert best_within([offers[0], twin], {}, 0.3) == BudgetChoice(offers[0], offers[0])
 
 
 def test_stops_are_numbers_within_which_their_model_is() -> None:
@@ -114,7 +114,7 @@ def test_stops_are_numbers_within_which_their_model_is() -> None:
         107.0, 107.0, 0.985, 1.2, 100.0, 0.000124,
     ]  # fmt: skip
     offers = [offer(0, 30, 106.801, 1), offer(1, 31, 106.9, 2), offer(2, 32, 0.98451, 3)]
-    assert stops(offers, "a") == [0.985, 107.0]
+    assert budget_stops(offers, "a") == [0.985, 107.0]
     for value in np.random.default_rng(1).lognormal(0, 4, 500):
         assert value <= round_up(float(value)) <= value * 1.0101
 
@@ -126,15 +126,15 @@ def test_what_budgets_choose_are_choices_of_some_budget() -> None:
         choice = best_within(offers, dict(zip(DEVICES, map(float, budgets), strict=True)), 0.4)
         if choice is not None:
             reached.add(choice.model.trial)
-    found = chosen(offers, DEVICES, 0.4)
+    found = budget_choices(offers, DEVICES, 0.4)
     assert set(found) <= reached
     assert len(found) == len(set(found)) > 1
 
 
 def test_noise_counts_for_psnr_alone() -> None:
     noise = pooled([(30.0, 30.4), (28.0, 28.1)], [30.0, 28.0, 29.0])
-    assert resolved(noise) == noise.resolved_db
-    assert resolved(noise, "ssim") == resolved(None) == 0.0
+    assert resolved_difference(noise) == noise.resolved_db
+    assert resolved_difference(noise, "ssim") == resolved_difference(None) == 0.0
 
 
 def test_every_model_of_the_front_and_every_device_is_in_the_choice(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_each_card_has_pictures_and_then_what_budgets_choose(tmp_path: Path) -> 
         run = make_run(tmp_path / str(number), 60, devices)
         data = gather(run)
         cards = {pick.result.number for pick in data.picks}
-        shown = [model.number for model in worth_seeing(data, MODELS)]
+        shown = [model.number for model in models_to_picture(data, MODELS)]
         assert cards <= set(shown)
         assert len(shown) == max(MODELS, len(cards)) < len(data.front)
         order = [member.number for member in data.front]
@@ -161,11 +161,11 @@ def test_each_card_has_pictures_and_then_what_budgets_choose(tmp_path: Path) -> 
         page = Page(write_report(run, 1, pairs(), open_model).read_text())
         assert json.loads(page.scripts["payload"])["choice"]["pictured"] == shown
     data = gather(make_run(tmp_path / "choice", 60))
-    further = chosen(offers_of(data.front, data.devices), ["host"])
+    further = budget_choices(offers_of(data.front, data.devices), ["host"])
     cards = {pick.result.number for pick in data.picks}
     room = MODELS - len(cards)
     expected = [number for number in further if number not in cards][:room]
-    assert set(expected) <= {model.number for model in worth_seeing(data, MODELS)}
+    assert set(expected) <= {model.number for model in models_to_picture(data, MODELS)}
 
 
 def test_a_model_without_a_latency_is_within_no_budget_there(tmp_path: Path) -> None:
@@ -234,9 +234,9 @@ def test_in_a_browser_sliders_and_fields_choose_as_the_rule_does(tmp_path: Path)
     seen = probe(page, PLAY)
     data = gather(run)
     offers = offers_of(data.front, data.devices)
-    limits = [{}, *({"host": stop} for stop in stops(offers, "host")), {}]
+    limits = [{}, *({"host": stop} for stop in budget_stops(offers, "host")), {}]
     assert len(seen) == len(limits) + 1
-    pictured = [model.number for model in worth_seeing(data, MODELS)]
+    pictured = [model.number for model in models_to_picture(data, MODELS)]
     for told, budgets in zip(seen, limits, strict=False):
         choice = best_within(offers, budgets)
         assert choice is not None
@@ -249,5 +249,5 @@ def test_in_a_browser_sliders_and_fields_choose_as_the_rule_does(tmp_path: Path)
         else:
             assert told["text"].endswith("No pictures were made with it.")
     assert seen[-1]["row"] == []
-    least = stops(offers, "phone")[0]
+    least = budget_stops(offers, "phone")[0]
     assert f"The fastest of each device: {least:g} ms on phone" in seen[-1]["text"]

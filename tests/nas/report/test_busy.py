@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from evaluators.latency import _figures, worst_ratio
 from nas.cli.app import app
 from nas.devices import Measurement
-from nas.report.export import export
-from nas.report.page import render
+from nas.report.export import export_models
+from nas.report.page import report_html
 from nas.report.report_data import gather
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_run
+from tests.helpers.report_pages import Page
 
 WHY = "others used 1.4 of this machine's 2 cores"
 
@@ -66,15 +67,22 @@ def test_pareto_marks_it(run: RunFolder, busy: TrialResult) -> None:
 def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
     data = gather(run)
     assert data.disturbed == {busy.number: WHY}
-    page = render(data, [])
-    assert "Taken on a busy processor." in page
-    assert page.count("!</span>") == 1
-    assert "ms on host (busy processor)" in page
+    page = Page(report_html(data, []))
+    (banner,) = [text for text in page.banners if "busy" in text]
+    assert banner.startswith("Taken on a busy processor.")
+    assert f"trial {busy.number} of the front ({WHY})" in banner
+    header, *rows = page.rows["front-table"]
+    timed = {row[0].split()[0]: row[header.index("Latencyms, host")] for row in rows}
+    assert [number for number, text in timed.items() if "!" in text] == [str(busy.number)]
+    words = json.loads(page.scripts["payload"])["choice"]["words"]
+    assert [n for n, text in words.items() if "ms on host (busy processor)" in text] == [
+        str(busy.number)
+    ]
 
 
 def test_an_exported_card_says_it(run: RunFolder, busy: TrialResult, tmp_path: Path) -> None:
     figures = {f"not a real model: {r.key}": r for r in run.results()}
-    exported = export(
+    exported = export_models(
         run, tmp_path / "out", lambda path: figures[path.read_text()].value("psnr_db")
     )
     folder = next(one.folder for one in exported if one.result.number == busy.number)

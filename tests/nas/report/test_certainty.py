@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from nas.cli.app import app
 from nas.report import gather
 from nas.report.certainty import rung_rows
 from nas.report.charts import front_chart
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.search.replicate import replicate
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import readings_of
 from nas.study.pareto import front
 from nas.system.files import write_json
 from tests.helpers.fake_run import describe
+from tests.helpers.report_pages import Page
 from tests.helpers.trained_study import MadeUp, loop_of, trained_study
 
 
@@ -40,11 +42,19 @@ def test_a_report_says_how_sure_its_psnr_is(tmp_path: Path) -> None:
     for member in data.front:
         low, high = member.metrics["psnr_db"].interval or (0, 0)
         assert high - low == pytest.approx(2 * sure.noise.half_width_db)
-    page = render(data)
-    assert sure.said.split(":")[0] in page
-    assert "3 networks trained again" in page
-    assert "don't differ for certain" in page
-    assert "that of PSNR is drawn on the front only" in page
+    page = Page(report_html(data))
+    assert page.sections["certainty"].startswith(sure.said)
+    assert "3 networks trained again" in sure.said
+    below = f"below {sure.noise.resolved_db:.2f} dB two networks, trained once each, don't differ"
+    assert below in page.sections["certainty"]
+    assert "that of PSNR is drawn on the front only" in page.sections["front"]
+    header, *rows = page.rows["front-table"]
+    psnr = header.index("PSNRdB")
+    intervals = [member.metrics["psnr_db"].interval or (0, 0) for member in data.front]
+    assert [row[psnr] for row in rows] == [
+        f"{member.value('psnr_db'):.2f}{low:.2f}–{high:.2f}"
+        for member, (low, high) in zip(data.front, intervals, strict=True)
+    ]
     (members,) = (
         t for t in front_chart(data, data.costs[0])["data"] if t.get("name") == "Pareto front"
     )
@@ -86,8 +96,12 @@ def test_pruned_trials_are_neither_failures_nor_on_the_front(tmp_path: Path) -> 
     told = [readings_of(r)[1]["psnr_db"] for r in whole]
     ends = [r.value("psnr_db") for r in whole]
     assert second.tau == pytest.approx(stats.kendalltau(told, ends).statistic)
-    page = render(data)
-    assert "at 1/16 of the training 80 were read and 20 went on" in page
-    assert "75 stopped" in page
-    assert "stopped at 1/16 of the training" in page
+    page = Page(report_html(data))
+    assert "at 1/16 of the training 80 were read and 20 went on" in page.sections["rungs"]
+    assert page.stats[0] == ("5", "trials complete", "75 stopped early")
+    table = json.loads(page.scripts["payload"])["table"]
+    note = [column["name"] for column in table["columns"]].index("note")
+    notes = Counter(row[note] for row in table["rows"])
+    assert notes["stopped at 1/16 of the training"] == 60
+    assert notes["stopped at 1/4 of the training"] == 15
     assert rung_rows(_run(tmp_path / "plain", 6).results()) == ()

@@ -13,7 +13,7 @@ from PIL import Image
 from nas.networks.candidate import PRECISIONS, Candidate, Compression
 from nas.report import gather
 from nas.report.compression import APART, compression_chart, compression_rows
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.report.png import save_compression
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
@@ -21,6 +21,7 @@ from nas.study.trial_result import TrialResult
 from nas.system.files import write_json
 from search_spaces import UNet
 from tests.helpers.fake_run import describe, make_results
+from tests.helpers.report_pages import Page
 
 WIDE, NARROW = ((UNet("resize-bilinear", "relu", (8, width), 1, 3)) for width in (16, 8))
 
@@ -102,24 +103,32 @@ def run_of(folder: Path, results: list[TrialResult]) -> RunFolder:
 
 
 def test_the_page_says_what_is_compared(tmp_path: Path) -> None:
-    mixed = render(gather(run_of(tmp_path / "a", MIXED)))
-    assert "Pruning and precision" in mixed
-    assert "these are different networks" in mixed
-    assert "median 30.50" in mixed
-    assert "-2.00" in mixed
+    mixed = Page(report_html(gather(run_of(tmp_path / "a", MIXED))))
+    assert "Pruning and precision" in mixed.headings
+    assert "these are different networks" in mixed.sections["compression"]
+    header, *rows = mixed.rows["compression"]
+    assert [row[: header.index("SSIM")] for row in rows] == [
+        ["0 %", "float", "22 networks", "31.00median 30.50", ""],
+        ["0 %", "int8-ptq", "33 networks", "29.50median 29.00", "-1.50"],
+        ["30 %", "int8-ptq", "11 network", "28.00", "-2.00"],
+    ]
     everything = [
         trial(4 * i + j, name, share, 30 - i - j)
         for i, share in enumerate((0.0, 0.5))
         for j, name in enumerate(PRECISIONS)
     ]
-    one = render(gather(run_of(tmp_path / "b", everything)))
-    assert "One network, pruned by a share" in one
-    table = one[one.index('id="compression"') : one.index('id="ends"')]
-    assert table.count("<tr>") == 9
-    assert "<small>modelled</small>" in table
-    assert table.index("int16-ptq") < table.index("int8-qat") < table.index("int8-ptq")
+    one = Page(report_html(gather(run_of(tmp_path / "b", everything))))
+    assert "One network, pruned by a share" in one.sections["compression"]
+    header, *rows = one.rows["compression"]
+    order = ["float", "int16-ptq", "int8-qat", "int8-ptq"]
+    assert [row[:2] for row in rows] == [[s, p] for s in ("0 %", "50 %") for p in order]
+    latencies = [row[header.index("Latencyms, host")] for row in rows]
+    assert all(
+        text.endswith("4.00–9.00modelled") or text.endswith("4–9modelled") for text in latencies
+    )
     plain = [r for r in make_results(30) if r.candidate["compression"]["precision"] == "float"]
-    assert "Pruning and precision" not in render(gather(run_of(tmp_path / "c", plain)))
+    without = Page(report_html(gather(run_of(tmp_path / "c", plain))))
+    assert "Pruning and precision" not in without.headings
 
 
 def test_the_print_shows_every_precision() -> None:

@@ -19,8 +19,8 @@ from search_spaces import ARCHITECTURES, architecture_from_dict
 from studies.paper import SCALES
 from tests.browser import probe
 from tests.helpers.fake_run import make_run
+from tests.helpers.report_pages import open_model, pairs
 from tests.helpers.small_paper import small_scale
-from tests.nas.report.test_report import open_model, pairs
 
 PACKAGE = Path(nas.__file__).parent
 SENDING = {"sendDataToCloud", "editInChartStudio", "sendChartToCloud"}

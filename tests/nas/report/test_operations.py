@@ -8,10 +8,11 @@ from typing import Any
 
 from nas.report import gather
 from nas.report.operations import FallenOperation, Refusal
-from nas.report.page import render
+from nas.report.page import report_html
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
 from tests.helpers.fake_run import describe, make_results
+from tests.helpers.report_pages import Page
 
 A, B = "adb:a", "adb:b?delegate=nnapi"
 
@@ -61,13 +62,16 @@ def test_fallbacks_and_refusals_are_counted_by_device(tmp_path: Path) -> None:
         Refusal(B, True, (1,), "OP_FAILED <b>", ("DEPTH_TO_SPACE",)),
         Refusal(B, False, (2,), "unplugged", ()),
     )
-    html = render(data)
-    assert "Operations that fell back, by device" in html
-    assert "<code>TRANSPOSE_CONV_2D</code>" in html
-    assert "OP_FAILED &lt;b&gt;" in html
+    page = Page(report_html(data))
+    assert "Operations that fell back, by device" in page.headings
+    assert page.rows["operations"][1:] == [
+        [A, "TRANSPOSE_CONV_2D", "cpu, nnapi-reference", "2", "3"],
+        [A, "MUL", "cpu", "1", "2"],
+    ]
+    assert "OP_FAILED <b>" in page.sections["operations"]  # escaped: no element of that name
 
 
 def test_a_run_without_phones_has_no_such_section(tmp_path: Path) -> None:
     data = gather(_run(tmp_path, [{"host": ("one", None)}]))
     assert data.fallen == data.refusals == ()
-    assert "Operations that fell back" not in render(data)
+    assert "operations" not in Page(report_html(data)).sections

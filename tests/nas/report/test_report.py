@@ -1,79 +1,24 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data import Pair
-from nas.data.image_quality import psnr_db
 from nas.errors import ConversionError
 from nas.report import gather, write_report
-from nas.report.charts import crowded, effect_chart, front_chart, history_chart, ticks
-from nas.report.crops import busiest, compare, spread
+from nas.report.charts import front_chart
+from nas.report.effect_chart import effect_chart
+from nas.report.effects import find_effects
 from nas.report.offline import safe_json
-from nas.report.page import duration, number, render
-from nas.report.report_data import find_effects
+from nas.report.page import duration, number, report_html
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
-from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_results, make_run
-
-VOID = {"meta", "img", "input", "br", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects scripts, text and addresses, and checks that elements are closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.scripts: dict[str, str] = {}
-        self.addresses: list[str] = []
-        self.text = ""
-        self.headings: list[str] = []
-        self._script = ""
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        values = dict(attrs)
-        self.addresses += [values[name] for name in ("src", "href") if name in values]
-        if tag not in VOID:
-            self.open.append(tag)
-        self._script = values.get("id", "?") if tag == "script" else ""
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-        self._script = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._script:
-            self.scripts[self._script] = self.scripts.get(self._script, "") + data
-        elif self.open and self.open[-1] != "style":
-            self.text += data
-            if self.open[-1] == "h2":
-                self.headings.append(data)
-
-
-def pairs(count: int = 4, height: int = 60, width: int = 90) -> list[Pair]:
-    random = np.random.default_rng(1)
-    made = []
-    for index in range(count):
-        sharp = random.integers(0, 256, (height, width, 3)).astype(np.uint8)
-        sharp[:, : width // 2] = sharp[:, : width // 2] // (index + 2)
-        made.append(Pair(f"picture {index}", sharp // 2 + 40, sharp))
-    return made
-
-
-def open_model(path: Path) -> Any:
-    return lambda image: np.clip(image.astype(int) * 3 // 2 - 30, 0, 255).astype(np.uint8)
+from tests.helpers.report_pages import Page, open_model, pairs
 
 
 @pytest.fixture(scope="module")
@@ -150,37 +95,6 @@ def test_the_table_holds_every_figure(run: RunFolder, page: Page) -> None:
     )
 
 
-def test_charts_are_valid_plotly(run: RunFolder) -> None:
-    go = pytest.importorskip("plotly.graph_objects")
-    data = gather(run)
-    numbers = [result.number for result in data.front]
-    charts = [front_chart(data, cost) for cost in data.costs]
-    charts += [history_chart(data), *(effect_chart(effect, numbers) for effect in data.effects)]
-    assert len(charts) > 10
-    for chart in charts:
-        go.Figure(chart)  # raises ValueError on a property that Plotly has not
-        json.dumps(chart, allow_nan=False)
-
-
-def test_the_front_chart_shows_every_trial_once(run: RunFolder) -> None:
-    data = gather(run)
-    chart = front_chart(data, data.costs[0])
-    shown = [
-        int(re.match(r"<b>trial (\d+)</b>", text)[1])  # type: ignore[index]
-        for trace in chart["data"]
-        if trace["mode"] != "lines"
-        for text in trace.get("hovertext", trace.get("text"))
-    ]
-    assert sorted(shown) == [result.number for result in data.results]
-    names = {trace.get("name") for trace in chart["data"]}
-    assert {"Pareto front", "complete", "over a limit, not trained", "failed"} <= names
-    members = next(trace for trace in chart["data"] if trace.get("name") == "Pareto front")
-    metric = data.front[0].metrics["latency_ms[host]"]
-    assert metric.interval is not None
-    assert members["error_x"]["array"][0] == metric.interval[1] - metric.value
-    assert members["error_x"]["arrayminus"][0] == metric.value - metric.interval[0]
-
-
 def test_pictures_are_written(run: RunFolder) -> None:
     sizes = {}
     for name in ("front", "hypervolume", "parameters", "crops"):
@@ -188,36 +102,6 @@ def test_pictures_are_written(run: RunFolder) -> None:
             sizes[name] = image.size
             assert len(image.convert("L").getcolors(1 << 16) or []) > 20
     assert sizes["front"][0] > sizes["front"][1] > 500
-
-
-def test_crops_are_the_models_own(run: RunFolder) -> None:
-    data = gather(run)
-    made = pairs(4)
-    comparisons = compare(run, data.front, made, 2, open_model)
-    assert len(comparisons) == 2
-    by_name = {pair.name: pair for pair in made}
-    for comparison in comparisons:
-        pair = by_name[comparison.name]
-        restored = open_model(Path())(pair.blurred)
-        assert [one.trial for one in comparison.restored] == [m.number for m in data.front]
-        for one in comparison.restored:
-            assert one.psnr_db == psnr_db(restored, pair.sharp)
-            np.testing.assert_array_equal(one.crop, restored)  # smaller than a crop: whole
-        assert comparison.blurred_psnr_db == psnr_db(pair.blurred, pair.sharp)
-
-
-def test_the_busiest_window_by_brute_force() -> None:
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[12:20:2, 21:33] = 255
-    top, left = busiest(image, 12, 16)
-    assert 8 <= top <= 13
-    assert 17 <= left <= 21
-    assert busiest(image, 30, 40) == (0, 0)
-
-
-def test_spread_keeps_both_ends() -> None:
-    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
-    assert spread([1, 2], 4) == [1, 2]
 
 
 def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
@@ -267,20 +151,12 @@ def test_many_trials_stay_usable(tmp_path: Path) -> None:
     for effect in data.effects:
         dots = sum(len(t["x"]) for t in effect_chart(effect, [])["data"][1:])
         assert dots <= 60 * len(effect.groups)
-    assert len(render(data)) < 8e6
+    assert len(report_html(data)) < 8e6
 
 
 def test_json_cannot_end_a_script() -> None:
     assert "<" not in safe_json({"label": "</script><script>alert(1)"})
     assert json.loads(safe_json(["</script>"])) == ["</script>"]
-
-
-def test_ticks_are_few_and_round() -> None:
-    for low, high in ((4.9, 60), (1, 1.2), (0.003, 4000), (900, 1100)):
-        found = ticks(low, high)
-        assert 1 <= len(found) <= 9
-        assert found == sorted(set(found))
-    assert ticks(5, 50) == [5, 10, 20, 30, 50]
 
 
 def test_numbers_and_durations() -> None:
@@ -290,15 +166,3 @@ def test_numbers_and_durations() -> None:
     assert [duration(s) for s in (0.61, 42, 200, 18720)] == [
         "0.61 s", "42 s", "3 min 20 s", "5 h 12 min",
     ]  # fmt: skip
-
-
-def test_crowded_labels_alternate() -> None:
-    def at(x: float, y: float) -> TrialResult:
-        from nas.study.metric import Metric
-
-        metrics = {"x": Metric(x, "synthetic"), "y": Metric(y, "synthetic")}
-        return TrialResult(0, "", "", {}, "complete", {}, metrics)
-
-    members = [at(100, 30), at(99, 29.9), at(98, 29.8), at(10, 20)]
-    assert crowded(members, "x", "y") == [False, True, False, False]
-    assert crowded([], "x", "y") == []

@@ -11,7 +11,7 @@ from nas.search.learning import learning_of, ordinal
 from nas.system.files import write_json
 from studies import STUDIES
 from tests.helpers.fake_run import describe, make_run
-from tests.nas.report.test_report import Page
+from tests.helpers.report_pages import Page
 
 
 def study(sampler: str = "ehvi", startup: int = 8, **more: object) -> dict[str, object]:

@@ -16,14 +16,13 @@ from nas.cli.live import watch
 from nas.devices.names import DeviceName, device_name
 from nas.report import gather, write_report
 from nas.report.charts import front_chart
-from nas.report.export import export
+from nas.report.export import export_models
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
 from tests.helpers.fake_run import make_run
+from tests.helpers.report_pages import Page, as_reported
 from tests.helpers.small_study import small_study
-from tests.nas.report.test_export import as_reported
-from tests.nas.report.test_report import Page
 
 MATE, RENO = "adb:127.0.0.1:46543", "adb:R58M12?delegate=gpu"
 SHA = "7be16a13" * 8
@@ -107,7 +106,7 @@ def test_the_report_names_phones_wherever_a_person_reads(run: RunFolder) -> None
 
 
 def test_an_export_names_phones_beside_the_keys(run: RunFolder, tmp_path: Path) -> None:
-    one = export(run, tmp_path / "out", as_reported(run))[0]
+    one = export_models(run, tmp_path / "out", as_reported(run))[0]
     card = json.loads((one.folder / "card.json").read_text())
     assert f"latency_ms[{MATE}]" in card["metrics"]
     assert card["devices"][MATE] == {

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.report.noise import advice, in_words, noise_of, not_apart, ties_in_words, with_intervals
+from nas.report.noise import (
+    advice,
+    noise_in_words,
+    noise_of,
+    tied_groups,
+    ties_in_words,
+    with_intervals,
+)
 from nas.search.replicate import chosen, replicate
 from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
@@ -108,7 +115,7 @@ def test_models_that_cannot_be_told_apart_are_the_largest_groups() -> None:
     step = noise.resolved_db
     places = [0.0, 0.4, 0.9, 1.2, 3.0, 3.1]
     members = [_result(n, 30 - at * step, weights=f"w{n}") for n, at in enumerate(places)]
-    groups = [[one.number for one in group] for group in not_apart(members, noise)]
+    groups = [[one.number for one in group] for group in tied_groups(members, noise)]
     expected = []  # by brute force: every set that is near together and in no larger one
     for size in range(6, 1, -1):
         for some in itertools.combinations(range(6), size):
@@ -117,12 +124,12 @@ def test_models_that_cannot_be_told_apart_are_the_largest_groups() -> None:
                 expected.append(list(some))
     assert sorted(groups) == sorted(expected) == [[0, 1, 2], [1, 2, 3], [4, 5]]
     one_training = [_result(n, 30 - n * step / 3, weights="w") for n in range(2)]
-    assert not_apart(one_training, noise) == []
-    assert ties_in_words(not_apart(members, noise)) == (
+    assert tied_groups(one_training, noise) == []
+    assert ties_in_words(tied_groups(members, noise)) == (
         "Not told apart by PSNR: trials 0, 1, 2; trials 1, 2, 3; trials 4, 5."
     )
-    assert ties_in_words(not_apart(members, noise), 2).endswith("1, 2, 3; and 1 more group.")
-    assert ties_in_words(not_apart(members, noise), 1).endswith("0, 1, 2; and 2 more groups.")
+    assert ties_in_words(tied_groups(members, noise), 2).endswith("1, 2, 3; and 1 more group.")
+    assert ties_in_words(tied_groups(members, noise), 1).endswith("0, 1, 2; and 2 more groups.")
 
 
 def test_a_schedule_whose_noise_swallows_the_differences_is_told() -> None:
@@ -132,8 +139,8 @@ def test_a_schedule_whose_noise_swallows_the_differences_is_told() -> None:
     said = advice(loud)
     assert said is not None
     assert f"below {loud.resolved_db:.2f} dB they say nothing. Train longer" in said
-    assert "3 networks trained again" in in_words(loud)
-    assert in_words(loud).endswith("1 more failed with the other seed.")
+    assert "3 networks trained again" in noise_in_words(loud)
+    assert noise_in_words(loud).endswith("1 more failed with the other seed.")
     assert advice(pooled([(30.0, 30.01)], values)) is None
 
 

@@ -1,0 +1,57 @@
+"""Holds people's names for metrics, and the units that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nas.devices.npu.chips import FIGURES as NPU_FIGURES
+
+UNITS = {
+    "psnr_db": "dB",
+    "psnr_db_gain": "dB",
+    "latency_ms": "ms",
+    "init_ms": "ms",
+    "peak_memory_mb": "MB",
+    "gmacs_conv": "GMAC",
+    "gmacs_profiler": "GMAC",
+    "bytes": "B",
+    **dict.fromkeys(NPU_FIGURES, "MB"),
+}
+TITLES = {
+    "psnr_db": "PSNR",
+    "ssim": "SSIM",
+    "psnr_db_gain": "PSNR gained in part of the training",
+    "ssim_gain": "SSIM gained in part of the training",
+    "psnr_db_input": "PSNR of the blurred pictures",
+    "latency_ms": "Latency",
+    "init_ms": "Loading",
+    "peak_memory_mb": "Peak memory",
+    "gmacs_conv": "MACs (convolutions)",
+    "gmacs_profiler": "MACs (profiler)",
+    "worst_latency_ratio": "Worst latency over the reference's",
+    "macs_ratio": "MACs over the paper's final network's",
+    "accelerated_mac_share": "Accelerated share of the MACs",
+    "parameters": "Parameters",
+    "bytes": "Size",
+    "ddr_read_mb": "Read from DDR",
+    "ddr_write_mb": "Written to DDR",
+    "spill_mb": "Spilled to DDR",
+    "fill_mb": "Filled from DDR",
+    "context_mb": "Compiled size",
+}
+
+
+def title(metric: str, name_of: Callable[[str], str] = str) -> str:
+    """Return a metric's name for people: `latency_ms[host]` is "Latency on host".
+
+    `name_of` gives a device's name for people.
+    """
+    base, _, device = metric.partition("[")
+    name = TITLES.get(base, base)
+    at = ":" if base.endswith("_gain") else " on"
+    return f"{name}{at} {name_of(device.rstrip(']'))}" if device else name
+
+
+def unit(metric: str) -> str:
+    """Return a metric's unit, empty where it has none."""
+    return UNITS.get(metric.split("[")[0], "")
