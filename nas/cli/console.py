@@ -13,6 +13,11 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
 
+def plain(text: str) -> str:
+    """Return `text` such that Rich prints its brackets and reads no markup in it."""
+    return text.replace("[", r"\[")
+
+
 def emit_json(value: Any) -> None:
     """Print one JSON document, the only thing on standard output under `--json`."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nas.cli.console import emit_json, err, out
+from nas.cli.console import emit_json, out
 from nas.cli.options import JsonOption
-from nas.data.image_quality import PSNR_ID
 from nas.errors import DataError
 
 if TYPE_CHECKING:
-    from nas.data import Progress as Report
     from nas.data.check import Check
 
-app = typer.Typer(help="Look at and prepare blurred and sharp pictures.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Look at and prepare blurred and sharp pictures.",
+    no_args_is_help=True,
+)
 
 _SHOWN = 20  # problems; --json lists all
-_LINE_SECONDS = 30.0
 
 Spec = Annotated[
     str,
@@ -59,9 +56,10 @@ def check(
     Exits with 0 where networks can be trained and scored on it, else with 3: the verdict of
     `nas data prepare` with the same --patch.
     """
+    from nas.cli.progress import progress_bar
     from nas.data.check import check_dataset
 
-    with _bar("pairs checked") as report:
+    with progress_bar("pairs checked") as report:
         found = check_dataset(spec, full, report, patch)
     if json:
         emit_json(found.to_dict())
@@ -84,10 +82,11 @@ def prepare(
 
     A search does so by itself; for large data sets it takes long, and can be stopped and started.
     """
+    from nas.cli.progress import progress_bar
     from nas.data import open_dataset
 
     dataset = open_dataset(spec)
-    with _bar("packed") as report:
+    with progress_bar("packed") as report:
         pack = dataset.prepare(patch or dataset.default_patch, report)
     if verify and (damaged := pack.verify()):
         raise DataError(
@@ -113,6 +112,8 @@ def prepare(
 
 
 def _print(found: Check) -> None:
+    from nas.data.image_quality import PSNR_ID
+
     sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
     more = f" and {len(sizes) - 6} other sizes" if len(sizes) > 6 else ""
     rows = {
@@ -147,27 +148,3 @@ def _size(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count / 1e3:.1f} kB"
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Report]:
-    """A progress bar on standard error; where that is no terminal, a line every half minute."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[unit]}", markup=False),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None, unit="")
-        told = time.monotonic()
-
-        def report(done: int, total: int, name: str) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=total, unit=name)
-            if not err.is_terminal and time.monotonic() - told > _LINE_SECONDS:
-                err.print(f"{what}: {done} of {total}, now {escape(name)}", highlight=False)
-                told = time.monotonic()
-
-        yield report

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nas.paper import Scale
 
 app = typer.Typer(
+    add_completion=False,
     help="The paper's manual search, step by step, and its tables and figures beside ours.",
     invoke_without_command=True,
     rich_markup_mode="rich",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
@@ -19,13 +17,13 @@ from nas.errors import BusyMachineError
 
 if TYPE_CHECKING:
     from nas.predictor.checking import Checked
-    from nas.predictor.fitting import Progress as Told
     from nas.predictor.predictor import Predictor
 
 app = typer.Typer(
-    no_args_is_help=True, help="Latency from structure: fitted to a device, checked on it."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Latency from structure: fitted to a device, checked on it.",
 )
-_LINE_SECONDS = 15.0
 _WARNINGS = 5
 
 DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL or paper:PHONE.")]
@@ -54,6 +52,7 @@ def fit(
     """
     from nas.cli.devices import phone_spec
     from nas.cli.inspect import parse_size
+    from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.fitting import check_count
     from nas.predictor.fitting import fit as run_fit
@@ -62,7 +61,7 @@ def fit(
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
-    with _bars(f"{spec}, {chosen.name}") as told:
+    with stage_bars(f"{spec}, {chosen.name}") as told:
         predictor, path = run_fit(spec, chosen, pixels, networks, told, again, _warn)
     seconds = time.monotonic() - started
     if json_:
@@ -91,6 +90,7 @@ def check(
     """Measure networks that the predictor never saw, and show how near it was."""
     from nas.cli.devices import phone_spec
     from nas.cli.inspect import parse_size
+    from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check
     from nas.predictor.identity import folder_of
@@ -101,7 +101,7 @@ def check(
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     try:
-        with _bars(f"{spec}, {chosen.name}") as told:
+        with stage_bars(f"{spec}, {chosen.name}") as told:
             predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
     except BusyMachineError as error:
         if json_:
@@ -209,30 +209,3 @@ def _show_warnings(rows: Sequence[Checked]) -> None:
         err.print(f"[yellow]outside of what was measured:[/] {escape(text)}", highlight=False)
     if len(said) > _WARNINGS:
         err.print(f"and {len(said) - _WARNINGS} more of the kind", highlight=False)
-
-
-@contextmanager
-def _bars(what: str) -> Iterator[Told]:
-    """A bar for each stage on standard error; where that is no terminal, lines now and then."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-        told: dict[str, float] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(f"{what}: {stage}", total=total or None)
-            bars.update(tasks[stage], completed=done, total=total)
-            now = time.monotonic()
-            if not err.is_terminal and (
-                now - told.get(stage, -_LINE_SECONDS) >= _LINE_SECONDS or done == total
-            ):
-                err.print(f"{what}: {stage} {done} of {total}", highlight=False, markup=False)
-                told[stage] = now
-
-        yield report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,9 +13,10 @@ from rich.table import Table
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import JsonOption
 from nas.errors import DataError
-from nas.report.numbers import short
-from nas.storage.run_folder import ARTIFACTS, RunFolder
-from nas.study.trial_result import TrialResult
+
+if TYPE_CHECKING:
+    from nas.storage.run_folder import RunFolder
+    from nas.study.trial_result import TrialResult
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 
@@ -134,6 +135,8 @@ def export(
 
 def _opened(run: Path) -> RunFolder:
     """The run's folder, with the results that only its object store has left."""
+    from nas.storage.run_folder import ARTIFACTS, RunFolder
+
     folder = RunFolder(run)
     if (run / ARTIFACTS).exists():
         from nas.search.uploads import restored
@@ -210,6 +213,7 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
 
 def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
     """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
+    from nas.report.numbers import short
 
     def figure(result: TrialResult, name: str, form: str) -> str:
         return format(result.value(name), form) if name in result.metrics else "-"

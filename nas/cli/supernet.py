@@ -14,7 +14,11 @@ from nas.cli.options import JsonOption
 if TYPE_CHECKING:
     from nas.training.supernet.spec import SupernetSpec
 
-app = typer.Typer(no_args_is_help=True, help="One elastic network for a study's whole space.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="One elastic network for a study's whole space.",
+)
 STEPS_HELP = "Of its training. [as many as one candidate's]"
 
 
