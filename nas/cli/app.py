@@ -57,7 +57,7 @@ def nas(
 
 def main() -> None:
     """Run the command line; every failure that is ours is one line and an exit code."""
-    if "--help" not in sys.argv:
+    if "--help" not in sys.argv and "_NAS_COMPLETE" not in os.environ:
         _tell_of_locks()
     try:
         app(_with_addresses(sys.argv[1:]))
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _tell_of_locks() -> None:
-    """Have waits for a lock told above a live view; the import is too slow for a page of help."""
+    """Have waits for a lock told above a live view; the import is slow for a page of help."""
     from nas.system.host_lock import teller
 
     teller.append(lambda text: err.print(plain(text), highlight=False, soft_wrap=True))
