@@ -83,28 +83,36 @@ def devices(
     if modelled:
         _list_modelled(json_)
         return
+    rows = _device_rows(server, connect or [], threads)
+    if json_:
+        emit_json(rows)
+    elif rows:
+        _show_devices(rows)
+    else:
+        other = "" if connect else ", or give --connect HOST:PORT"
+        err.print(
+            f"no phone is connected: plug one in with USB debugging on{other} "
+            "(docs/phones.md tells how to try an emulated one)"
+        )
+
+
+def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:
+    """Connect to the given addresses and describe every phone that adb then lists."""
     from concurrent.futures import ThreadPoolExecutor
 
     from nas.devices.adb.server import AdbServer
 
     adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
     adb_server.ensure()
-    answers = {address: adb_server.connect(address) for address in connect or []}
+    answers = {address: adb_server.connect(address) for address in connect}
     entries = _settled(adb_server)
     _tell_unconnected(answers, {entry.serial for entry in entries})
     suffix = f"@{server}" if server else ""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
-    if json_:
-        emit_json(rows)
-        return
-    if not rows:
-        other = "" if connect else ", or give --connect HOST:PORT"
-        err.print(
-            f"no phone is connected: plug one in with USB debugging on{other} "
-            "(docs/phones.md tells how to try an emulated one)"
-        )
-        return
+        return list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
+
+
+def _show_devices(rows: list[dict[str, Any]]) -> None:
     columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
     columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
     columns |= {"thermal": "right"}

@@ -31,6 +31,10 @@ StudyOption = Annotated[
     str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
 ]
 SizeOption = Annotated[str | None, typer.Option(help="Picture size, WIDTHxHEIGHT. [the study's]")]
+NetworksOption = Annotated[int, typer.Option(help="Whole networks to measure.")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Measure even what is known.")]
+UnseenOption = Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")]
+PlotOption = Annotated[Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")]
 
 
 @app.command("fit")
@@ -38,8 +42,8 @@ def fit(
     device: DeviceOption = "host",
     study: StudyOption = "quickstart",
     size: SizeOption = None,
-    networks: Annotated[int, typer.Option(help="Whole networks to measure.")] = 10,
-    again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
+    networks: NetworksOption = 10,
+    again: AgainOption = False,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -61,8 +65,8 @@ def fit(
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
-    with stage_bars(f"{spec}, {chosen.name}") as told:
-        predictor, path = run_fit(spec, chosen, pixels, networks, told, again, _warn)
+    with stage_bars(f"{spec}, {chosen.name}") as report:
+        predictor, path = run_fit(spec, chosen, pixels, networks, report, again, _warn)
     seconds = time.monotonic() - started
     if json_:
         emit_json({**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)})
@@ -77,10 +81,8 @@ def check(
     device: DeviceOption = "host",
     study: StudyOption = "quickstart",
     size: SizeOption = None,
-    networks: Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")] = 10,
-    plot: Annotated[
-        Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")
-    ] = None,
+    networks: UnseenOption = 10,
+    plot: PlotOption = None,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -93,34 +95,47 @@ def check(
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check
-    from nas.predictor.identity import folder_of
-    from nas.predictor.plot import plot as drawn
-    from nas.system.files import write_atomically, write_json
 
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     try:
-        with stage_bars(f"{spec}, {chosen.name}") as told:
-            predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
+        with stage_bars(f"{spec}, {chosen.name}") as report:
+            predictor, rows = run_check(spec, chosen, pixels, networks, report, _warn)
     except BusyMachineError as error:
         if json_:
             emit_json({"device": spec, "study": chosen.name, "scores": None, "refused": str(error)})
         raise
-    document = _checked(predictor, rows)
-    folder = folder_of(predictor.about)
-    picture = plot or folder / "check.png"
-    width, height = predictor.about["size"]
-    title = f"{predictor.device}, {chosen.name} at {width}x{height}: networks never seen"
-    content = drawn(rows, title)
-    write_atomically(picture, lambda file: file.write(content))
-    write_json(folder / "check.json", document)
+    document = _check_document(predictor, rows)
+    picture = _written(predictor, chosen.name, rows, document, plot)
     if json_:
         emit_json({**document, "plot": str(picture)})
         return
     _show_scores(rows)
     _show_warnings(rows)
     err.print(f"{picture}, {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _written(
+    predictor: Predictor,
+    study: str,
+    rows: Sequence[Checked],
+    document: dict[str, Any],
+    plot: Path | None,
+) -> Path:
+    """Write the check's document beside the predictor and draw its picture; return its path."""
+    from nas.predictor.identity import folder_of
+    from nas.predictor.plot import plot as plot_check
+    from nas.system.files import write_atomically, write_json
+
+    folder = folder_of(predictor.about)
+    picture = plot or folder / "check.png"
+    width, height = predictor.about["size"]
+    title = f"{predictor.device}, {study} at {width}x{height}: networks never seen"
+    content = plot_check(rows, title)
+    write_atomically(picture, lambda file: file.write(content))
+    write_json(folder / "check.json", document)
+    return picture
 
 
 def _warn(text: str) -> None:
@@ -154,9 +169,9 @@ def _show_kinds(predictor: Predictor) -> None:
     rows = []
     for (op, dtype), kind in sorted(predictor.kinds.items()):
         times = kind.times_ms()
-        dear = [up for (o, d, up) in predictor.surcharges if (o, d) == (op, dtype)]
-        said = f"dearer after {', '.join(dear)}" if dear else ""
-        cells = [op, dtype, str(len(times)), f"{min(times):.3g}", f"{max(times):.3g}", said]
+        expensive = [up for (o, d, up) in predictor.surcharges if (o, d) == (op, dtype)]
+        note = f"dearer after {', '.join(expensive)}" if expensive else ""
+        cells = [op, dtype, str(len(times)), f"{min(times):.3g}", f"{max(times):.3g}", note]
         rows.append(cells)
     for (op, dtype), why in sorted(predictor.refused.items()):
         rows.append([op, dtype, "refused", "", "", escape(why)])
@@ -165,7 +180,7 @@ def _show_kinds(predictor: Predictor) -> None:
     out.print(f"\nwhole networks: {counts}", highlight=False)
 
 
-def _checked(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
+def _check_document(predictor: Predictor, rows: Sequence[Checked]) -> dict[str, Any]:
     from nas.predictor.plot import score_of
 
     precisions = dict.fromkeys(row.precision for row in rows)
@@ -204,8 +219,8 @@ def _show_scores(rows: Sequence[Checked]) -> None:
 
 
 def _show_warnings(rows: Sequence[Checked]) -> None:
-    said = list(dict.fromkeys(text for row in rows for text in row.warnings))
-    for text in said[:_WARNINGS]:
+    texts = list(dict.fromkeys(text for row in rows for text in row.warnings))
+    for text in texts[:_WARNINGS]:
         err.print(f"[yellow]outside of what was measured:[/] {escape(text)}", highlight=False)
-    if len(said) > _WARNINGS:
-        err.print(f"and {len(said) - _WARNINGS} more of the kind", highlight=False)
+    if len(texts) > _WARNINGS:
+        err.print(f"and {len(texts) - _WARNINGS} more of the kind", highlight=False)

@@ -15,6 +15,7 @@ from nas.cli.options import JsonOption
 from nas.errors import DataError
 
 if TYPE_CHECKING:
+    from nas.devices.names import DeviceName
     from nas.storage.run_folder import RunFolder
     from nas.study.trial_result import TrialResult
 
@@ -28,8 +29,6 @@ def pareto(
     json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
-    from nas.report.baselines import verdict
-    from nas.report.certainty import certainty
     from nas.report.noise import noise_of, with_intervals
     from nas.storage.run_devices import run_names
     from nas.study.pareto import front
@@ -39,38 +38,37 @@ def pareto(
     results = with_intervals(results, noise_of(folder, results))
     members = front(results, folder.objectives())
     if json_:
-        names = run_names(folder, results)
-        called = {device: name.full for device, name in names.items()}
+        names = {device: name.full for device, name in run_names(folder, results).items()}
         rows = [model_json(folder, member) for member in members]
-        emit_json([{**row, "device_names": called} for row in rows])
-        return
-    if not members:
+        emit_json([{**row, "device_names": names} for row in rows])
+    elif members:
+        _show_front(run, folder, results, members)
+    else:
         done = len(results)
         err.print(
             f"no model yet: {done} trial{'s' * (done != 1)} finished, none of them complete and "
             "within the constraints"
         )
-        return
+
+
+def _show_front(
+    run: Path, folder: RunFolder, results: Sequence[TrialResult], members: Sequence[TrialResult]
+) -> None:
+    """Print the table of the front's `members`, and what must be known to believe it."""
+    from nas.storage.run_devices import run_names
+
     devices = folder.description()["study"]["devices"]
     names = run_names(folder, results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     console.print(
         _table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
     )
-    complete = sum(result.state == "complete" for result in results)
-    answer = verdict(results, folder.description(), devices, names)
-    if answer:
-        err.print(answer, highlight=False, soft_wrap=True)
-    sure = certainty(folder, results, members)
-    if sure is not None:
-        for text in filter(None, (sure.said, sure.ties, sure.advice)):
-            err.print(text, highlight=False, soft_wrap=True)
-    busy = _disturbed(members)
-    if busy:
-        err.print(busy, highlight=False, soft_wrap=True)
+    for text in _findings(folder, results, members, names):
+        err.print(text, highlight=False, soft_wrap=True)
     phones = [name.full for name in names.values() if name.serial]
     if phones:
         err.print("; ".join(phones), style="dim", highlight=False, soft_wrap=True)
+    complete = sum(result.state == "complete" for result in results)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
@@ -79,6 +77,25 @@ def pareto(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _findings(
+    folder: RunFolder,
+    results: Sequence[TrialResult],
+    members: Sequence[TrialResult],
+    names: Mapping[str, DeviceName],
+) -> list[str]:
+    """Say who beats the baselines, how sure the front is, and which latencies were disturbed."""
+    from nas.report.baselines import verdict
+    from nas.report.certainty import certainty
+
+    description = folder.description()
+    texts = [verdict(results, description, description["study"]["devices"], names)]
+    sure = certainty(folder, results, members)
+    if sure is not None:
+        texts += [sure.said, sure.ties, sure.advice]
+    texts.append(_disturbed(members))
+    return [text for text in texts if text]
 
 
 def report(
