@@ -147,7 +147,7 @@ def with_changes(study: Study, changes: dict[str, Any]) -> Study:
 
     A value of None or an empty list leaves the study's own. Raises ConfigError as `Study` does.
     """
-    given = {
+    given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in changes.items()
         if value is not None and value != []
