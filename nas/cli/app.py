@@ -1,4 +1,4 @@
-"""`nas`: the command line.
+"""`nas`, the command line: its entry point, its exit codes, and `--ray` without an address.
 
 Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
 unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a
@@ -83,7 +83,7 @@ def _tell_of_locks() -> None:
 
 
 def _with_addresses(arguments: list[str]) -> list[str]:
-    """`--ray` alone means `--ray local`."""
+    """Return the arguments with "local" after a `--ray` that has no address."""
     whole: list[str] = []
     for index, argument in enumerate(arguments):
         whole.append(argument)
@@ -94,7 +94,7 @@ def _with_addresses(arguments: list[str]) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    """Whether what follows --ray belongs to it: neither another option nor the study."""
+    """Tell whether the word after --ray is its address: neither another option nor the study."""
     if not text or text.startswith("-") or text.endswith(".py"):
         return False
     if text == "local" or ":" in text:

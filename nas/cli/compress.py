@@ -1,4 +1,4 @@
-"""`nas compress`: one network pruned and quantized, without a search."""
+"""`nas compress` prunes and quantizes one network, without a search."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class StageLines:
 
 
 def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
-    """Every combination, shallow first: a deeper pruning goes on from a shallower one."""
+    """Combine shares and precisions, small shares first: a larger one prunes on from a smaller."""
     from nas.networks.candidate import Compression
 
     for name, given in (("--prune", shares), ("--precision", precisions)):
@@ -176,7 +176,7 @@ def _source(name: str) -> Source:
 
 
 def _write_tables(document: dict[str, Any], architecture: Architecture, folder: Path) -> None:
-    """The table as Markdown, and the chart where there are several figures to draw."""
+    """Write the table as Markdown, and a chart where several figures can be drawn."""
     from functools import partial
 
     from nas.report.compression import compression_rows
@@ -197,7 +197,7 @@ def _write_tables(document: dict[str, Any], architecture: Architecture, folder: 
 
 
 def _table(document: dict[str, Any]) -> tuple[dict[str, str], list[list[str]]]:
-    """Headings with their justification, and cells: the network as it was, then each compression.
+    """Return headings with their justification, and rows: the float network, then its compressions.
 
     Latencies are columns of their own, one a device.
     """
@@ -229,11 +229,11 @@ def _cells(row: dict[str, Any], before: dict[str, Any], devices: list[str]) -> l
     ]
 
 
-def _latency(found: dict[str, Any]) -> str:
-    if "failure" in found:
+def _latency(figure: dict[str, Any]) -> str:
+    if "failure" in figure:
         return "failed"
-    source = "" if found["source"] == "measured" else f" ({found['source']})"
-    return f"{found['latency_ms']:.2f}{source}"
+    source = "" if figure["source"] == "measured" else f" ({figure['source']})"
+    return f"{figure['latency_ms']:.2f}{source}"
 
 
 def _print(document: dict[str, Any], folder: Path) -> None:
@@ -242,13 +242,13 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     rows = document.get("rows") or [document["after"]]
     size = "x".join(map(str, document["conditions"]["size"]))
     out.print(table(f"Pruned and quantized, at {size}", columns, cells))
-    made = [row for row in rows if "failure" not in row]
-    reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in made if row["pruned_share"])
+    whole = [row for row in rows if "failure" not in row]
+    reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in whole if row["pruned_share"])
     if reached:
         out.print(f"\nof the MACs pruned: {', '.join(reached)}", highlight=False)
     out.print(
         f"the blurred pictures have {before['psnr_db_input']:.2f} dB; scored on "
-        + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *made))),
+        + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *whole))),
         highlight=False,
     )
     for row in rows:

@@ -25,7 +25,7 @@ def emit_json(value: Any) -> None:
 
 
 def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
-    """A plain table; `columns` gives each heading its justification, "left" or "right"."""
+    """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading, justify in columns.items():
         result.add_column(heading, justify="right" if justify == "right" else "left")

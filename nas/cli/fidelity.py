@@ -1,4 +1,4 @@
-"""`nas fidelity`: what a device makes of pictures, against the network as it was trained."""
+"""`nas fidelity` compares a device's pictures with those of the network as it was trained."""
 
 from __future__ import annotations
 
@@ -210,19 +210,19 @@ def _show(results: list[Fidelity]) -> None:
     columns |= {"equal": "right", "model dB": "right", "device dB": "right"}
     columns |= {"accelerated": "right", "source": "left"}
     rows = []
-    for found in results:
-        share = found.conditions.get("accelerated_mac_share")
+    for result in results:
+        share = result.conditions.get("accelerated_mac_share")
         rows.append(
             [
-                found.device,
-                _figure(found.psnr_db, found.psnr_db_std),
-                f"{found.l2_error:.3g}",
-                f"{found.largest_error:.3g}",
-                f"{found.equal_pictures} of {len(found.pictures)}",
-                _figure(found.reference_db),
-                _figure(found.device_db),
+                result.device,
+                _figure(result.psnr_db, result.psnr_db_std),
+                f"{result.l2_error:.3g}",
+                f"{result.largest_error:.3g}",
+                f"{result.equal_pictures} of {len(result.pictures)}",
+                _figure(result.reference_db),
+                _figure(result.device_db),
                 f"{share:.0%}" if share is not None else "",
-                found.source,
+                result.source,
             ]
         )
     print_table(table("", columns, rows))

@@ -1,4 +1,4 @@
-"""`nas sweep`: one network at several picture sizes on phones and the host."""
+"""`nas sweep` times one network at several picture sizes on phones and the host."""
 
 from __future__ import annotations
 

@@ -209,11 +209,11 @@ def _show_scores(rows: Sequence[Checked]) -> None:
     for precision in dict.fromkeys(row.precision for row in rows):
         own = [row for row in rows if row.precision == precision]
         for name, macs_only in (("predictor", False), ("from MACs", True)):
-            found = score_of(own, macs_only)
-            covered = "" if found.covered is None else f"{found.covered:.0%}"
+            score = score_of(own, macs_only)
+            covered = "" if score.covered is None else f"{score.covered:.0%}"
             cells.append(
-                [precision, name, str(found.networks), f"{found.mape:.1%}", f"{found.bias:+.1%}",
-                 f"{found.tau:.3f}", f"{found.within_10:.0%}", covered]
+                [precision, name, str(score.networks), f"{score.mape:.1%}", f"{score.bias:+.1%}",
+                 f"{score.tau:.3f}", f"{score.within_10:.0%}", covered]
             )  # fmt: skip
     print_table(table("", columns, cells))
 

@@ -1,4 +1,4 @@
-"""`nas pareto`, `nas report` and `nas export`: what a run came to."""
+"""`nas pareto`, `nas report` and `nas export` show and save the results of a run."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def export(
             status.update(f"exporting {index + 1} of {count}: trial {result.number}")
 
         exported = export_models(folder, out_, rescore, all_, progress)
-    for one in exported:
-        out.print(str(one.folder), highlight=False)
+    for model in exported:
+        out.print(str(model.folder), highlight=False)
     err.print(
         f"{len(exported)} models in {out_}, each scored again as reported; {out_ / 'pareto.csv'}",
         highlight=False,
@@ -151,7 +151,7 @@ def export(
 
 
 def _opened(run: Path) -> RunFolder:
-    """The run's folder, with the results that only its object store has left."""
+    """Open a run's folder; results that only its object store still has are fetched."""
     from nas.storage.run_folder import ARTIFACTS, RunFolder
 
     folder = RunFolder(run)
@@ -163,21 +163,22 @@ def _opened(run: Path) -> RunFolder:
 
 
 def _disturbed(members: Sequence[TrialResult]) -> str:
-    """Which latencies others' work disturbed, in words; empty where none are."""
+    """Name the latencies that other programs disturbed, in words; empty where none are."""
     from nas.report.report_data import disturbed_trials
 
-    found = disturbed_trials(members)
-    if not found:
+    disturbed = disturbed_trials(members)
+    if not disturbed:
         return ""
-    numbers = ", ".join(str(number) for number in found)
+    numbers = ", ".join(str(number) for number in disturbed)
     return (
-        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(found) > 1)} {numbers} "
-        f"({next(iter(found.values()))}). Measure again on a quiet machine before you choose by it"
+        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
+        f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
+        "you choose by it"
     )
 
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:
-    """What is not measured, in words; empty where everything is."""
+    """Name the sources of latencies that were not measured; empty where all were."""
     from nas.report.report_data import latencies
 
     sources = {m.source for member in members for m in latencies(member).values()}
@@ -186,7 +187,7 @@ def _unmeasured(members: Sequence[TrialResult]) -> str:
 
 
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
-    """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
+    """Return a model as `nas pareto --json` prints it; a figure that the trial lacks is None."""
     from nas.report.report_data import latencies
 
     def value(name: str) -> float | None:
@@ -229,7 +230,7 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
 
 
 def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
-    """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
+    """Build the table of models; SSIM, MACs and parameters where labels need not wrap."""
     from nas.report.numbers import short
 
     def figure(result: TrialResult, name: str, form: str) -> str:
@@ -263,13 +264,13 @@ def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: in
 
 
 def _mark(result: TrialResult, name: str) -> str:
-    """What marks a figure that was taken on a busy processor."""
+    """Return "!" for a figure that was taken on a busy processor, else an empty text."""
     metric = result.metrics.get(name)
     return "!" if metric is not None and metric.disturbed else ""
 
 
 def _needs(name: str, cells: Sequence[str]) -> int:
-    """A column's width, with the gap after it."""
+    """Return a column's width in characters, with the gap after it."""
     return max(len(name), *map(len, cells)) + 2
 
 
@@ -279,7 +280,7 @@ def _size(run: RunFolder) -> str:
 
 
 def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
-    """PSNR on the run's held-out pictures, as the search took it.
+    """Return a function that gives a file's PSNR in dB on the run's held-out pictures.
 
     Raises DataError where the data set is not the one of the run any more.
     """

@@ -223,9 +223,9 @@ def studies(
 
 
 def load_study(name: str) -> Study:
-    """The study of that name, or the value STUDY of a user's own .py file.
+    """Return the study of that name, or the value STUDY of a user's own .py file.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is no such study.
     """
     from nas.study.study import Study
     from studies import STUDIES
@@ -244,9 +244,9 @@ def load_study(name: str) -> Study:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """What a user's file defines; its classes are such that workers can import them, too.
+    """Return the names that a user's file defines, its classes such that workers can import them.
 
-    That needs a name which no other module has; where it has none, the file is run all the same.
+    For that the file's name must belong to no other module; else the file is only run.
     """
     name, folder = path.stem, str(path.parent.resolve())
     sys.path.append(folder)
@@ -263,5 +263,5 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def available_cores() -> int:
-    """The processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""`nas status`: look at a run, from any terminal, while it goes on."""
+"""`nas status` shows a run from any terminal while it goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nas study copy` and `nas dashboard`: a run's study as Optuna keeps it."""
+"""`nas study` moves a run's study and results; `nas dashboard` shows them in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nas supernet train` and `nas supernet show`, and what `nas search --supernet` hands on."""
+"""`nas supernet` trains one elastic network for a study, and shows one."""
 
 from __future__ import annotations
 
