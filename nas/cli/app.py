@@ -60,7 +60,7 @@ def main() -> None:
     if "--help" not in sys.argv and "_NAS_COMPLETE" not in os.environ:
         _tell_of_locks()
     try:
-        app(_with_addresses(sys.argv[1:]))
+        app(with_addresses(sys.argv[1:]))
     except NasError as error:
         err.print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
         if isinstance(error, ClusterError):
@@ -82,7 +82,7 @@ def _tell_of_locks() -> None:
     teller.append(lambda text: err.print(plain(text), highlight=False, soft_wrap=True))
 
 
-def _with_addresses(arguments: list[str]) -> list[str]:
+def with_addresses(arguments: list[str]) -> list[str]:
     """Return the arguments with "local" after a `--ray` that has no address."""
     whole: list[str] = []
     for index, argument in enumerate(arguments):

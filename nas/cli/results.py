@@ -61,7 +61,7 @@ def _show_front(
     names = run_names(folder, results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     console.print(
-        _table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
+        front_table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
     )
     for text in _findings(folder, results, members, names):
         err.print(text, highlight=False, soft_wrap=True)
@@ -229,7 +229,7 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
     return list(metric.interval) if metric is not None and metric.interval else None
 
 
-def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
+def front_table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
     """Build the table of models; SSIM, MACs and parameters where labels need not wrap."""
     from nas.report.numbers import short
 
