@@ -5,12 +5,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import typer
 from PIL import Image
+from typer.core import TyperGroup
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,16 +44,16 @@ def test_every_command_is_one(document: str, command: str) -> None:
         return
     from nas.cli.app import app
 
-    found: Any = typer.main.get_command(app)
-    while hasattr(found, "commands"):
-        alone = found.invoke_without_command  # `nas paper`, and `nas paper report`
-        if alone and not (arguments and arguments[0] in found.commands):
+    name, command = "nas", cast(Any, typer.main.get_command(app))
+    while isinstance(command, TyperGroup):
+        alone = command.invoke_without_command  # `nas paper`, and `nas paper report`
+        if alone and not (arguments and arguments[0] in command.commands):
             break
-        name = arguments.pop(0)
-        assert name in found.commands, f"{document}: there is no `nas {name}`"
-        found = found.commands[name]
+        assert arguments[0] in command.commands, f"{document}: there is no `nas {arguments[0]}`"
+        context = typer.Context(cast(Any, command), info_name=name)
+        name, command, arguments = command.resolve_command(context, arguments)
     if arguments:  # without, it is a mention of the command
-        found.make_context(name, arguments)  # raises on a wrong option or a missing argument
+        command.make_context(name, arguments)  # raises on a wrong option or a missing argument
 
 
 def _program(marker: str) -> str:

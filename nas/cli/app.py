@@ -1,4 +1,4 @@
-"""`nas`: the command line.
+"""`nas`, the command line: its entry point, its exit codes, and `--ray` without an address.
 
 Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
 unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a
@@ -10,28 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
-from nas.cli import (
-    compress,
-    data,
-    devices,
-    fidelity,
-    inspect,
-    node,
-    paper,
-    phones,
-    predictor,
-    results,
-    search,
-    status,
-    study,
-    supernet,
-)
-from nas.cli.console import err
+from nas import __version__
+from nas.cli.commands import CommandGroup
+from nas.cli.console import err, plain
 from nas.errors import ClusterError, NasError
-from nas.system.host_lock import teller
 
 EPILOG = (
     "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged "
@@ -41,6 +27,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="nas",
+    cls=CommandGroup,
     help="Search, measure and export image-restoration networks for phones.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -48,36 +35,34 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("search")(search.search)
-app.command("status")(status.status)
-app.command("dashboard")(study.dashboard)
-app.add_typer(study.app, name="study")
-app.command("node")(node.node)
-app.command("studies")(search.studies)
-app.command("pareto")(results.pareto)
-app.command("report")(results.report)
-app.command("export")(results.export)
-app.command("compress")(compress.compress)
-app.command("describe")(inspect.describe)
-app.command("measure")(inspect.measure)
-app.command("devices")(devices.devices)
-app.command("probe")(devices.probe)
-app.command("parse-log")(devices.parse_log)
-app.command("sweep")(phones.sweep)
-app.command("fidelity")(fidelity.fidelity)
-app.add_typer(data.app, name="data")
-app.add_typer(paper.app, name="paper")
-app.add_typer(predictor.app, name="predictor")
-app.add_typer(supernet.app, name="supernet")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"nas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def nas(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Search, measure and export image-restoration networks for phones."""
 
 
 def main() -> None:
     """Run the command line; every failure that is ours is one line and an exit code."""
-    teller.append(lambda text: err.print(_plain(text), highlight=False, soft_wrap=True))
+    if "--help" not in sys.argv and "_NAS_COMPLETE" not in os.environ:
+        _tell_of_locks()
     try:
-        app(_with_addresses(sys.argv[1:]))
+        app(with_addresses(sys.argv[1:]))
     except NasError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
         if isinstance(error, ClusterError):
             sys.stdout.flush()
             os._exit(error.exit_code)  # Ray's threads would wait a minute for a head that is gone
@@ -90,8 +75,15 @@ def main() -> None:
         sys.exit(141)
 
 
-def _with_addresses(arguments: list[str]) -> list[str]:
-    """`--ray` alone means `--ray local`."""
+def _tell_of_locks() -> None:
+    """Have waits for a lock told above a live view; the import is slow for a page of help."""
+    from nas.system.host_lock import teller
+
+    teller.append(lambda text: err.print(plain(text), highlight=False, soft_wrap=True))
+
+
+def with_addresses(arguments: list[str]) -> list[str]:
+    """Return the arguments with "local" after a `--ray` that has no address."""
     whole: list[str] = []
     for index, argument in enumerate(arguments):
         whole.append(argument)
@@ -102,7 +94,7 @@ def _with_addresses(arguments: list[str]) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    """Whether what follows --ray belongs to it: neither another option nor the study."""
+    """Tell whether the word after --ray is its address: neither another option nor the study."""
     if not text or text.startswith("-") or text.endswith(".py"):
         return False
     if text == "local" or ":" in text:
@@ -110,7 +102,3 @@ def _is_address(text: str) -> bool:
     from studies import STUDIES
 
     return text not in STUDIES
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -1,110 +1,148 @@
-"""`nas compress`: one network pruned and quantized, without a search."""
+"""`nas compress` prunes and quantizes one network, without a search."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import named_architecture, parse_size
 from nas.cli.options import JsonOption, LimitOption
-from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
+from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from nas.cli.compress_job import Source
-    from nas.data import Dataset
+    from nas.data import Pair
     from nas.networks.candidate import Architecture, Compression
+    from nas.report.compression_job import Job, PictureScore, Source
 
-SMOKE_SHARES = (0.93, 0.8, 0.5)  # of the MACs, by which --smoke narrows a network first
-SMOKE_SIDE = 64
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL_OR_ARCH",
+        help="An architecture's name or .json file (trained first), or a model's folder as "
+        "`nas export` writes it.",
+    ),
+]
+DataOption = Annotated[str, typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Where the files go; what is there is used.")
+]
+PruneOption = Annotated[
+    list[float] | None,
+    typer.Option(help="The share of the MACs to take away, 0 to 0.7; several times for a table."),
+]
+PrecisionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="float | int8-ptq | int8-qat (default) | int16-ptq; several times, too."),
+]
+DeviceOption = Annotated[
+    list[str] | None, typer.Option(help="A device to time on; several times, too.")
+]
+MethodOption = Annotated[str, typer.Option(help="adaptive | uniform-l1")]
+SizeOption = Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
+StepsOption = Annotated[int, typer.Option(min=1, help="Steps of the float training.")]
+SeedOption = Annotated[int, typer.Option(help="Of the trainings.")]
+SmokeOption = Annotated[
+    bool, typer.Option("--smoke", help="A narrowed network, ten steps: does it work at all?")
+]
 
 
 def compress(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL_OR_ARCH",
-            help="An architecture's name or .json file (trained first), or a model's folder as "
-            "`nas export` writes it.",
-        ),
-    ],
-    data: Annotated[str, typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S")],
-    out_: Annotated[Path, typer.Option("--out", help="Where the files go; what is there is used.")],
-    prune: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="The share of the MACs to take away, 0 to 0.7; several times for a table."
-        ),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option(help="float | int8-ptq | int8-qat (default) | int16-ptq; several times, too."),
-    ] = None,
-    device: Annotated[
-        list[str] | None, typer.Option(help="A device to time on; several times, too.")
-    ] = None,
+    model: ModelArgument,
+    data: DataOption,
+    out_: OutOption,
+    prune: PruneOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
     limit: LimitOption = None,
-    method: Annotated[str, typer.Option(help="adaptive | uniform-l1")] = "adaptive",
-    size: Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")] = "1280x720",
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the float training.")] = 600,
-    seed: Annotated[int, typer.Option(help="Of the trainings.")] = 0,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="A narrowed network, ten steps: does it work at all?")
-    ] = False,
+    method: MethodOption = "adaptive",
+    size: SizeOption = "1280x720",
+    steps: StepsOption = 600,
+    seed: SeedOption = 0,
+    smoke: SmokeOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Prune a network, quantize it, and score the file beside the float one's.
 
     Several shares or precisions make every combination of them, and one table.
     """
-    from nas.cli.compress_job import Job, Source, Told
     from nas.compression.pruning import Pruning
     from nas.data import open_dataset
-    from nas.devices import open_device
-    from nas.networks.graph import check_size
-    from nas.system.files import held
+    from nas.report.compression_job import Job, check_pictures, check_reach, smoke_test
     from nas.training.schedule import short_schedule
 
     wanted = _wanted(prune or [0.0], precision or ["int8-qat"])
-    deepest = max(one.pruned_share for one in wanted)
+    deepest = max(compression.pruned_share for compression in wanted)
     settings = Pruning(method)  # type: ignore[arg-type]
-    source = _source(model)
-    width, height = parse_size(size)
-    schedule = short_schedule(steps)
+    source, pixels, schedule = _source(model), parse_size(size), short_schedule(steps)
     if smoke:
-        source = Source(_narrowed(source.architecture, deepest), None)
-        width = height = source.architecture.graph().fits(SMOKE_SIDE)
-        # A network that has hardly left the identity is one large weight among many tiny ones a
-        # filter, which 8 bits round away: it would fail for a reason that training removes.
-        schedule = replace(schedule, steps=10, batch=2, patch=32, identity_start=False)
-    graph = source.architecture.graph()
-    check_size(graph.reduction, height, width, graph.smallest)
-    _check_reach(source.architecture, deepest, settings)
-    devices = tuple(dict.fromkeys(device or []))
-    for spec in devices:
-        open_device(spec)
+        source, pixels, schedule = smoke_test(source, deepest, schedule)
+    check_reach(source.architecture, pixels, deepest, settings)
+    devices = _devices(device or [])
     dataset = open_dataset(data)
-    _check_pictures(dataset)
-    with held(out_):
-        job = Job(dataset, (width, height), out_, schedule, seed, settings, devices, Told())
+    check_pictures(dataset)
+    job = Job(dataset, pixels, out_, schedule, seed, settings, devices, _score, StageLines())
+    _run(job, source, wanted, json_)
+
+
+def _run(job: Job, source: Source, wanted: list[Compression], json_: bool) -> None:
+    """Run the job and print its document; in the end raise the first error of several rows."""
+    from nas.report.compression_job import first_unmeasured
+    from nas.system.files import held
+
+    with held(job.folder):
         document, failed = job.run(source, wanted)
         if "rows" in document:
-            _write_tables(document, out_)
+            _write_tables(document, source.architecture, job.folder)
     if json_:
         emit_json(document)
     else:
-        _print(document, out_)
-    failed = failed or _first_unmeasured(document)
+        _print(document, job.folder)
+    failed = failed or first_unmeasured(document)
     if failed is not None:
         raise failed
 
 
+def _devices(specs: list[str]) -> tuple[str, ...]:
+    """Return each device once; ConfigError on an unknown one."""
+    from nas.devices import open_device
+
+    devices = tuple(dict.fromkeys(specs))
+    for spec in devices:
+        open_device(spec)
+    return devices
+
+
+def _score(path: Path, pairs: Iterable[Pair]) -> PictureScore:
+    from evaluators.quality import score_artifact
+
+    return score_artifact(path, pairs)
+
+
+@final
+class StageLines:
+    """Prints a line for each stage, and one every few seconds of a long one."""
+
+    def __init__(self) -> None:
+        self._stage, self._when = "", 0.0
+
+    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
+        """Take the progress that `nas.compression.compress.Progress` describes."""
+        if stage == self._stage and time.monotonic() - self._when < 5:
+            return
+        self._stage, self._when = stage, time.monotonic()
+        where = f" {done}/{total}, L1 {loss:.4f}" if loss else ""
+        err.print(f"{stage}{where}", highlight=False)
+
+
 def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
-    """Every combination, shallow first: a deeper pruning goes on from a shallower one."""
+    """Combine shares and precisions, small shares first: a larger one prunes on from a smaller."""
     from nas.networks.candidate import Compression
 
     for name, given in (("--prune", shares), ("--precision", precisions)):
@@ -114,7 +152,8 @@ def _wanted(shares: list[float], precisions: list[str]) -> list[Compression]:
 
 
 def _source(name: str) -> Source:
-    from nas.cli.compress_job import Source
+    """Return the named architecture, or the network and the weights of a model's folder."""
+    from nas.report.compression_job import Source
     from search_spaces import architecture_from_dict
 
     folder = Path(name)
@@ -136,61 +175,12 @@ def _source(name: str) -> Source:
     return Source(architecture_from_dict(network or candidate["architecture"]), weights)
 
 
-def _narrowed(architecture: Architecture, prune: float) -> Architecture:
-    """A quick likeness that can still be pruned by `prune`; the network itself if it is small."""
-    from nas.compression.channels import group_channels
-    from nas.compression.compress import expected_architecture
-    from nas.compression.pruning import Pruning, largest_share
-    from nas.networks.candidate import Narrowable
-
-    if isinstance(architecture, Narrowable):
-        narrow = architecture.narrowed()
-        if largest_share(group_channels(narrow.graph()), Pruning()) > prune + 0.05:
-            return narrow
-    for share in SMOKE_SHARES:
-        try:
-            narrow = expected_architecture(architecture, share)
-        except ConfigError:
-            continue
-        if largest_share(group_channels(narrow.graph()), Pruning()) > prune + 0.05:
-            return narrow
-    return architecture
-
-
-def _check_reach(architecture: Architecture, share: float, settings: Any) -> None:
-    from nas.compression.channels import group_channels
-    from nas.compression.pruning import check_share
-
-    if share:
-        check_share(group_channels(architecture.graph()), share, settings)
-
-
-def _check_pictures(dataset: Dataset) -> None:
-    """DataError where the blurred held-out pictures are the sharp ones: nothing can be scored."""
-    if all((pair.blurred == pair.sharp).all() for pair in dataset.heldout()):
-        raise DataError(
-            f"{dataset.spec}: every blurred held-out picture is equal to its sharp one; give the "
-            "blurred pictures first, then the sharp ones"
-        )
-
-
-def _first_unmeasured(document: dict[str, Any]) -> NasError | None:
-    """The error to end with where a device gave no latency."""
-    rows = [document["before"], *(document.get("rows") or [document["after"]])]
-    for row in rows:
-        for device, found in row.get("devices", {}).items():
-            if "failure" in found:
-                where = f"p{100 * row['pruned_share']:g}-{row['precision']}"
-                return DeviceError(f"{where} has no latency on {device}: {found['failure']}")
-    return None
-
-
-def _write_tables(document: dict[str, Any], folder: Path) -> None:
-    """The table as Markdown, and the chart where there are several figures to draw."""
+def _write_tables(document: dict[str, Any], architecture: Architecture, folder: Path) -> None:
+    """Write the table as Markdown, and a chart where several figures can be drawn."""
     from functools import partial
 
-    from nas.cli.compress_job import as_results
     from nas.report.compression import compression_rows
+    from nas.report.compression_job import as_results
     from nas.report.png import save_compression
     from nas.system.files import write_atomically
 
@@ -198,7 +188,7 @@ def _write_tables(document: dict[str, Any], folder: Path) -> None:
     lines = [list(columns), ["---:" if end == "right" else "---" for end in columns.values()]]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in [*lines, *rows])
     write_atomically(folder / "compression.md", lambda file: file.write(text.encode()))
-    shown = compression_rows(as_results(document))
+    shown = compression_rows(as_results(document, architecture))
     picture = folder / "compression.png"
     if shown:
         write_atomically(picture, partial(save_compression, shown))
@@ -207,7 +197,7 @@ def _write_tables(document: dict[str, Any], folder: Path) -> None:
 
 
 def _table(document: dict[str, Any]) -> tuple[dict[str, str], list[list[str]]]:
-    """Headings with their justification, and cells: the network as it was, then each compression.
+    """Return headings with their justification, and rows: the float network, then its compressions.
 
     Latencies are columns of their own, one a device.
     """
@@ -239,11 +229,11 @@ def _cells(row: dict[str, Any], before: dict[str, Any], devices: list[str]) -> l
     ]
 
 
-def _latency(found: dict[str, Any]) -> str:
-    if "failure" in found:
+def _latency(figure: dict[str, Any]) -> str:
+    if "failure" in figure:
         return "failed"
-    source = "" if found["source"] == "measured" else f" ({found['source']})"
-    return f"{found['latency_ms']:.2f}{source}"
+    source = "" if figure["source"] == "measured" else f" ({figure['source']})"
+    return f"{figure['latency_ms']:.2f}{source}"
 
 
 def _print(document: dict[str, Any], folder: Path) -> None:
@@ -252,13 +242,13 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     rows = document.get("rows") or [document["after"]]
     size = "x".join(map(str, document["conditions"]["size"]))
     out.print(table(f"Pruned and quantized, at {size}", columns, cells))
-    made = [row for row in rows if "failure" not in row]
-    reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in made if row["pruned_share"])
+    whole = [row for row in rows if "failure" not in row]
+    reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in whole if row["pruned_share"])
     if reached:
         out.print(f"\nof the MACs pruned: {', '.join(reached)}", highlight=False)
     out.print(
         f"the blurred pictures have {before['psnr_db_input']:.2f} dB; scored on "
-        + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *made))),
+        + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *whole))),
         highlight=False,
     )
     for row in rows:

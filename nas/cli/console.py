@@ -13,6 +13,11 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
 
+def plain(text: str) -> str:
+    """Return `text` such that Rich prints its brackets and reads no markup in it."""
+    return text.replace("[", r"\[")
+
+
 def emit_json(value: Any) -> None:
     """Print one JSON document, the only thing on standard output under `--json`."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -20,7 +25,7 @@ def emit_json(value: Any) -> None:
 
 
 def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
-    """A plain table; `columns` gives each heading its justification, "left" or "right"."""
+    """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading, justify in columns.items():
         result.add_column(heading, justify="right" if justify == "right" else "left")

@@ -1,29 +1,26 @@
-"""`nas data`: what is in a data set, what is wrong with it, and its patches packed."""
+"""`nas data` tells what is in a data set and what is wrong with it, and packs its patches."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nas.cli.console import emit_json, err, out
+from nas.cli.console import emit_json, out
 from nas.cli.options import JsonOption
-from nas.data.image_quality import PSNR_ID
 from nas.errors import DataError
 
 if TYPE_CHECKING:
-    from nas.data import Progress as Report
     from nas.data.check import Check
 
-app = typer.Typer(help="Look at and prepare blurred and sharp pictures.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Look at and prepare blurred and sharp pictures.",
+    no_args_is_help=True,
+)
 
 _SHOWN = 20  # problems; --json lists all
-_LINE_SECONDS = 30.0
 
 Spec = Annotated[
     str,
@@ -59,15 +56,16 @@ def check(
     Exits with 0 where networks can be trained and scored on it, else with 3: the verdict of
     `nas data prepare` with the same --patch.
     """
+    from nas.cli.progress import progress_bar
     from nas.data.check import check_dataset
 
-    with _bar("pairs checked") as report:
-        found = check_dataset(spec, full, report, patch)
+    with progress_bar("pairs checked") as report:
+        verdict = check_dataset(spec, full, report, patch)
     if json:
-        emit_json(found.to_dict())
+        emit_json(verdict.to_dict())
     else:
-        _print(found)
-    if not found.usable:
+        _print(verdict)
+    if not verdict.usable:
         raise typer.Exit(DataError.exit_code)
 
 
@@ -84,10 +82,11 @@ def prepare(
 
     A search does so by itself; for large data sets it takes long, and can be stopped and started.
     """
+    from nas.cli.progress import progress_bar
     from nas.data import open_dataset
 
     dataset = open_dataset(spec)
-    with _bar("packed") as report:
+    with progress_bar("packed") as report:
         pack = dataset.prepare(patch or dataset.default_patch, report)
     if verify and (damaged := pack.verify()):
         raise DataError(
@@ -112,34 +111,36 @@ def prepare(
         out.print(escape(str(pack.folder)), highlight=False)
 
 
-def _print(found: Check) -> None:
-    sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
+def _print(dataset: Check) -> None:
+    from nas.data.image_quality import PSNR_ID
+
+    sizes = [f"{size} ({count})" for size, count in dataset.sizes.items()]
     more = f" and {len(sizes) - 6} other sizes" if len(sizes) > 6 else ""
     rows = {
-        "task": found.task or "-",
-        "training": f"{found.training_pairs:,} pairs in {found.training_clips:,} shards",
-        "held out": f"{found.heldout_pairs:,} pairs ({found.split})",
+        "task": dataset.task or "-",
+        "training": f"{dataset.training_pairs:,} pairs in {dataset.training_clips:,} shards",
+        "held out": f"{dataset.heldout_pairs:,} pairs ({dataset.split})",
         "sizes": ", ".join(sizes[:6]) + more or "-",
-        "decoded": f"{found.decoded_pairs:,} pairs",
+        "decoded": f"{dataset.decoded_pairs:,} pairs",
     }
-    if found.blurred_psnr_db is not None:
-        mean = f"{found.blurred_psnr_db:.2f} dB, mean of {found.psnr_pairs} held-out pairs"
+    if dataset.blurred_psnr_db is not None:
+        mean = f"{dataset.blurred_psnr_db:.2f} dB, mean of {dataset.psnr_pairs} held-out pairs"
         rows["PSNR before"] = f"{mean} ({PSNR_ID})"
-    if found.pack_bytes is not None:
-        packed = f"{found.patches:,} patches of {found.patch}x{found.patch}"
-        rows["packed"] = f"{packed}, {_size(found.pack_bytes)}"
-    if found.passed_over:
-        passed = [f"{kind} ({count})" for kind, count in found.passed_over.items()]
+    if dataset.pack_bytes is not None:
+        packed = f"{dataset.patches:,} patches of {dataset.patch}x{dataset.patch}"
+        rows["packed"] = f"{packed}, {_size(dataset.pack_bytes)}"
+    if dataset.passed_over:
+        passed = [f"{kind} ({count})" for kind, count in dataset.passed_over.items()]
         rows["passed over"] = ", ".join(passed)
-    for name, value in {"data": found.spec, **rows}.items():
+    for name, value in {"data": dataset.spec, **rows}.items():
         out.print(f"[bold]{name:12}[/]{escape(value)}", highlight=False)
-    worst_first = sorted(found.problems, key=lambda problem: problem.severity)
+    worst_first = sorted(dataset.problems, key=lambda problem: problem.severity)
     for problem in worst_first[:_SHOWN]:
         colour = "red" if problem.severity == "error" else "yellow"
         out.print(f"[{colour}]{problem.severity}[/] {escape(problem.what)}", highlight=False)
-    if len(found.problems) > _SHOWN:
-        out.print(f"and {len(found.problems) - _SHOWN} more: --json lists all")
-    out.print("[green]usable[/]" if found.usable else "[red]not usable[/]")
+    if len(dataset.problems) > _SHOWN:
+        out.print(f"and {len(dataset.problems) - _SHOWN} more: --json lists all")
+    out.print("[green]usable[/]" if dataset.usable else "[red]not usable[/]")
 
 
 def _size(count: int) -> str:
@@ -147,27 +148,3 @@ def _size(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.1f} {name}"
     return f"{count / 1e3:.1f} kB"
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Report]:
-    """A progress bar on standard error; where that is no terminal, a line every half minute."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[unit]}", markup=False),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None, unit="")
-        told = time.monotonic()
-
-        def report(done: int, total: int, name: str) -> None:
-            nonlocal told
-            bar.update(task, completed=done, total=total, unit=name)
-            if not err.is_terminal and time.monotonic() - told > _LINE_SECONDS:
-                err.print(f"{what}: {done} of {total}, now {escape(name)}", highlight=False)
-                told = time.monotonic()
-
-        yield report

@@ -23,7 +23,7 @@ _PIPE_WIDTH = 300
 def phone_spec(
     device: str, delegate: str | None, protocol: str | None, binaries: list[str] | None
 ) -> str:
-    """The device with a phone's options added; ConfigError where it is no phone."""
+    """Add a phone's options to its name; raise ConfigError where the device is no phone."""
     from nas.devices.phone.spec import PREFIX, with_options
 
     if (delegate or protocol or binaries) and not device.startswith(PREFIX):
@@ -40,9 +40,9 @@ def phone_specs(
     protocol: str | None,
     binaries: list[str] | None,
 ) -> list[str]:
-    """Each device once, the host where none is given, with a phone's options added.
+    """Return each device once, with a phone's options added; the host where none is given.
 
-    The host has none: options are for the phones beside it. Raises as `phone_spec`.
+    The host takes no options: they are for the phones beside it. Raises as `phone_spec`.
     """
     return [
         spec if spec == "host" else phone_spec(spec, delegate, protocol, binaries)
@@ -51,7 +51,7 @@ def phone_specs(
 
 
 def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
-    """A measurement; one that failed on a phone is printed as JSON before its error is raised."""
+    """Measure; where a phone fails, print the failure as JSON and raise its error."""
     from nas.devices import open_device
     from nas.devices.failures import PhoneError
 
@@ -84,35 +84,39 @@ def devices(
     from nas.cli.npus import npu_rows, show_npus
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
+    rows = _device_rows(server, connect or [], threads)
+    if json_:
+        emit_json([*rows, *npus])
+        return
+    if rows:
+        _show_devices(rows)
+    else:
+        other = "" if connect else ", or give --connect HOST:PORT"
+        err.print(
+            f"no phone is connected: plug one in with USB debugging on{other} "
+            "(docs/phones.md tells how to try an emulated one)"
+        )
+    if npus:
+        show_npus(npus)
+
+
+def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:
+    """Connect to the given addresses and describe every phone that adb then lists."""
     from concurrent.futures import ThreadPoolExecutor
 
     from nas.devices.adb.server import AdbServer
 
     adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
     adb_server.ensure()
-    answers = {address: adb_server.connect(address) for address in connect or []}
+    answers = {address: adb_server.connect(address) for address in connect}
     entries = _settled(adb_server)
     _tell_unconnected(answers, {entry.serial for entry in entries})
     suffix = f"@{server}" if server else ""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        rows = list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
-    if json_:
-        emit_json([*rows, *npus])
-        return
-    _show_phones(rows, bool(connect))
-    if npus:
-        show_npus(npus)
+        return list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
 
 
-def _show_phones(rows: list[dict[str, Any]], connected: bool) -> None:
-    """The phones as a table, or how to have one; then what is wrong with each."""
-    if not rows:
-        other = "" if connected else ", or give --connect HOST:PORT"
-        err.print(
-            f"no phone is connected: plug one in with USB debugging on{other} "
-            "(docs/phones.md tells how to try an emulated one)"
-        )
-        return
+def _show_devices(rows: list[dict[str, Any]]) -> None:
     columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
     columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
     columns |= {"thermal": "right"}
@@ -123,7 +127,7 @@ def _show_phones(rows: list[dict[str, Any]], connected: bool) -> None:
 
 
 def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
-    """What adb said to each address that it does not list after all."""
+    """Print adb's answer for each address that it does not list after all."""
     for address, words in answers.items():
         if not {address, f"{address}:5555"} & listed:
             err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
@@ -160,7 +164,7 @@ def _list_modelled(as_json: bool) -> None:
 
 
 def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
-    """What adb lists, once no phone in it is only just connecting, or after `seconds`."""
+    """Wait until no phone is still connecting, at most `seconds`; return the entries of adb."""
     deadline = time.monotonic() + seconds
     while True:
         entries: list[Any] = server.entries()
@@ -171,7 +175,7 @@ def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
 
 
 def print_table(value: Table) -> None:
-    """A table as wide as it wants to be where it does not go to a terminal."""
+    """Print a table; where it does not go to a terminal, its lines are never wrapped."""
     console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
     console.print(value, soft_wrap=False)
 
@@ -191,11 +195,11 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
     try:
         AdbDevice(entry.serial, server=server).check()
         adb = Adb(server, entry.serial)
-        info, found = read_info(adb), read_conditions(adb)
+        info, conditions = read_info(adb), read_conditions(adb)
     except NasError as error:
         return {**row, "advice": str(error)}
-    usual = Habits.of(entry.serial).look(found)
-    complaints = Limits.from_environment().complaints(found, usual)
+    usual = Habits.of(entry.serial).look(conditions)
+    complaints = Limits.from_environment().complaints(conditions, usual)
     return row | {
         "model": info.model,
         "manufacturer": info.manufacturer,
@@ -206,9 +210,9 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
         "abis": list(info.abis),
         "accelerators": list(info.accelerators),
         "source": info.source,
-        "big_core_mask": strongest_mask(found.cores, threads),
-        "battery_percent": found.battery_percent,
-        "thermal_status": found.thermal_status,
+        "big_core_mask": strongest_mask(conditions.cores, threads),
+        "battery_percent": conditions.battery_percent,
+        "thermal_status": conditions.thermal_status,
         "fit": not complaints,
         "usual": usual.to_dict(),
         "advice": f"not fit to measure now: {', '.join(complaints)}" if complaints else "",
@@ -263,9 +267,10 @@ def _show_matrix(matrix: Any) -> None:
         columns = {"operation": "left", **dict.fromkeys(afters, "left")}
         rows = []
         for op in dict.fromkeys(row.op for row in matrix.rows):
-            found = [matrix.row(op, dtype, after) for after in afters]
+            supports = [matrix.row(op, dtype, after) for after in afters]
             cells = [
-                "fails" if r and r.failure else marks[r.accelerated if r else None] for r in found
+                "fails" if r and r.failure else marks[r.accelerated if r else None]
+                for r in supports
             ]
             rows.append([op, *cells])
         title = f"{matrix.device}, {matrix.delegate}, {dtype} ({matrix.source}): accelerated after"
@@ -306,33 +311,35 @@ def parse_log(
 
 
 def _log_lines(report: Any) -> list[str]:
-    found, lines = report.benchmark, []
+    benchmark, lines = report.benchmark, []
     document = report.to_dict()
-    if found.option:
-        lines.append(f"option: {found.option}")
-    if found.generation:
-        lines.append(f"tool: {document['tool']}, format of {found.generation}")
-    if found.model:
-        lines.append(f"model: {found.model}")
+    if benchmark.option:
+        lines.append(f"option: {benchmark.option}")
+    if benchmark.generation:
+        lines.append(f"tool: {document['tool']}, format of {benchmark.generation}")
+    if benchmark.model:
+        lines.append(f"model: {benchmark.model}")
     if report.latency_ms is not None:
         of = f" of {report.count}" if report.count is not None else ""
         fallen = report.failure is not None and report.failure.failure_class == "not_delegated"
         where = ", on the CPU" if fallen else ""
         lines.append(f"latency: {report.latency_ms:.6g} ms ({report.latency_statistic}{of}{where})")
-    if found.init_ms is not None:
-        lines.append(f"init: {found.init_ms:.6g} ms")
-    if found.accelerators or report.nnapi.interfaces:
-        names = found.accelerators or report.nnapi.interfaces
+    if benchmark.init_ms is not None:
+        lines.append(f"init: {benchmark.init_ms:.6g} ms")
+    if benchmark.accelerators or report.nnapi.interfaces:
+        names = benchmark.accelerators or report.nnapi.interfaces
         lines.append(f"accelerators: {', '.join(names)}")
-    if found.delegation:
-        lines.append(f"delegation: {found.delegation.delegate}, {found.delegation.coverage}")
-    if nodes := found.replaced + found.facts.offloaded:
+    if benchmark.delegation:
+        lines.append(
+            f"delegation: {benchmark.delegation.delegate}, {benchmark.delegation.coverage}"
+        )
+    if nodes := benchmark.replaced + benchmark.facts.offloaded:
         lines.append(f"nodes: {', '.join(map(str, nodes))}")
     counts = document["operations_by_accelerator"]
     if counts:
         lines.append("operations: " + ", ".join(f"{n} on {name}" for name, n in counts.items()))
-    if found.profile:
-        lines.append(f"profile: {len(found.profile)} rows (--json shows them)")
+    if benchmark.profile:
+        lines.append(f"profile: {len(benchmark.profile)} rows (--json shows them)")
     if report.failure:
         lines.append(f"failure: {report.failure}")
     return lines + [f"warning: {text}" for text in report.warnings]

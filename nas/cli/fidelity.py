@@ -1,53 +1,68 @@
-"""`nas fidelity`: what a device makes of pictures, against the network as it was trained."""
+"""`nas fidelity` compares a device's pictures with those of the network as it was trained."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.devices import phone_specs, print_table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, ProtocolOption, SizeOption
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    ProtocolOption,
+    SizeOption,
+    ThreadsOption,
+)
 from nas.errors import ConfigError, DeviceError, RunError
 
 if TYPE_CHECKING:
-    from nas.data import Dataset, Pair
+    from nas.data import Dataset
     from nas.devices.fidelity import Fidelity
     from nas.tflite.expected_output import ExpectedOutput
 
 
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model's folder as `nas export` or `nas compress` writes it, or a .tflite file.",
+    ),
+]
+DeviceOption = Annotated[
+    list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S [the folder's]"),
+]
+ReferenceOption = Annotated[
+    Path | None,
+    typer.Option(help="A .tflite to compare with, run on this machine. [the Keras model]"),
+]
+PicturesOption = Annotated[
+    int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
+]
+PictureSecondsOption = Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")]
+
+
 def fidelity(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="A model's folder as `nas export` or `nas compress` writes it, or a .tflite file.",
-        ),
-    ],
-    device: Annotated[
-        list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S [the folder's]"),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="A .tflite to compare with, run on this machine. [the Keras model]"),
-    ] = None,
-    pictures: Annotated[
-        int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
-    ] = None,
+    model: ModelArgument,
+    device: DeviceOption = None,
+    data: DataOption = None,
+    reference: ReferenceOption = None,
+    pictures: PicturesOption = None,
     size: SizeOption = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")] = 300.0,
+    threads: ThreadsOption = 4,
+    timeout: PictureSecondsOption = 300.0,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -55,45 +70,71 @@ def fidelity(
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
     from nas.cli.inspect import parse_size
-    from nas.devices.fidelity import check_outputs_of, measure_fidelity
+    from nas.devices.fidelity import check_outputs_of
     from nas.tflite.size import at_given_size
 
     specs = phone_specs(device, delegate, protocol, benchmark_binary)
     for spec in specs:
         check_outputs_of(spec)
     folder = _model_folder(model)
-    artifact = folder.artifact if folder else model
     dataset = _dataset(folder, data)
     pixels = parse_size(size) if size else None
-    results: list[Fidelity] = []
     with ExitStack() as files:
-        artifact = files.enter_context(at_given_size(artifact, pixels))
+        original = folder.artifact if folder else model
+        artifact = files.enter_context(at_given_size(original, pixels))
         if reference is not None:
             reference = files.enter_context(at_given_size(reference, pixels))
-        compared = _reference(folder, artifact, reference, threads)
-        err.print(f"{artifact} on {', '.join(specs)}, against {compared.name} ...", highlight=False)
-        for spec in specs:
-            told = _told(spec) if err.is_terminal else None
-            try:
-                found = measure_fidelity(
-                    artifact, spec, _pairs(dataset, pictures), compared, threads, timeout, told
-                )
-            except DeviceError as error:
-                if json_:
-                    emit_json(_failed(spec, error))
-                raise
-            found.conditions["data"] = dataset.split
-            results.append(found)
+        expected = _reference(folder, artifact, reference, threads)
+        err.print(f"{artifact} on {', '.join(specs)}, against {expected.name} ...", highlight=False)
+        comparison = _Comparison(artifact, expected, dataset, pictures, threads, timeout)
+        results = [comparison.on(spec, json_) for spec in specs]
     if json_:
         documents = [result.to_dict() for result in results]
         emit_json(documents[0] if len(documents) == 1 else documents)
-        return
-    _show(results)
+    else:
+        _show(results)
 
 
+@final
+@dataclass(frozen=True)
+class _Comparison:
+    """A file and what its outputs are compared with; `pictures` None means all held-out ones."""
+
+    artifact: Path
+    expected: ExpectedOutput
+    dataset: Dataset
+    pictures: int | None
+    threads: int
+    timeout_seconds: float
+
+    def on(self, spec: str, as_json: bool) -> Fidelity:
+        """Compare on one device; where that fails, print the failure as JSON and raise it."""
+        from nas.devices.fidelity import measure_fidelity
+
+        report = _reporter(spec) if err.is_terminal else None
+        pairs = islice(self.dataset.heldout(), self.pictures)
+        try:
+            result = measure_fidelity(
+                self.artifact,
+                spec,
+                pairs,
+                self.expected,
+                self.threads,
+                self.timeout_seconds,
+                report,
+            )
+        except DeviceError as error:
+            if as_json:
+                emit_json(_failed(spec, error))
+            raise
+        result.conditions["data"] = self.dataset.split
+        return result
+
+
+@final
 @dataclass(frozen=True)
 class _ModelFolder:
-    """A model with its card."""
+    """An exported model: its .tflite file, its weights, and the document of its card.json."""
 
     artifact: Path
     weights: Path
@@ -101,7 +142,7 @@ class _ModelFolder:
 
 
 def _model_folder(model: Path) -> _ModelFolder | None:
-    """The folder that was named, or None for a file; ConfigError where it is no model's."""
+    """Open the named folder; None for a file, ConfigError for a folder without a model."""
     if not model.is_dir():
         return None
     try:
@@ -135,7 +176,7 @@ def _reference(
 
 
 def _dataset(folder: _ModelFolder | None, given: str | None) -> Dataset:
-    """The pictures that were asked for, or those that the model was scored on."""
+    """Open the pictures that were given, or those that the model was scored on."""
     from nas.data import open_dataset
 
     if given is not None:
@@ -149,12 +190,8 @@ def _dataset(folder: _ModelFolder | None, given: str | None) -> Dataset:
     return open_dataset(spec)
 
 
-def _pairs(dataset: Dataset, count: int | None) -> Iterator[Pair]:
-    return islice(dataset.heldout(), count)
-
-
-def _told(spec: str) -> Any:
-    return lambda done: err.print(f"{spec}: {done} pictures", highlight=False)
+def _reporter(spec: str) -> Callable[[int], None]:
+    return lambda count: err.print(f"{spec}: {count} pictures", highlight=False)
 
 
 def _failed(device: str, error: DeviceError) -> dict[str, Any]:
@@ -173,19 +210,19 @@ def _show(results: list[Fidelity]) -> None:
     columns |= {"equal": "right", "model dB": "right", "device dB": "right"}
     columns |= {"accelerated": "right", "source": "left"}
     rows = []
-    for found in results:
-        share = found.conditions.get("accelerated_mac_share")
+    for result in results:
+        share = result.conditions.get("accelerated_mac_share")
         rows.append(
             [
-                found.device,
-                _figure(found.psnr_db, found.psnr_db_std),
-                f"{found.l2_error:.3g}",
-                f"{found.largest_error:.3g}",
-                f"{found.equal_pictures} of {len(found.pictures)}",
-                _figure(found.reference_db),
-                _figure(found.device_db),
+                result.device,
+                _figure(result.psnr_db, result.psnr_db_std),
+                f"{result.l2_error:.3g}",
+                f"{result.largest_error:.3g}",
+                f"{result.equal_pictures} of {len(result.pictures)}",
+                _figure(result.reference_db),
+                _figure(result.device_db),
                 f"{share:.0%}" if share is not None else "",
-                found.source,
+                result.source,
             ]
         )
     print_table(table("", columns, rows))

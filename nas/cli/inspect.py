@@ -13,18 +13,23 @@ from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
+    LaunchesOption,
+    LaunchSecondsOption,
     LimitOption,
     ProtocolOption,
+    RunsOption,
     SizeOption,
+    ThreadsOption,
 )
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from nas.devices import Measurement
+    from nas.networks.candidate import Architecture
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) from WxH; ConfigError on anything else."""
+    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
@@ -39,16 +44,27 @@ def describe(
     json_: JsonOption = False,
 ) -> None:
     """Show an architecture's layers, MACs (both conventions) and parameters."""
-    from nas.networks.graph import layer_kind
-
     value = named_architecture(architecture)
     width, height = parse_size(size)
-    graph = value.graph()
-    rows = graph.costs(height, width)
+    document = described(value, width, height)
+    if json_:
+        emit_json(document)
+    else:
+        _show_layers(document)
+
+
+def described(architecture: Architecture, width: int, height: int) -> dict[str, Any]:
+    """Return an architecture's costs at a picture size, in all and by layer, as JSON values.
+
+    MACs are in billions, by both conventions; a layer's shape is (height, width, channels).
+    """
+    from nas.networks.graph import layer_kind
+
+    graph = architecture.graph()
     macs = graph.macs(height, width)
-    document: dict[str, Any] = {
-        "architecture": value.to_dict(),
-        "label": value.label,
+    return {
+        "architecture": architecture.to_dict(),
+        "label": architecture.label,
         "size": [width, height],
         "gmacs_conv": macs.conv / 1e9,
         "gmacs_profiler": macs.profiler / 1e9,
@@ -63,35 +79,36 @@ def describe(
                 "gmacs_profiler": row.macs.profiler / 1e9,
                 "parameters": row.parameters,
             }
-            for row in rows
+            for row in graph.costs(height, width)
         ],
     }
-    if json_:
-        emit_json(document)
-        return
+
+
+def _show_layers(document: dict[str, Any]) -> None:
     columns = {"layer": "left", "operation": "left", "output h x w x c": "right"}
     columns |= {"GMAC": "right", "parameters": "right"}
     body = [
         [
-            row.layer.name,
-            layer_kind(row.layer),
-            "x".join(map(str, row.shape)),
-            f"{row.macs.conv / 1e9:.3f}" if row.macs.conv else "",
-            f"{row.parameters:,}" if row.parameters else "",
+            layer["name"],
+            layer["operation"],
+            "x".join(map(str, layer["shape"])),
+            f"{layer['gmacs_conv']:.3f}" if layer["gmacs_conv"] else "",
+            f"{layer['parameters']:,}" if layer["parameters"] else "",
         ]
-        for row in rows
+        for layer in document["layers"]
     ]
-    out.print(table(f"{value.label} at {width}x{height}", columns, body))
+    size = "x".join(map(str, document["size"]))
+    out.print(table(f"{document['label']} at {size}", columns, body))
     out.print(
-        f"\n[bold]{macs.conv / 1e9:.2f}[/] GMAC in convolutions, "
-        f"[bold]{macs.profiler / 1e9:.2f}[/] by the profiler's convention, "
-        f"[bold]{graph.parameters():,}[/] parameters",
+        f"\n[bold]{document['gmacs_conv']:.2f}[/] GMAC in convolutions, "
+        f"[bold]{document['gmacs_profiler']:.2f}[/] by the profiler's convention, "
+        f"[bold]{document['parameters']:,}[/] parameters",
         highlight=False,
     )
 
 
 def named_architecture(name: str) -> Any:
-    """The architecture of that name, or of a JSON file; ConfigError where there is none."""
+    """Return the architecture of that name or of a JSON file; raise ConfigError on others."""
     from search_spaces import ARCHITECTURES, architecture_from_dict
 
     if name in ARCHITECTURES:
@@ -115,11 +132,11 @@ def named_architecture(name: str) -> Any:
 def measure(
     model: Annotated[Path, typer.Argument(help="A .tflite file.")],
     device: Annotated[str, typer.Option(help="The device that runs it.")] = "host",
-    launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
-    runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 2,
+    launches: LaunchesOption = 5,
+    runs: RunsOption = 10,
+    threads: ThreadsOption = 2,
     size: SizeOption = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
+    timeout: LaunchSecondsOption = 300.0,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -144,13 +161,16 @@ def measure(
     name = device_name(device, measurement.conditions)
     if json_:
         emit_json({**measurement.to_dict(), "device_name": name.full})
-        return
-    if not measurement.measured:
-        _show_told(measurement)
-        return
+    elif measurement.measured:
+        _show_measured(measurement, f"{name.full}{at}")
+    else:
+        _show_unmeasured(measurement)
+
+
+def _show_measured(measurement: Measurement, where: str) -> None:
     low, high = measurement.interval_ms
     out.print(
-        f"[bold]{measurement.latency_ms:.2f} ms[/] on {name.full}{at} ({measurement.source}; "
+        f"[bold]{measurement.latency_ms:.2f} ms[/] on {where} ({measurement.source}; "
         f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
         f"{measurement.count} inferences)",
         highlight=False,
@@ -167,8 +187,8 @@ def measure(
     _show_placement(measurement)
 
 
-def _show_told(measurement: Measurement) -> None:
-    """A latency that nobody measured here: where it comes from stands before everything else."""
+def _show_unmeasured(measurement: Measurement) -> None:
+    """Print a latency that was not measured here, its origin first."""
     about = measurement.conditions
     interval = ""
     if measurement.stated_interval_ms is not None:

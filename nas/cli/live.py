@@ -1,4 +1,4 @@
-"""A search as one watches it: a live view in a terminal, a line an event elsewhere."""
+"""What a user sees of a running search: a live view in a terminal, a line an event elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ FRONT_ROWS = 8
 
 @contextmanager
 def watch(study: Study, folder: Path, drawn: bool = True) -> Iterator[Watcher]:
-    """A watcher that fits where standard error goes; `drawn`: a sampler chooses the candidates."""
+    """Give a watcher that fits standard error: a live view in a terminal, lines elsewhere.
+
+    `drawn` is False where a sampler does not choose the candidates.
+    """
     if not err.is_terminal:
         yield _Lines(study, folder, drawn)
         return
@@ -39,7 +42,7 @@ def watch(study: Study, folder: Path, drawn: bool = True) -> Iterator[Watcher]:
 
 
 class _Lines:
-    """One line an event: for pipes, logs and CI."""
+    """Prints one line an event, for pipes, logs and CI."""
 
     def __init__(self, study: Study, folder: Path, drawn: bool = True) -> None:
         self._study = study
@@ -77,7 +80,7 @@ class _Lines:
 
 
 class _View:
-    """The live view: running trials, the best trade-offs so far, how far it is."""
+    """Draws the live view: progress, running trials, and the best trade-offs so far."""
 
     def __init__(self, study: Study, folder: Path, drawn: bool = True) -> None:
         self._study = study
@@ -163,7 +166,7 @@ class _View:
 
 
 class _Tally:
-    """What has ended, and how long the rest will take."""
+    """Counts the trials that have ended, and estimates how long the others will take."""
 
     def __init__(self, study: Study) -> None:
         self._objectives = study.expanded_objectives
@@ -193,18 +196,18 @@ class _Tally:
         self._front = self._sorted(front([*self._front, result], self._objectives))
 
     def title(self, metric: str) -> str:
-        """A metric with its device as people call it: `latency_ms[Mate30-like]`."""
+        """Name a metric with its device as people call it: `latency_ms[Mate30-like]`."""
         base, bracket, device = metric.partition("[")
         device = device.removesuffix("]")
         called = self.names[device].name if device in self.names else device
         return f"{base}[{called}]" if bracket else base
 
     def front(self) -> list[TrialResult]:
-        """The best trade-offs, best quality first."""
+        """Return the best trade-offs, best quality first."""
         return self._front
 
     def summary(self) -> str:
-        """Failures and the time that is left, in words."""
+        """Put the failures and the time that is left into words."""
         words = []
         for state in ("infeasible", "failed", STOPPED):
             count = sum(result.state == state for result in self.results)
@@ -233,7 +236,7 @@ def _say_learning(run: RunFolder, trials: int, drawn: bool) -> None:
 
 
 def _is_named(name: DeviceName) -> bool:
-    """Whether more can't be learned of a device: it is no phone, or has told its model."""
+    """Tell whether a device's name is final: it is no phone, or its model is known."""
     return not name.serial or bool(name.tool_sha256)
 
 

@@ -1,4 +1,4 @@
-"""`nas node`: this machine, its cores and its phones become part of a cluster."""
+"""`nas node` makes this machine, its cores and its phones part of a cluster."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _check(run: Path | None, data: str | None) -> None:
 
 
 def _phones() -> list[str]:
-    """Serials of the phones that adb sees ready; none where there is no adb."""
+    """Return the serials of the phones that adb sees ready; none where there is no adb."""
     from nas.devices.adb.server import AdbServer
     from nas.errors import NasError
 

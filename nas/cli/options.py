@@ -9,7 +9,7 @@ import typer
 
 
 def use_limits(values: list[str] | None) -> list[str] | None:
-    """Have phones judged by these limits, in this process and in those that it starts.
+    """Judge phones by these limits, in this process and in those that it starts.
 
     Raises ConfigError on an unknown name or a value that makes no sense.
     """
@@ -22,6 +22,11 @@ def use_limits(values: list[str] | None) -> list[str] | None:
     return values
 
 
+StudyArgument = Annotated[str, typer.Argument(help="A name (see `nas studies`) or a .py file.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 DelegateOption = Annotated[
     str | None,
@@ -47,6 +52,10 @@ LimitOption = Annotated[
         "frequency (share), wait (seconds); repeatable.",
     ),
 ]
+LaunchesOption = Annotated[int, typer.Option(min=1, help="Fresh processes.")]
+RunsOption = Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")]
+LaunchSecondsOption = Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")]
 StorageOption = Annotated[
     str | None,
     typer.Option(help="Keep the study in a database: postgresql://USER@HOST/DATABASE."),

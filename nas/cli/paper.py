@@ -9,51 +9,56 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from nas.cli.console import err, out
-from nas.cli.options import ArtifactsOption, LimitOption, StorageOption
+from nas.cli.options import ArtifactsOption, DataOption, LimitOption, StorageOption
 from nas.errors import unknown
 
 if TYPE_CHECKING:
     from nas.paper import PaperScale
 
 app = typer.Typer(
+    add_completion=False,
     help="The paper's manual search, step by step, and its tables and figures beside ours.",
     invoke_without_command=True,
     rich_markup_mode="rich",
 )
 
 
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="The run's folder. [runs/paper-SCALE, and -measured]"),
+]
+ScaleOption = Annotated[
+    str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
+]
+SelectOption = Annotated[
+    str, typer.Option(help="Whose results decide what goes on: paper | measured.")
+]
+StepOption = Annotated[
+    int | None, typer.Option(min=1, max=4, help="One step alone; those before must be there.")
+]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
+]
+LostPhoneOption = Annotated[str, typer.Option(help="stop | continue, once a phone is set aside.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes; 1 stays in this one. By default as many as fit."),
+]
+
+
 @app.callback()
 def paper(
     context: typer.Context,
-    out_: Annotated[
-        Path | None,
-        typer.Option("--out", help="The run's folder. [runs/paper-SCALE, and -measured]"),
-    ] = None,
-    scale: Annotated[
-        str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
-    ] = "smoke",
-    select: Annotated[
-        str, typer.Option(help="Whose results decide what goes on: paper | measured.")
-    ] = "paper",
-    step: Annotated[
-        int | None, typer.Option(min=1, max=4, help="One step alone; those before must be there.")
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
-    ] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
-    ] = None,
+    out_: FolderOption = None,
+    scale: ScaleOption = "smoke",
+    select: SelectOption = "paper",
+    step: StepOption = None,
+    data: DataOption = None,
+    device: DeviceOption = None,
     limit: LimitOption = None,
-    on_lost_phone: Annotated[
-        str, typer.Option(help="stop | continue, once a phone is set aside.")
-    ] = "continue",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes; 1 stays in this one. By default as many as fit."),
-    ] = None,
+    on_lost_phone: LostPhoneOption = "continue",
+    workers: WorkersOption = None,
     storage: StorageOption = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
@@ -64,41 +69,27 @@ def paper(
     if context.invoked_subcommand is not None:
         return
     from nas.cli.live import watch
-    from nas.cli.search import available_cores
-    from nas.execution.trial.task import OnLostPhone
-    from nas.paper.memory_needs import workers_that_fit
+    from nas.cli.search import lost_phone_rule, resumable, say_next
     from nas.paper.run import Select, run_name, run_steps, study_of
 
     if select not in get_args(Select):
         raise unknown("value of --select", select, get_args(Select))
-    if on_lost_phone not in get_args(OnLostPhone):
-        raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
+    whose, lost = cast("Select", select), lost_phone_rule(on_lost_phone)
     chosen = _scale(scale, data, tuple(device or ()))
     folder = out_ or Path("runs") / run_name(scale, select)
-    threads = chosen.study.schedule.threads
-    cores = max(1, min(4, available_cores() // threads))
-    processes = workers or workers_that_fit(chosen, cores)
-    try:
-        with watch(study_of(chosen, cast("Select", select)), folder) as watcher:
-            run_steps(
-                chosen,
-                folder,
-                cast("Select", select),
-                step,
-                processes,
-                watcher,
-                cast("OnLostPhone", on_lost_phone),
-                storage,
-                artifacts,
-            )
-    except KeyboardInterrupt:
-        err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
-        raise typer.Exit(130) from None
-    err.print(
-        f"next: [bold]nas paper report {folder}[/]   [bold]nas export {folder} --out models[/]",
-        soft_wrap=True,
-        highlight=False,
-    )
+    processes = workers or _processes(chosen)
+    with resumable(folder), watch(study_of(chosen, whose), folder) as watcher:
+        run_steps(chosen, folder, whose, step, processes, watcher, lost, storage, artifacts)
+    say_next("paper report", folder)
+
+
+def _processes(scale: PaperScale) -> int:
+    """Return how many trials fit on this machine's cores and into its memory, at most 4."""
+    from nas.cli.search import available_cores
+    from nas.paper.memory_needs import workers_that_fit
+
+    threads = scale.study.schedule.threads
+    return workers_that_fit(scale, max(1, min(4, available_cores() // threads)))
 
 
 @app.command()
@@ -130,7 +121,7 @@ def report(
 
 
 def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> PaperScale:
-    """The scale of that name, on other data and with further devices where they are given."""
+    """Return the scale of that name, with the data and the further devices that are given."""
     from studies.paper import SCALES
 
     if name not in SCALES:

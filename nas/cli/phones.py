@@ -1,15 +1,29 @@
-"""`nas sweep`: one network at several picture sizes on phones and the host."""
+"""`nas sweep` times one network at several picture sizes on phones and the host."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import parse_size
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LaunchesOption,
+    LaunchSecondsOption,
+    LimitOption,
+    ProtocolOption,
+    RunsOption,
+    ThreadsOption,
+)
+
+if TYPE_CHECKING:
+    from nas.devices.sweep import SweepRow
 
 
 def sweep(
@@ -23,10 +37,10 @@ def sweep(
         list[str] | None,
         typer.Option(help="WIDTHxHEIGHT; repeatable. [five, from 640x360 to 1920x1080]"),
     ] = None,
-    launches: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 5,
-    runs: Annotated[int, typer.Option(min=1, help="Timed inferences a launch.")] = 10,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the interpreter.")] = 4,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a launch may take.")] = 300.0,
+    launches: LaunchesOption = 5,
+    runs: RunsOption = 10,
+    threads: ThreadsOption = 4,
+    timeout: LaunchSecondsOption = 300.0,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -50,6 +64,11 @@ def sweep(
     if json_:
         emit_json([row.to_dict() for row in rows])
         return
+    _show(rows, model)
+    err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)
+
+
+def _show(rows: Sequence[SweepRow], model: Path) -> None:
     columns = {"device": "left", "size": "left", "run at": "left", "ms": "right"}
     columns |= {"ratio": "right", "accelerated": "right", "source": "left", "": "left"}
     cells = [
@@ -70,11 +89,10 @@ def sweep(
         err.print(name, highlight=False, markup=False)
     for text in dict.fromkeys(row.failure for row in rows if row.run_size is None):
         err.print(f"{model.name}: {text}", highlight=False, markup=False)
-    err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)
 
 
 def _why(failure: str | None, run_size: tuple[int, int] | None) -> str:
-    """A failure in a cell; what is the file's own is told in full below the table."""
+    """Put a failure into a cell; one of the file itself is printed in full below the table."""
     return "the file has no such form" if run_size is None else failure or ""
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
@@ -19,13 +17,13 @@ from nas.errors import BusyMachineError
 
 if TYPE_CHECKING:
     from nas.predictor.checking import NetworkCheck
-    from nas.predictor.fitting import Progress as Told
     from nas.predictor.predictor import Predictor
 
 app = typer.Typer(
-    no_args_is_help=True, help="Latency from structure: fitted to a device, checked on it."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Latency from structure: fitted to a device, checked on it.",
 )
-_LINE_SECONDS = 15.0
 _WARNINGS = 5
 
 DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE.")]
@@ -33,6 +31,10 @@ StudyOption = Annotated[
     str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
 ]
 SizeOption = Annotated[str | None, typer.Option(help="Picture size, WIDTHxHEIGHT. [the study's]")]
+NetworksOption = Annotated[int, typer.Option(help="Whole networks to measure.")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Measure even what is known.")]
+UnseenOption = Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")]
+PlotOption = Annotated[Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")]
 
 
 @app.command("fit")
@@ -40,8 +42,8 @@ def fit(
     device: DeviceOption = "host",
     study: StudyOption = "quickstart",
     size: SizeOption = None,
-    networks: Annotated[int, typer.Option(help="Whole networks to measure.")] = 10,
-    again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
+    networks: NetworksOption = 10,
+    again: AgainOption = False,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -54,6 +56,7 @@ def fit(
     """
     from nas.cli.devices import phone_spec
     from nas.cli.inspect import parse_size
+    from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.fitting import check_count
     from nas.predictor.fitting import fit as run_fit
@@ -62,8 +65,8 @@ def fit(
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
-    with _bars(f"{spec}, {chosen.name}") as told:
-        predictor, path = run_fit(spec, chosen, pixels, networks, told, again, _warn)
+    with stage_bars(f"{spec}, {chosen.name}") as report:
+        predictor, path = run_fit(spec, chosen, pixels, networks, report, again, _warn)
     seconds = time.monotonic() - started
     if json_:
         emit_json({**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)})
@@ -78,10 +81,8 @@ def check(
     device: DeviceOption = "host",
     study: StudyOption = "quickstart",
     size: SizeOption = None,
-    networks: Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")] = 10,
-    plot: Annotated[
-        Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")
-    ] = None,
+    networks: UnseenOption = 10,
+    plot: PlotOption = None,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -91,36 +92,50 @@ def check(
     """Measure networks that the predictor never saw, and show how near it was."""
     from nas.cli.devices import phone_spec
     from nas.cli.inspect import parse_size
+    from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check
-    from nas.predictor.identity import folder_of
-    from nas.predictor.plot import plot as drawn
-    from nas.system.files import write_atomically, write_json
 
     chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     try:
-        with _bars(f"{spec}, {chosen.name}") as told:
-            predictor, rows = run_check(spec, chosen, pixels, networks, told, _warn)
+        with stage_bars(f"{spec}, {chosen.name}") as report:
+            predictor, rows = run_check(spec, chosen, pixels, networks, report, _warn)
     except BusyMachineError as error:
         if json_:
             emit_json({"device": spec, "study": chosen.name, "scores": None, "refused": str(error)})
         raise
-    document = _checked(predictor, rows)
-    folder = folder_of(predictor.about)
-    picture = plot or folder / "check.png"
-    width, height = predictor.about["size"]
-    title = f"{predictor.device}, {chosen.name} at {width}x{height}: networks never seen"
-    content = drawn(rows, title)
-    write_atomically(picture, lambda file: file.write(content))
-    write_json(folder / "check.json", document)
+    document = _check_document(predictor, rows)
+    picture = _written(predictor, chosen.name, rows, document, plot)
     if json_:
         emit_json({**document, "plot": str(picture)})
         return
     _show_scores(rows)
     _show_warnings(rows)
     err.print(f"{picture}, {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _written(
+    predictor: Predictor,
+    study: str,
+    rows: Sequence[NetworkCheck],
+    document: dict[str, Any],
+    plot: Path | None,
+) -> Path:
+    """Write the check's document beside the predictor and draw its picture; return its path."""
+    from nas.predictor.identity import folder_of
+    from nas.predictor.plot import plot as plot_check
+    from nas.system.files import write_atomically, write_json
+
+    folder = folder_of(predictor.about)
+    picture = plot or folder / "check.png"
+    width, height = predictor.about["size"]
+    title = f"{predictor.device}, {study} at {width}x{height}: networks never seen"
+    content = plot_check(rows, title)
+    write_atomically(picture, lambda file: file.write(content))
+    write_json(folder / "check.json", document)
+    return picture
 
 
 def _warn(text: str) -> None:
@@ -154,9 +169,9 @@ def _show_kinds(predictor: Predictor) -> None:
     rows = []
     for (op, dtype), kind in sorted(predictor.kinds.items()):
         times = kind.times_ms()
-        dear = [up for (o, d, up) in predictor.surcharges if (o, d) == (op, dtype)]
-        said = f"dearer after {', '.join(dear)}" if dear else ""
-        cells = [op, dtype, str(len(times)), f"{min(times):.3g}", f"{max(times):.3g}", said]
+        expensive = [up for (o, d, up) in predictor.surcharges if (o, d) == (op, dtype)]
+        note = f"dearer after {', '.join(expensive)}" if expensive else ""
+        cells = [op, dtype, str(len(times)), f"{min(times):.3g}", f"{max(times):.3g}", note]
         rows.append(cells)
     for (op, dtype), why in sorted(predictor.refused.items()):
         rows.append([op, dtype, "refused", "", "", escape(why)])
@@ -165,7 +180,7 @@ def _show_kinds(predictor: Predictor) -> None:
     out.print(f"\nwhole networks: {counts}", highlight=False)
 
 
-def _checked(predictor: Predictor, rows: Sequence[NetworkCheck]) -> dict[str, Any]:
+def _check_document(predictor: Predictor, rows: Sequence[NetworkCheck]) -> dict[str, Any]:
     from nas.predictor.plot import score_of
 
     precisions = dict.fromkeys(row.precision for row in rows)
@@ -194,45 +209,18 @@ def _show_scores(rows: Sequence[NetworkCheck]) -> None:
     for precision in dict.fromkeys(row.precision for row in rows):
         own = [row for row in rows if row.precision == precision]
         for name, macs_only in (("predictor", False), ("from MACs", True)):
-            found = score_of(own, macs_only)
-            covered = "" if found.covered is None else f"{found.covered:.0%}"
+            score = score_of(own, macs_only)
+            covered = "" if score.covered is None else f"{score.covered:.0%}"
             cells.append(
-                [precision, name, str(found.networks), f"{found.mape:.1%}", f"{found.bias:+.1%}",
-                 f"{found.tau:.3f}", f"{found.within_10:.0%}", covered]
+                [precision, name, str(score.networks), f"{score.mape:.1%}", f"{score.bias:+.1%}",
+                 f"{score.tau:.3f}", f"{score.within_10:.0%}", covered]
             )  # fmt: skip
     print_table(table("", columns, cells))
 
 
 def _show_warnings(rows: Sequence[NetworkCheck]) -> None:
-    said = list(dict.fromkeys(text for row in rows for text in row.warnings))
-    for text in said[:_WARNINGS]:
+    texts = list(dict.fromkeys(text for row in rows for text in row.warnings))
+    for text in texts[:_WARNINGS]:
         err.print(f"[yellow]outside of what was measured:[/] {escape(text)}", highlight=False)
-    if len(said) > _WARNINGS:
-        err.print(f"and {len(said) - _WARNINGS} more of the kind", highlight=False)
-
-
-@contextmanager
-def _bars(what: str) -> Iterator[Told]:
-    """A bar for each stage on standard error; where that is no terminal, lines now and then."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-        told: dict[str, float] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(f"{what}: {stage}", total=total or None)
-            bars.update(tasks[stage], completed=done, total=total)
-            now = time.monotonic()
-            if not err.is_terminal and (
-                now - told.get(stage, -_LINE_SECONDS) >= _LINE_SECONDS or done == total
-            ):
-                err.print(f"{what}: {stage} {done} of {total}", highlight=False, markup=False)
-                told[stage] = now
-
-        yield report
+    if len(texts) > _WARNINGS:
+        err.print(f"and {len(texts) - _WARNINGS} more of the kind", highlight=False)

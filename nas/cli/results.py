@@ -1,10 +1,10 @@
-"""`nas pareto`, `nas report` and `nas export`: what a run came to."""
+"""`nas pareto`, `nas report` and `nas export` show and save the results of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,9 +13,11 @@ from rich.table import Table
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import JsonOption
 from nas.errors import DataError
-from nas.report.numbers import short_number
-from nas.storage.run_folder import ARTIFACTS, RunFolder
-from nas.study.trial_result import TrialResult
+
+if TYPE_CHECKING:
+    from nas.devices.names import DeviceName
+    from nas.storage.run_folder import RunFolder
+    from nas.study.trial_result import TrialResult
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 
@@ -27,8 +29,6 @@ def pareto(
     json_: JsonOption = False,
 ) -> None:
     """List the models that no other one beats, best first."""
-    from nas.report.baselines import verdict
-    from nas.report.certainty import certainty
     from nas.report.noise import noise_of, with_intervals
     from nas.storage.run_devices import run_names
     from nas.study.pareto import front
@@ -38,38 +38,37 @@ def pareto(
     results = with_intervals(results, noise_of(folder, results))
     members = front(results, folder.objectives())
     if json_:
-        names = run_names(folder, results)
-        called = {device: name.full for device, name in names.items()}
+        names = {device: name.full for device, name in run_names(folder, results).items()}
         rows = [model_json(folder, member) for member in members]
-        emit_json([{**row, "device_names": called} for row in rows])
-        return
-    if not members:
+        emit_json([{**row, "device_names": names} for row in rows])
+    elif members:
+        _show_front(run, folder, results, members)
+    else:
         done = len(results)
         err.print(
             f"no model yet: {done} trial{'s' * (done != 1)} finished, none of them complete and "
             "within the constraints"
         )
-        return
+
+
+def _show_front(
+    run: Path, folder: RunFolder, results: Sequence[TrialResult], members: Sequence[TrialResult]
+) -> None:
+    """Print the table of the front's `members`, and what must be known to believe it."""
+    from nas.storage.run_devices import run_names
+
     devices = folder.description()["study"]["devices"]
     names = run_names(folder, results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     console.print(
-        _table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
+        front_table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
     )
-    complete = sum(result.state == "complete" for result in results)
-    answer = verdict(results, folder.description(), devices, names)
-    if answer:
-        err.print(answer, highlight=False, soft_wrap=True)
-    sure = certainty(folder, results, members)
-    if sure is not None:
-        for text in filter(None, (sure.said, sure.ties, sure.advice)):
-            err.print(text, highlight=False, soft_wrap=True)
-    busy = _disturbed(members)
-    if busy:
-        err.print(busy, highlight=False, soft_wrap=True)
+    for text in _findings(folder, results, members, names):
+        err.print(text, highlight=False, soft_wrap=True)
     phones = [name.full for name in names.values() if name.serial]
     if phones:
         err.print("; ".join(phones), style="dim", highlight=False, soft_wrap=True)
+    complete = sum(result.state == "complete" for result in results)
     err.print(
         f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
         f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
@@ -78,6 +77,25 @@ def pareto(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _findings(
+    folder: RunFolder,
+    results: Sequence[TrialResult],
+    members: Sequence[TrialResult],
+    names: Mapping[str, DeviceName],
+) -> list[str]:
+    """Say who beats the baselines, how sure the front is, and which latencies were disturbed."""
+    from nas.report.baselines import verdict
+    from nas.report.certainty import certainty
+
+    description = folder.description()
+    texts = [verdict(results, description, description["study"]["devices"], names)]
+    sure = certainty(folder, results, members)
+    if sure is not None:
+        texts += [sure.said, sure.ties, sure.advice]
+    texts.append(_disturbed(members))
+    return [text for text in texts if text]
 
 
 def report(
@@ -117,8 +135,8 @@ def export(
             status.update(f"exporting {index + 1} of {count}: trial {result.number}")
 
         exported = export_models(folder, out_, rescore, all_, progress)
-    for one in exported:
-        out.print(str(one.folder), highlight=False)
+    for model in exported:
+        out.print(str(model.folder), highlight=False)
     err.print(
         f"{len(exported)} models in {out_}, each scored again as reported; {out_ / 'pareto.csv'}",
         highlight=False,
@@ -132,7 +150,9 @@ def export(
 
 
 def _opened(run: Path) -> RunFolder:
-    """The run's folder, with the results that only its object store has left."""
+    """Open a run's folder; results that only its object store still has are fetched."""
+    from nas.storage.run_folder import ARTIFACTS, RunFolder
+
     folder = RunFolder(run)
     if (run / ARTIFACTS).exists():
         from nas.search.uploads import restored
@@ -142,21 +162,22 @@ def _opened(run: Path) -> RunFolder:
 
 
 def _disturbed(members: Sequence[TrialResult]) -> str:
-    """Which latencies others' work disturbed, in words; empty where none are."""
+    """Name the latencies that other programs disturbed, in words; empty where none are."""
     from nas.report.report_data import disturbed_trials
 
-    found = disturbed_trials(members)
-    if not found:
+    disturbed = disturbed_trials(members)
+    if not disturbed:
         return ""
-    numbers = ", ".join(str(number) for number in found)
+    numbers = ", ".join(str(number) for number in disturbed)
     return (
-        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(found) > 1)} {numbers} "
-        f"({next(iter(found.values()))}). Measure again on a quiet machine before you choose by it"
+        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
+        f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
+        "you choose by it"
     )
 
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:
-    """What is not measured, in words; empty where everything is."""
+    """Name the sources of latency_metrics that were not measured; empty where all were."""
     from nas.report.report_data import latency_metrics
 
     sources = {m.source for member in members for m in latency_metrics(member).values()}
@@ -165,7 +186,7 @@ def _unmeasured(members: Sequence[TrialResult]) -> str:
 
 
 def model_json(run: RunFolder, result: TrialResult) -> dict[str, Any]:
-    """A model as `nas pareto --json` prints it; None for a figure that the trial has not."""
+    """Return a model as `nas pareto --json` prints it; a figure that the trial lacks is None."""
     from nas.report.report_data import latency_metrics
 
     def value(name: str) -> float | None:
@@ -207,11 +228,13 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
     return list(metric.interval) if metric is not None and metric.interval else None
 
 
-def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
-    """The models as a table; SSIM, MACs and parameters only where labels don't wrap for them."""
+def front_table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
+    """Build the table of models; SSIM, MACs and parameters where labels need not wrap."""
 
     def figure(result: TrialResult, name: str, form: str) -> str:
         return format(result.value(name), form) if name in result.metrics else "-"
+
+    from nas.report.numbers import short_number
 
     def brief(result: TrialResult, name: str) -> str:
         return short_number(result.value(name)) if name in result.metrics else "-"
@@ -241,13 +264,13 @@ def _table(members: Sequence[TrialResult], devices: Mapping[str, str], width: in
 
 
 def _mark(result: TrialResult, name: str) -> str:
-    """What marks a figure that was taken on a busy processor."""
+    """Return "!" for a figure that was taken on a busy processor, else an empty text."""
     metric = result.metrics.get(name)
     return "!" if metric is not None and metric.disturbed else ""
 
 
 def _needs(name: str, cells: Sequence[str]) -> int:
-    """A column's width, with the gap after it."""
+    """Return a column's width in characters, with the gap after it."""
     return max(len(name), *map(len, cells)) + 2
 
 
@@ -257,7 +280,7 @@ def _size(run: RunFolder) -> str:
 
 
 def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
-    """PSNR on the run's held-out pictures, as the search took it.
+    """Return a function that gives a file's PSNR in dB on the run's held-out pictures.
 
     Raises DataError where the data set is not the one of the run any more.
     """

@@ -1,4 +1,4 @@
-"""`nas search` and `nas studies`."""
+"""`nas search` and `nas studies`: a search from its options, and the studies it can be given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import importlib.util
 import os
 import runpy
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -15,133 +17,180 @@ import typer
 
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import ArtifactsOption, JsonOption, LimitOption, StorageOption
+from nas.cli.options import (
+    ArtifactsOption,
+    DataOption,
+    JsonOption,
+    LimitOption,
+    StorageOption,
+    StudyArgument,
+)
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
+    from nas.execution.trial.task import OnLostPhone
     from nas.study.study import Study
 
 
+TrialsOption = Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="The run's folder; the same one resumes. [runs/STUDY]"),
+]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE, required; repeatable."),
+]
+BaselineOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable."),
+]
+OptionalDeviceOption = Annotated[
+    list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
+]
+LostPhoneOption = Annotated[
+    str, typer.Option(help="stop | continue, once a required phone is set aside.")
+]
+ConstraintOption = Annotated[
+    list[str] | None, typer.Option(help="E.g. 'latency_ms[host]<=50'; repeatable.")
+]
+SizeOption = Annotated[str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
+]
+SeedOption = Annotated[int | None, typer.Option(help="Of the candidates and trainings.")]
+HalvingOption = Annotated[
+    str | None,
+    typer.Option(help="on: train most candidates for a part only | off. [as the study says]"),
+]
+ReplicatesOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Networks to train again, to know the noise, at most. [3]"),
+]
+SupernetOption = Annotated[
+    bool, typer.Option("--supernet", help="Rank by one elastic network, train the best only.")
+]
+SupernetFromOption = Annotated[
+    Path | None,
+    typer.Option(help="The folder of one that was trained before; means --supernet."),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:PORT]", help="On that Ray cluster; alone, on one started here for it."
+    ),
+]
+
+
 def search(
-    study: Annotated[str, typer.Argument(help="A name (see `nas studies`) or a .py file.")],
-    out_: Annotated[
-        Path | None,
-        typer.Option("--out", help="The run's folder; the same one resumes. [runs/STUDY]"),
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE, required; repeatable."),
-    ] = None,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable."),
-    ] = None,
-    optional_device: Annotated[
-        list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
-    ] = None,
-    on_lost_phone: Annotated[
-        str, typer.Option(help="stop | continue, once a required phone is set aside.")
-    ] = "stop",
+    study: StudyArgument,
+    out_: FolderOption = None,
+    trials: TrialsOption = None,
+    device: DeviceOption = None,
+    baseline: BaselineOption = None,
+    optional_device: OptionalDeviceOption = None,
+    on_lost_phone: LostPhoneOption = "stop",
     limit: LimitOption = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
-    ] = None,
-    constraint: Annotated[
-        list[str] | None, typer.Option(help="E.g. 'latency_ms[host]<=50'; repeatable.")
-    ] = None,
-    size: Annotated[str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the candidates and trainings.")] = None,
-    halving: Annotated[
-        str | None,
-        typer.Option(help="on: train most candidates for a part only | off. [as the study says]"),
-    ] = None,
-    replicates: Annotated[
-        int | None,
-        typer.Option(min=0, help="Networks to train again, to know the noise, at most. [3]"),
-    ] = None,
+    data: DataOption = None,
+    constraint: ConstraintOption = None,
+    size: SizeOption = None,
+    workers: WorkersOption = None,
+    seed: SeedOption = None,
+    halving: HalvingOption = None,
+    replicates: ReplicatesOption = None,
     storage: StorageOption = None,
     artifacts: ArtifactsOption = None,
-    supernet: Annotated[
-        bool, typer.Option("--supernet", help="Rank by one elastic network, train the best only.")
-    ] = False,
-    supernet_from: Annotated[
-        Path | None,
-        typer.Option(help="The folder of one that was trained before; means --supernet."),
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:PORT]", help="On that Ray cluster; alone, on one started here for it."
-        ),
-    ] = None,
+    supernet: SupernetOption = False,
+    supernet_from: SupernetFromOption = None,
+    ray: RayOption = None,
 ) -> None:
     """Search: train, convert and measure candidates, and keep the best trade-offs.
 
     The same --out goes on where it was stopped; Ctrl-C stops at any moment.
     """
     from nas.cli.live import watch
-    from nas.execution.trial.task import OnLostPhone
     from nas.search.supernet_ranking import searching
 
-    if on_lost_phone not in get_args(OnLostPhone):
-        raise unknown("value of --on-lost-phone", on_lost_phone, get_args(OnLostPhone))
-    if halving not in (None, "on", "off"):
-        raise unknown("value of --halving", halving, ("on", "off"))
-    chosen = load_study(study)
-    given: dict[str, Any] = {"data": data, "seed": seed, "replicates": replicates}
-    given["halving"] = None if halving is None else halving == "on"
-    given["devices"] = tuple(device) if device else None
-    given["optional_devices"] = tuple(optional_device) if optional_device else None
-    given["constraints"] = tuple(constraint) if constraint else None
-    given["size"] = parse_size(size) if size else None
-    chosen = dataclasses.replace(
-        chosen, **{name: value for name, value in given.items() if value is not None}
-    )
-    chosen = _with_baselines(chosen, baseline or [])
+    lost = lost_phone_rule(on_lost_phone)
+    changes: dict[str, Any] = {"data": data, "seed": seed, "replicates": replicates}
+    changes |= {"halving": _is_on(halving), "size": parse_size(size) if size else None}
+    changes |= {"devices": device, "optional_devices": optional_device, "constraints": constraint}
+    chosen = with_baselines(with_changes(load_study(study), changes), baseline or [])
     chosen.check()
     folder = out_ or Path("runs") / chosen.name
-    run_search = searching(supernet, supernet_from)
-    processes = workers
-    if ray is None:
-        processes = workers or min(4, available_cores() // chosen.schedule.threads or 1)
+    processes = workers if ray is not None else workers or _processes(chosen)
+    with resumable(folder), watch(chosen, folder, not (supernet or supernet_from)) as watcher:
+        run_search = searching(supernet, supernet_from)
+        places = {"storage": storage, "artifacts": artifacts}
+        run_search(chosen, folder, trials, processes, watcher, lost, ray, **places)
+    say_next("report", folder)
+
+
+def lost_phone_rule(word: str) -> OnLostPhone:
+    """Return what to do once a phone is set aside; ConfigError on an unknown word."""
+    from nas.execution.trial.task import OnLostPhone
+
+    if word not in get_args(OnLostPhone):
+        raise unknown("value of --on-lost-phone", word, get_args(OnLostPhone))
+    return cast("OnLostPhone", word)
+
+
+def _is_on(halving: str | None) -> bool | None:
+    """Return what --halving means; None where it is not given, ConfigError on another word."""
+    if halving not in (None, "on", "off"):
+        raise unknown("value of --halving", halving, ("on", "off"))
+    return None if halving is None else halving == "on"
+
+
+def with_changes(study: Study, changes: dict[str, Any]) -> Study:
+    """Return the study with the options that were given; lists become tuples.
+
+    A value of None or an empty list leaves the study's own. Raises ConfigError as `Study` does.
+    """
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in changes.items()
+        if value is not None and value != []
+    }
+    return dataclasses.replace(study, **given)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """End the program with code 130 on Ctrl-C, and say how the run in `folder` goes on."""
     try:
-        with watch(chosen, folder, not supernet and supernet_from is None) as watcher:
-            lost = cast(OnLostPhone, on_lost_phone)
-            run_search(
-                chosen,
-                folder,
-                trials,
-                processes,
-                watcher,
-                lost,
-                ray,
-                storage=storage,
-                artifacts=artifacts,
-            )
+        yield
     except KeyboardInterrupt:
         err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None
+
+
+def say_next(report: str, folder: Path) -> None:
+    """Print the two commands that follow a search: `report`, for example "report", and export."""
     err.print(
-        f"next: [bold]nas report {folder}[/]   [bold]nas export {folder} --out models[/]",
+        f"next: [bold]nas {report} {folder}[/]   [bold]nas export {folder} --out models[/]",
         soft_wrap=True,
         highlight=False,
     )
 
 
-def _with_baselines(study: Study, names: list[str]) -> Study:
-    """The study with further networks to evaluate first; its space holds them from then on."""
+def _processes(study: Study) -> int:
+    """Return how many trials fit on this machine's cores at a time, at most 4."""
+    return min(4, available_cores() // study.schedule.threads or 1)
+
+
+def with_baselines(study: Study, names: list[str]) -> Study:
+    """Return the study with further networks to evaluate first, also in its space."""
     from nas.networks.candidate import Candidate
     from search_spaces import with_networks
 
     if not names:
         return study
-    found = {name: named_architecture(name) for name in names}
-    networks = {one.label if name.endswith(".json") else name: one for name, one in found.items()}
+    architectures = {name: named_architecture(name) for name in names}
+    networks = {
+        network.label if name.endswith(".json") else name: network
+        for name, network in architectures.items()
+    }
     baselines = (*study.baselines, *(Candidate(network) for network in networks.values()))
     space = with_networks(study.space, networks)
     return dataclasses.replace(study, space=space, baselines=tuple(dict.fromkeys(baselines)))
@@ -174,9 +223,9 @@ def studies(
 
 
 def load_study(name: str) -> Study:
-    """The study of that name, or the value STUDY of a user's own .py file.
+    """Return the study of that name, or the value STUDY of a user's own .py file.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError where there is no such study.
     """
     from nas.study.study import Study
     from studies import STUDIES
@@ -195,9 +244,9 @@ def load_study(name: str) -> Study:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """What a user's file defines; its classes are such that workers can import them, too.
+    """Return the names that a user's file defines, its classes such that workers can import them.
 
-    That needs a name which no other module has; where it has none, the file is run all the same.
+    For that the file's name must belong to no other module; else the file is only run.
     """
     name, folder = path.stem, str(path.parent.resolve())
     sys.path.append(folder)
@@ -214,5 +263,5 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def available_cores() -> int:
-    """The processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""`nas status`: look at a run, from any terminal, while it goes on."""
+"""`nas status` shows a run from any terminal while it goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +28,8 @@ def status(
     json_: JsonOption = False,
 ) -> None:
     """Tell how a run stands: its trials, workers, phones, failures, and when it will end."""
+    from rich.live import Live
+
     from nas.execution.status import Look
     from nas.storage.run_folder import RunFolder
 

@@ -1,4 +1,4 @@
-"""`nas study copy` and `nas dashboard`: a run's study as Optuna keeps it."""
+"""`nas study` moves a run's study and results; `nas dashboard` shows them in a browser."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import typer
 
 from nas.cli.console import err
 from nas.errors import ConfigError
-from nas.storage.run_folder import RunFolder
 
-app = typer.Typer(no_args_is_help=True, help="A run's study, wherever it is kept.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="A run's study, wherever it is kept."
+)
 PLACE = "A run's folder, or postgresql://USER@HOST/DATABASE."
 
 
@@ -32,6 +33,7 @@ def copy(
     What it is copied from stays; the run goes on with the copy.
     """
     from nas.storage.postgres import public
+    from nas.storage.run_folder import RunFolder
     from nas.storage.study_copy import copy_study
 
     databases = ["://" in place for place in (source, target)]
@@ -52,6 +54,7 @@ def send(
 ) -> None:
     """Copy a run's finished trials to object storage, as far as they are not there."""
     from nas.storage.object_store import ObjectStore
+    from nas.storage.run_folder import RunFolder
     from nas.system.files import held
 
     folder = RunFolder(run)
@@ -74,6 +77,7 @@ def fetch(
 ) -> None:
     """Get a run's results back from object storage; models follow once they are needed."""
     from nas.search.uploads import restored
+    from nas.storage.run_folder import RunFolder
     from nas.system.files import held
 
     folder = RunFolder(run)
@@ -92,6 +96,7 @@ def dashboard(
     storage: Annotated[str | None, typer.Option(help="The database, where it is in one.")] = None,
 ) -> None:
     """Open optuna-dashboard on a run's study: a file as it stands now, a database live."""
+    from nas.storage.run_folder import RunFolder
     from nas.storage.study_copy import read_only
 
     folder = RunFolder(run)

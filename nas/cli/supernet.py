@@ -1,20 +1,23 @@
-"""`nas supernet train` and `nas supernet show`, and what `nas search --supernet` hands on."""
+"""`nas supernet` trains one elastic network for a study, and shows one."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.console import emit_json, err, out
-from nas.cli.options import JsonOption
+from nas.cli.options import DataOption, JsonOption, StudyArgument
 
 if TYPE_CHECKING:
     from nas.training.supernet.spec import SupernetSpec
 
-app = typer.Typer(no_args_is_help=True, help="One elastic network for a study's whole space.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="One elastic network for a study's whole space.",
+)
 STEPS_HELP = "Of its training. [as many as one candidate's]"
 
 
@@ -25,29 +28,23 @@ def supernet() -> None:
 
 @app.command("train")
 def train(
-    study: Annotated[str, typer.Argument(help="A name (see `nas studies`) or a .py file.")],
+    study: StudyArgument,
     out_: Annotated[
         Path | None,
         typer.Option("--out", help="The supernet's folder. [runs/STUDY/supernet]"),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:BLURRED,SHARP"),
-    ] = None,
+    data: DataOption = None,
     steps: Annotated[int | None, typer.Option(min=1, help=STEPS_HELP)] = None,
     seed: Annotated[int | None, typer.Option(help="Of its training.")] = None,
     json_: JsonOption = False,
 ) -> None:
     """Train a study's supernet; the same command goes on where it was stopped."""
-    from nas.cli.search import load_study
+    from nas.cli.search import load_study, with_changes
     from nas.data import open_dataset
     from nas.search.supernet_ranking import supernet_spec
     from nas.training.supernet.spec import FOLDER
 
-    given: dict[str, Any] = {"data": data, "seed": seed}
-    chosen = dataclasses.replace(
-        load_study(study), **{name: value for name, value in given.items() if value is not None}
-    )
+    chosen = with_changes(load_study(study), {"data": data, "seed": seed})
     dataset = open_dataset(chosen.data)
     spec = supernet_spec(chosen, dataset.identity(), steps)
     folder = out_ or Path("runs") / chosen.name / FOLDER
@@ -85,30 +82,30 @@ def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
     with Progress(words[0], BarColumn(), words[1], TimeRemainingColumn(), console=err) as bar:
         task = bar.add_task("", total=spec.schedule.steps, l1="")
 
-        def told(step: int, steps: int, loss: float) -> None:
+        def report(step: int, steps: int, loss: float) -> None:
             bar.update(task, completed=step, l1=f"L1 {loss:.4f}")
 
-        train_supernet(spec, pack, folder, told)
+        train_supernet(spec, pack, folder, report)
         bar.update(task, completed=spec.schedule.steps)
 
 
 def _show(folder: Path, json_: bool) -> None:
     from nas.training.supernet.spec import supernet_of
 
-    known = supernet_of(folder)
+    document = supernet_of(folder)
     if json_:
-        emit_json({"folder": str(folder), **known})
+        emit_json({"folder": str(folder), **document})
         return
-    spec = known["spec"]
+    spec = document["spec"]
     choices = ", ".join(
         f"{name} {'|'.join(map(str, values))}"
         for name, values in spec["space"].items()
         if name != "family"
     )
     out.print(
-        f"supernet {known['key']} in {folder}\n{choices}\n"
+        f"supernet {document['key']} in {folder}\n{choices}\n"
         f"{spec['schedule']['steps']} steps of {2 + spec['random']} candidates, seed "
-        f"{spec['seed']}, {known['cost']['cpu_seconds']:.0f} s of processor",
+        f"{spec['seed']}, {document['cost']['cpu_seconds']:.0f} s of processor",
         highlight=False,
         soft_wrap=True,
     )

@@ -75,10 +75,10 @@ def test_bad_values_are_refused(make, message: str) -> None:
 
 @pytest.mark.parametrize("name", PAPER)
 def test_a_smoke_test_of_nas_compress_narrows_every_family(name: str) -> None:
-    from nas.cli.compress import _narrowed
+    from nas.report.compression_job import narrowed
     from nas.compression.channels import group_channels
     from nas.compression.pruning import Pruning, check_share
 
-    narrow = _narrowed(ARCHITECTURES[name], 0.3)
+    narrow = narrowed(ARCHITECTURES[name], 0.3)
     assert narrow == ARCHITECTURES[name].narrowed()  # type: ignore[attr-defined]
     check_share(group_channels(narrow.graph()), 0.3, Pruning())

@@ -134,6 +134,6 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_ray_with_and_without_an_address(given: list[str], understood: list[str]) -> None:
-    from nas.cli.app import _with_addresses
+    from nas.cli.app import with_addresses
 
-    assert _with_addresses(given) == understood
+    assert with_addresses(given) == understood

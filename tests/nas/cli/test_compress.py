@@ -10,8 +10,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from nas.cli.compress import _first_unmeasured, compress
-from nas.errors import ConfigError, DataError, DeviceError
+from nas.cli.compress import compress
+from nas.errors import ConfigError, DataError
 from nas.tflite.file import read_tflite
 from search_spaces import UNet, architecture_from_dict
 
@@ -143,15 +143,6 @@ def test_pictures_that_are_not_blurred_are_told_before_any_work(tmp_path, data):
     with pytest.raises(DataError, match="two equal pictures"):
         raise ran.exception
     assert not out.exists()
-
-
-def test_a_device_without_a_latency_is_an_error_in_the_end():
-    row = {"pruned_share": 0.3, "precision": "float", "devices": {"adb:x": {"failure": "away"}}}
-    document = {"before": {**row, "devices": {}}, "after": row}
-    error = _first_unmeasured(document)
-    assert isinstance(error, DeviceError)
-    assert str(error) == "p30-float has no latency on adb:x: away"
-    assert _first_unmeasured({"before": document["before"], "after": document["before"]}) is None
 
 
 def test_fake_quantized_weights_are_refused(tmp_path):

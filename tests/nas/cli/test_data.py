@@ -74,6 +74,8 @@ def test_names_with_brackets_are_printed_as_they_are(tmp_path: Path) -> None:
 def test_a_wrong_spec_raises_for_the_roof_to_tell() -> None:
     result = runner.invoke(app, ["check", "photoz"])
     assert isinstance(result.exception, ConfigError)
+    assert "'photoz'. Did you mean 'photos'?" in str(result.exception)
+    assert result.stdout == ""
 
 
 def test_prepare_packs_and_says_where(tmp_path: Path, cache: Path) -> None:
@@ -112,6 +114,7 @@ def test_a_damaged_frame_stops_prepare(tmp_path: Path) -> None:
     trees.truncate(trees.reds(tmp_path) / "train/train_blur/001/00000002.png")
     result = runner.invoke(app, ["prepare", f"reds:{tmp_path}", "--patch", "16"])
     assert isinstance(result.exception, DataError)
+    assert "train_blur/001/00000002.png can't be read" in str(result.exception)
 
 
 def test_check_tells_what_was_passed_over(tmp_path: Path) -> None:

@@ -1,63 +1,87 @@
-"""What `nas compress` does: one network in several compressions, each converted and scored."""
+"""One network in several compressions: each is trained, converted, scored, timed and written."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, final
 
-from nas.cli.console import err
 from nas.data.image_quality import PSNR_ID, SSIM_ID
-from nas.errors import ConfigError, NasError, RunError
+from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 from nas.networks.candidate import Architecture, Candidate, Compression
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
 
 if TYPE_CHECKING:
-    from evaluators.quality import Score
     from nas.compression.finetuning import Trained
     from nas.compression.pruning import Pruning
-    from nas.data import Dataset
+    from nas.data import Dataset, Pair
+    from nas.networks.graph import Graph
     from nas.training.schedule import Schedule
-    from nas.training.workshop import Workshop
+    from nas.training.workshop import Progress, Workshop
 
 Row = dict[str, Any]
-FEW_STEPS = 50  # with fewer, a network is hardly trained: the gate turns only nonsense away
+SMOKE_SHARES = (0.93, 0.8, 0.5)  # of the MACs, by which a smoke test narrows a network first
+SMOKE_SIDE = 64
+FEW_STEPS = 50  # with fewer, a network is hardly trained: only nonsense is refused
 
 
+class PictureScore(Protocol):
+    """The quality of a file on held-out pictures, as `evaluators.quality.Score` holds it."""
+
+    @property
+    def psnr_db(self) -> float:
+        """The mean PSNR of the file's pictures, in decibels."""
+        ...
+
+    @property
+    def ssim(self) -> float:
+        """The mean SSIM of the file's pictures."""
+        ...
+
+    @property
+    def input_psnr_db(self) -> float:
+        """The mean PSNR of the blurred pictures themselves, in decibels."""
+        ...
+
+    @property
+    def pictures(self) -> int:
+        """The number of pictures."""
+        ...
+
+    @property
+    def fitting(self) -> str:
+        """How pictures were brought to the file's size, in words."""
+        ...
+
+
+ScoreFile = Callable[[Path, "Iterable[Pair]"], PictureScore]
+
+
+@final
 @dataclass(frozen=True)
 class Source:
-    """A network, and its trained weights where there are some."""
+    """A network, and the file of its trained weights where there is one."""
 
     architecture: Architecture
     weights: Path | None
 
 
-class Told:
-    """A line for each stage, and one every few seconds of a long one."""
-
-    def __init__(self) -> None:
-        self._stage, self._when = "", 0.0
-
-    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
-        """See `nas.compression.compress.Progress`."""
-        if stage == self._stage and time.monotonic() - self._when < 5:
-            return
-        self._stage, self._when = stage, time.monotonic()
-        where = f" {done}/{total}, L1 {loss:.4f}" if loss else ""
-        err.print(f"{stage}{where}", highlight=False)
+def folder_name(compression: Compression) -> str:
+    """Name a compression's folder, for example "p30-int8-qat"."""
+    return f"p{100 * compression.pruned_share:g}-{compression.precision}"
 
 
-def folder_name(wanted: Compression) -> str:
-    """For example "p30-int8-qat"."""
-    return f"p{100 * wanted.pruned_share:g}-{wanted.precision}"
-
-
+@final
 @dataclass(frozen=True)
 class Job:
-    """What stays the same for all compressions; `size` is width, height."""
+    """Everything that stays the same for all compressions of one network.
+
+    `size` is (width, height) in pixels; `schedule` and `seed` are those of the float training;
+    `settings` say how channels are chosen; `devices` are timed; `score` gives a file's quality on
+    the held-out pictures of `dataset`, and `progress` is told of every stage.
+    """
 
     dataset: Dataset
     size: tuple[int, int]
@@ -66,13 +90,15 @@ class Job:
     seed: int
     settings: Pruning
     devices: tuple[str, ...]
-    progress: Told
+    score: ScoreFile
+    progress: Progress
 
     def run(self, source: Source, wanted: Sequence[Compression]) -> tuple[Row, NasError | None]:
-        """Train, compress, convert, score, write; what `--json` prints.
+        """Train, compress, convert, score and write; return the document of `--json`.
 
         One compression goes into the folder itself, several into a folder each. Where one of
-        several fails the others are made all the same; its error is returned beside the document.
+        several fails, the others are made all the same, and the first error is returned beside the
+        document; an error of one compression alone is raised.
         """
         from nas.system.files import write_json
 
@@ -86,30 +112,39 @@ class Job:
         }
         if len(wanted) == 1:
             row = self._compressed(trained, wanted[0], shop, self.folder)
-            write_json(self.folder / "card.json", card(common, row))
-            return card(common, row), None
-        rows, failed = [], None
-        for one in wanted:
-            home = self.folder / folder_name(one)
-            try:
-                row = self._compressed(trained, one, shop, home)
-            except (ConfigError, RunError):
-                raise
-            except NasError as error:
-                failed = failed or type(error)(f"{folder_name(one)}: {error}")
-                row = {**one.to_dict(), "failure": str(error)}
-            else:
-                write_json(home / "card.json", card(common, row))
-            rows.append(row)
+            card = compression_card(common, row)
+            write_json(self.folder / "card.json", card)
+            return card, None
+        rows, failed = self._rows(trained, wanted, shop, common)
         document = {**common, "rows": rows}
         write_json(self.folder / "compression.json", document)
         return document, failed
 
-    def _shop(self, architecture: Architecture) -> Workshop:
-        from dataclasses import replace
+    def _rows(
+        self, trained: Trained, wanted: Sequence[Compression], shop: Workshop, common: Row
+    ) -> tuple[list[Row], NasError | None]:
+        """Return a row for each compression, failed ones included, and the first error."""
+        from nas.system.files import write_json
 
+        rows: list[Row] = []
+        failed = None
+        for compression in wanted:
+            home = self.folder / folder_name(compression)
+            try:
+                row = self._compressed(trained, compression, shop, home)
+            except (ConfigError, RunError):
+                raise
+            except NasError as error:
+                failed = failed or type(error)(f"{folder_name(compression)}: {error}")
+                row = {**compression.to_dict(), "failure": str(error)}
+            else:
+                write_json(home / "card.json", compression_card(common, row))
+            rows.append(row)
+        return rows, failed
+
+    def _shop(self, architecture: Architecture) -> Workshop:
         from nas.training.tensorflow import prepare_tensorflow
-        from nas.training.workshop import Workshop
+        from nas.training.workshop import Progress, Workshop
 
         prepare_tensorflow(self.schedule.threads)
         side = architecture.graph().fits(self.schedule.patch)
@@ -175,7 +210,6 @@ class Job:
         }
 
     def _file(self, made: Trained, wanted: Compression, shop: Workshop, path: Path) -> Row:
-        from evaluators.quality import score_artifact
         from nas.compression.convert import convert_trained
         from nas.compression.verify import MINIMUM_DB, UNTRAINED_MINIMUM_DB
         from nas.system.files import write_atomically
@@ -189,7 +223,7 @@ class Job:
             graph, made.weights, height, width, wanted.precision, shop.pack, bounds
         )
         write_atomically(path, lambda file: file.write(content))
-        score: Score = score_artifact(path, self.dataset.heldout())
+        score = self.score(path, self.dataset.heldout())
         return {
             "bytes": len(content),
             "sha256": file_sha256(path),
@@ -200,7 +234,7 @@ class Job:
         }
 
     def _timed(self, path: Path) -> Row:
-        """Of each device the latency, or why there is none; kept by structure."""
+        """Give each device's latency, or why there is none; latencies are kept by structure."""
         from nas.devices import TimingProtocol
         from nas.devices.fleet import measure_everywhere
 
@@ -208,10 +242,10 @@ class Job:
             return {}
         self.progress(f"timing {path.relative_to(self.folder)}", 0, 1, 0.0)
         cache = self.folder / "measurements"
-        found: Row = {}
+        latencies: Row = {}
         for outcome in measure_everywhere(path, self.devices, TimingProtocol(), cache):
             taken = outcome.measurement
-            found[outcome.device] = (
+            latencies[outcome.device] = (
                 {"failure": str(outcome.error)}
                 if taken is None
                 else {
@@ -220,11 +254,15 @@ class Job:
                     "source": taken.source,
                 }
             )
-        return found
+        return latencies
 
 
-def card(common: Row, row: Row) -> Row:
-    """What is kept beside one file, as `nas export` does: its network can be built from it."""
+def compression_card(common: Row, row: Row) -> Row:
+    """Describe one file, so that its network can be built again: the document of its card.json.
+
+    `common` holds the architecture, the conditions and the uncompressed network's figures; `row`
+    the file's own. The fields `candidate` and `conditions` are those of an exported model's card.
+    """
     return {
         "candidate": {
             "architecture": common["architecture"],
@@ -237,11 +275,11 @@ def card(common: Row, row: Row) -> Row:
     }
 
 
-def as_results(document: Row) -> list[TrialResult]:
-    """The rows of several compressions as a report's trials; those that failed are left out."""
-    from search_spaces import architecture_from_dict
+def as_results(document: Row, architecture: Architecture) -> list[TrialResult]:
+    """Return the rows of several compressions as a report's trials, without those that failed.
 
-    architecture = architecture_from_dict(document["architecture"])
+    `architecture` is the network that `document` names as its architecture.
+    """
     results = []
     for number, row in enumerate(row for row in document["rows"] if "failure" not in row):
         candidate = Candidate(architecture, Compression(row["precision"], row["pruned_share"]))
@@ -263,7 +301,7 @@ def as_results(document: Row) -> list[TrialResult]:
     return results
 
 
-def _costs(graph: Any, size: tuple[int, int]) -> dict[str, float]:
+def _costs(graph: Graph, size: tuple[int, int]) -> dict[str, float]:
     width, height = size
     macs = graph.macs(height, width)
     return {
@@ -271,3 +309,73 @@ def _costs(graph: Any, size: tuple[int, int]) -> dict[str, float]:
         "gmacs_profiler": macs.profiler / 1e9,
         "parameters": graph.parameters(),
     }
+
+
+def smoke_test(
+    source: Source, deepest: float, schedule: Schedule
+) -> tuple[Source, tuple[int, int], Schedule]:
+    """Return a narrowed network, a small size and ten steps: enough to see whether all works.
+
+    `deepest` is the largest share of the MACs that will be pruned.
+    """
+    source = Source(narrowed(source.architecture, deepest), None)
+    side = source.architecture.graph().fits(SMOKE_SIDE)
+    # A network that has hardly left the identity is one large weight among many tiny ones a
+    # filter, which 8 bits round away: it would fail for a reason that training removes.
+    short = replace(schedule, steps=10, batch=2, patch=32, identity_start=False)
+    return source, (side, side), short
+
+
+def narrowed(architecture: Architecture, share: float) -> Architecture:
+    """Return a quick likeness that can still be pruned by `share`; a small network as it is."""
+    from nas.compression.channels import group_channels
+    from nas.compression.compress import expected_architecture
+    from nas.compression.pruning import Pruning, largest_share
+    from nas.networks.candidate import Narrowable
+
+    if isinstance(architecture, Narrowable):
+        narrow = architecture.narrowed()
+        if largest_share(group_channels(narrow.graph()), Pruning()) > share + 0.05:
+            return narrow
+    for smoke_share in SMOKE_SHARES:
+        try:
+            narrow = expected_architecture(architecture, smoke_share)
+        except ConfigError:
+            continue
+        if largest_share(group_channels(narrow.graph()), Pruning()) > share + 0.05:
+            return narrow
+    return architecture
+
+
+def check_reach(
+    architecture: Architecture, size: tuple[int, int], share: float, settings: Pruning
+) -> None:
+    """Raise ConfigError where `size` (width, height) does not fit or `share` is too much."""
+    from nas.compression.channels import group_channels
+    from nas.compression.pruning import check_share
+    from nas.networks.graph import check_size
+
+    graph, (width, height) = architecture.graph(), size
+    check_size(graph.reduction, height, width, graph.smallest)
+    if share:
+        check_share(group_channels(graph), share, settings)
+
+
+def check_pictures(dataset: Dataset) -> None:
+    """Raise DataError where every blurred held-out picture is the sharp one: no score then."""
+    if all((pair.blurred == pair.sharp).all() for pair in dataset.heldout()):
+        raise DataError(
+            f"{dataset.spec}: every blurred held-out picture is equal to its sharp one; give the "
+            "blurred pictures first, then the sharp ones"
+        )
+
+
+def first_unmeasured(document: Row) -> NasError | None:
+    """Return the error of the first device that gave no latency, or None."""
+    rows = [document["before"], *(document.get("rows") or [document["after"]])]
+    for row in rows:
+        for device, latency in row.get("devices", {}).items():
+            if "failure" in latency:
+                where = f"p{100 * row['pruned_share']:g}-{row['precision']}"
+                return DeviceError(f"{where} has no latency on {device}: {latency['failure']}")
+    return None
