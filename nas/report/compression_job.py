@@ -144,7 +144,7 @@ class Job:
 
     def _shop(self, architecture: Architecture) -> Workshop:
         from nas.training.tensorflow import prepare_tensorflow
-        from nas.training.workshop import Progress, Workshop
+        from nas.training.workshop import Workshop
 
         prepare_tensorflow(self.schedule.threads)
         side = architecture.graph().fits(self.schedule.patch)

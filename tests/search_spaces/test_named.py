@@ -75,9 +75,9 @@ def test_bad_values_are_refused(make, message: str) -> None:
 
 @pytest.mark.parametrize("name", PAPER)
 def test_a_smoke_test_of_nas_compress_narrows_every_family(name: str) -> None:
-    from nas.report.compression_job import narrowed
     from nas.compression.channels import group_channels
     from nas.compression.pruning import Pruning, check_share
+    from nas.report.compression_job import narrowed
 
     narrow = narrowed(ARCHITECTURES[name], 0.3)
     assert narrow == ARCHITECTURES[name].narrowed()  # type: ignore[attr-defined]
