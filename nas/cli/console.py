@@ -11,6 +11,7 @@ from rich.table import Table
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
+_PIPE_WIDTH = 300
 
 
 def plain(text: str) -> str:
@@ -32,3 +33,9 @@ def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
     for row in rows:
         result.add_row(*row)
     return result
+
+
+def print_table(value: Table) -> None:
+    """Print a table; where it does not go to a terminal, its lines are never wrapped."""
+    console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
+    console.print(value, soft_wrap=False)

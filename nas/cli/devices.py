@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from nas.cli.console import emit_json, err, out, table
+from nas.cli.console import emit_json, err, out, print_table, table
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
 from nas.errors import ConfigError, DeviceError, NasError
 
 if TYPE_CHECKING:
     from nas.devices import Measurement, TimingProtocol
-
-_PIPE_WIDTH = 300
 
 
 def phone_spec(
@@ -172,12 +168,6 @@ def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
         if not passing or time.monotonic() >= deadline:
             return entries
         time.sleep(0.1)
-
-
-def print_table(value: Table) -> None:
-    """Print a table; where it does not go to a terminal, its lines are never wrapped."""
-    console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
-    console.print(value, soft_wrap=False)
 
 
 def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:

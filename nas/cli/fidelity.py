@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
-from nas.cli.console import emit_json, err, out, table
-from nas.cli.devices import phone_specs, print_table
+from nas.cli.console import emit_json, err, out, print_table, table
+from nas.cli.devices import phone_specs
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,

@@ -33,7 +33,7 @@ def npu_rows() -> list[dict[str, Any]]:
 
 def show_npus(rows: list[dict[str, Any]]) -> None:
     """The chips as a table, and once what is missing."""
-    from nas.cli.devices import print_table
+    from nas.cli.console import print_table
 
     columns = dict.fromkeys(("device", "state", "stands for", "chip", "NPU", "latency"), "left")
     names = ("device", "state", "model", "chip")

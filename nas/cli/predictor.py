@@ -162,7 +162,7 @@ def _check_command(predictor: Predictor, study: str) -> str:
 
 
 def _show_kinds(predictor: Predictor) -> None:
-    from nas.cli.devices import print_table
+    from nas.cli.console import print_table
 
     columns = {"operation": "left", "type": "left", "measured": "right"}
     columns |= {"smallest, ms": "right", "largest, ms": "right", "": "left"}
@@ -199,7 +199,7 @@ def _check_document(predictor: Predictor, rows: Sequence[NetworkCheck]) -> dict[
 
 
 def _show_scores(rows: Sequence[NetworkCheck]) -> None:
-    from nas.cli.devices import print_table
+    from nas.cli.console import print_table
     from nas.predictor.plot import score_of
 
     columns = {"precision": "left", "": "left", "networks": "right", "mean error": "right"}
