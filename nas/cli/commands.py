@@ -92,7 +92,7 @@ COMMANDS = (
         "devices",
         "devices",
         "devices",
-        "List the phones that adb sees, with their state, heat, battery and accelerators.",
+        "List the phones that adb sees, with their state, and the NPUs that are simulated here.",
     ),
     Command(
         "probe",

@@ -145,10 +145,9 @@ def _made_once(
         key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]))
         return kept(key, lambda: trained(graph, weights, *arguments))  # type: ignore[no-any-return]
 
-    def train_once(*arguments: Any) -> Path:
-        *_, folder, _ = arguments
-        path = folder / train.FINAL
-        content = kept(("training", folder.name), lambda: training(*arguments).read_bytes())
+    def train_once(graph: Any, workshop: Any, key: str) -> Path:
+        path: Path = workshop.folder / key / train.FINAL
+        content = kept(("training", key), lambda: training(graph, workshop, key).read_bytes())
         write_atomically(path, lambda file: file.write(content))
         return path
 

@@ -11,7 +11,7 @@ from nas.execution.leases import ATTEMPTS
 from nas.execution.trial.task import TrialProgress
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
-from tests.nas.execution.test_processes import Kills
+from tests.helpers.trials import Kills
 from tests.nas.search.test_driver import Stops, _quick
 
 

@@ -17,7 +17,7 @@ import socket, sys
 from nas.execution.ray.node import start_node
 from nas.search.driver import search
 from tests.helpers.small_study import small_study
-from tests.nas.execution.test_processes import STOP
+from tests.helpers.trials import STOP
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
