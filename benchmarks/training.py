@@ -46,10 +46,11 @@ def main(rounds: int = 15) -> None:
 
 
 def _ours(network, pack, schedule, folder):
-    from nas.training.train import SLICE_SECONDS, _Training, untrained, working
+    from nas.system.host_lock import working
+    from nas.training.train import SLICE_SECONDS, TrainingRun, untrained
 
     model = untrained(network.graph(), schedule, 0)
-    run = _Training.start(model, schedule, folder / "checkpoint.npz")
+    run = TrainingRun.start(model, schedule, folder / "checkpoint.npz")
     run.advance(pack, 0, 0.5)
 
     def measure() -> float:

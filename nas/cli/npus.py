@@ -13,7 +13,7 @@ def npu_rows() -> list[dict[str, Any]]:
     from nas.devices.npu.requirements import Machine
 
     complaint = Machine.here().complaint
-    names = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask")
+    names = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask", "usual")
     blank: dict[str, Any] = dict.fromkeys((*names, "battery_percent", "thermal_status"))
     return [
         {

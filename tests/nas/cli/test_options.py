@@ -1,7 +1,7 @@
 import pytest
 
 from nas.cli.options import use_limits
-from nas.devices.phone.conditions import LIMITS_VARIABLE
+from nas.devices.phone.fitness import LIMITS_VARIABLE
 from nas.errors import ConfigError
 
 

@@ -64,7 +64,8 @@ def test_quickstart_says_that_it_learns_nothing() -> None:
         "was learned here."
     )
     readme = " ".join((Path(__file__).parents[3] / "README.md").read_text().split())
-    assert "which takes over at the 17th (`nas search quickstart --trials 40`)" in readme
+    sentence = "The sampler that learns takes over at the 17th network "
+    assert sentence + "(`nas search quickstart --trials 40`)" in readme
     assert "every part of a search at work" not in readme
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.devices.graph_builder import GraphBuilder, Shape
 from nas.devices.npu.requirements import Machine
-from nas.devices.probe_graphs import OPERATIONS, Builder, Shape
+from nas.devices.probe_graphs import OPERATIONS
 
 COMPLAINT = Machine.here().complaint
 needs_extra = pytest.mark.skipif(COMPLAINT is not None, reason=f"npu: {COMPLAINT}")
 
 
-class RandomBuilder(Builder):
+class RandomBuilder(GraphBuilder):
     """Weights that tell one channel, row and column from another."""
 
     def __init__(self, dtype: str, shape: Shape, seed: int = 0) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from evaluators import Latency
 from nas.devices import Measurement, TimingProtocol, open_device
-from nas.devices.fleet import as_document, measure_everywhere, of_document
+from nas.devices.fleet import Outcome, measure_everywhere
 from nas.devices.npu import calibration
 from nas.devices.npu.chips import CHIPS, FIGURES
 from nas.devices.npu.compilation import Compilation
@@ -116,10 +116,10 @@ def test_a_network_that_is_cut_is_infeasible_and_kept_as_such(tmp_path: Path) ->
         "CPU: TRANSPOSE_CONV (operation 1: Incorrect output dimension at index 1. Expected 9 "
     )
     assert [row.accelerator for row in error.placement] == ["npu", "cpu"]
-    document = as_document(outcome)
+    document = outcome.to_dict()
     assert document is not None
     assert outcome.key is not None
-    again = of_document(document, "npu:sm8650", outcome.key)
+    again = Outcome.from_dict(document, "npu:sm8650", outcome.key)
     assert str(again.error) == str(error)
     (kept,) = measure_everywhere(path, ("npu:sm8650",), PROTOCOL, tmp_path / "run")
     assert kept.key == outcome.key

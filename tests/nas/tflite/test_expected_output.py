@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from nas.tflite.reference import picture_size
 
 from nas.errors import ConfigError
+from nas.tflite.expected_output import picture_size
 from nas.tflite.file import Tensor, TfliteFile
 
 
