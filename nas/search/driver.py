@@ -93,31 +93,37 @@ def search(
             trials = optuna_study.enqueue(candidates(run) if callable(candidates) else candidates)
         log = RunLog(run.path, trials)
         executor, workers = _executor(study, workers, ray, run, dataset, watcher, log)
-        try:
-            if study.trains:
-                dataset.prepare(
-                    study.schedule.patch,
-                    lambda done, total, what: watcher.preparing(what, done, total),
-                )
-            watcher.started(run, run.results(), trials)
-            run.readmit_devices()
-            opened = OpenSearch(
-                study,
-                dataset,
-                description,
-                run,
-                optuna_study,
-                executor,
-                watcher,
-                input_quality,
-                on_lost_phone,
-            )
-            loop = HalvingLoop(opened) if study.halving else OrderedLoop(opened)
-            loop.drive(trials, _ahead(study, workers))
-            replicate(opened)
-        finally:
-            executor.close()
+        opened = OpenSearch(
+            study,
+            dataset,
+            description,
+            run,
+            optuna_study,
+            executor,
+            watcher,
+            input_quality,
+            on_lost_phone,
+        )
+        _drive(opened, trials, workers)
     return run
+
+
+def _drive(search: OpenSearch, trials: int, workers: int) -> None:
+    """Prepare the pictures, run the loop to its end, and train a few candidates again."""
+    study, watcher = search.study, search.watcher
+    try:
+        if study.trains:
+            search.dataset.prepare(
+                study.schedule.patch,
+                lambda done, total, what: watcher.preparing(what, done, total),
+            )
+        watcher.started(search.run, search.run.results(), trials)
+        search.run.readmit_devices()
+        loop = HalvingLoop(search) if study.halving else OrderedLoop(search)
+        loop.drive(trials, _ahead(study, workers))
+        replicate(search)
+    finally:
+        search.executor.close()
 
 
 def _storage(

@@ -34,7 +34,7 @@ def _names(enumeration: type) -> dict[int, str]:
 
 
 _OPERATIONS = _names(schema.BuiltinOperator)
-_TYPES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
+TYPES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
 _ENUMERATED_OPTIONS = {
     "padding": _names(schema.Padding),
     "fusedActivationFunction": _names(schema.ActivationFunctionType),
@@ -268,21 +268,6 @@ def parse_tflite(content: bytes, name: str, subgraph: int = 0) -> TfliteFile:
         ) from error
 
 
-def constants(content: bytes, subgraph: int = 0) -> dict[int, npt.NDArray[Any]]:
-    """The values of a graph's constant tensors, as stored, by the tensors' indices.
-
-    For a content that `parse` took. Types that NumPy has not (int4, bfloat16) are left out.
-    """
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    values: dict[int, npt.NDArray[Any]] = {}
-    for index, tensor in enumerate(model.subgraphs[subgraph].tensors):
-        data, dtype = model.buffers[tensor.buffer].data, _TYPES[tensor.type]
-        if data is not None and len(data) and dtype not in ("int4", "bfloat16"):
-            shape = () if tensor.shape is None else tuple(int(side) for side in tensor.shape)
-            values[index] = np.frombuffer(bytes(data), dtype).reshape(shape)
-    return values
-
-
 def _parse(model: Any, content: bytes, subgraph: int = 0) -> TfliteFile:
     if not model.subgraphs:
         raise ValueError("it holds no graph")
@@ -346,7 +331,7 @@ def _operation(model: Any, tensors: list[Tensor], index: int, operation: Any) ->
 
 def _tensor(model: Any, index: int, tensor: Any) -> Tensor:
     shape = stored_shape(tensor)
-    dtype = _TYPES[tensor.type]
+    dtype = TYPES[tensor.type]
     data = model.buffers[_checked(tensor.buffer, len(model.buffers))].data
     size = 0 if data is None else len(data)
     expected = -(-math.prod(shape) * _BITS.get(dtype, 0) // 8)

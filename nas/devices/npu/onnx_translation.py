@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from nas.devices.npu.onnx_operations import OPERATIONS, Step
 from nas.devices.npu.onnx_tensors import FILE, OnnxTensors
 from nas.errors import ConversionError
-from nas.tflite.file import Tensor, TfliteFile, constants, parse_tflite
+from nas.tflite.constants import constants
+from nas.tflite.file import Tensor, TfliteFile, parse_tflite
 
 FORM = 1
 """Counted up whenever the same file becomes another ONNX file."""
