@@ -25,7 +25,7 @@ class ChannelCosts:
     """
 
     def __init__(self, groups: Groups) -> None:
-        rows = groups.graph.costs(*groups.graph.reference)
+        rows = groups.graph.costs(*groups.graph.counting_size)
         places = {row.layer.name: place for place, row in enumerate(rows)}
         shapes = {row.layer.name: row.shape for row in rows}
         work = [row.layer.work([shapes[name] for name in row.layer.inputs]) for row in rows[1:]]

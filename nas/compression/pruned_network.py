@@ -87,4 +87,4 @@ def pruned_share(base: Graph, narrow: Graph) -> float:
 
 def macs(graph: Graph) -> float:
     """Return the profiler's MACs at the graph's reference size: a measure of cost to compare by."""
-    return graph.macs(*graph.reference).profiler
+    return graph.macs(*graph.counting_size).profiler

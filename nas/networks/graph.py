@@ -69,7 +69,7 @@ __all__ = [
     "layer_kind",
 ]
 
-REFERENCE = (720, 1280)  # height and width at which the paper counts
+COUNTING_SIZE = (720, 1280)  # height and width at which the paper counts
 
 
 @final
@@ -139,14 +139,14 @@ class Graph:
         return side
 
     @cached_property
-    def reference(self) -> tuple[int, int]:
+    def counting_size(self) -> tuple[int, int]:
         """The height and width at which networks are compared by their MACs.
 
         It is the smallest picture where all layers' MACs grow with the pixels. Windows without
         padding cost less at small sizes than in proportion: with them it is the size at which the
         paper counts.
         """
-        return REFERENCE if self._has_windows else (self.smallest, self.smallest)
+        return COUNTING_SIZE if self._has_windows else (self.smallest, self.smallest)
 
     @cached_property
     def _has_windows(self) -> bool:

@@ -20,7 +20,7 @@ from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer, free_port
-from tests.nas.devices.npu.graphs import needs_extra, write_operation, write_transposed
+from tests.helpers.npu_graphs import needs_extra, write_operation, write_transposed
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
 

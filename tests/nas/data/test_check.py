@@ -11,8 +11,8 @@ from nas.data.check import Check, check_dataset
 from nas.data.image_quality import psnr_db
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError, DataError
+from tests.helpers import deep_pictures as deep
 from tests.helpers import picture_trees as trees
-from tests.nas.data import deep
 
 
 def problems(check: Check, severity: str) -> str:

@@ -9,8 +9,8 @@ from nas.data import open_dataset
 from nas.data.folders import Folders, clip_patches, grid
 from nas.data.pictures import read_picture
 from nas.errors import ConfigError, DataError
+from tests.helpers import deep_pictures as deep
 from tests.helpers import picture_trees as trees
-from tests.nas.data import deep
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from nas.data.formats import Content, content_of
 from nas.data.pictures import picture_size, read_picture
 from nas.errors import DataError
-from tests.nas.data import deep
+from tests.helpers import deep_pictures as deep
 
 VALUES = np.random.default_rng(0).integers(0, 65536, (24, 32, 3)).astype(np.uint16)
 EIGHT = (VALUES >> 8).astype(np.uint8)

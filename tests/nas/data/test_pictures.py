@@ -9,8 +9,8 @@ from PIL import Image, PngImagePlugin
 
 from nas.data.pictures import picture_size, probe_picture, read_picture
 from nas.errors import DataError
+from tests.helpers import deep_pictures as deep
 from tests.helpers.picture_trees import corrupt_middle, picture, save, truncate
-from tests.nas.data import deep
 
 
 def test_pixels_come_back_as_they_were_written(tmp_path: Path) -> None:

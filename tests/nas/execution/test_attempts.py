@@ -11,8 +11,8 @@ from nas.execution.leases import ATTEMPTS
 from nas.execution.trial.task import TrialProgress
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
+from tests.helpers.quick_search import Stops, quick_study
 from tests.helpers.trials import Kills
-from tests.nas.search.test_driver import Stops, _quick
 
 
 def _killed(log: Path, *stages: tuple[str, int]) -> int:
@@ -75,7 +75,7 @@ def test_a_candidate_that_kills_the_driver_fails_in_the_end(tmp_path: Path) -> N
     marks, out = tmp_path / "marks", tmp_path / "run"
     marks.mkdir()
     (marks / "0").touch()  # the trial that is to kill comes when this one is there
-    study = _quick(evaluators=(Kills(str(marks), ATTEMPTS + 1),), sampler="random")
+    study = quick_study(evaluators=(Kills(str(marks), ATTEMPTS + 1),), sampler="random")
 
     def start(trials: int) -> int:
         pid = os.fork()
@@ -105,9 +105,9 @@ def test_ctrl_c_is_no_attempt(tmp_path: Path) -> None:
 
     for _ in range(ATTEMPTS + 1):
         try:
-            search(_quick(), tmp_path, 1, watcher=AtOnce(1))
+            search(quick_study(), tmp_path, 1, watcher=AtOnce(1))
         except KeyboardInterrupt:
             continue
         raise AssertionError("not stopped")
-    search(_quick(), tmp_path, 1)
+    search(quick_study(), tmp_path, 1)
     assert RunFolder(tmp_path).results()[0].state == "infeasible"

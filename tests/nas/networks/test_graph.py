@@ -44,5 +44,5 @@ def test_the_smallest_picture() -> None:
 
 
 def test_macs_are_compared_where_they_grow_with_the_pixels() -> None:
-    assert ARCHITECTURES["sgn"].graph().reference == (8, 8)
-    assert ARCHITECTURES["fpn"].graph().reference == (720, 1280)
+    assert ARCHITECTURES["sgn"].graph().counting_size == (8, 8)
+    assert ARCHITECTURES["fpn"].graph().counting_size == (720, 1280)

@@ -7,135 +7,110 @@ import pytest
 from nas.errors import ConfigError, DataError, RunError
 from nas.networks.candidate import Candidate
 from nas.search.driver import search
-from nas.search.watcher import NobodyWatches
 from nas.study.objectives import Constraint
-from nas.study.trial_result import TrialResult
 from nas.system.files import held
 from nas.training.schedule import Schedule
 from search_spaces import UNet, UNetSpace
+from tests.helpers.quick_search import Stops, keys, quick_study
 from tests.helpers.small_study import small_study
-
-STOP = ("psnr_db>=1000",)  # every candidate ends after the first stage: a search in a second
-
-
-def _quick(**changes):
-    return small_study(**({"constraints": STOP} | changes))
-
-
-class Stops(NobodyWatches):
-    """Ctrl-C after `count` trials."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def finished(self, result: TrialResult) -> None:
-        self.count -= 1
-        if self.count == 0:
-            raise KeyboardInterrupt
-
-
-def _keys(folder: Path) -> list[str]:
-    return [
-        json.loads(path.read_text())["key"] for path in sorted(folder.glob("trials/*/result.json"))
-    ]
 
 
 def test_an_interrupted_search_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    search(_quick(), tmp_path / "whole", trials=14)
+    search(quick_study(), tmp_path / "whole", trials=14)
     for count in (1, 4, 3):
         with pytest.raises(KeyboardInterrupt):
-            search(_quick(), tmp_path / "cut", trials=14, watcher=Stops(count))
-    search(_quick(), tmp_path / "cut", trials=14)
-    assert len(_keys(tmp_path / "whole")) == 14
-    assert len(set(_keys(tmp_path / "whole"))) == 14
-    assert _keys(tmp_path / "cut") == _keys(tmp_path / "whole")
+            search(quick_study(), tmp_path / "cut", trials=14, watcher=Stops(count))
+    search(quick_study(), tmp_path / "cut", trials=14)
+    assert len(keys(tmp_path / "whole")) == 14
+    assert len(set(keys(tmp_path / "whole"))) == 14
+    assert keys(tmp_path / "cut") == keys(tmp_path / "whole")
 
 
 def test_the_number_of_workers_changes_nothing_while_candidates_are_drawn_at_random(
     tmp_path: Path,
 ) -> None:
-    search(_quick(), tmp_path / "one", trials=8)
-    search(_quick(), tmp_path / "two", trials=8, workers=2)
-    assert _keys(tmp_path / "one") == _keys(tmp_path / "two")
+    search(quick_study(), tmp_path / "one", trials=8)
+    search(quick_study(), tmp_path / "two", trials=8, workers=2)
+    assert keys(tmp_path / "one") == keys(tmp_path / "two")
 
 
 def test_a_run_goes_on_to_more_trials(tmp_path: Path) -> None:
-    search(_quick(), tmp_path, trials=3)
-    search(_quick(), tmp_path, trials=5)
-    assert len(set(_keys(tmp_path))) == 5
+    search(quick_study(), tmp_path, trials=3)
+    search(quick_study(), tmp_path, trials=5)
+    assert len(set(keys(tmp_path))) == 5
 
 
 def test_a_small_space_ends_the_search_early(tmp_path: Path) -> None:
     space = UNetSpace(
         ("depth-to-space",), ("relu",), (2,), (4,), (1,), (3,), (True,)
     )  # one architecture, two precisions
-    search(_quick(space=space), tmp_path, trials=10)
-    assert len(_keys(tmp_path)) == 2
+    search(quick_study(space=space), tmp_path, trials=10)
+    assert len(keys(tmp_path)) == 2
 
 
 def test_a_lost_result_is_made_again_and_a_lost_journal_too(tmp_path: Path) -> None:
-    search(_quick(), tmp_path, trials=4)
-    keys = _keys(tmp_path)
+    search(quick_study(), tmp_path, trials=4)
+    before = keys(tmp_path)
     shutil.rmtree(tmp_path / "trials" / "00002")
-    search(_quick(), tmp_path, trials=4)
-    assert _keys(tmp_path) == keys
+    search(quick_study(), tmp_path, trials=4)
+    assert keys(tmp_path) == before
     (tmp_path / "study.journal").unlink()
-    search(_quick(), tmp_path, trials=6)
-    assert _keys(tmp_path)[:4] == keys
-    assert len(set(_keys(tmp_path))) == 6
+    search(quick_study(), tmp_path, trials=6)
+    assert keys(tmp_path)[:4] == before
+    assert len(set(keys(tmp_path))) == 6
 
 
 def test_results_are_recognised_where_a_crash_took_the_journals_end(tmp_path: Path) -> None:
-    search(_quick(), tmp_path, trials=5)
-    keys = _keys(tmp_path)
+    search(quick_study(), tmp_path, trials=5)
+    before = keys(tmp_path)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/result.json")}
     journal = tmp_path / "study.journal"
     lines = journal.read_bytes().splitlines(keepends=True)
     asked = [n for n, line in enumerate(lines, 1) if b'"candidate"' in line]
     journal.write_bytes(b"".join(lines[: asked[2]]))  # the third was asked for
-    search(_quick(), tmp_path, trials=5)
-    assert _keys(tmp_path) == keys
+    search(quick_study(), tmp_path, trials=5)
+    assert keys(tmp_path) == before
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def test_another_study_in_the_folder_is_told_by_what_differs(tmp_path: Path) -> None:
-    search(_quick(), tmp_path, trials=1)
+    search(quick_study(), tmp_path, trials=1)
     schedule = Schedule(steps=6, batch=2, patch=16, learning_rate=1e-3)
     with pytest.raises(RunError) as error:
-        search(_quick(schedule=schedule, size=(96, 32)), tmp_path, trials=1)
+        search(quick_study(schedule=schedule, size=(96, 32)), tmp_path, trials=1)
     assert "schedule.steps: the run has 5, asked for is 6" in str(error.value)
     assert "size: the run has [64, 32], asked for is [96, 32]" in str(error.value)
 
 
 def test_a_folder_that_is_held_or_foreign_is_refused(tmp_path: Path) -> None:
     with held(tmp_path), pytest.raises(RunError, match=r"held by another process \(pid \d+ on"):
-        search(_quick(), tmp_path)
+        search(quick_study(), tmp_path)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="is not empty and holds no run"):
-        search(_quick(), tmp_path)
+        search(quick_study(), tmp_path)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
-    search(_quick(), tmp_path, trials=2)
+    search(quick_study(), tmp_path, trials=2)
     (tmp_path / "trials" / "00001" / "result.json").write_text('{"format": 1, "num')
     with pytest.raises(RunError, match=r"00001/result\.json can't be read"):
-        search(_quick(), tmp_path, trials=3)
+        search(quick_study(), tmp_path, trials=3)
     (tmp_path / "trials" / "00001" / "result.json").write_text('{"format": 1}')
     with pytest.raises(RunError, match="is no trial result of format 1"):
-        search(_quick(), tmp_path, trials=3)
+        search(quick_study(), tmp_path, trials=3)
 
 
 def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"66x32 does not divide by 4.* 64x32 and 68x32"):
-        search(_quick(size=(66, 32)), tmp_path / "a")
+        search(quick_study(size=(66, 32)), tmp_path / "a")
     with pytest.raises(ConfigError, match="patches of 18x18 don't divide by 4"):
-        search(_quick(schedule=Schedule(steps=1, patch=18)), tmp_path / "a")
+        search(quick_study(schedule=Schedule(steps=1, patch=18)), tmp_path / "a")
     with pytest.raises(ConfigError, match=r"unknown data set 'fotos'.* Did you mean 'photos'"):
-        search(_quick(data="fotos"), tmp_path / "a")
+        search(quick_study(data="fotos"), tmp_path / "a")
     with pytest.raises(DataError):
-        search(_quick(data=f"reds:{tmp_path}/none"), tmp_path / "a")
+        search(quick_study(data=f"reds:{tmp_path}/none"), tmp_path / "a")
     with pytest.raises(ConfigError, match="trials=0"):
-        search(_quick(), tmp_path / "a", trials=0)
+        search(quick_study(), tmp_path / "a", trials=0)
     assert not (tmp_path / "a").exists()
 
 
@@ -160,14 +135,14 @@ def test_exactly_the_candidates_asked_for_in_stages_and_after_a_lost_journal(
         for width in (4, 8)
         for convolutions in (1, 2)
     ]
-    study = _quick(baselines=tuple(networks[:2]))
-    keys = [network.key for network in networks]
+    study = quick_study(baselines=tuple(networks[:2]))
+    wanted = [network.key for network in networks]
     with pytest.raises(KeyboardInterrupt):
         search(study, tmp_path, candidates=networks[:2], watcher=Stops(1))
     search(study, tmp_path, candidates=networks[:2])
-    assert _keys(tmp_path) == keys[:2]
+    assert keys(tmp_path) == wanted[:2]
     (tmp_path / "study.journal").unlink()
     search(study, tmp_path, candidates=networks)
-    assert _keys(tmp_path) == keys
+    assert keys(tmp_path) == wanted
     results = [json.loads(path.read_text()) for path in tmp_path.glob("trials/*/result.json")]
     assert {r["number"]: r["baseline"] for r in results} == {0: True, 1: True, 2: False, 3: False}

@@ -15,7 +15,7 @@ from nas.devices.npu.process import Limits
 from nas.devices.npu.profile import Estimate, Traffic
 from nas.training.schedule import PAPER
 from search_spaces import ARCHITECTURES
-from tests.nas.devices.npu.graphs import RandomBuilder, needs_extra, write_operation
+from tests.helpers.npu_graphs import RandomBuilder, needs_extra, write_operation
 
 LIMITS = Limits(cpu_seconds=120)
 

@@ -18,7 +18,7 @@ from nas.devices.npu.failures import NpuError
 from nas.devices.npu.profile import Estimate, Traffic
 from nas.errors import ConfigError
 from nas.study.metric import least_trusted
-from tests.nas.devices.npu.graphs import (
+from tests.helpers.npu_graphs import (
     RandomBuilder,
     needs_extra,
     write_operation,

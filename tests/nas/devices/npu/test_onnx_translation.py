@@ -13,7 +13,7 @@ from nas.devices.probe_graphs import OPERATIONS
 from nas.errors import ConfigError, ConversionError
 from nas.training.schedule import PAPER
 from search_spaces import UNet
-from tests.nas.devices.npu.graphs import (
+from tests.helpers.npu_graphs import (
     RandomBuilder,
     needs_extra,
     write_convolution,

@@ -12,7 +12,7 @@ from nas.devices.npu.failures import NpuError
 from nas.devices.npu.placement import Refusal, placed, placement_in
 from nas.devices.npu.process import Limits
 from nas.tflite.file import TfliteFile, read_tflite
-from tests.nas.devices.npu.graphs import needs_extra, write_operation, write_transposed
+from tests.helpers.npu_graphs import needs_extra, write_operation, write_transposed
 
 CHIP = CHIPS["sm8650"]
 SUMMARY = (

@@ -18,9 +18,9 @@ from nas.execution.trial.task import TrialProgress
 from nas.search.driver import search
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
+from tests.helpers.quick_search import keys
 from tests.helpers.small_study import small_study
 from tests.helpers.trials import STOP, FullDisk, Kills, small_task
-from tests.nas.search.test_driver import _keys
 
 
 def _executor(cluster: str, run: Path, workers: int, heard: list[TrialProgress], **changes: Any):
@@ -36,7 +36,7 @@ def test_trials_on_a_cluster_come_to_what_they_come_to_here(cluster: str, tmp_pa
     study = small_study(constraints=STOP)
     search(study, tmp_path / "here", trials=6)
     search(study, tmp_path / "there", trials=6, workers=1, ray=cluster)
-    assert _keys(tmp_path / "here") == _keys(tmp_path / "there")
+    assert keys(tmp_path / "here") == keys(tmp_path / "there")
     here = RunFolder(tmp_path / "here").results()
     there = RunFolder(tmp_path / "there").results()
     assert [(r.state, r.metrics) for r in here] == [(r.state, r.metrics) for r in there]
