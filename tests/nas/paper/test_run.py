@@ -13,34 +13,13 @@ from nas.paper.run import (
     run_steps,
     study_of,
 )
-from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
-from nas.study.trial_result import TrialResult
 from studies.paper import SCALES, SMALL_NETWORKS, SMALL_UNET, WHOLE, variants
 from tests.helpers.picture_trees import reds
+from tests.helpers.quick_search import Hears, Stops
 from tests.helpers.small_paper import small_scale
 
 UNETS = variants(SMALL_UNET)
-
-
-class Stops(NobodyWatches):
-    """Ctrl-C after `count` trials."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def finished(self, result: TrialResult) -> None:
-        self.count -= 1
-        if self.count == 0:
-            raise KeyboardInterrupt
-
-
-class Notes(NobodyWatches):
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.texts.append(text)
 
 
 def _labels(folder: Path) -> list[str]:
@@ -80,11 +59,11 @@ def test_an_interrupted_run_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
 def test_measured_choices_follow_the_psnr_of_this_run(tmp_path: Path) -> None:
     best = UNETS["unet-depthtospace-relu"]
     scale = small_scale({SMALL_UNET.label: 40.0, best.label: 41.0})
-    notes = Notes()
+    notes = Hears()
     run = run_steps(scale, tmp_path, "measured", watcher=notes)
     compressed = {r.parameters["network"] for r in run.results()[11:]}
     assert compressed == {"unet-depthtospace-relu"}
-    assert notes.texts == [
+    assert notes.notes == [
         "step 1: unet-transposeconv-relu goes on, the sharpest here",
         "step 2: unet-depthtospace-relu goes on, the sharpest here",
     ]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,12 @@ import optuna
 import pytest
 
 from nas.predictor.for_sampler import PartialTrial, for_study
-from nas.predictor.identity import folder_of, identity_of, keep
-from nas.predictor.predictor import Predictor
-from nas.predictor.templates import RecordingTrial
 from nas.sampling import EhviSampler
 from nas.study.objectives import WORST_RATIO
-from nas.study.study import Study
 from search_spaces import CompressionSpace, UNetSpace
+from tests.helpers.sampled_study import fit_for, sampled_parameters
 from tests.helpers.small_study import small_study
-from tests.helpers.synthetic_device import fitted, network_ms
+from tests.helpers.synthetic_device import network_ms
 
 
 @pytest.fixture(autouse=True)
@@ -28,34 +24,17 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     return
 
 
-def _fit(study: Study, device: str = "host") -> Predictor:
-    predictor, _ = fitted(6)
-    about = identity_of(device, study)
-    predictor = replace(predictor, about=about)
-    keep(predictor, folder_of(about))
-    return predictor
-
-
-def _parameters(study: Study, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    found = []
-    for number in range(count):
-        trial = RecordingTrial(np.random.default_rng(100 * seed + number))
-        study.sample(trial)
-        found.append(trial.parameters)
-    return found
-
-
 def test_nothing_fitted_is_nothing_told() -> None:
     assert for_study(small_study()) is None
 
 
 def test_a_candidate_gets_the_predictors_figure() -> None:
     study = small_study()
-    predictor = _fit(study)
+    predictor = fit_for(study)
     told = for_study(study)
     assert told is not None
     assert dict(told.objectives) == {1: "host"}
-    for parameters in _parameters(study, 20):
+    for parameters in sampled_parameters(study, 20):
         candidate = study.sample(PartialTrial(parameters))
         graph, precision = candidate.architecture.graph(), candidate.compression.precision
         expected = predictor.predict(graph, study.size, precision).latency_ms
@@ -64,10 +43,10 @@ def test_a_candidate_gets_the_predictors_figure() -> None:
 
 def test_parameters_that_only_some_networks_have_may_be_missing() -> None:
     study = small_study()
-    _fit(study)
+    fit_for(study)
     told = for_study(study)
     assert told is not None
-    whole = next(one for one in _parameters(study, 50) if one["levels"] == 3)
+    whole = next(one for one in sampled_parameters(study, 50) if one["levels"] == 3)
     part = {name: value for name, value in whole.items() if name != "width_2"}
     middle = {**whole, "width_2": 8}
     assert told(part)[1] == pytest.approx(told(middle)[1])
@@ -75,10 +54,10 @@ def test_parameters_that_only_some_networks_have_may_be_missing() -> None:
 
 def test_a_pruned_candidate_is_quicker() -> None:
     study = small_study(compression=CompressionSpace(("float",), (0.0, 0.5)))
-    _fit(study)
+    fit_for(study)
     told = for_study(study)
     assert told is not None
-    parameters = _parameters(study, 1)[0]
+    parameters = sampled_parameters(study, 1)[0]
     whole, pruned = (told({**parameters, "pruned_share": share})[1] for share in (0.0, 0.5))
     assert pruned == pytest.approx(whole / 2)
 
@@ -100,9 +79,9 @@ def test_the_worst_ratio_is_told_where_all_devices_are_known() -> None:
         devices=devices, baselines=(baseline,), objectives=("psnr_db", WORST_RATIO),
         evaluators=(Ratios(),),
     )  # fmt: skip
-    _fit(study, devices[0])
+    fit_for(study, devices[0])
     assert for_study(study) is None
-    _fit(study, devices[1])
+    fit_for(study, devices[1])
     told = for_study(study)
     assert told is not None
     assert told(study.to_parameters(baseline))[1] == pytest.approx(1.0)
@@ -110,10 +89,10 @@ def test_the_worst_ratio_is_told_where_all_devices_are_known() -> None:
 
 def test_trials_improve_it() -> None:
     study = small_study()
-    _fit(study)
+    fit_for(study)
     told = for_study(study)
     assert told is not None
-    rows = _parameters(study, 40)
+    rows = sampled_parameters(study, 40)
 
     def slower(parameters: Mapping[str, Any]) -> float:
         return 1.2 * network_ms(told.terms(study.sample(PartialTrial(parameters))))
@@ -128,7 +107,7 @@ def test_a_plain_optuna_study_with_it() -> None:
     study = small_study(
         space=UNetSpace((*UNetSpace().upsampling,), ("relu",), (3,), (4, 8), (1, 2))
     )
-    _fit(study)
+    fit_for(study)
     told = for_study(study)
     assert told is not None
     searched = optuna.create_study(

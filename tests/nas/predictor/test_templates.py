@@ -1,45 +1,23 @@
 """Templates against the networks that they stand for."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from nas.predictor.for_sampler import PartialTrial, for_study
-from nas.predictor.identity import folder_of, identity_of, keep
-from nas.predictor.predictor import Predictor
-from nas.predictor.templates import RecordingTrial, Templates
-from nas.study.study import Study
+from nas.predictor.templates import Templates
 from search_spaces import NetworkSpace, UNet, UNetSpace
 from studies import STUDIES
+from tests.helpers.sampled_study import fit_for, sampled_parameters
 from tests.helpers.small_study import small_study
-from tests.helpers.synthetic_device import fitted
 
 
 @pytest.fixture(autouse=True)
 def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
     return
-
-
-def _fit(study: Study, device: str = "host") -> Predictor:
-    predictor, _ = fitted(6)
-    about = identity_of(device, study)
-    predictor = replace(predictor, about=about)
-    keep(predictor, folder_of(about))
-    return predictor
-
-
-def _parameters(study: Study, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    found = []
-    for number in range(count):
-        trial = RecordingTrial(np.random.default_rng(100 * seed + number))
-        study.sample(trial)
-        found.append(trial.parameters)
-    return found
 
 
 @pytest.mark.parametrize("name", ["quickstart", "compressed", "portable"])
@@ -58,7 +36,7 @@ def test_templates_give_what_networks_give(name: str) -> None:
     templates = Templates.of(slow, study.sample)
     assert set(templates.widths) >= {"width_0", "width_1", "width_2"}
     assert not {"levels", "convolutions", "first_kernel"} & set(templates.widths)
-    rows = _parameters(study, 120)
+    rows = sampled_parameters(study, 120)
     for parameters in rows:
         assert templates(parameters) == slow(parameters)
     before = len(slow_calls)
@@ -70,10 +48,10 @@ def test_templates_give_what_networks_give(name: str) -> None:
 def test_a_space_that_is_not_made_of_widths_is_asked_as_it_is() -> None:
     space = NetworkSpace({"one": UNet(widths=(4, 8))}, UNetSpace(widths=(4, 8), levels=(2, 3)))
     study = small_study(space=space)
-    predictor = _fit(study)
+    predictor = fit_for(study)
     told = for_study(study)
     assert told is not None
-    for parameters in _parameters(study, 10):
+    for parameters in sampled_parameters(study, 10):
         candidate = study.sample(PartialTrial(parameters))
         graph, precision = candidate.architecture.graph(), candidate.compression.precision
         expected = predictor.predict(graph, study.size, precision).latency_ms
