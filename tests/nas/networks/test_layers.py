@@ -14,6 +14,7 @@ from nas.networks.graph import (
     ZeroPad,
     layer_kind,
 )
+from nas.networks.layers import changed_in_format
 
 
 def test_layers_that_do_not_fit_are_refused() -> None:
@@ -49,3 +50,14 @@ def test_layers_in_words() -> None:
     assert layer_kind(strided) == "Conv 3x3 stride 2 valid + ReLU"
     assert layer_kind(TransposeConv("t", ("a",), 8, 4, 8)) == "TransposeConv 8x8 stride 4"
     assert layer_kind(MaxPool("p", ("a",))) == "MaxPool"
+
+
+def test_a_transposed_convolution_is_padded_only_where_its_kernel_is_larger_than_its_stride() -> (
+    None
+):
+    up = TransposeConv("t", ("a",), 8)
+    assert (up.padding, TransposeConv("t", ("a",), 8, 4, 4).padding) == ("valid", "valid")
+    assert TransposeConv("t", ("a",), 8, 4, 8).padding == "same"
+    changed = [changed_in_format(layer) for layer in (up, TransposeConv("t", ("a",), 8, 4, 8))]
+    assert changed == [True, False]
+    assert not changed_in_format(Conv("c", ("a",), 8, padding="valid"))
