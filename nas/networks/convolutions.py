@@ -60,7 +60,8 @@ class Conv(BaseLayer):
 @final
 @dataclass(frozen=True)
 class TransposeConv(BaseLayer):
-    """A transposed convolution of stride `factor`, with SAME padding and a bias.
+    """A transposed convolution of stride `factor`, with a bias, whose output is `factor` times as
+    high and wide.
 
     Its kernel is as large as the stride where `kernel` gives no other side.
     """
@@ -76,6 +77,15 @@ class TransposeConv(BaseLayer):
     def side(self) -> int:
         """The side of the kernel, in pixels."""
         return self.kernel or self.factor
+
+    @property
+    def padding(self) -> Padding:
+        """ "valid" where the kernel is as large as the stride, else "same".
+
+        There both compute the same, but LiteRT's plugin for Snapdragon NPUs refuses "same" on
+        pictures with an odd side.
+        """
+        return "valid" if self.side == self.factor else "same"
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return `channels` channels, with height and width times `factor`."""

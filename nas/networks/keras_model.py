@@ -224,7 +224,7 @@ def _keras_layer(layer: Layer, initializer: Any) -> Any:
                 layer.channels,
                 layer.side,
                 strides=layer.factor,
-                padding="same",
+                padding=layer.padding,
                 activation=layer.activation,
                 kernel_initializer=initializer,
                 name=layer.name,

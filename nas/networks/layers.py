@@ -314,6 +314,17 @@ Layer = (
 )  # fmt: skip
 
 
+NETWORK_FORMAT = 2
+"""Counted up where layers become other operations than before, so that their files have another
+structure. Since 2, transposed convolutions may have the padding "valid"; see `changed_in_format`.
+"""
+
+
+def changed_in_format(layer: Layer) -> bool:
+    """Return whether the layer becomes another operation than in the format before."""
+    return isinstance(layer, TransposeConv) and layer.padding == "valid"
+
+
 def layer_kind(layer: Layer) -> str:
     """Return the layer's operation in the words of `nas describe`, for example "Conv
     3x3 + ReLU".

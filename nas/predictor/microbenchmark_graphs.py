@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.devices.graph_builder import GraphBuilder
+from nas.devices.graph_builder import SAME, VALID, GraphBuilder
 from nas.errors import ConfigError
 from nas.predictor.terms import Term
 
@@ -120,7 +120,8 @@ def _made(term: Term) -> tuple[int, ...]:
 
 def _transpose(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
     factor = term.made[0] // term.given[0]
-    options = g.options("TransposeConvOptions", strideH=factor, strideW=factor)
+    padding = VALID if _kernel(term) == (factor, factor) else SAME  # as in networks
+    options = g.options("TransposeConvOptions", padding=padding, strideH=factor, strideW=factor)
     shape = g.constant(np.array(_made(term), np.int32))
     weights = g.weights((term.cout, *_kernel(term), term.cin))
     operands = [shape, weights, inputs[0], g.bias(term.cout)]
@@ -142,7 +143,7 @@ def _pool(op: str) -> Callable[[_Graph, Term, list[int], bool], int]:
     def write(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
         factor = _stride(term)
         side = factor if factor > 1 else 3  # only the average of 3x3 keeps the size
-        padding = 1 if factor > 1 else 0
+        padding = VALID if factor > 1 else SAME
         options = g.options(
             "Pool2DOptions", padding=padding, strideH=factor, strideW=factor,
             filterHeight=side, filterWidth=side,

@@ -19,6 +19,7 @@ from nas.networks.graph import (
     ZeroPad,
     layer_kind,
 )
+from nas.networks.layers import changed_in_format
 
 
 def test_layers_that_do_not_fit_are_refused() -> None:
@@ -73,3 +74,14 @@ def test_branches_cost_what_ships_but_for_their_parameters() -> None:
     assert wide.macs(shape) == wide.shipped.macs(shape)
     assert wide.shape(shape) == wide.shipped.shape(shape) == (6, 4, 8)
     assert wide.parameters(shape) == 9 * 40 + 40 + 5 * 16 + 9 * 16 * 8 + 8
+
+
+def test_a_transposed_convolution_is_padded_only_where_its_kernel_is_larger_than_its_stride() -> (
+    None
+):
+    up = TransposeConv("t", ("a",), 8)
+    assert (up.padding, TransposeConv("t", ("a",), 8, 4, 4).padding) == ("valid", "valid")
+    assert TransposeConv("t", ("a",), 8, 4, 8).padding == "same"
+    changed = [changed_in_format(layer) for layer in (up, TransposeConv("t", ("a",), 8, 4, 8))]
+    assert changed == [True, False]
+    assert not changed_in_format(Conv("c", ("a",), 8, padding="valid"))

@@ -65,6 +65,13 @@ def test_every_file_runs_and_has_the_shape_and_the_macs(dtype: str, tmp_path: Pa
             assert [operation.name for operation in file.operations] == [term.op]
 
 
+def test_transposed_convolutions_are_padded_as_in_networks(tmp_path: Path) -> None:
+    for area, padding in ((4, "VALID"), (16, "SAME")):
+        term = Term("TRANSPOSE_CONV", "int8", (8, 6), (12,), (16, 12), 8, area)
+        file = read_tflite(write_micrograph(term, tmp_path / "t.tflite"))
+        assert dict(file.operations[0].options)["padding"] == padding
+
+
 def test_relu_is_fused_where_it_is_asked_for(tmp_path: Path) -> None:
     for relu, said in ((True, "RELU"), (False, "NONE")):
         file = read_tflite(write_micrograph(TERMS[0], tmp_path / "r.tflite", relu))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from nas.devices.limited_process import Limits
 from nas.devices.measurement import Placement
 from nas.devices.npu.chips import CHIPS
 from nas.devices.npu.failures import NpuError
 from nas.devices.npu.placement import Refusal, placed, placement_in
-from nas.devices.npu.process import Limits
 from nas.tflite.file import TfliteFile, read_tflite
 from tests.helpers.npu_graphs import needs_extra, write_operation, write_transposed
 
