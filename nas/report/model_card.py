@@ -65,7 +65,8 @@ Image.fromarray(eight_bit).save("restored.png", exif=photo.getexif(), icc_profil
 """
 """A program that restores a photo of any size, with LiteRT, NumPy and Pillow alone.
 
-The README and every model card have this very text. It cuts a photo as `nas.tflite.tiling` does.
+Every model card and docs/tutorials/ship.md have this very text. It cuts a photo as
+`nas.tflite.tiling` does.
 """
 
 

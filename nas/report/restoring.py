@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def blurred_samples(folder: Path) -> list[Path]:
         path = folder / f"{pair.name}.png"
         if not path.exists():
             picture = Image.fromarray(pair.blurred)
-            write_atomically(path, lambda file, picture=picture: picture.save(file, "PNG"))
+            write_atomically(path, partial(picture.save, format="PNG"))
         files.append(path)
     return files
 
