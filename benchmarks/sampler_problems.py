@@ -1,8 +1,9 @@
-"""The two problems of `benchmarks.samplers`: one smooth and made, one measured and small.
+"""The three problems of `benchmarks.samplers`: one smooth and made, two measured and small.
 
 A problem gives a trial's parameters, what a candidate is worth, what a sampler sees of that, the
-hypervolume's reference point, and a latency predictor as one has it before a search. The first
-objective is PSNR in dB, made large; the others are made small and count as logarithms.
+hypervolume's reference point, and what is known without a training: a latency predictor as one has
+it before a search, features of the graph, and a look at the costs. The first objective is PSNR in
+dB, made large; the others are made small and count as logarithms.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import numpy.typing as npt
 
 from benchmarks import paper_cells as cells
 from benchmarks import unet_table
+from benchmarks.sampler_scores import hypervolume, losses
+from benchmarks.sampler_small import SmallUnets
+from benchmarks.unet_features import of_unet
 from nas.system.files import read_json, write_json
 
 Floats = npt.NDArray[np.float64]
@@ -46,17 +50,21 @@ class Problem(Protocol):
     def predictor(self, seed: int) -> Any:
         """Return a function from parameters to latencies by objective; it has `errors()`."""
 
+    def features(self, parameters: Mapping[str, Any]) -> dict[str, float]:
+        """Return what a candidate's graph tells."""
 
-def losses(values: Floats) -> Floats:
-    """Return losses: minus PSNR, and the logarithms of the rest."""
-    return np.concatenate([-values[:, :1], np.log(values[:, 1:])], axis=1)
+    def look(self, parameters: Mapping[str, Any]) -> dict[int, float]:
+        """Return the costs of a candidate by objective, measured without a training."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether there is every candidate of the space: a table may be a part of it."""
 
-def hypervolume(points: Floats, reference: tuple[float, ...]) -> float:
-    """Return the hypervolume of losses (n, k) under the reference point's first k values."""
-    reference_point = losses(np.array([reference]))[0, : points.shape[1]]
-    inside = points[(points < reference_point).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=reference_point)) if len(inside) else 0.0
+    def holds(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether there is such a candidate."""
+
+    def drawn(self, random: np.random.Generator) -> dict[str, Any]:
+        """Return a candidate that there is, drawn at random; only where not all are there."""
 
 
 class PaperCells:
@@ -65,6 +73,7 @@ class PaperCells:
     reference = (27.0, 60_000.0, 1_500.0, 20_000.0)
     """dB and ms: a third of random networks have a lower PSNR, a tenth each higher latencies."""
     networks = 40
+    whole = True
 
     def suggested(self, trial: Any) -> dict[str, Any]:
         """Return a trial's nine parameters."""
@@ -84,6 +93,28 @@ class PaperCells:
     def predictor(self, seed: int) -> cells.LinearPredictor:
         """Return a predictor that is fitted to 40 networks."""
         return cells.LinearPredictor(self.networks, seed)
+
+    def features(self, parameters: Mapping[str, Any]) -> dict[str, float]:
+        """Return what the pruned network's graph tells."""
+        left = (1 - parameters["pruned_share"]) ** 0.5
+        widths = [max(4, 4 * int(parameters[f"width_{n}"] * left / 4 + 0.5)) for n in range(5)]
+        integer = parameters["precision"] != "float"
+        return of_unet(parameters["upsampling"], parameters["activation"], widths, 4, 7, integer)
+
+    def look(self, parameters: Mapping[str, Any]) -> dict[int, float]:
+        """Return latencies with noise of 2 %, the same for the same candidate."""
+        row = cells.row_of(parameters)
+        noise = np.random.default_rng(row.tolist()).standard_normal(len(cells.PHONES))
+        told = self.true(parameters)[1:] * np.exp(cells.NOISE[1] * noise)
+        return {index: float(ms) for index, ms in enumerate(told, 1)}
+
+    def holds(self, parameters: Mapping[str, Any]) -> bool:
+        """Return True: every combination has a model."""
+        return True
+
+    def drawn(self, random: np.random.Generator) -> dict[str, Any]:
+        """Raise NotImplementedError: nobody asks where all are there."""
+        raise NotImplementedError
 
     def best(self, objectives: int, folder: Path) -> float:
         """Return the hypervolume that a long evolution reaches; kept in `folder`."""
@@ -119,6 +150,7 @@ class UnetTable:
     """
 
     networks = 10
+    whole = True
     costs = ("latency_ms", "file_bytes", "peak_memory_mb")
 
     @cached_property
@@ -169,6 +201,24 @@ class UnetTable:
     def predictor(self, seed: int) -> TablePredictor:
         """Fitted to ten networks, float and int8."""
         return TablePredictor(self, seed)
+
+    def features(self, parameters: Mapping[str, Any]) -> dict[str, float]:
+        """Return what the network's graph tells."""
+        widths = [parameters[f"width{level}"] for level in range(3)]
+        integer = parameters["precision"] != "float"
+        return of_unet(parameters["upsampling"], parameters["activation"], widths, 1, 5, integer)
+
+    def look(self, parameters: Mapping[str, Any]) -> dict[int, float]:
+        """Return latency, bytes and memory as a trial is told them: each is measured once."""
+        return dict(enumerate(self.true(parameters)[1:].tolist(), 1))
+
+    def holds(self, parameters: Mapping[str, Any]) -> bool:
+        """Return True: the table is a whole grid."""
+        return True
+
+    def drawn(self, random: np.random.Generator) -> dict[str, Any]:
+        """Raise NotImplementedError: nobody asks where all are there."""
+        raise NotImplementedError
 
     def _values(self, row: unet_table.Row) -> Floats:
         return np.array([row.psnr_db, *(getattr(row, name) for name in self.costs)])
@@ -230,5 +280,9 @@ class TablePredictor:
         return found.ravel()
 
 
-PROBLEMS: dict[str, Problem] = {"paper": PaperCells(), "table": UnetTable()}
+PROBLEMS: dict[str, Problem] = {
+    "paper": PaperCells(),
+    "table": UnetTable(),
+    "small": SmallUnets(),
+}
 __all__ = ["MOST", "PROBLEMS", "Problem", "hypervolume", "losses"]

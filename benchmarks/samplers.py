@@ -1,4 +1,4 @@
-"""Samplers on two problems: how many trials a search takes, by the sampler that it uses.
+"""Samplers on three problems: how many trials a search takes, by the sampler that it uses.
 
     python -m benchmarks.samplers run --out FOLDER [--problems paper] [--samplers ehvi tpe] [--k 2]
     python -m benchmarks.samplers table --out FOLDER
@@ -9,15 +9,19 @@
 and .json. Problems (`benchmarks.sampler_problems`): `paper` is `benchmarks.paper_cells`, PSNR and
 the latencies of the first k - 1 phones, seen with noise of 0.05 dB and 2 %; `table` is
 `benchmarks.unet_table`, U-Nets that were trained and timed: PSNR, latency, size of the file, peak
-memory. What is scored is what the candidates are worth without noise (means over seeds): the
-hypervolume in dB and logarithms of the costs under a reference point that stays, as a share of a
-reference front's, which a long evolution finds, or which is the whole table's.
+memory; `small` is `benchmarks.small_unets`, small U-Nets most of which do nothing: PSNR, latency as
+float and as int8, parameters. What is scored is what the candidates are worth without noise (means
+over seeds): the hypervolume in dB and logarithms of the costs under a reference point that stays,
+as a share of a reference front's, which a long evolution finds, or which is the whole table's.
 
 Samplers: `random`; `nsga2`, population 20; `tpe`, Optuna's default; `gp`, Optuna's GPSampler
 (needs torch, which is no dependency: left out, and said, where it is missing); `ehvi`, ours;
-`ehvi+p`, ours with a latency predictor fitted to few networks, its errors in the table; `pending`
+`ehvi+p`, ours with a latency predictor fitted to few networks, its errors in the table; `ehvi+l`,
+ours with that predictor, features of the graph, six looks a trial and five first trials; `pending`
 is a number of trials that are always out. A sampler that asks for a candidate twice has spent a
-trial: that is how it works in Optuna.
+trial: that is how it works in Optuna. What a table does not hold is told as failed, costs no trial,
+and is drawn anew, up to 30 times, then a network of the table at random is tried; ours is kept
+inside by what it may not repeat.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ import platform
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,14 +45,18 @@ import optuna
 
 from benchmarks.sampler_problems import PROBLEMS, Problem, hypervolume, losses
 from nas.sampling import EhviSampler
+from nas.sampling.looks import looks_of
 from nas.system.environment import processor, versions
 from nas.system.files import read_json, write_json
 
 Floats = npt.NDArray[np.float64]
-SAMPLERS = ("random", "nsga2", "tpe", "gp", "ehvi", "ehvi+p")
-TRIALS = {"random": 200, "nsga2": 200, "tpe": 200, "gp": 50, "ehvi": 100, "ehvi+p": 100}
+SAMPLERS = ("random", "nsga2", "tpe", "gp", "ehvi", "ehvi+p", "ehvi+l")
+OURS = ("ehvi", "ehvi+p", "ehvi+l")
+TRIALS = {"random": 200, "nsga2": 200, "tpe": 200, "gp": 50} | dict.fromkeys(OURS, 60)
+FIRST_WITH_LOOKS = 5
+REFUSALS = 30  # of a sampler that asks for what a table does not hold, before chance draws
 SUGGESTIONS = 20  # that are timed
-AT = (15, 25, 40, 50, 75, 100, 128, 200)
+AT = (5, 10, 15, 25, 40, 50, 60, 128, 200)
 
 
 def make(
@@ -65,14 +74,69 @@ def make(
             if importlib.util.find_spec("torch") is None:
                 return None
             return optuna.samplers.GPSampler(seed=seed)
-        case "ehvi" | "ehvi+p":
-            return EhviSampler(
-                seed=seed,
-                logarithmic=range(1, objectives),
-                reference=problem.reference[:objectives],
-                predictor=problem.predictor(seed) if name == "ehvi+p" else None,
-            )
+        case "ehvi" | "ehvi+p" | "ehvi+l":
+            return ours(seed, problem, objectives, name != "ehvi", name == "ehvi+l")
     raise SystemExit(f"unknown sampler {name!r}; valid: {', '.join(SAMPLERS)}")
+
+
+def ours(seed: int, problem: Problem, objectives: int, predicts: bool, looks: bool) -> EhviSampler:
+    """Return our sampler, with what it is told beside trials; inside the problem's table."""
+
+    def look(parameters: dict[str, Any]) -> dict[int, float]:
+        found = problem.look(parameters)
+        return {index: found[index] for index in range(1, objectives)}
+
+    sampler = EhviSampler(
+        seed=seed,
+        logarithmic=range(1, objectives),
+        reference=problem.reference[:objectives],
+        predictor=problem.predictor(seed) if predicts else None,
+        look=look if looks else None,  # type: ignore[arg-type]
+        features=problem.features if looks else None,
+        n_startup_trials=FIRST_WITH_LOOKS if looks else 10,
+    )
+    sampler._reading = InsideTable(sampler._reading, problem)  # type: ignore[assignment]
+    return sampler
+
+
+class InsideTable:
+    """A sampler's reading of trials, by which all that a problem does not hold was seen before."""
+
+    def __init__(self, reading: Any, problem: Problem) -> None:
+        self._reading, self._problem = reading, problem
+        self._outside: tuple[Any, set[bytes]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reading, name)
+
+    def known(self, *arguments: Any) -> Any:
+        """Return the encoding and the table of trials, as the reading does."""
+        found = self._reading.known(*arguments)
+        if found is None or self._problem.whole:
+            return found
+        encoding, table = found
+        if self._outside is None or self._outside[0] is not encoding:
+            rows = encoding.everything()
+            outside = {r.tobytes() for r in rows if not self._problem.holds(encoding.there(r))}
+            self._outside = encoding, outside
+        return encoding, replace(table, seen=table.seen | self._outside[1])
+
+
+def asked(
+    study: optuna.Study, problem: Problem, seed: int
+) -> tuple[optuna.Trial, dict[str, Any], float]:
+    """Return a trial that the problem holds, its parameters, and the ms of the last suggestion."""
+    for refusals in itertools.count(1):
+        started = time.thread_time()
+        trial = study.ask()
+        parameters = problem.suggested(trial)
+        milliseconds = 1e3 * (time.thread_time() - started)
+        if problem.holds(parameters):
+            return trial, parameters, milliseconds
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        if refusals == REFUSALS:
+            study.enqueue_trial(problem.drawn(np.random.default_rng([seed, trial.number])))
+    raise AssertionError
 
 
 def search(
@@ -92,23 +156,23 @@ def search(
     milliseconds = []
     for number in range(trials + pending - 1):
         if number < trials:
-            started = time.thread_time()
-            trial = study.ask()
-            parameters = problem.suggested(trial)
-            milliseconds.append(1e3 * (time.thread_time() - started))
+            trial, parameters, taken = asked(study, problem, seed)
+            milliseconds.append(taken)
             out.append((trial, parameters))
         if len(out) == pending or number >= trials:
-            asked, parameters = out.popleft()
+            first, parameters = out.popleft()
             seen = problem.seen(parameters, noise)[:objectives]
-            study.tell(asked, _as_told(name, seen).tolist())
+            study.tell(first, _as_told(name, seen).tolist())
             told.append(problem.true(parameters)[:objectives])
     points = losses(np.array(told))
     curve = [hypervolume(points[: n + 1], problem.reference) for n in range(len(points))]
-    distinct = len({tuple(sorted(t.params.items())) for t in study.get_trials(deepcopy=False)})
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    distinct = len({tuple(sorted(t.params.items())) for t in complete})
+    looks = sum(len(looks_of(trial)) for trial in complete)
     return {
         "problem": on, "sampler": name, "seed": seed, "k": objectives, "trials": trials,
         "pending": pending, "hypervolume": curve, "milliseconds": milliseconds,
-        "different": distinct,
+        "different": distinct, "looks": looks,
     }  # fmt: skip
 
 

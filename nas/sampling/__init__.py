@@ -1,6 +1,8 @@
 """An Optuna sampler that learns: `EhviSampler`. Usable in any Optuna study, with or without us."""
 
+from nas.sampling.features import Features
+from nas.sampling.looks import Look
+from nas.sampling.losses import Predictor
 from nas.sampling.sampler import EhviSampler
-from nas.sampling.surrogates import Predictor
 
-__all__ = ["EhviSampler", "Predictor"]
+__all__ = ["EhviSampler", "Features", "Look", "Predictor"]

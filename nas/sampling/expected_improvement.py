@@ -8,8 +8,13 @@ have closed expectations where the components of y are independent and normal.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
+
+from nas.sampling.warp import Warp
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -72,22 +77,62 @@ class ExpectedImprovement:
 
     def __call__(self, mean: Floats, deviation: Floats) -> Floats:
         """Return the expectation (m) for means and deviations (m, k); deviations are positive."""
-        box = np.ones(len(mean))
-        shared = np.ones((len(self._low[0]), len(mean)))  # (boxes, m)
+        columns = zip(mean.T, deviation.T, strict=True)
+        return self.expected([partial(below, mean=mu, deviation=sigma) for mu, sigma in columns])
+
+    def expected(self, below_edges: Sequence[Callable[[Floats], Floats]]) -> Floats:
+        """Return the expectation (m) for independent objectives y of any distribution.
+
+        Each of `below_edges` (k) gives E[max(0, edge - y)] as (edges, m) for edges.
+        """
+        box: Floats | float = 1.0
+        shared: Floats | float = 1.0
         for axis, limit in enumerate(self._reference):
-            mu, sigma = mean[:, axis], deviation[:, axis]
-            box *= _below(np.array([limit]), mu, sigma)[0]
-            at = _below(self._edges[axis], mu, sigma)
-            shared *= at[self._high[axis]] - at[self._low[axis]]
-        gain: Floats = np.maximum(box - shared.sum(axis=0), 0.0)
+            at = below_edges[axis](np.append(self._edges[axis], limit))
+            box = box * at[-1]
+            shared = shared * (at[self._high[axis]] - at[self._low[axis]])  # (boxes, m)
+        gain: Floats = np.maximum(box - np.sum(shared, axis=0), 0.0)
         return gain
 
 
-def _below(edges: Floats, mean: Floats, deviation: Floats) -> Floats:
-    """Return E[max(0, edge - y)] for y ~ N(mean, deviation^2), as (edges, m)."""
+def below(edges: Floats, mean: Floats, deviation: Floats, warp: Warp | None = None) -> Floats:
+    """Return E[max(0, edge - y)] as (edges, m), for y or warp(y) ~ N(mean, deviation^2)."""
+    if warp is None or not (edges > warp.start).any():
+        return _plain(edges, mean, deviation)
+    start, beyond = np.array([warp.start]), edges > warp.start
+    found = np.empty((len(edges), len(mean)))
+    found[~beyond] = _plain(edges[~beyond], mean, deviation)
+    found[beyond] = _plain(start, mean, deviation) + _bent(edges[beyond], mean, deviation, warp)
+    return found
+
+
+def _plain(edges: Floats, mean: Floats, deviation: Floats) -> Floats:
     from scipy.special import ndtr
 
     t = (edges[:, None] - mean) / deviation
     density = np.exp(-0.5 * t * t) / np.sqrt(2 * np.pi)
     expectation: Floats = deviation * (t * ndtr(t) + density)
     return expectation
+
+
+def _bent(edges: Floats, mean: Floats, deviation: Floats, warp: Warp) -> Floats:
+    """Return what edges beyond the warp's start add: E[edge - max(y, start); y < edge].
+
+    Beyond the start, y is a log-normal that is shifted; in units of the bend from there.
+    """
+    from scipy.special import ndtr
+
+    gap = ((edges - warp.start) / warp.bend)[:, None]
+    # A deviation of 24 bends is as good as none known, and its exponential stays a number.
+    mu, sigma = (mean - warp.start) / warp.bend, np.minimum(deviation / warp.bend, 24.0)
+    low, high = -mu / sigma, (np.log1p(gap) - mu) / sigma
+    left = low > 0  # the difference of two numbers near 1 is lost: take that of their complements
+    inside = np.where(left, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    far = low - sigma > 0
+    raised = np.where(
+        far, ndtr(sigma - low) - ndtr(sigma - high), ndtr(high - sigma) - ndtr(low - sigma)
+    )
+    lift = np.exp(np.minimum(mu + 0.5 * sigma * sigma, 600.0))
+    whole = gap * ndtr(low) + (gap + 1) * inside - lift * raised
+    added: Floats = warp.bend * np.clip(whole, 0.0, gap)
+    return added

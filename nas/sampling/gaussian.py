@@ -6,6 +6,7 @@ equal numbers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -21,8 +22,26 @@ _NOISE_BOUNDS = (-13.8, 0.0)  # 1e-6 of the variance to all of it
 TOGETHER = -1.5
 CURVES = -2.0
 LEVELS = -3.0
-NOISE, NOISE_SPREAD = -4.5, 2.5
+SLOPES = -0.7
 ITERATIONS = 25
+
+
+@final
+@dataclass(frozen=True)
+class Prior:
+    """How sure one is of the hyperparameters' logarithms before any trial.
+
+    `noise` is the mean of the noise's, `noise_spread` its deviation, `spread` that of the others.
+    """
+
+    noise: float = -4.5
+    noise_spread: float = 2.5
+    spread: float = 1.5
+
+
+PLAIN = Prior()
+TRAINED = Prior(-3.0, 1.5, 1.0)
+"""For what comes of a training: luck has a share in it, and a handful of them tells little."""
 FITS: Recent[Floats] = Recent(128)
 """Hyperparameters by the data that they were fitted to, so that equal data is fitted once.
 
@@ -33,23 +52,28 @@ class FitError(Exception):
     """A surrogate can't be fitted to these values."""
 
 
-def fit(rows: Rows, y: Floats) -> Hyperparameters:
+def fit(rows: Rows, y: Floats, prior: Prior = PLAIN) -> Hyperparameters:
     """Return the most probable hyperparameters for rows (n) and standardised values `y` (n).
 
     Raises FitError where the likelihood can't be maximised.
     """
-    key = (rows.x.tobytes(), rows.categorical.tobytes(), y.tobytes())
-    return Hyperparameters.of(FITS.of(key, lambda: _most_probable(rows, y)))
+    key = (
+        rows.x.tobytes(),
+        rows.categorical.tobytes(),
+        repr((rows.features, prior)).encode(),
+        y.tobytes(),
+    )
+    return Hyperparameters.of(FITS.of(key, lambda: _most_probable(rows, y, prior)))
 
 
-def _most_probable(rows: Rows, y: Floats) -> Floats:
+def _most_probable(rows: Rows, y: Floats, prior: Prior) -> Floats:
     from scipy.optimize import minimize
 
     dimensions = rows.x.shape[1]
     # A length scale that grows with the root of the dimensions keeps distances of one size.
-    variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, NOISE]
+    variances = [-0.7, -0.7, TOGETHER, CURVES, LEVELS, SLOPES, prior.noise]
     centre = np.array([-np.log(0.25 * dimensions)] * dimensions + variances)
-    spread = np.append(np.full(len(centre) - 1, 1.5), NOISE_SPREAD)
+    spread = np.append(np.full(len(centre) - 1, prior.spread), prior.noise_spread)
     objective = Likelihood(rows, y, centre, spread)
     bounds = [_BOUNDS] * (len(centre) - 1) + [_NOISE_BOUNDS]
     try:
@@ -71,7 +95,7 @@ class Likelihood:
     def __init__(self, rows: Rows, y: Floats, centre: Floats, spread: Floats) -> None:
         self._count = len(y)
         self._apart = kernels.apart(rows)
-        parts = (kernels.trend, kernels.together, kernels.curves, kernels.levels)
+        parts = (kernels.trend, kernels.together, kernels.curves, kernels.levels, kernels.slopes)
         self._parts = np.stack([part(rows, rows) for part in parts])
         self._y, self._centre, self._spread = y, centre, spread
 
@@ -84,7 +108,7 @@ class Likelihood:
         count = self._count
         r2 = (now.weights @ self._apart).reshape(count, count)
         smooth, steep = kernels.matern52(r2)
-        variances = np.array([now.trend, now.together, now.curves, now.levels])
+        variances = np.array([now.trend, now.together, now.curves, now.levels, now.slopes])
         covariance = now.rest * smooth + np.tensordot(variances, self._parts, 1)
         covariance.flat[:: count + 1] += now.noise
         factor, lower = cho_factor(covariance, lower=True, check_finite=False)
@@ -97,7 +121,7 @@ class Likelihood:
             [
                 now.weights * (self._apart @ slope.ravel()),
                 [now.rest * np.vdot(pull, smooth)],
-                variances * (self._parts.reshape(4, -1) @ pull.ravel()),
+                variances * (self._parts.reshape(len(self._parts), -1) @ pull.ravel()),
                 [now.noise * np.trace(pull)],
             ]
         )
@@ -121,7 +145,13 @@ class GaussianProcess:
         self._factorise()
 
     @classmethod
-    def fitted(cls, rows: Rows, y: Floats, which: npt.NDArray[np.intp]) -> GaussianProcess | float:
+    def fitted(
+        cls,
+        rows: Rows,
+        y: Floats,
+        which: npt.NDArray[np.intp],
+        prior: Prior = PLAIN,
+    ) -> GaussianProcess | float:
         """Return the posterior on all rows, with hyperparameters fitted to `which` of them.
 
         If all values are equal it is that value, as there is nothing to learn. Raises FitError.
@@ -131,7 +161,7 @@ class GaussianProcess:
             return float(y[0])
         part = y[which]
         deviation = float(part.std()) or scale
-        now = fit(rows.at(which), (part - part.mean()) / deviation)
+        now = fit(rows.at(which), (part - part.mean()) / deviation, prior)
         return cls(rows, y, deviation, now)
 
     def _factorise(self) -> None:

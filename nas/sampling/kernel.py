@@ -41,13 +41,14 @@ class Hyperparameters:
     together: float
     curves: float
     levels: float
+    slopes: float
     noise: float
 
     @classmethod
     def of(cls, logarithms: Floats) -> Hyperparameters:
         """Return the hyperparameters whose logarithms are given: d weights, then the variances."""
         values = np.exp(logarithms)
-        return cls(values[:-6], *map(float, values[-6:]))
+        return cls(values[:-7], *map(float, values[-7:]))
 
 
 @final
@@ -56,35 +57,52 @@ class Rows:
     """Candidates (n, d), a category's column holding its number, and what kernels need of them.
 
     There are few combinations of categories: `kinds` (u, categories) are those that occur, `kind`
-    (n) each row's.
+    (n) each row's. The last `features` columns tell of the candidate's structure, as
+    `nas.sampling.features` scales them: `described` (n, features) has mean 0 and deviation 1.
     """
 
     x: Floats
     categorical: Bools
+    features: int
+    described: Floats
     numbers: Floats
     bends: Floats
     kinds: Floats
     kind: Ints
 
     @classmethod
-    def of(cls, x: Floats, categorical: Bools) -> Rows:
-        """Return the rows with features `x` (n, d); `categorical` (d) says which are categories."""
-        numbers = np.ascontiguousarray(x[:, ~categorical])
+    def of(cls, x: Floats, categorical: Bools, features: int = 0) -> Rows:
+        """Return the rows with columns `x` (n, d); `categorical` (d) says which are categories.
+
+        The last `features` columns are features.
+        """
+        plain = len(categorical) - features
+        numbers = np.ascontiguousarray(x[:, :plain][:, ~categorical[:plain]])
+        described = (x[:, plain:] - 0.5) / 0.25
         codes = np.zeros(len(x), np.intp)
         for axis in np.flatnonzero(categorical):
             category = x[:, axis].astype(np.intp)
             wide = int(category.max(initial=0)) + 2  # an absent one is -1
             _, codes = np.unique(codes * wide + category, return_inverse=True)
         _, first, kind = np.unique(codes, return_index=True, return_inverse=True)
-        return cls(x, categorical, numbers, _bends(numbers), x[first][:, categorical], kind)
+        return cls(
+            x,
+            categorical,
+            features,
+            described,
+            numbers,
+            _bends(numbers),
+            x[first][:, categorical],
+            kind,
+        )
 
     def followed_by(self, other: Rows) -> Rows:
         """Return these rows followed by those of `other`."""
-        return Rows.of(np.concatenate([self.x, other.x]), self.categorical)
+        return Rows.of(np.concatenate([self.x, other.x]), self.categorical, self.features)
 
     def at(self, which: npt.NDArray[np.intp] | Bools) -> Rows:
         """Return the rows at the indices `which`, or where that mask is true."""
-        return Rows.of(self.x[which], self.categorical)
+        return Rows.of(self.x[which], self.categorical, self.features)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -124,7 +142,13 @@ def trend(a: Rows, b: Rows) -> Floats:
     """Return the linear part (n, m), at most 1; a constant and each dimension count alike."""
     numbers = (2 * a.numbers - 1) @ (2 * b.numbers - 1).T
     same = _among(_equal(a, b).sum(axis=0), a, b)
-    values: Floats = (1 + numbers + same) / (1 + a.x.shape[1])
+    values: Floats = (1 + numbers + same) / (1 + a.x.shape[1] - a.features)
+    return values
+
+
+def slopes(a: Rows, b: Rows) -> Floats:
+    """Return the linear part of features (n, m)."""
+    values: Floats = a.described @ b.described.T / max(1, a.features)
     return values
 
 
@@ -166,13 +190,15 @@ def matern52(r2: Floats) -> tuple[Floats, Floats]:
 def kernel(a: Rows, b: Rows, now: Hyperparameters) -> Floats:
     """Return the sum (n, m) of all parts, without the noise."""
     equal = _equal(a, b)
-    weights = now.weights[~a.categorical]
-    left, right = a.numbers * np.sqrt(weights), b.numbers * np.sqrt(weights)
+    root = np.sqrt(now.weights[~a.categorical])
+    left, right = a.x[:, ~a.categorical] * root, b.x[:, ~a.categorical] * root
     r2 = (left * left).sum(1)[:, None] + (right * right).sum(1) - 2 * left @ right.T
     if len(equal):
         r2 += _among(np.tensordot(now.weights[a.categorical], 1 - equal, 1), a, b)
     covariance = now.rest * matern52(r2)[0]
-    share = now.trend / (1 + a.x.shape[1])
+    if a.features:
+        covariance += now.slopes * slopes(a, b)
+    share = now.trend / (1 + a.x.shape[1] - a.features)
     covariance += share * ((2 * a.numbers - 1) @ (2 * b.numbers - 1).T)
     covariance += (now.curves * a.bends) @ b.bends.T
     covariance += now.levels * levels(a, b)
@@ -184,7 +210,10 @@ def own(a: Rows, now: Hyperparameters) -> Floats:
     """Return the diagonal (n) of `kernel(a, a)`."""
     categories = int(a.categorical.sum())
     linear = 1 + ((2 * a.numbers - 1) ** 2).sum(axis=1) + categories
-    variance = now.rest + now.trend * linear / (1 + a.x.shape[1]) + now.together * (categories > 1)
+    variance = now.rest + now.trend * linear / (1 + a.x.shape[1] - a.features)
+    variance += now.together * (categories > 1)
     variance += now.levels * (a.numbers.shape[1] > 0)
+    if a.features:
+        variance += now.slopes * np.einsum("nf,nf->n", a.described, a.described) / a.features
     whole: Floats = variance + now.curves * (a.bends * a.bends).sum(axis=1)
     return whole

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any, SupportsFloat, SupportsIndex
 
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
 MOST_OBJECTIVES = 4
 FEWEST_POINTS = 8
@@ -67,10 +68,18 @@ def function(name: str, value: Any) -> Any:
     """Return an option that is None or a function; raises TypeError on anything else."""
     if value is not None and not callable(value):
         raise TypeError(
-            f"{name} is {value!r}, expected a function from a trial's parameters to what is known "
-            "of objectives, by their index"
+            f"{name} is {value!r}, expected a function from a trial's parameters to numbers: of "
+            "objectives by their index, of features by name"
         )
     return value
+
+
+def trials(name: str, value: Any) -> tuple[FrozenTrial, ...]:
+    """Return an option that is a sequence of Optuna's frozen trials; else TypeError."""
+    entries = _entries(value)
+    if entries is None or not all(isinstance(one, FrozenTrial) for one in entries):
+        raise TypeError(f"{name} is {value!r}, expected a study's trials, such as study.trials")
+    return tuple(entries)
 
 
 def finite(value: Any) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from threading import RLock, get_ident
 from typing import Any, final
 
@@ -19,6 +19,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.sampling.earlier import EarlierValues
+from nas.sampling.features import FeatureColumns, Features
 from nas.sampling.history import History, SharedSpace, TrialTable
 from nas.sampling.space import Encoding, Gate, level, same
 
@@ -38,6 +40,8 @@ class Reading:
         self.lock = RLock()
         self._space = SharedSpace()
         self._kept: tuple[Encoding, dict[str, Gate], _Subject, History] | None = None
+        self._columns: tuple[Encoding, FeatureColumns] | None = None
+        self._predictions: tuple[Encoding, dict[bytes, list[float]]] | None = None
         self._drawn: OrderedDict[Key, tuple[int, dict[str, Any], Space]] = OrderedDict()
         self._independent: OrderedDict[Key, BaseSampler] = OrderedDict()
 
@@ -90,6 +94,24 @@ class Reading:
             kept = (encoding, gates, subject, History(encoding, signs(study), subject[1]))
             self._kept = kept
         return kept[0], kept[3].read(trials, number)
+
+    def columns(
+        self, features: Features | None, earlier: Sequence[FrozenTrial], encoding: Encoding
+    ) -> FeatureColumns:
+        """Return the columns of features in an encoding, made once while it is one.
+
+        They include what `earlier` trials let expect. Raises what `features` raises, and FitError.
+        """
+        if self._columns is None or self._columns[0] is not encoding:
+            values = EarlierValues(earlier, encoding) if earlier else None
+            self._columns = encoding, FeatureColumns(features, encoding, values)
+        return self._columns[1]
+
+    def predictions(self, encoding: Encoding) -> dict[bytes, list[float]]:
+        """Return what was predicted of rows in an encoding, to be added to."""
+        if self._predictions is None or self._predictions[0] is not encoding:
+            self._predictions = encoding, {}
+        return self._predictions[1]
 
     def drew(self, study: Study, number: int, values: Mapping[str, Any], space: Space) -> None:
         """Keep a trial's draw, which other threads must not draw as well."""

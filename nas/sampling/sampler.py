@@ -16,13 +16,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.sampling import options
+from nas.sampling.data import Data, LookedRows, settled
+from nas.sampling.features import FeatureColumns, Features
 from nas.sampling.gaussian import FitError
 from nas.sampling.history import TrialTable
+from nas.sampling.looks import Look, Looker
+from nas.sampling.losses import PredictedLosses, Predictor, Scale
 from nas.sampling.options import FEWEST_POINTS
 from nas.sampling.reading import Reading, metric_names, signs
 from nas.sampling.space import Encoding, unseen
 from nas.sampling.startup import FEW, spread_out
-from nas.sampling.surrogates import Beliefs, Data, PredictedLosses, Predictor, Scale, settled
+from nas.sampling.surrogates import Beliefs
 from nas.sampling.threads import one_thread
 from nas.study.objectives import is_logarithmic
 
@@ -30,6 +34,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _warned: set[tuple[str, str]] = set()
 _warning_lock = Lock()
+_ROUNDS = 4  # shortlists that are looked at where every candidate of the last one is refused
 Reference = Sequence[float] | Callable[[Sequence[FrozenTrial]], Sequence[float] | None]
 """The hypervolume's reference point, in the objectives' units, or a function of the trials."""
 
@@ -62,6 +67,14 @@ class EhviSampler(BaseSampler):
     eighth after 500; surrogates learn from `most_points` trials at most (after 500 trials half of
     that), the best and a part of the rest.
 
+    `look` tells of a candidate's parameters what it costs, found out without a trial: the best
+    `looks` candidates (or as many as a function of the trials allows) are looked at, `look_threads`
+    at once, and the best of them, as it then is, is drawn. An infinite cost says that a candidate
+    can't be used; None is no answer. What was seen is kept in the study, beside the trial.
+    `features` tells of parameters what describes a candidate, by name: what that means for the
+    objectives is learned. `earlier` are trials of another study of the same space: what they let
+    expect is a feature, too.
+
     Options are checked here, and with the study at its first suggestion: TypeError or ValueError
     name the option and its value. Threads may share a sampler: their suggestions take turns, and
     each counts those that other threads are about to try as running. It asks of a study what
@@ -76,6 +89,11 @@ class EhviSampler(BaseSampler):
         logarithmic: Sequence[int] | None = None,
         predictor: Predictor | None = None,
         reference: Reference | None = None,
+        look: Look | None = None,
+        looks: int | Callable[[Sequence[FrozenTrial]], int] = 6,
+        look_threads: int = 1,
+        features: Features | None = None,
+        earlier: Sequence[FrozenTrial] = (),
         pool: int = 1000,
         most_points: int = 150,
     ) -> None:
@@ -86,6 +104,11 @@ class EhviSampler(BaseSampler):
         self._logarithmic = options.objectives("logarithmic", logarithmic)
         self._predictor: Predictor | None = options.function("predictor", predictor)
         self._reference: Reference | None = options.reference_point("reference", reference)
+        self._look: Look | None = options.function("look", look)
+        self._looks = looks if callable(looks) else options.whole("looks", looks, 0)
+        self._look_threads = options.whole("look_threads", look_threads, 1)
+        self._features: Features | None = options.function("features", features)
+        self._earlier = options.trials("earlier", earlier)
         self._pool = options.whole("pool", pool, 1)
         self._most_points = options.whole("most_points", most_points, FEWEST_POINTS)
         self._reading = Reading()
@@ -123,46 +146,68 @@ class EhviSampler(BaseSampler):
             if table is None:
                 return {}
             encoding, known = table
-            row = self._row(study, trial.number, encoding, known, trials)
+            row = self._row(study, trial, encoding, known, trials)
             if row is None:
                 return {}
-            values = encoding.parameters(row)
-            there = {name: values[name] for name in encoding.present(row)}
-            self._reading.drew(study, trial.number, there, search_space)
-            return values
+            self._reading.drew(study, trial.number, encoding.there(row), search_space)
+            return encoding.parameters(row)
 
     def _row(
         self,
         study: Study,
-        number: int,
+        trial: FrozenTrial,
         encoding: Encoding,
         known: TrialTable,
         trials: Sequence[FrozenTrial],
     ) -> Floats | None:
-        random = np.random.default_rng([_entropy(self._seed), number])
+        random = np.random.default_rng([_entropy(self._seed), trial.number])
+        looker = Looker(
+            self._look,
+            self._looks(trials) if callable(self._looks) else self._looks,
+            self._look_threads,
+            study,
+            trial,
+            encoding,
+            trials,
+            lambda message: _warn(study, message),
+        )
         if len(known.rows) < max(self._startup, 1):
-            return spread_out(encoding, random, known.tried, known.seen)
+            return _first(encoding, random, known, looker)
         try:
             with one_thread():
-                return self._learned(study, encoding, random, known, trials)
+                data = self._data(study, encoding, known, trials, looker.looked)
+                if not data.learns:
+                    return _first(encoding, random, known, looker)
+                return self._learned(data, random, known, looker)
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return None
 
     def _learned(
-        self,
-        study: Study,
-        encoding: Encoding,
-        random: np.random.Generator,
-        known: TrialTable,
-        trials: Sequence[FrozenTrial],
+        self, data: Data, random: np.random.Generator, known: TrialTable, looker: Looker
     ) -> Floats | None:
-        data = self._data(study, encoding, known, self._reference_point(study, trials))
-        if not data.learns:
-            return spread_out(encoding, random, known.tried, known.seen)
+        """Return the best candidate, as looks have it; None where all are seen."""
         count = len(known.rows)
-        beliefs = Beliefs(data, known.running, self._most_points // (1 if count <= 500 else 2))
-        return _best(encoding, beliefs, random, known.seen, self._candidates(count))
+        most_points = self._most_points // (1 if count <= 500 else 2)
+        best = None
+        for _ in range(_ROUNDS):
+            beliefs = Beliefs(data, known.running, most_points)
+            seen = known.seen | looker.refused
+            pool = _best(data.encoding, beliefs, random, seen, self._candidates(count), looker.most)
+            if not len(pool):
+                return best
+            best = pool[0]
+            if not looker.most:
+                return best
+            looker.at(pool)
+            refused = looker.refused
+            usable = [row for row in pool if row.tobytes() not in refused]
+            data = data.with_looks(looker.looked)
+            if usable:
+                rows = np.array(usable)
+                chosen: Floats = rows[np.argmax(beliefs.looking(data).score(rows))]
+                return chosen
+        return best
 
     def _candidates(self, trials: int) -> int:
         """Return how many candidates to compare: fewer after many trials, to stay cheap."""
@@ -224,7 +269,8 @@ class EhviSampler(BaseSampler):
         study: Study,
         encoding: Encoding,
         known: TrialTable,
-        reference_point: Sequence[float] | None,
+        trials: Sequence[FrozenTrial],
+        looked: LookedRows,
     ) -> Data:
         values, there = known.values, np.isfinite(known.values)
         first = settled(len(values))
@@ -232,13 +278,31 @@ class EhviSampler(BaseSampler):
         scale = Scale(signs(study), logs, values[:first], there[:first])
         predict = None
         if self._predictor is not None:
-            predict = PredictedLosses(self._predictor, encoding, scale)
+            known_before = self._reading.predictions(encoding)
+            predict = PredictedLosses(self._predictor, encoding, scale, known_before)
             try:
                 predict(known.rows[:1])
             except Exception as error:
                 _warn(study, f"the predictor failed ({error!r}); learning without it")
                 predict = None
-        return Data.of(encoding, known, scale, predict, reference_point)
+        return Data.of(
+            encoding,
+            known,
+            scale,
+            predict,
+            self._reference_point(study, trials),
+            self._columns(study, encoding),
+            looked,
+        )
+
+    def _columns(self, study: Study, encoding: Encoding) -> FeatureColumns | None:
+        if self._features is None and not self._earlier:
+            return None
+        try:
+            return self._reading.columns(self._features, self._earlier, encoding)
+        except Exception as error:  # of whatever kind somebody's function raises
+            _warn(study, f"the features failed ({error!r}); learning without them")
+            return None
 
     def _logs(self, study: Study, values: Floats, known: Bools) -> Bools:
         """Return which objectives (k) count by logarithms; not those with a value <= 0."""
@@ -255,37 +319,62 @@ class EhviSampler(BaseSampler):
         return usable
 
 
+def _first(
+    encoding: Encoding, random: np.random.Generator, known: TrialTable, looker: Looker
+) -> Floats | None:
+    """Return one of the first rows: far from those tried, and none that a look has refused."""
+    row = None
+    for _ in range(max(1, looker.most)):
+        seen = known.seen | looker.refused
+        refused = looker.looked.rows[looker.looked.refused]
+        tried = np.concatenate([known.tried, refused])
+        drawn = spread_out(encoding, random, tried, seen)
+        if drawn is None or not looker.most:
+            return drawn if drawn is not None else row
+        row = drawn
+        looker.at(row[None])
+        if row.tobytes() not in looker.refused:
+            break
+    return row
+
+
 def _best(
     encoding: Encoding,
     beliefs: Beliefs,
     random: np.random.Generator,
     seen: set[bytes],
     count: int,
-) -> Floats | None:
-    """Return the best row of a pool, after a climb from it; None where all are seen."""
+    wanted: int,
+) -> Floats:
+    """Return the `wanted` best rows (at least one) of a pool, after a climb; none if all are seen.
+
+    The best one comes first.
+    """
+    wanted = max(1, wanted)
     if encoding.size <= FEW:
         pool = unseen(encoding.everything(), seen)
-        return pool[np.argmax(beliefs.score(pool))] if len(pool) else None
+        return pool[np.argsort(-beliefs.score(pool), kind="stable")[:wanted]] if len(pool) else pool
     drawn = encoding.draw(random, count // 2)
     mutants = encoding.mutants(random, beliefs.parents(), count - count // 2)
     pool = unseen(np.concatenate([drawn, mutants]), seen)
     if not len(pool):
-        return None
+        return pool
     scores = beliefs.score(pool)
     for _ in range(3):
-        best = np.argsort(-scores, kind="stable")[:2]
-        top = scores[best[0]]
-        near = unseen(np.concatenate([encoding.neighbours(pool[one]) for one in best]), seen)
+        order = np.argsort(-scores, kind="stable")
+        top, kept = scores[order[0]], order[: max(2, wanted)]
+        near = np.concatenate([encoding.neighbours(pool[one]) for one in order[:2]])
+        near = unseen(near, seen | {pool[one].tobytes() for one in kept})
         if not len(near):
             break
         pool, scores = (
-            np.concatenate([pool[best], near]),
-            np.concatenate([scores[best], beliefs.score(near)]),
+            np.concatenate([pool[kept], near]),
+            np.concatenate([scores[kept], beliefs.score(near)]),
         )
         if scores.max() <= top:
             break
-    best_row: Floats = pool[np.argmax(scores)]
-    return best_row
+    best: Floats = pool[np.argsort(-scores, kind="stable")[:wanted]]
+    return best
 
 
 def _entropy(seed: Any) -> int:

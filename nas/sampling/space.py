@@ -228,6 +228,35 @@ class Encoding:
         pairs = zip(self.names, self.axes, row, strict=True)
         return {name: axis.value(float(entry)) for name, axis, entry in pairs}
 
+    def there(self, row: Floats) -> dict[str, Any]:
+        """Return the parameters of a row that are not absent, by name."""
+        values = self.parameters(row)
+        return {name: values[name] for name in self.present(row)}
+
+    def levels(self, parameters: Mapping[str, Any]) -> dict[str, float]:
+        """Return parameters as the numbers that Optuna's storage has for them."""
+        axes = dict(zip(self.names, self.axes, strict=True))
+        return {name: level(axes[name].distribution, value) for name, value in parameters.items()}
+
+    def row_of_levels(self, levels: Mapping[str, float]) -> Floats | None:
+        """Return the row of a candidate as `levels` has it; None where the space has none such."""
+        row = np.zeros(len(self.names))
+        for index, (name, axis) in enumerate(zip(self.names, self.axes, strict=True)):
+            if name in levels:
+                distribution = axis.distribution
+                try:
+                    value = distribution.to_external_repr(levels[name])
+                    if not distribution._contains(levels[name]):
+                        return None
+                except (IndexError, ValueError, TypeError):
+                    return None
+                row[index] = axis.entry(value)
+            elif index not in self._gates:
+                return None
+        row = self._settled(row[None])[0]
+        there = {*self.present(row)}
+        return row if there == levels.keys() & {*self.names} else None
+
     def present(self, row: Floats) -> list[str]:
         """Return the names of a row's parameters that are not absent."""
         absent = {index for index in self._gates if self._absent(row[None], index)[0]}

@@ -2,146 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import copy
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from nas.sampling.expected_improvement import ExpectedImprovement
+from nas.sampling.data import Data, chosen, settled
+from nas.sampling.expected_improvement import ExpectedImprovement, below
 from nas.sampling.gaussian import FitError, GaussianProcess
-from nas.sampling.history import TrialTable
 from nas.sampling.kernel import Rows
-from nas.sampling.space import Encoding
-from nas.sampling.threads import Recent
+from nas.sampling.losses import Bend
+from nas.sampling.quality import Quality, posterior
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
-Predictor = Callable[[Mapping[str, Any]], Mapping[int, float]]
-"""A function from a trial's parameters to the expected values of some objectives, by index."""
 BEYOND = 0.1  # share of the front's range by which the reference point lies beyond its worst
 BEYOND_GIVEN = 0.5  # at most this share where a reference point is given: it may be far out
+LEAST = 0.1  # but at least that, in deviations of all trials
+LEAST_GIVEN = 1.0  # the same where features are given
+_LOOKS_LEARNED = 32  # candidates that were looked at and not tried, the last ones
+_REFUSALS_LEARNED = 100  # candidates that were refused, or not, the last ones
 _FRONT = 64  # points that the hypervolume's boxes are made of, where there are four objectives
 _FITTED = 80  # points that hyperparameters are fitted to
-_parts: Recent[Ints] = Recent(8)
-"""The trials that surrogates learn from, by the values that the choice depends on."""
-
-
-@dataclass
-class Data:
-    """Completed trials (n) with their objectives (k) as scaled losses.
-
-    `encoding` is that of `rows` (n, d). `losses` are (n, k); `known` (n, k) says which of them a
-    trial has. `feasible` (n): all constraints hold and all losses are known. `constraints` are
-    values (n) by name, NaN where a trial has none. `front` are the indices of trials that no other
-    one dominates. `predict` gives expected losses for rows; None without a predictor.
-    `reference_point` (k) is that of the hypervolume as losses; None for the default.
-    """
-
-    encoding: Encoding
-    rows: Floats
-    losses: Floats
-    known: Bools
-    feasible: Bools
-    constraints: Mapping[str, Floats]
-    front: Ints
-    predict: PredictedLosses | None
-    reference_point: Floats | None = None
-
-    @classmethod
-    def of(
-        cls,
-        encoding: Encoding,
-        known: TrialTable,
-        scale: Scale,
-        predict: PredictedLosses | None = None,
-        reference_point: Sequence[float] | None = None,
-    ) -> Data:
-        """Return the scaled data of the trials that were read.
-
-        `reference_point` is in the objectives' units. A trial that lacks a value is not feasible.
-        """
-        there = np.isfinite(known.values)
-        return cls(
-            encoding,
-            known.rows,
-            scale.of(known.values),
-            there,
-            known.feasible & there.all(axis=1),
-            known.constraints,
-            known.front,
-            predict,
-            None if reference_point is None else scale.of(np.array([reference_point]))[0],
-        )
-
-    @property
-    def count(self) -> int:
-        """The number of objectives."""
-        return int(self.losses.shape[1])
-
-    @property
-    def learns(self) -> bool:
-        """True where any objective or constraint differs between trials."""
-        spread = [
-            np.ptp(c[k]) > 0 for c, k in zip(self.losses.T, self.known.T, strict=True) if k.any()
-        ]
-        return any(spread) or not self.feasible.all()
-
-
-class Scale:
-    """The map from objectives to losses of mean 0 and deviation 1.
-
-    `signs` (k) turn objectives into losses, `logs` (k) says which ones count by their logarithms.
-    Mean and deviation are those of `values` (n, k) where `known` (n, k).
-    """
-
-    def __init__(self, signs: Floats, logs: Bools, values: Floats, known: Bools) -> None:
-        self._signs, self._logs = signs, logs
-        self.objectives = range(len(signs))
-        self._middle, self._deviation = np.zeros(len(signs)), np.ones(len(signs))
-        plain = self.of(values)
-        for index in range(len(signs)):
-            column = plain[known[:, index], index]
-            if len(column):
-                self._middle[index] = column.mean()
-                self._deviation[index] = column.std() or 1.0
-
-    def of(self, values: Floats) -> Floats:
-        """Return the losses (n, k) of values (n, k)."""
-        safe = np.where(np.isfinite(values), values, 1.0)
-        turned = np.where(self._logs, np.log(np.maximum(safe, 1e-300)), safe) * self._signs
-        losses: Floats = (turned - self._middle) / self._deviation
-        return losses
-
-
-class PredictedLosses:
-    """A predictor's expected losses for rows; 0 for objectives that it says nothing about."""
-
-    def __init__(self, predictor: Predictor, encoding: Encoding, scale: Scale) -> None:
-        self._predictor, self._encoding, self._scale = predictor, encoding, scale
-        self._known: dict[bytes, Mapping[int, float]] = {}
-        self.tells: Bools = np.zeros(len(scale.objectives), bool)
-        """The objectives (k) that the predictor gives values for, after a call."""
-
-    def __call__(self, rows: Floats) -> Floats:
-        """Return losses (n, k); ValueError where the predictor gives no finite numbers."""
-        predictions = [self._prediction(row) for row in rows]
-        values = np.array(
-            [[one.get(i, np.nan) for i in self._scale.objectives] for one in predictions]
-        )
-        absent = np.isnan(values)
-        if np.isinf(values).any() or (absent.any(axis=0) != absent.all(axis=0)).any():
-            raise ValueError("expected a finite number for the same objectives of each candidate")
-        self.tells = ~absent.any(axis=0)
-        return np.where(absent, 0.0, self._scale.of(values))
-
-    def _prediction(self, row: Floats) -> Mapping[int, float]:
-        key = row.tobytes()
-        if key not in self._known:
-            self._known[key] = self._predictor(self._encoding.parameters(row))
-        return self._known[key]
 
 
 class Beliefs:
@@ -156,44 +41,111 @@ class Beliefs:
         self._data = data
         first = settled(len(data.rows))
         self.informed = bool(data.feasible.any())
-        self._chosen = chosen = _chosen(data, first, most_points)
+        self._chosen = chosen(data, first, most_points)
         reference_point = self._scale_of_interest(first)
-        rows, old = data.rows[chosen], chosen < first
-        x = self._features(rows)
-        losses, offsets = self._bent(data.losses[chosen]), np.zeros((len(rows), data.count))
+        rows, old = data.rows[self._chosen], self._chosen < first
+        self._predicted: Bools = np.zeros(data.count, bool)
+        offsets = np.zeros((len(rows), data.count))
         if data.predict is not None:
             predicted = self._bent(data.predict(rows))
-            offsets = np.where(data.predict.tells, predicted, 0.0)
-        self._objectives = [
-            _surrogate(x, values, known, old)
-            for values, known in zip((losses - offsets).T, data.known[chosen].T, strict=True)
-        ]
-        self._constraints = [
-            _surrogate(x, np.where(np.isfinite(values), values, 0.0), np.isfinite(values), old)
-            for values in (column[chosen] for column in data.constraints.values())
-            if (values[np.isfinite(values)] > 0).any()
-        ]
+            self._predicted = data.predict.tells
+            offsets = np.where(self._predicted, predicted, 0.0)
+        by_look = np.isfinite(data.looked.values).any(axis=0)
+        self._dear: Bools = ~self._predicted & ~by_look & ~data.scale.logs
+        """The objectives (k) that only a trial tells: no predictor, no look, no logarithm."""
+        self._told = self._looked_at()
+        self._learn(rows, old, offsets)
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
-        points = self.losses(rows[data.feasible[chosen]])[0]
+        points = self._worth(rows[data.feasible[self._chosen]])
         if len(running):
-            features = self._features(running)
-            points = np.concatenate([points, self.losses(running)[0]])
-            self._objectives = [_believing(one, features) for one in self._objectives]
+            points = np.concatenate([points, self._worth(running)])
+            self._objectives = [
+                _believing(one, self._inputs(index, running))
+                for index, one in enumerate(self._objectives)
+            ]
         if reference_point is not None and self.informed:
             self._improvement = _improvement(points, reference_point)
+
+    def _learn(self, rows: Floats, old: Bools, offsets: Floats) -> None:
+        """Fit a surrogate for each objective, and for each constraint that was ever broken."""
+        data, at = self._data, self._chosen
+        losses, known = data.losses[at], data.known[at]
+        bent = self._bent(losses) - offsets
+        looks, looked = self._looks_to_learn()
+        few = len(data.rows) <= 64
+        self._objectives: list[_Surrogate | Quality] = []
+        for index in range(data.count):
+            values, there = bent[:, index], known[:, index]
+            x, early = rows, old
+            if self._dear[index]:
+                if not (there & old).any():
+                    raise FitError("no trial has a finite value")
+                inputs = self._inputs(index, rows[there])
+                self._objectives.append(Quality.of(inputs, losses[there, index], old[there]))
+                continue
+            told = np.isfinite(looked[:, index])
+            if told.any():
+                x = np.concatenate([rows, looks[told]])
+                values = np.concatenate([values, looked[told, index]])
+                there = np.concatenate([there, np.ones(int(told.sum()), bool)])
+                early = np.concatenate([old, np.full(int(told.sum()), few)])
+            self._objectives.append(_surrogate(self._inputs(index, x), values, there, early))
+        x_plain = self._features(rows)
+        self._constraints = [
+            _surrogate(x_plain, np.nan_to_num(values), np.isfinite(values), old)
+            for values in (column[at] for column in data.constraints.values())
+            if (values[np.isfinite(values)] > 0).any()
+        ]
+        if data.looked.refused.any():
+            self._constraints.append(self._refusals(rows[data.feasible[at]]))
+
+    def _refusals(self, feasible: Floats) -> _Surrogate:
+        """Return a surrogate of what looks refuse: 1, and -1 for what works (rows (n, d))."""
+        looked = self._data.looked
+        rows = np.concatenate([feasible, looked.rows])[-_REFUSALS_LEARNED:]
+        values = np.concatenate([-np.ones(len(feasible)), 2.0 * looked.refused - 1])
+        every = np.ones(len(rows), bool)
+        return _surrogate(self._features(rows), values[-_REFUSALS_LEARNED:], every, every)
+
+    def _looked_at(self) -> dict[bytes, Floats]:
+        """Return the bent losses (k) of looks by their row's bytes, NaN where one gives none."""
+        data = self._data
+        losses = data.looked_losses
+        self._look_deviation = data.look_error(losses)[1]
+        bent = np.where(np.isfinite(losses), self._bent(np.nan_to_num(losses)), np.nan)
+        return {row.tobytes(): one for row, one in zip(data.looked.rows, bent, strict=True)}
+
+    def _looks_to_learn(self) -> tuple[Floats, Floats]:
+        """Return rows (m, d) that were looked at and not tried, and what is to learn of them.
+
+        That is the bent loss (m, k), less what was predicted, NaN where a look gives none.
+        """
+        data = self._data
+        tried = {row.tobytes() for row in data.rows}
+        at = [i for i, row in enumerate(data.looked.rows) if row.tobytes() not in tried]
+        at = at[-_LOOKS_LEARNED:]
+        rows, losses = data.looked.rows[at], data.looked_losses[at]
+        bent = np.where(np.isfinite(losses), self._bent(np.nan_to_num(losses)), np.nan)
+        if data.predict is not None and len(rows):
+            bent = bent - np.where(self._predicted, self._bent(data.predict(rows)), 0.0)
+        return rows, bent
 
     def _scale_of_interest(self, first: int) -> Floats | None:
         """Choose the reference point (k) and, by it, how far losses are compressed.
 
         Returns None where no trial is feasible and no reference point is given.
         """
-        data, chosen = self._data, self._chosen
-        good = data.losses[chosen[data.feasible[chosen] & (chosen < first)]]
+        data, at = self._data, self._chosen
+        good = data.losses[at[data.feasible[at] & (at < first)]]
         if not len(good):
             good = data.losses[data.feasible]
         reference_point = data.reference_point
         if self.informed:
-            own = worst_of_interest(good, BEYOND if reference_point is None else BEYOND_GIVEN)
+            if reference_point is None:
+                own = worst_of_interest(good, BEYOND, LEAST)
+            else:
+                least = LEAST if data.features is None else LEAST_GIVEN
+                own = worst_of_interest(good, BEYOND_GIVEN, least)
             reference_point = own if reference_point is None else np.minimum(reference_point, own)
         self._bent: Callable[[Floats], Floats] = np.asarray
         if reference_point is not None:
@@ -219,17 +171,68 @@ class Beliefs:
         encoding = self._data.encoding
         return Rows.of(encoding.features(rows), encoding.categorical)
 
-    def losses(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Return means and deviations of the losses (m, k) of rows (m, d)."""
+    def _inputs(self, index: int, rows: Floats) -> Rows:
+        """Return the inputs for rows (m, d) of an objective's surrogate.
+
+        Features are among them unless the objective is predicted.
+        """
+        data = self._data
+        if data.features is None or self._predicted[index]:
+            return self._features(rows)
+        columns = data.features(rows)
+        x = np.concatenate([data.encoding.features(rows), columns], axis=1)
+        flags = np.concatenate([data.encoding.categorical, np.zeros(columns.shape[1], bool)])
+        return Rows.of(x, flags, columns.shape[1])
+
+    def _worth(self, rows: Floats) -> Floats:
+        """Return the middle of what is believed of rows (m, k)."""
+        points = self._costs(rows)[0]
+        for index, one in enumerate(self._objectives):
+            if isinstance(one, Quality) and len(rows):
+                points[:, index] = one.expected(self._inputs(index, rows))
+        return points
+
+    def looking(self, data: Data) -> Beliefs:
+        """Return the same beliefs with the looks of `data`; nothing is fitted again."""
+        twin = copy.copy(self)
+        twin._data = data
+        twin._told = twin._looked_at()
+        return twin
+
+    def _costs(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Return means and deviations of the losses (m, k) of rows (m, d); 0, 1 for qualities."""
+        mean, deviation = (
+            np.zeros((len(rows), self._data.count)),
+            np.ones_like(rows, shape=(len(rows), self._data.count)),
+        )
         if not len(rows):
-            return np.empty((0, len(self._objectives))), np.empty((0, len(self._objectives)))
-        x = self._features(rows)
-        posteriors = [_posterior(one, x) for one in self._objectives]
-        mean = np.stack([mean for mean, _ in posteriors], axis=1)
+            return mean, deviation
+        for index, one in enumerate(self._objectives):
+            if not isinstance(one, Quality):
+                x = self._inputs(index, rows)
+                mean[:, index], deviation[:, index] = posterior(one, x)
         if self._data.predict is not None:
             predicted = self._bent(self._data.predict(rows))
             mean = mean + np.where(self._data.predict.tells, predicted, 0.0)
-        return mean, np.stack([deviation for _, deviation in posteriors], axis=1)
+        for place, row in enumerate(rows) if self._told else ():
+            told = self._told.get(row.tobytes())
+            if told is not None:
+                there = np.isfinite(told)
+                mean[place, there] = told[there]
+                deviation[place, there] = self._look_deviation[there]
+        return mean, deviation
+
+    def _gain(self, rows: Floats) -> Floats:
+        """Return the expected gain of hypervolume (m) of rows (m, d)."""
+        mean, deviation = self._costs(rows)
+        each: list[Callable[[Floats], Floats]] = []
+        for index, one in enumerate(self._objectives):
+            if isinstance(one, Quality):
+                each.append(partial(one.below, self._inputs(index, rows)))
+            else:
+                mu, sigma = mean[:, index], deviation[:, index]
+                each.append(partial(below, mean=mu, deviation=sigma))
+        return self._improvement.expected(each)
 
     def score(self, rows: Floats) -> Floats:
         """Return the score (m) of rows (m, d): how much each is worth trying.
@@ -243,23 +246,12 @@ class Beliefs:
         if self._constraints:
             x = self._features(rows)
             for one in self._constraints:
-                mean, deviation = _posterior(one, x)
+                mean, deviation = posterior(one, x)
                 chance += log_ndtr(-mean / deviation)
         if not self.informed:
             return chance
-        gain = self._improvement(*self.losses(rows))
-        score: Floats = np.log(np.maximum(gain, 1e-300)) + chance
+        score: Floats = np.log(np.maximum(self._gain(rows), 1e-300)) + chance
         return score
-
-
-def settled(count: int) -> int:
-    """Return how many of `count` trials hyperparameters are learned from: all while few.
-
-    From 64 on it is a multiple of a twentieth to a tenth of them.
-    """
-    if count <= 64:
-        return count
-    return count - count % int(2 ** np.floor(np.log2(count / 10)))
 
 
 _Surrogate = GaussianProcess | float
@@ -280,57 +272,22 @@ def _surrogate(x: Rows, y: Floats, known: Bools, old: Bools) -> _Surrogate:
     )
 
 
-def _believing(surrogate: _Surrogate, x: Rows) -> _Surrogate:
+def _believing(surrogate: _Surrogate | Quality, x: Rows) -> _Surrogate | Quality:
     return surrogate if isinstance(surrogate, float) else surrogate.believing(x)
 
 
-def _posterior(surrogate: _Surrogate, x: Rows) -> tuple[Floats, Floats]:
-    if isinstance(surrogate, float):
-        return np.full(len(x), surrogate), np.full(len(x), 1e-6)
-    return surrogate.predict(x)
-
-
-def _chosen(data: Data, first: int, most: int) -> Ints:
-    """Return the indices of the trials to learn from: all while there are at most `most`.
-
-    Later the best and a part of the rest of the `first` ones; of those that came after them, the
-    last ones and those on the front.
-    """
-    count = len(data.rows)
-    if count <= most:
-        return np.arange(count)
-    near = data.front[data.front >= first]
-    last = np.arange(max(first, count - most // 8), count)
-    late = np.unique(np.concatenate([near[max(0, len(near) - most // 8) :], last]))
-    return np.concatenate([_best_of(data, first, most * 3 // 4), late])
-
-
-def _best_of(data: Data, first: int, most: int) -> Ints:
-    losses, feasible = data.losses[:first], data.feasible[:first]
-    key = (losses.tobytes(), feasible.tobytes(), str(most).encode())
-    return _parts.of(key, lambda: _best(losses, feasible, most))
-
-
-def _best(losses: Floats, feasible: Bools, most: int) -> Ints:
-    import moocore
-
-    ranks = moocore.pareto_rank(losses) + len(losses) * ~feasible
-    order = np.argsort(ranks, kind="stable")
-    near, rest = order[: most * 2 // 3], np.sort(order[most * 2 // 3 :])
-    part = np.linspace(0, len(rest) - 1, min(most - len(near), len(rest))).astype(np.intp)
-    return np.unique(np.concatenate([near, rest[part]]))
-
-
-def worst_of_interest(losses: Floats, beyond: float = BEYOND) -> Floats:
+def worst_of_interest(losses: Floats, beyond: float, least: float) -> Floats:
     """Return a reference point (k): the front's worst values and a share `beyond` of their range.
 
-    A point further out would make the ends of the front the most valuable places there are.
+    It is `least` beyond at least: a front of few points has hardly a range, and where nothing
+    counts beyond it, quality is worth nothing beside being cheaper. A point further out would make
+    the ends of the front the most valuable places there are.
     """
     import moocore
 
     front = losses[moocore.is_nondominated(losses)]
     low, high = front.min(axis=0), front.max(axis=0)
-    reference_point: Floats = high + np.maximum(beyond * (high - low), 0.1)
+    reference_point: Floats = high + np.maximum(beyond * (high - low), least)
     return reference_point
 
 
@@ -343,20 +300,3 @@ def _improvement(points: Floats, reference_point: Floats) -> ExpectedImprovement
         order = np.argsort(front[:, 0], kind="stable")
         front = front[order[np.linspace(0, len(front) - 1, _FRONT).astype(np.intp)]]
     return ExpectedImprovement(np.ascontiguousarray(front), reference_point)
-
-
-class Bend:
-    """A map that compresses losses beyond `limit` (k), where exact values do not matter.
-
-    Fallbacks are a hundred times slower; without this a surrogate would see little else. `best`
-    (k) are the lowest losses, which set how much is compressed.
-    """
-
-    def __init__(self, limit: Floats, best: Floats) -> None:
-        self._limit, self._bend = limit, np.maximum(0.25 * (limit - best), 0.05)
-
-    def __call__(self, losses: Floats) -> Floats:
-        """Return losses (n, k) in the same order, unchanged up to the limit."""
-        beyond = np.maximum(losses - self._limit, 0.0)
-        compressed = self._limit + self._bend * np.log1p(beyond / self._bend)
-        return np.where(beyond > 0, compressed, losses)

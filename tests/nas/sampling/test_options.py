@@ -64,6 +64,13 @@ NAN, INFINITE = float("nan"), float("inf")
         ("logarithmic", np.array(1), TypeError),
         ("predictor", {1: 2.0}, TypeError),
         ("predictor", 1.0, TypeError),
+        ("look", {1: 2.0}, TypeError),
+        ("looks", -1, ValueError),
+        ("looks", 2.5, TypeError),
+        ("look_threads", 0, ValueError),
+        ("features", "macs", TypeError),
+        ("earlier", [1, 2], TypeError),
+        ("earlier", "trials", TypeError),
     ],
 )
 def test_refused_at_once(option: str, value: Any, kind: type[Exception]) -> None:

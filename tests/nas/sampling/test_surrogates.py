@@ -9,9 +9,10 @@ import pytest
 from optuna.trial import FrozenTrial, create_trial
 
 from nas.sampling import EhviSampler
+from nas.sampling.data import Data
 from nas.sampling.history import History
+from nas.sampling.losses import Bend, Scale
 from nas.sampling.space import Encoding
-from nas.sampling.surrogates import Bend, Data, Scale
 from tests.helpers.toy_search import searched, toy, toy_hypervolume
 
 
