@@ -73,7 +73,8 @@ class _Lines:
         self._tally.add(result)
         done, trials = len(self._tally.results), self._tally.trials
         outcome = _outcome(result, self._tally)
-        _line(f"[{done}/{trials}] trial {result.number}: {outcome}  {result.label}")
+        looks = self._tally.looks()
+        _line(f"[{done}/{trials}] trial {result.number}: {outcome}  {result.label}{looks}")
 
     def note(self, text: str) -> None:
         _line(text)
@@ -215,12 +216,19 @@ class _Tally:
                 words.append(f"{count} {state}")
         if self.resting:
             words.append(f"{len(self.resting)} wait at a rung")
+        if self.looks():
+            words.append(self.looks().removeprefix("; "))
         done = len(self.results) + len(self.resting) - self._before
         left = self.trials - len(self.results) - len(self.resting)
         if done and left > 0:
             seconds = (time.monotonic() - self.began) / done * left
             words.append(f"about {seconds / 60:.0f} min left" if seconds > 90 else "nearly done")
         return ", ".join(words)
+
+    def looks(self) -> str:
+        """Say how many looks there were so far, for the end of a line; nothing where none."""
+        looks = self._run.looks() if self._run is not None else None
+        return f"; {looks}" if looks is not None and looks.count else ""
 
     def _sorted(self, results: list[TrialResult]) -> list[TrialResult]:
         first = self._objectives[0]

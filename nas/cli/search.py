@@ -74,6 +74,16 @@ SupernetFromOption = Annotated[
     Path | None,
     typer.Option(help="The folder of one that was trained before; means --supernet."),
 ]
+LooksOption = Annotated[
+    int, typer.Option(min=0, help="Untrained candidates to measure before each trial, at most.")
+]
+LookShareOption = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of the trials' time that looks may take.")
+]
+LearnFromOption = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="An earlier run of the same space to learn from."),
+]
 RayOption = Annotated[
     str | None,
     typer.Option(
@@ -103,6 +113,9 @@ def search(
     supernet: SupernetOption = False,
     supernet_from: SupernetFromOption = None,
     ray: RayOption = None,
+    looks: LooksOption = 0,
+    look_share: LookShareOption = 0.2,
+    learn_from: LearnFromOption = None,
 ) -> None:
     """Search: train, convert and measure candidates, and keep the best trade-offs.
 
@@ -121,7 +134,14 @@ def search(
     processes = workers if ray is not None else workers or _processes(chosen)
     with resumable(folder), watch(chosen, folder, not (supernet or supernet_from)) as watcher:
         run_search = searching(supernet, supernet_from)
-        places = {"storage": storage, "artifacts": artifacts}
+        places: dict[str, Any] = {"storage": storage, "artifacts": artifacts}
+        if not (supernet or supernet_from):
+            places |= {"looks": looks, "look_share": look_share, "learn_from": learn_from}
+        elif learn_from is not None:
+            raise ConfigError(
+                f"--learn-from {learn_from}: a search by a supernet learns from the supernet; "
+                "leave out one of the two"
+            )
         run_search(chosen, folder, trials, processes, watcher, lost, ray, **places)
     say_next("report", folder)
 

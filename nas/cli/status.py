@@ -72,6 +72,9 @@ def _counts(now: Status) -> Text:
     second = [f"front {now.front}"]
     if now.hypervolume is not None:
         second.append(f"hypervolume {now.hypervolume:.4g}")
+    if now.looks:
+        looks = "look" if now.looks == 1 else "looks"
+        second.append(f"{now.looks} {looks} in {_duration(now.look_seconds)}")
     if now.rate_per_hour is not None:
         second.append(f"{now.rate_per_hour:.3g} trials an hour")
     if now.left_s is not None:

@@ -27,6 +27,7 @@ class Status:
 
     `states` counts finished trials; `driver` says who drives it, None where nobody does.
     `workers` are rows of the driver's table (see `nas.execution.pool`), with times in seconds.
+    `looks` counts candidates that were measured before a training, in `look_seconds`.
     Rates are finished trials an hour, over the last `RECENT` of them.
     """
 
@@ -44,6 +45,8 @@ class Status:
     rate_per_hour: float | None
     left_s: float | None
     lost_devices: tuple[str, ...] = ()
+    looks: int = 0
+    look_seconds: float = 0.0
 
     @property
     def finished(self) -> int:
@@ -78,6 +81,7 @@ class Look:
         if rate and goal and driver and goal > len(results):
             left = (goal - len(results)) / rate * 3600
         alive = driver is not None
+        looks = self.run.looks()
         return Status(
             name=str(description["study"]["name"]),
             folder=str(self.run.path),
@@ -93,6 +97,8 @@ class Look:
             rate_per_hour=rate,
             left_s=left,
             lost_devices=tuple(sorted(self.run.lost_devices())),
+            looks=looks.count,
+            look_seconds=round(looks.seconds, 1),
         )
 
     def _read(self) -> None:

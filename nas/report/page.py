@@ -153,6 +153,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
     return [
         *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
+        *([("Looked at before a training", str(data.looks))] if data.looks else []),
         ("Timed on" if data.trained else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),

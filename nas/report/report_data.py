@@ -21,7 +21,7 @@ from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
 from nas.storage.run_devices import run_names
-from nas.storage.run_folder import RunFolder
+from nas.storage.run_folder import LookTotals, RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
 from nas.study.pareto import ReferencePoint, hypervolume_history, reference_point
@@ -84,6 +84,8 @@ class ReportData:
     rungs: tuple[RungRow, ...] = ()
     """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    looks: LookTotals | None = None
+    """Candidates that were measured before a training; None where none were."""
     """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     offers: tuple[Offer, ...] = ()
     """The front's models as budgets see them, in the front's order."""
@@ -200,6 +202,7 @@ def gather(run: RunFolder) -> ReportData:
         certainty=certainty(run, results, found.front),
         rungs=rung_rows(results),
         ranking=ranking,
+        looks=run.looks() if run.looks().count else None,
         names=names,
         learning=None if ranking else learning_of(study, len(results)),
     )

@@ -21,8 +21,10 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.errors import RunError
 from nas.networks.candidate import Candidate
 from nas.sampling.history import SUBSTITUTED
+from nas.search.earlier_run import EarlierRun
 from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
 from nas.search.sampler_choice import DUPLICATE_OF, learning_sampler, sampler_of
+from nas.search.study_looks import SECONDS, StudyLooks
 from nas.storage.journal import RunJournal
 from nas.storage.postgres import SharedStudy
 from nas.storage.study_copy import _STUDY
@@ -53,6 +55,8 @@ class OptunaStudy:
     """Optuna's study of one run, in a journal file, or `shared`, in a database.
 
     `input_quality` is the blurred pictures' own quality, which readings at rungs are compared with.
+    `looks` are those that the sampler may take, `earlier` is a run that it learns from; None for
+    none.
 
     Raises RunError where the journal can't be read or written, or the disk is full.
     """
@@ -63,6 +67,8 @@ class OptunaStudy:
         journal: Path,
         shared: SharedStudy | None = None,
         input_quality: Mapping[str, float] | None = None,
+        looks: StudyLooks | None = None,
+        earlier: EarlierRun | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
@@ -90,6 +96,7 @@ class OptunaStudy:
             if study.halving:
                 self._drawn = ForeseenStudy(self._study.study_name, self._storage)
         self._input_quality = input_quality or {}
+        self._looks, self._earlier = looks, earlier
         self._seen: dict[str, int] = {
             trial.user_attrs[CANDIDATE].split()[0]: trial.number
             for trial in self.trials()
@@ -164,6 +171,7 @@ class OptunaStudy:
         """
         with self._written():
             trial = self._reopen(result.number)
+            trial.set_user_attr(SECONDS, round(sum(result.timings_s.values()), 3))
             for constraint, violation in result.violations.items():
                 trial.set_constraint(constraint, violation)
             if result.state == "failed":
@@ -310,7 +318,7 @@ class OptunaStudy:
 
     @cached_property
     def _learning(self) -> optuna.samplers.BaseSampler | None:
-        return learning_sampler(self._study_value, self._input_quality)
+        return learning_sampler(self._study_value, self._input_quality, self._looks, self._earlier)
 
     def _seed(self, number: int) -> None:
         """Set a sampler that depends on the trial's number alone: a resumed run draws the same."""

@@ -19,14 +19,16 @@ from nas.execution.executor import Executor
 from nas.execution.in_process import InProcessExecutor
 from nas.execution.processes import process_executor
 from nas.execution.run_log import RunLog
-from nas.execution.trial.task import OnLostPhone
+from nas.execution.trial.task import OnLostPhone, TrialTask
 from nas.networks.candidate import Candidate
 from nas.networks.graph import check_size
 from nas.search.ask_tell import OptunaStudy
+from nas.search.earlier_run import kept_earlier
 from nas.search.halving_loop import HalvingLoop
 from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.network_format import check_network_format
 from nas.search.replicate import replicate
+from nas.search.study_looks import SHARE, StudyLooks, looks_are_useful
 from nas.search.uploads import restored, sending
 from nas.search.watcher import NobodyWatches, Watcher
 from nas.storage.postgres import SharedStudy, public, shared_study
@@ -49,6 +51,9 @@ def search(
     candidates: Sequence[Candidate] | Callable[[RunFolder], Sequence[Candidate]] | None = None,
     storage: str | None = None,
     artifacts: str | None = None,
+    looks: int = 0,
+    look_share: float = SHARE,
+    learn_from: Path | None = None,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
@@ -66,6 +71,14 @@ def search(
     `artifacts` is the URL of an object store that gets copies of finished trials, below the
     folder's name, and from which a folder that has lost them gets them back.
 
+    `looks` is how many candidates the sampler "ehvi" may look at before each trial: it has the
+    untrained network measured, which tells its costs. They take at most `look_share` of the time
+    that trials take. On a cluster none are taken.
+
+    `learn_from` is the folder of an earlier run of the same space, on whatever device, data set or
+    schedule: its trials inform the sampler as far as this run's bear them out. They are kept in
+    this run's folder.
+
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
     RunError, or, with `on_lost_phone="continue"`, goes on with it as an optional one.
@@ -77,6 +90,11 @@ def search(
     watcher = watcher or NobodyWatches()
     run = RunFolder(Path(out).absolute() if ray else Path(out))
     trials = study.trials if trials is None else trials
+    if looks < 0 or not 0 <= look_share <= 1:
+        raise ConfigError(
+            f"looks={looks}, look_share={look_share}: expected 0 or more looks, and a share from "
+            "0 to 1"
+        )
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
     study.check()
@@ -88,7 +106,21 @@ def search(
         watcher = database.enter_context(sending(run, store, watcher))
         input_quality = description["input"]
         shared = _storage(run, storage, description, database)
-        optuna_study = OptunaStudy(study, run.journal, shared, input_quality)
+        earlier = kept_earlier(run, study, learn_from)
+        if earlier is not None:
+            watcher.note(f"the sampler learns from {earlier}")
+        seen = None
+        if ray is None and candidates is None and looks_are_useful(study) and looks:
+            data = description["study"]["data"]["identity"]
+
+            def task(candidate: Candidate, parameters: Mapping[str, Any]) -> TrialTask:
+                return TrialTask(
+                    0, candidate, parameters, study, dataset, data, run, False, on_lost_phone
+                )
+
+            seen = StudyLooks(study, run.path, task, watcher.note, looks, look_share)
+            database.callback(seen.close)
+        optuna_study = OptunaStudy(study, run.journal, shared, input_quality, seen, earlier)
         _reconcile(run, optuna_study, input_quality)
         if candidates is not None:
             trials = optuna_study.enqueue(candidates(run) if callable(candidates) else candidates)

@@ -15,6 +15,9 @@ from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
 from nas.sampling.history import SUBSTITUTED
 from nas.sampling.options import MOST_OBJECTIVES
+from nas.search.earlier_run import EarlierRun
+from nas.search.graph_features import GraphFeatures
+from nas.search.study_looks import StudyLooks
 from nas.study.pareto import FIRST_TRIALS, reference_coordinate
 from nas.study.study import Study
 
@@ -52,14 +55,19 @@ def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
 
 
 def learning_sampler(
-    study: Study, input_quality: Mapping[str, float]
+    study: Study,
+    input_quality: Mapping[str, float],
+    looks: StudyLooks | None = None,
+    earlier: EarlierRun | None = None,
 ) -> optuna.samplers.BaseSampler | None:
     """Return the sampler "ehvi", one for all of a run's trials; None where it is not to draw.
 
     That is where the study names another sampler, or has more objectives than "ehvi" takes.
-    `input_quality` is that of the blurred pictures, by metric.
+    `input_quality` is that of the blurred pictures, by metric. `looks` are those that it may take,
+    `earlier` is a run that it learns from.
 
-    It uses the latency predictors that there are for the study's devices (`nas predictor fit`).
+    It uses the latency predictors that there are for the study's devices (`nas predictor fit`), and
+    with looks what candidates' graphs tell.
     Raises ConfigError where the sampler refuses what the study says.
     """
     if study.sampler != "ehvi" or len(study.expanded_objectives) > MOST_OBJECTIVES:
@@ -71,12 +79,27 @@ def learning_sampler(
             n_startup_trials=study.startup_trials,
             reference=reference_point,
             predictor=predictor,
+            look=looks,
+            looks=looks.allowed if looks is not None else 0,
+            look_threads=looks.threads if looks is not None else 1,
+            features=_features(study) if looks is not None else None,
+            earlier=earlier.trials(study) if earlier is not None else (),
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"startup_trials is {study.startup_trials!r}, seed {study.seed!r}: sampler 'ehvi' says "
             f"that {error}"
         ) from error
+
+
+def _features(study: Study) -> GraphFeatures | None:
+    """Return what candidates' graphs tell; None where it can't be told of the space's networks."""
+    features = GraphFeatures(study)
+    try:
+        features({})
+    except (NasError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # a search learns without them
+    return features
 
 
 def _predictor(study: Study) -> Any:

@@ -11,6 +11,8 @@
     weights/KEY/                 checkpoints and final weights of a training, by content
     measurements/KEY.json        latencies, or why there is none, by structure, device, protocol
     reference/KEY-FORMAT.tflite  the network that a study's latency ratios refer to
+    earlier.json                 the trials of an earlier run that the sampler learns from
+    looks.jsonl                  a line for each look at a candidate before its training
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 
@@ -20,6 +22,7 @@ be rebuilt from the other. Other modules ask this one where a file lies.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +40,26 @@ TABLE = "leases.json"
 LOG = "log.jsonl"
 CHECKPOINT = "checkpoint.npz"  # in a folder of weights, until that training has ended
 REPLICATES = "replicates"
+LOOKS = "looks.jsonl"
 _LOST = "lost"
+
+
+@dataclass(frozen=True)
+class LookTotals:
+    """How many candidates a run looked at before a training, and the seconds that it took.
+
+    `refused` of them can't be used on the study's devices or break a bound.
+    """
+
+    count: int
+    refused: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return a phrase, such as "48 looks in 95 s (3 refused)"."""
+        looks = "1 look" if self.count == 1 else f"{self.count} looks"
+        refused = f" ({self.refused} refused)" if self.refused else ""
+        return f"{looks} in {self.seconds:.0f} s{refused}"
 
 
 def trial_name(number: int) -> str:
@@ -121,6 +143,21 @@ class RunFolder:
         """Return the numbers of the trials that have a result."""
         paths = (self.path / "trials").glob(f"[0-9]*/{RESULT}")
         return {int(path.parent.name) for path in paths if path.parent.name.isdigit()}
+
+    def looks(self) -> LookTotals:
+        """Count the run's looks; a line that a kill has cut, or that is damaged, is left out."""
+        count, refused, seconds = 0, 0, 0.0
+        path = self.path / LOOKS
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        for line in lines:
+            try:
+                told = json.loads(line)
+                taken = float(told["seconds"])
+                refused += bool(told["refused"])
+            except (ValueError, KeyError, TypeError):
+                continue
+            count, seconds = count + 1, seconds + taken
+        return LookTotals(count, refused, seconds)
 
     def lost_devices(self) -> set[str]:
         """Return the required devices that were set aside since the search was started."""
