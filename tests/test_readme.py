@@ -126,6 +126,16 @@ def test_the_sampler_works_in_a_plain_study(tmp_path: Path) -> None:
     assert all(latency_ms <= 9 for _, (_, latency_ms) in front)  # the constraint
 
 
+def test_the_sampler_looks_in_a_plain_study(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_program("how-to/sampler-in-optuna.md", "look=lambda"))
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""  # no warning of a look that failed
+    assert len(eval(done.stdout)) >= 3
+
+
 def test_the_study_of_ones_own_loads(tmp_path: Path) -> None:
     from nas.cli.search import load_study
 
