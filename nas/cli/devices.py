@@ -73,16 +73,18 @@ def devices(
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the phones that adb sees, with their state, and the NPUs that are simulated here."""
+    """List the phones that adb sees, with their state, the NPUs and the GPU in software."""
     if modelled:
         _list_modelled(json_)
         return
+    from nas.cli.gpus import gpu_rows, show_gpus
     from nas.cli.npus import npu_rows, show_npus
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
+    gpus = [] if server else gpu_rows()
     rows = _device_rows(server, connect or [], threads)
     if json_:
-        emit_json([*rows, *npus])
+        emit_json([*rows, *npus, *gpus])
         return
     if rows:
         _show_devices(rows)
@@ -94,6 +96,8 @@ def devices(
         )
     if npus:
         show_npus(npus)
+    if gpus:
+        show_gpus(gpus)
 
 
 def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:

@@ -145,7 +145,9 @@ def measure(
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
     from nas.cli.devices import measured, phone_spec
+    from nas.cli.gpus import place_on_gpu
     from nas.devices import TimingProtocol
+    from nas.devices.gpu.device import is_gpu
     from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
@@ -153,10 +155,13 @@ def measure(
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     at = f" at {size}" if size else ""
     if not json_:
-        doings = {"paper": "looking up", "npu": "simulating"}
+        doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
+        if is_gpu(device):
+            place_on_gpu(device, path, timeout, json_)
+            return
         measurement = measured(device, path, timing, json_)
     name = device_name(device, measurement.conditions)
     if json_:
