@@ -71,6 +71,12 @@ COMMANDS = (
         "Export the front's models and the baselines, each scored once more, and pareto.csv.",
     ),
     Command(
+        "restore",
+        "restore",
+        "restore",
+        "Restore whole photographs by a model, and write a page of before and after.",
+    ),
+    Command(
         "compress",
         "compress",
         "compress",

@@ -18,6 +18,7 @@ from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import Effect, parameters_of
 from nas.report.offline import chart_scripts, policy
+from nas.report.picks import Pick
 from nas.report.report_data import ReportData, latency_metrics
 from nas.report.supernet import supernet_chart
 from nas.report.titles import unit
@@ -54,7 +55,7 @@ def report_html(
         scripts=_scripts(data, comparisons) if data.results else "",
         facts=_facts(data),
         stats=_stats(data),
-        picks=[{"pick": pick, "words": _words(pick.result, data)} for pick in data.picks],
+        picks=[_card(pick, data) for pick in data.picks],
         front_rows=[_front_row(result, data) for result in data.front],
         source_of=lambda metric: data.named(source_of(metric)),
         named=data.named,
@@ -215,6 +216,18 @@ def _words(result: TrialResult, data: ReportData) -> str:
     if "parameters" in result.metrics:
         parts.append(f"{number(result.value('parameters'))} parameters")
     return ", ".join(parts)
+
+
+def _card(pick: Pick, data: ReportData) -> dict[str, Any]:
+    """Return a card's texts; `sharper` says which model is not better for certain, and slower."""
+    sharper = ""
+    if pick.sharper is not None:
+        quality = data.quality.metric
+        more = pick.sharper.value(quality) - pick.result.value(quality)
+        sharper = (
+            f"Trial {pick.sharper.number} is slower and {more:.2f} dB better, which noise explains."
+        )
+    return {"pick": pick, "words": _words(pick.result, data), "sharper": sharper}
 
 
 def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
