@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NasError(Exception):
     """Base of every failure that this project raises on purpose."""
 
     exit_code = 1
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else is known of the failure, as JSON types."""
+        return {}
 
 
 class ConfigError(NasError):

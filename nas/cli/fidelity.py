@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, print_table, table
 from nas.cli.devices import phone_specs
 from nas.cli.options import (
@@ -22,7 +23,7 @@ from nas.cli.options import (
     SizeOption,
     ThreadsOption,
 )
-from nas.errors import ConfigError, DeviceError, RunError
+from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -38,18 +39,27 @@ ModelArgument = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
+    list[str] | None,
+    typer.Option(
+        help="host or adb:SERIAL; repeatable.", show_default="host", autocompletion=complete.devices
+    ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S [the folder's]"),
+    typer.Option(
+        help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S",
+        show_default="the folder's",
+        autocompletion=complete.data_sets,
+    ),
 ]
 ReferenceOption = Annotated[
     Path | None,
-    typer.Option(help="A .tflite to compare with, run on this machine. [the Keras model]"),
+    typer.Option(
+        help="A .tflite to compare with, run on this machine.", show_default="the Keras model"
+    ),
 ]
 PicturesOption = Annotated[
-    int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
+    int | None, typer.Option(min=1, help="The first N held-out pictures.", show_default="all")
 ]
 PictureSecondsOption = Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")]
 
@@ -87,10 +97,9 @@ def fidelity(
         expected = _reference(folder, artifact, reference, threads)
         err.print(f"{artifact} on {', '.join(specs)}, against {expected.name} ...", highlight=False)
         comparison = _Comparison(artifact, expected, dataset, pictures, threads, timeout)
-        results = [comparison.on(spec, json_) for spec in specs]
+        results = [comparison.on(spec) for spec in specs]
     if json_:
-        documents = [result.to_dict() for result in results]
-        emit_json(documents[0] if len(documents) == 1 else documents)
+        emit_json("fidelity", [result.to_dict() for result in results])
     else:
         _show(results)
 
@@ -107,26 +116,15 @@ class _Comparison:
     threads: int
     timeout_seconds: float
 
-    def on(self, spec: str, as_json: bool) -> Fidelity:
-        """Compare on one device; where that fails, print the failure as JSON and raise it."""
+    def on(self, spec: str) -> Fidelity:
+        """Compare on one device; DeviceError where that fails."""
         from nas.devices.fidelity import measure_fidelity
 
         report = _reporter(spec) if err.is_terminal else None
         pairs = islice(self.dataset.heldout(), self.pictures)
-        try:
-            result = measure_fidelity(
-                self.artifact,
-                spec,
-                pairs,
-                self.expected,
-                self.threads,
-                self.timeout_seconds,
-                report,
-            )
-        except DeviceError as error:
-            if as_json:
-                emit_json(_failed(spec, error))
-            raise
+        result = measure_fidelity(
+            self.artifact, spec, pairs, self.expected, self.threads, self.timeout_seconds, report
+        )
         result.conditions["data"] = self.dataset.split
         return result
 
@@ -192,17 +190,6 @@ def _dataset(folder: _ModelFolder | None, given: str | None) -> Dataset:
 
 def _reporter(spec: str) -> Callable[[int], None]:
     return lambda count: err.print(f"{spec}: {count} pictures", highlight=False)
-
-
-def _failed(device: str, error: DeviceError) -> dict[str, Any]:
-    failure = getattr(error, "failure", None)
-    return {
-        "device": device,
-        "psnr_db": None,
-        "l2_error": None,
-        "failure": failure.to_dict() if failure is not None else None,
-        "message": str(error),
-    }
 
 
 def _show(results: list[Fidelity]) -> None:
