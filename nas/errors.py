@@ -80,6 +80,12 @@ class ClusterError(NasError):
     exit_code = 7
 
 
+class SlowerError(NasError):
+    """A model is slower than its baseline."""
+
+    exit_code = 9
+
+
 class BusyMachineError(NasError):
     """No verdict: figures were taken while others had the machine."""
 

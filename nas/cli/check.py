@@ -17,7 +17,7 @@ from nas.cli.options import (
     LimitOption,
     ProtocolOption,
 )
-from nas.errors import BusyMachineError, ConfigError
+from nas.errors import BusyMachineError, ConfigError, SlowerError
 
 if TYPE_CHECKING:
     from nas.devices import Measurement
@@ -183,8 +183,6 @@ def _show(document: dict[str, Any], json_: bool) -> None:
 
 def _judge(document: dict[str, Any], write: bool) -> None:
     """Raise where a model is slower: BusyMachineError where others had the machine meanwhile."""
-    from nas.devices.speed_baseline import SlowerError
-
     slower = [row for row in document["models"] if row["verdict"] == "slower"]
     if write or not slower:
         return

@@ -163,6 +163,13 @@ COMMANDS = (
         PHONES,
     ),
     Command(
+        "restore",
+        "restore",
+        "restore",
+        "Restore whole photographs by a model, and write a page of before and after.",
+        MODEL,
+    ),
+    Command(
         "measure",
         "inspect",
         "measure",

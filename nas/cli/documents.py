@@ -20,6 +20,7 @@ from nas.devices.sweep import SweepRow
 from nas.errors import unknown
 from nas.execution.status import Status
 from nas.predictor.checking import NetworkCheck, Score
+from nas.report.restored_page import RestoredPhoto
 from nas.study.trial_result import Failure, State
 
 Json = dict[str, Any]
@@ -187,7 +188,7 @@ class RunFrontDocument:
 
 @dataclass(frozen=True)
 class ComparisonDocument:
-    """The fronts of several runs; `picture` is the page that shows them in one chart."""
+    """The fronts of several runs; `picture` is the file that shows them in one chart."""
 
     picture: str
     cost: str
@@ -435,6 +436,14 @@ class SupernetDocument:
     cost: Json
 
 
+@dataclass(frozen=True)
+class RestoredDocument:
+    """The photographs that were restored, and the folder `out` that holds them and their page."""
+
+    out: str
+    photos: list[RestoredPhoto]
+
+
 KINDS: dict[str, Any] = {
     "studies": list[StudyDocument],
     "status": StatusDocument,
@@ -444,6 +453,7 @@ KINDS: dict[str, Any] = {
     "compare": ComparisonDocument,
     "check": CheckedDocument,
     "describe": DescriptionDocument,
+    "restore": RestoredDocument,
     "measure": MeasurementDocument,
     "compress": CompressedDocument | CompressionsDocument,
     "fidelity": list[FidelityDocument],

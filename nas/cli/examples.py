@@ -47,6 +47,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "nas predictor check --device host --study quickstart",
         "nas predictor check --networks 20 --plot check.png",
     ),
+    "restore": (
+        "nas restore models/FOLDER photo.jpg",
+        "nas restore model.tflite photos --out restored --format jpeg",
+    ),
     "measure": (
         "nas measure model.tflite",
         "nas measure model.tflite --device adb:SERIAL --delegate nnapi --json",

@@ -20,12 +20,6 @@ FORMAT = 1
 Verdict = Literal["same", "slower", "faster", "new"]
 
 
-class SlowerError(NasError):
-    """A model is slower than its baseline."""
-
-    exit_code = 9
-
-
 @dataclass(frozen=True)
 class KeptLatency:
     """A model's latency as a file keeps it; `sha256` is the model's."""

@@ -18,6 +18,7 @@ from typing import Any, final
 from filelock import FileLock
 
 from nas.devices.failures import Evidence
+from nas.devices.limited_process import OUT_OF_MEMORY, Limits, run
 from nas.devices.npu import compile_worker, requirements
 from nas.devices.npu.failures import (
     NpuError,
@@ -26,7 +27,6 @@ from nas.devices.npu.failures import (
     memory_error,
     npu_error,
 )
-from nas.devices.npu.process import OUT_OF_MEMORY, Limits, run
 from nas.devices.npu.profile import Estimate, Traffic, estimate_in, traffic_in
 from nas.errors import ConversionError, RunError
 from nas.system.cache import cache_folder

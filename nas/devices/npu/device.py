@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
+from nas.devices.limited_process import Limits
 from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.npu import calibration, requirements
 from nas.devices.npu.chips import FIGURES, Chip, chip_named
 from nas.devices.npu.compilation import Compilation, compiled
 from nas.devices.npu.failures import NpuError, NpuTransientError, npu_error
 from nas.devices.npu.placement import NpuPlacement, placed
-from nas.devices.npu.process import Limits
 from nas.devices.npu.profile import Estimate
 from nas.errors import ConfigError
 from nas.system.hashing import canonical_json, file_sha256

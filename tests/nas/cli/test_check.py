@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 import nas.cli.check as check
 from nas.cli.app import app
 from nas.devices.measurement import Measurement
-from nas.devices.speed_baseline import SlowerError
-from nas.errors import BusyMachineError, ConfigError
+from nas.errors import BusyMachineError, ConfigError, SlowerError
 from tests.helpers.envelope import data_of, error_of
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from nas.devices.failures import Evidence
+from nas.devices.limited_process import Limits
 from nas.devices.npu import compilation
 from nas.devices.npu.chips import CHIPS, ESTIMATED_AS
 from nas.devices.npu.compilation import Compilation, compiled
 from nas.devices.npu.failures import NpuError
-from nas.devices.npu.process import Limits
 from nas.devices.npu.profile import Estimate, Traffic
 from nas.training.schedule import PAPER
 from search_spaces import ARCHITECTURES
