@@ -101,6 +101,19 @@ def _conv(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
     return g.add("CONV_2D", [inputs[0], weights, g.bias(term.cout)], _made(term), options)
 
 
+def _depthwise(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
+    options = g.options(
+        "DepthwiseConv2DOptions", strideH=1, strideW=1, depthMultiplier=1,
+        fusedActivationFunction=_RELU * relu,
+    )  # fmt: skip
+    operands = [inputs[0], g.weights((1, *_kernel(term), term.cout)), g.bias(term.cout)]
+    return g.add("DEPTHWISE_CONV_2D", operands, _made(term), options)
+
+
+def _leaky_relu(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
+    return g.add("LEAKY_RELU", [inputs[0]], _made(term), g.options("LeakyReluOptions", alpha=0.1))
+
+
 def _made(term: Term) -> tuple[int, ...]:
     return (1, *term.made, term.cout)
 
@@ -213,6 +226,7 @@ def _scale(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
 
 _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
     "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transpose,
     "CONCATENATION": _concat,
     "ADD": _two("ADD", "AddOptions"),
@@ -225,6 +239,7 @@ _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
     "DEPTH_TO_SPACE": _depth_to_space,
     "SPACE_TO_DEPTH": _space_to_depth,
     "PRELU": _prelu,
+    "LEAKY_RELU": _leaky_relu,
     "TANH": _plain("TANH"),
     "PAD": _pad,
 }

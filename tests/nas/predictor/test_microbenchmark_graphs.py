@@ -18,6 +18,8 @@ from nas.tflite.file import read_tflite
 TERMS = (
     Term("CONV_2D", "float32", (16, 12), (12,), (16, 12), 8, 9),
     Term("CONV_2D", "float32", (16, 12), (12,), (8, 6), 8, 25),
+    Term("DEPTHWISE_CONV_2D", "float32", (8, 6), (12,), (8, 6), 12, 9),
+    Term("LEAKY_RELU", "float32", (8, 6), (4,), (8, 6), 4),
     Term("TRANSPOSE_CONV", "float32", (8, 6), (12,), (16, 12), 8, 4),
     Term("CONCATENATION", "float32", (8, 6), (12, 4), (8, 6), 16),
     Term("ADD", "float32", (8, 6), (4, 4), (8, 6), 4),
