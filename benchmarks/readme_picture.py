@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--picture", default="coffee")
+    parser.add_argument("--picture", default="chelsea")
     options = parser.parse_args()
     data = gather(run := RunFolder(options.run))
     fastest, sharpest = two_models(data)
