@@ -87,7 +87,7 @@ COMMANDS = (
     Command("supernet", "supernet", "app", "One elastic network for a study's whole space.", RUN),
     Command(
         "pareto",
-        "results",
+        "pareto",
         "pareto",
         "List the models that no other one beats, or the one to take within a budget.",
         RESULTS,

@@ -32,7 +32,8 @@ def compare(
     json_: JsonOption = False,
 ) -> None:
     """Draw the fronts of several runs in one picture, and say in what the runs differ."""
-    from nas.cli.results import model_json, opened
+    from nas.cli.pareto import model_json
+    from nas.cli.results import opened
     from nas.report.comparison import compare_runs, save_comparison
 
     if len(runs) < 2:

@@ -27,6 +27,11 @@ def note(text: str, style: str = "") -> None:
     err.print(text, style=style, markup=False, highlight=False, soft_wrap=not err.is_terminal)
 
 
+def counted(amount: int, noun: str, ending: str = "s") -> str:
+    """Write an amount and its noun, in the plural where it should be: "1 pair", "1,200 pairs"."""
+    return f"{amount:,} {noun}{'' if amount == 1 else ending}"
+
+
 def plain(text: str) -> str:
     """Return `text` such that Rich prints its brackets and reads no markup in it."""
     return text.replace("[", r"\[")

@@ -22,7 +22,8 @@ def explain(
 
     The noise of training decides which models are alike: the fastest of these is the one to take.
     """
-    from nas.cli.results import choice_json, opened
+    from nas.cli.pareto import choice_json
+    from nas.cli.results import opened
     from nas.report.choice import open_front
     from nas.report.explanation import explain_run, explain_trial
     from nas.storage.run_devices import run_names
