@@ -138,7 +138,7 @@ COMMANDS = (
         "devices",
         "devices",
         "devices",
-        "List the devices: this machine, phones by adb, simulated NPUs, the paper's phones.",
+        "List the devices: this machine, phones by adb, simulated NPUs and GPUs, paper's phones.",
         PHONES,
     ),
     Command(

@@ -40,6 +40,19 @@ class MeasurementDocument:
 
 
 @dataclass(frozen=True)
+class PlacedDocument:
+    """Where each operation runs on a device that has no latency."""
+
+    device: str
+    source: str
+    latency_ms: None
+    placement: list[Placement]
+    accelerated_mac_share: float
+    failure: None
+    conditions: Json
+
+
+@dataclass(frozen=True)
 class CheckedModelDocument:
     """A model measured again: `verdict` compares its interval with the baseline's.
 
@@ -79,14 +92,14 @@ class CheckedDocument:
 
 @dataclass(frozen=True)
 class DeviceDocument:
-    """A device: this machine, a phone, an NPU by its compiler, a modelled phone.
+    """A device: this machine, a phone, an NPU by its compiler, a GPU in software, a modelled phone.
 
-    `kind` is "host", "phone", "npu" or "paper". What does not apply is null. `median_error` is
-    that of a modelled phone's latencies, each left out of the fit.
+    `kind` is "host", "phone", "npu", "gpu" or "paper". What does not apply is null.
+    `median_error` is that of a modelled phone's latencies, each left out of the fit.
     """
 
     device: str
-    kind: Literal["host", "phone", "npu", "paper"]
+    kind: Literal["host", "phone", "npu", "gpu", "paper"]
     state: str
     model: str | None
     chip: str | None

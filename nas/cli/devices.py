@@ -63,7 +63,7 @@ def devices(
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the devices: this machine, phones by adb, simulated NPUs, the paper's phones."""
+    """List the devices: this machine, phones by adb, simulated NPUs and GPUs, paper's phones."""
     from nas.cli.modelled import host_row, modelled_rows, show_host, show_modelled
 
     if modelled:
@@ -73,13 +73,16 @@ def devices(
         else:
             show_modelled(rows)
         return
+    from nas.cli.gpus import gpu_rows, show_gpus
     from nas.cli.npus import npu_rows, show_npus
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
+    gpus = [] if server else gpu_rows()
     papers = [] if server else modelled_rows(with_errors=False)
     rows = _device_rows(server, connect or [], threads)
     if json_:
-        emit_json("devices", [*([] if server else [host_row()]), *rows, *npus, *papers])
+        hosts = [] if server else [host_row()]
+        emit_json("devices", [*hosts, *rows, *npus, *gpus, *papers])
         return
     if not server:
         show_host(host_row())
@@ -93,6 +96,8 @@ def devices(
         )
     if npus:
         show_npus(npus)
+    if gpus:
+        show_gpus(gpus)
     if papers:
         show_modelled(papers)
 

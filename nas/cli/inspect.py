@@ -153,7 +153,9 @@ def measure(
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
     from nas.cli.devices import phone_spec
+    from nas.cli.gpus import place_on_gpu
     from nas.devices import TimingProtocol, open_device
+    from nas.devices.gpu.device import is_gpu
     from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
@@ -163,10 +165,13 @@ def measure(
     if not model.is_file():
         raise ConfigError(f"{model} is no file; give a .tflite file")
     if not json_:
-        doings = {"paper": "looking up", "npu": "simulating"}
+        doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
+        if is_gpu(device):
+            place_on_gpu(device, path, timeout, json_)
+            return
         measurement = open_device(device).measure(path, timing)
     name = device_name(device, measurement.conditions)
     if json_:

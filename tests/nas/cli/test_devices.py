@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from nas.cli import devices
 from nas.cli.app import app
 from nas.devices.adb.server import AdbServer
+from nas.devices.gpu.device import SPECS
 from nas.devices.npu.chips import CHIPS
 from nas.devices.npu.requirements import Machine
 from nas.errors import ConfigError, DeviceStableError
@@ -20,6 +21,7 @@ from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer, free_port
 from tests.helpers.envelope import data_of, error_of
+from tests.helpers.gpu_graphs import needs_driver, write_refused
 from tests.helpers.npu_graphs import needs_extra, write_operation, write_transposed
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
@@ -93,7 +95,7 @@ def test_npus_are_listed_with_what_is_missing(
     assert len(papers) == 3
     rows = [row for row in rows if row["kind"] == "npu"]
     assert phone["serial"] == lab[0].address
-    found = {row["device"]: row for row in rows}
+    found = {row["device"]: row for row in rows if row["device"] not in SPECS}
     assert found.keys() == {chip.spec for chip in CHIPS.values()}
     row = found["npu:sm8650"]
     assert row.keys() == phone.keys()
@@ -103,6 +105,36 @@ def test_npus_are_listed_with_what_is_missing(
     result = run("devices")
     assert "Galaxy S24" in result.stdout
     assert "pip install 'portable-nas[npu]'" in " ".join(result.stderr.split())
+
+
+def test_the_gpu_is_listed_with_what_is_missing(
+    lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
+    _, phone, *rows = data_of(run("devices", "--json").stdout, "devices")
+    found = {row["device"]: row for row in rows if row["device"] in SPECS}
+    assert found.keys() == set(SPECS)
+    assert all(row.keys() == phone.keys() for row in found.values())
+    assert (found["gpu"]["state"], found["gpu"]["fit"]) == ("missing", False)
+    result = run("devices")
+    assert "which is no readable manifest of a Vulkan driver" in " ".join(result.stderr.split())
+
+
+@needs_driver
+def test_measure_on_the_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    model = str(write_operation(tmp_path / "m.tflite", "RELU", "float32"))
+    found = data_of(run("measure", model, "--device", "gpu:fp32", "--json").stdout, "measure")
+    assert (found["device"], found["latency_ms"]) == ("gpu:fp32", None)
+    assert [row["accelerator"] for row in found["placement"]] == ["gpu", "gpu"]
+    result = run("measure", model, "--device", "gpu:fp32")
+    assert "2 of 2 operations on the GPU" in result.stdout
+    assert "It has no latency" in result.stdout
+    model = str(write_refused(tmp_path / "refused.tflite"))
+    refused = CliRunner().invoke(app, ["measure", model, "--device", "gpu:fp32", "--json"])
+    details = error_of(refused.stdout, "measure")["details"]
+    assert details["failure"]["class"] == "not_delegated"
+    assert "MIRROR_PAD (Only Reflective padding" in str(refused.exception)
 
 
 @needs_extra
