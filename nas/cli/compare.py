@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def compare(
         raise ConfigError(f"nas compare needs two runs or more, but {len(runs)} came")
     comparison = compare_runs([opened(run) for run in runs], cost)
     save_comparison(comparison, out_)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "run": str(front.run.path),
             "study": str(front.study["name"]),

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -77,7 +77,7 @@ def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
     """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading, justify in columns.items():
-        side = "right" if justify == "right" else "left"
+        side: Literal["left", "right"] = "right" if justify == "right" else "left"
         result.add_column(heading, justify=side, overflow="fold")
     for row in rows:
         result.add_row(*row)

@@ -203,4 +203,6 @@ class _Bars:
         head = f"{len(self.results)} of {self.trials} networks tried" if self.trials else "loading"
         shown = bars(self.results, self.device)
         where = Text("Seconds a picture of 1280x720 on a Huawei Mate30 Pro 5G", style="bold")
-        return Group(Text(head), *([where, drawn_bars(shown, err.width)] if shown else []))
+        if not shown:
+            return Group(Text(head))
+        return Group(Text(head), where, drawn_bars(shown, err.width))

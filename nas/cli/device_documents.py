@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from nas.devices.measurement import Placement
 from nas.devices.phone.operation_support import Support
-from nas.predictor.checking import NetworkCheck, Score
+from nas.predictor.checking import Score
 
 Json = dict[str, Any]
 """An object whose fields are another page's: a candidate, a space, a device's conditions."""
@@ -198,10 +198,20 @@ class PredictorDocument:
 
 
 @dataclass(frozen=True)
-class NetworkCheckDocument(NetworkCheck):
-    """A network that the predictor never saw; `error` is the forecast's, as a share."""
+class NetworkCheckDocument:
+    """A network that the predictor never saw: `NetworkCheck`, and the forecast's error, a share."""
 
-    error: float = 0.0
+    label: str
+    precision: str
+    gmacs: float
+    latency_ms: float
+    launches_ms: tuple[float, float]
+    predicted_ms: float
+    interval_ms: tuple[float, float]
+    by_macs_ms: float
+    warnings: list[str]
+    disturbed: str | None
+    error: float
 
 
 @dataclass(frozen=True)

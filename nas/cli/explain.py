@@ -31,7 +31,10 @@ def explain(
     folder = opened(run)
     found = open_front(folder)
     names = {device: name.name for device, name in run_names(folder, found.results).items()}
-    called = lambda device: names.get(device, device)  # noqa: E731
+
+    def called(device: str) -> str:
+        return names.get(device, device)
+
     said = explain_run(found, called) if trial is None else explain_trial(found, trial, called)
     if json_:
         choice = choice_json(found.choose())
