@@ -17,7 +17,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN...", help="Two runs' folders, or more.", autocompletion=complete.runs
+            metavar="RUN", help="Two runs' folders, or more.", autocompletion=complete.runs
         ),
     ],
     out_: Annotated[

@@ -14,7 +14,7 @@ def explain(
     run: RunArgument,
     trial: Annotated[
         int | None,
-        typer.Argument(metavar="[TRIAL]", help="One trial's number.", show_default="the whole run"),
+        typer.Argument(metavar="TRIAL", help="One trial's number.", show_default="the whole run"),
     ] = None,
     json_: JsonOption = False,
 ) -> None:
