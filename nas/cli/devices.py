@@ -225,29 +225,51 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def probe(
-    device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
+    device: Annotated[
+        list[str], typer.Option(help="adb:SERIAL or npu:CHIP; may be given several times.")
+    ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT of an NPU's graphs; may be given several times."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure which operations a phone accelerates: operation x data type x neighbour."""
+    """Find which operations a device accelerates: operation x data type x neighbour.
+
+    An NPU is asked at several sizes, and tells the reason of each refusal.
+    """
     from nas.devices.phone.operation_support import probe_support
     from nas.devices.phone.spec import open_phone, with_options
 
-    matrices = []
+    matrices: list[Any] = []
     for spec in device:
+        if spec.startswith("npu:"):
+            from nas.cli.npus import probed
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed(spec, size, again))
+            continue
+        if size:
+            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
         binaries = tuple(benchmark_binary or ())
         phone = open_phone(with_options(spec, delegate, protocol, binaries))
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        documents = [matrix.to_dict() for matrix in matrices]
+        documents = [m if isinstance(m, dict) else m.to_dict() for m in matrices]
         emit_json(documents[0] if len(documents) == 1 else documents)
         return
     for matrix in matrices:
-        _show_matrix(matrix)
+        if isinstance(matrix, dict):
+            from nas.cli.npus import show_probe
+
+            show_probe(matrix)
+        else:
+            _show_matrix(matrix)
 
 
 def _show_matrix(matrix: Any) -> None:
