@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from nas.devices.limited_process import Limits
 from nas.devices.npu.device import NpuDevice
@@ -31,7 +31,6 @@ SIZES = ((16, 16), (80, 45))
 _CPU_SECONDS = 60.0
 
 
-@final
 @dataclass(frozen=True)
 class NpuSupport:
     """One answer: whether the NPU takes `op` of type `dtype` right after `after`.

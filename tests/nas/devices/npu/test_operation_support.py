@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from nas.devices.npu.operation_support import NpuSupport, probe_npu
 from nas.devices.npu.placement import NpuPlacement
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
+from tests.helpers.envelope import data_of
 from tests.helpers.npu_graphs import needs_extra
 
 DEVICE = open_npu("npu:sm8650")
@@ -81,7 +81,7 @@ def test_the_command_tells_answers_and_reasons(monkeypatch: pytest.MonkeyPatch) 
     assert "npu:sm8650, int8, 80x45 (the compiler): taken after" in words
     assert "CONV_2D in int8 at 80x45: Expected 89 but got 90" in shown.stdout
     result = CliRunner().invoke(app, ["probe", "--device", "npu:sm8650", "--json"])
-    document = json.loads(result.stdout)
+    [document] = data_of(result.stdout, "probe")
     assert document["packages"]["onnxruntime-qnn"]
     assert [row["accelerated"] for row in document["rows"]] == [True, False]
 
