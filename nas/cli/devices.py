@@ -229,7 +229,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def probe(
-    device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
+    device: Annotated[
+        list[str], typer.Option(help="adb:SERIAL or gpu; may be given several times.")
+    ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -240,18 +242,29 @@ def probe(
     from nas.devices.phone.operation_support import probe_support
     from nas.devices.phone.spec import open_phone, with_options
 
-    matrices = []
+    matrices: list[Any] = []
     for spec in device:
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed(spec, again))
+            continue
         binaries = tuple(benchmark_binary or ())
         phone = open_phone(with_options(spec, delegate, protocol, binaries))
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        documents = [matrix.to_dict() for matrix in matrices]
+        documents = [m if isinstance(m, dict) else m.to_dict() for m in matrices]
         emit_json(documents[0] if len(documents) == 1 else documents)
         return
     for matrix in matrices:
-        _show_matrix(matrix)
+        if isinstance(matrix, dict):
+            from nas.cli.gpus import show_probe
+
+            show_probe(matrix)
+        else:
+            _show_matrix(matrix)
 
 
 def _show_matrix(matrix: Any) -> None:

@@ -38,7 +38,9 @@ StepOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
+    typer.Option(
+        help="Timed beside this host where they can be: adb:SERIAL, npu:CHIP, paper:PHONE."
+    ),
 ]
 LostPhoneOption = Annotated[str, typer.Option(help="stop | continue, once a phone is set aside.")]
 WorkersOption = Annotated[
@@ -110,7 +112,7 @@ def report(
     quiet_tensorflow()
     with err.status("putting the paper beside the run"):
         written = write_comparison(
-            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure
+            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure, _compiling
         )
     out.print(str(written.html), highlight=False)
     err.print(
@@ -118,6 +120,10 @@ def report(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _compiling(what: str) -> None:
+    err.print(f"compiling {what} ...", highlight=False, markup=False)
 
 
 def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> PaperScale:
