@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, print_table, table
 from nas.cli.devices import phone_specs
 from nas.cli.options import (
@@ -23,7 +24,7 @@ from nas.cli.options import (
     SizeOption,
     ThreadsOption,
 )
-from nas.errors import ConfigError, DeviceError, RunError
+from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -40,23 +41,35 @@ ModelArgument = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="host, adb:SERIAL, gpu, gpu:fp32 or npu:CHIP; repeatable. [host]"),
+    typer.Option(
+        help="host, adb:SERIAL, gpu, gpu:fp32 or npu:CHIP; repeatable.",
+        show_default="host",
+        autocompletion=complete.devices,
+    ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S [the folder's]"),
+    typer.Option(
+        help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S",
+        show_default="the folder's",
+        autocompletion=complete.data_sets,
+    ),
 ]
 ReferenceOption = Annotated[
     Path | None,
-    typer.Option(help="A .tflite to compare with, run on this machine. [the Keras model]"),
+    typer.Option(
+        help="A .tflite to compare with, run on this machine.", show_default="the Keras model"
+    ),
 ]
 PicturesOption = Annotated[
-    int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
+    int | None, typer.Option(min=1, help="The first N held-out pictures.", show_default="all")
 ]
 CropOption = Annotated[
     str | None,
     typer.Option(
-        metavar="WxH", help="Size of the pictures to compute. [the model's; 128x128 on npu:CHIP]"
+        metavar="WxH",
+        help="Size of the pictures to compute.",
+        show_default="the model's; 128x128 on npu:CHIP",
     ),
 ]
 PictureSecondsOption = Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")]
@@ -93,10 +106,9 @@ def fidelity(
         if reference is not None:
             reference = files.enter_context(at_given_size(reference, pixels))
         compared = _Comparison(folder, artifact, reference, dataset, pictures, threads, timeout)
-        results = [compared.on(spec, parse_size(crop) if crop else None, json_) for spec in specs]
+        results = [compared.on(spec, parse_size(crop) if crop else None) for spec in specs]
     if json_:
-        documents = [result.to_dict() for result in results]
-        emit_json(documents[0] if len(documents) == 1 else documents)
+        emit_json("fidelity", [result.to_dict() for result in results])
     else:
         _show(results)
 
@@ -114,29 +126,21 @@ class _Comparison:
     threads: int
     timeout_seconds: float
 
-    def on(self, spec: str, crop: tuple[int, int] | None, as_json: bool) -> Fidelity:
-        """Compare on one device, on pictures of the size `crop` or what the device can.
-
-        Where that fails, print the failure as JSON and raise it.
-        """
+    def on(self, spec: str, crop: tuple[int, int] | None) -> Fidelity:
+        """Compare on one device, on pictures of the size `crop` or what the device can."""
         from nas.devices.output_devices import open_output_device
         from nas.tflite.file import read_tflite
         from nas.tflite.size import at_other_size
 
         own = read_tflite(self.artifact).size
         size = crop or (own and open_output_device(spec).crop(own))
-        try:
-            with ExitStack() as files:
-                artifact, reference = self.artifact, self.reference
-                if size is not None and size != own:
-                    artifact = files.enter_context(at_other_size(artifact, size))
-                    if reference is not None and read_tflite(reference).size == own:
-                        reference = files.enter_context(at_other_size(reference, size))
-                result = self._compared(spec, artifact, reference)
-        except DeviceError as error:
-            if as_json:
-                emit_json(_failed(spec, error))
-            raise
+        with ExitStack() as files:
+            artifact, reference = self.artifact, self.reference
+            if size is not None and size != own:
+                artifact = files.enter_context(at_other_size(artifact, size))
+                if reference is not None and read_tflite(reference).size == own:
+                    reference = files.enter_context(at_other_size(reference, size))
+            result = self._compared(spec, artifact, reference)
         result.conditions["data"] = self.dataset.split
         return result
 
@@ -241,17 +245,6 @@ def _reporter(spec: str, count: int, seconds: float | None) -> Callable[[int], N
         err.print(f"{spec}: {done} of {count} pictures{rest}", highlight=False)
 
     return report
-
-
-def _failed(device: str, error: DeviceError) -> dict[str, Any]:
-    failure = getattr(error, "failure", None)
-    return {
-        "device": device,
-        "psnr_db": None,
-        "l2_error": None,
-        "failure": failure.to_dict() if failure is not None else None,
-        "message": str(error),
-    }
 
 
 def _show(results: list[Fidelity]) -> None:

@@ -6,16 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.cli.console import emit_json, err, out
-from nas.errors import DeviceError, NasError
+from nas.cli.console import emit_json, note, out
+from nas.cli.modelled import blank_row
+from nas.errors import NasError
 
 
 def gpu_rows() -> list[dict[str, Any]]:
     """A row for each precision with a phone row's keys; `state` is "ready" or "missing"."""
     from nas.devices.gpu.device import SPECS, open_gpu
 
-    names = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask", "usual")
-    blank: dict[str, Any] = dict.fromkeys((*names, "battery_percent", "thermal_status"))
     rows = []
     for spec in SPECS:
         try:
@@ -25,8 +24,9 @@ def gpu_rows() -> list[dict[str, Any]]:
             name, complaint = "", str(error)
         rows.append(
             {
-                **blank,
+                **blank_row(),
                 "device": spec,
+                "kind": "gpu",
                 "state": "missing" if complaint else "ready",
                 "model": "LiteRT's GPU",
                 "chip": name or None,
@@ -49,27 +49,22 @@ def show_gpus(rows: list[dict[str, Any]]) -> None:
     title = "LiteRT's GPU on a driver in software: placement and outputs (docs/gpu.md)"
     print_table(table(title, columns, cells))
     for advice in dict.fromkeys(row["advice"] for row in rows if row["advice"]):
-        err.print(advice, highlight=False, markup=False)
+        note(advice)
 
 
 def place_on_gpu(spec: str, model: Path, cpu_seconds: float, as_json: bool) -> None:
     """Show where a file's operations run; raise where the GPU does not take it whole."""
-    from nas.devices.failures import PhoneError
     from nas.devices.gpu.device import open_gpu
     from nas.devices.gpu.driver import litert_version
 
     device = open_gpu(spec)
-    try:
-        _, adapter = device.check()
-        placement = device.place(model, cpu_seconds)
-        if not placement.whole:
-            raise device.not_whole(placement)
-    except DeviceError as error:
-        if as_json and isinstance(error, PhoneError):
-            emit_json(error.to_dict(device.spec))
-        raise
+    _, adapter = device.check()
+    placement = device.place(model, cpu_seconds)
+    if not placement.whole:
+        raise device.not_whole(placement)
     if as_json:
         emit_json(
+            "measure",
             {
                 "device": device.spec,
                 "source": "simulated",
@@ -82,7 +77,7 @@ def place_on_gpu(spec: str, model: Path, cpu_seconds: float, as_json: bool) -> N
                     "driver": adapter.name,
                     "litert": litert_version(),
                 },
-            }
+            },
         )
         return
     out.print(

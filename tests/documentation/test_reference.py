@@ -120,7 +120,7 @@ def test_every_entry_of_a_document(tmp_path: Path) -> None:
     result = TrialResult(0, "k", "l", {}, "complete", metrics={"psnr_db": Metric(1, "s", PSNR_ID)})
     photo = RestoredPhoto("a", "b", "c", (1, 2), "d", 3, None, 0.5)
     real = {
-        "A model": {*model_json(RunFolder(tmp_path), result), "device_names"},
+        "A model": {*model_json(RunFolder(tmp_path), result)},
         "A trial": {*result.to_dict()},
         "A model's card": {*card_document(describe(), result, 1.0, {})},
         "Restored photographs": {*photo.to_dict()},
