@@ -201,11 +201,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def probe(
     device: Annotated[
-<<<<<<< HEAD
-        list[str], typer.Option(help="adb:SERIAL or gpu; may be given several times.")
-=======
-        list[str], typer.Option(help="adb:SERIAL; repeatable.", autocompletion=complete.devices)
->>>>>>> main
+        list[str],
+        typer.Option(help="adb:SERIAL or gpu; repeatable.", autocompletion=complete.devices),
     ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
@@ -230,12 +227,7 @@ def probe(
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-<<<<<<< HEAD
-        documents = [m if isinstance(m, dict) else m.to_dict() for m in matrices]
-        emit_json(documents[0] if len(documents) == 1 else documents)
-=======
-        emit_json("probe", [matrix.to_dict() for matrix in matrices])
->>>>>>> main
+        emit_json("probe", [m if isinstance(m, dict) else m.to_dict() for m in matrices])
         return
     for matrix in matrices:
         if isinstance(matrix, dict):

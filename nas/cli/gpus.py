@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.cli.console import emit_json, note, out
+from nas.cli.console import emit_json, err, note, out
 from nas.cli.modelled import blank_row
 from nas.errors import NasError
 
