@@ -30,14 +30,12 @@ from nas.devices.npu.placement import placed
 from nas.devices.paper_phones.networks import network
 from nas.devices.paper_phones.published import PHONES, rows
 from nas.devices.paper_phones.rules import RULES, plan
-from nas.devices.probe_graphs import OPERATIONS
+from nas.devices.probe_graphs import NO_INT16, OPERATIONS
 from nas.errors import ConfigError, NasError
 
 TYPES = ("float32", "int8", "int16")
 SIZE = (45, 80)
 """(height, width): the fourth level of a picture of 1280x720."""
-NO_INT16 = ("PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
-"""TFLite has no int16 form of them; docs/portability.md tells how they are spelled."""
 KINDS = {
     "the same, SAME": "TRANSPOSE_CONV",
     "RESIZE_BILINEAR, half_pixel_centers": "RESIZE_BILINEAR",
@@ -46,15 +44,6 @@ KINDS = {
 Build = Callable[[GraphBuilder, int], int]
 RELU = 1
 """The number of the fused function in the format."""
-
-
-class Builder(GraphBuilder):
-    """A builder whose int16 biases are 64 bits wide, as the format demands."""
-
-    def bias(self, channels: int) -> int:
-        if self._dtype != "int16":
-            return super().bias(channels)
-        return self.constant(np.zeros(channels, np.int64), 0.05 * 0.01)
 
 
 def transposed(padding: int, fused: int, g: GraphBuilder, x: int) -> int:
@@ -117,7 +106,7 @@ def operations() -> dict[str, Build]:
 
 def write(path: Path, dtype: str, build: Build, size: tuple[int, int] = SIZE) -> Path:
     """A convolution with the operation behind it. A fused function needs version 4 of its file."""
-    graph = Builder(dtype, (1, *size, 16))
+    graph = GraphBuilder(dtype, (1, *size, 16))
     tensor = OPERATIONS["CONV_2D"](graph, graph.input)
     outputs = [build(graph, tensor)]
     fused = isinstance(build, partial) and build.func is transposed and build.args[1]

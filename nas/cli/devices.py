@@ -202,25 +202,42 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def probe(
     device: Annotated[
         list[str],
-        typer.Option(help="adb:SERIAL or gpu; repeatable.", autocompletion=complete.devices),
+        typer.Option(
+            help="adb:SERIAL, npu:CHIP or gpu; repeatable.", autocompletion=complete.devices
+        ),
     ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT of an NPU's graphs; repeatable."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure which operations a phone accelerates: operation x data type x neighbour."""
+    """Find which operations a device accelerates: operation x data type x neighbour.
+
+    An NPU is asked at several sizes, and tells the reason of each refusal.
+    """
     from nas.devices.phone.operation_support import probe_support
     from nas.devices.phone.spec import open_phone, with_options
 
     matrices: list[Any] = []
     for spec in device:
-        if spec.partition(":")[0] == "gpu":
-            from nas.cli.gpus import probed
+        if spec.startswith("npu:"):
+            from nas.cli.npus import probed
 
             phone_spec(spec, delegate, protocol, benchmark_binary)
-            matrices.append(probed(spec, again))
+            matrices.append(probed(spec, size, again))
+            continue
+        if size:
+            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed_gpu
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed_gpu(spec, again))
             continue
         binaries = tuple(benchmark_binary or ())
         phone = open_phone(with_options(spec, delegate, protocol, binaries))
@@ -231,7 +248,7 @@ def probe(
         return
     for matrix in matrices:
         if isinstance(matrix, dict):
-            from nas.cli.gpus import show_probe
+            from nas.cli.npus import show_probe
 
             show_probe(matrix)
         else:

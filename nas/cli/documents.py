@@ -15,6 +15,7 @@ from typing import Any, Literal
 from nas.cli.console import FORMAT
 from nas.data.check import Check
 from nas.devices.measurement import Placement
+from nas.devices.npu.operation_support import NpuSupport
 from nas.devices.phone.operation_support import Support
 from nas.devices.sweep import SweepRow
 from nas.errors import unknown
@@ -198,15 +199,18 @@ class ComparisonDocument:
 
 @dataclass(frozen=True)
 class MeasurementDocument:
-    """A latency with its launches, its conditions, and where each operation ran."""
+    """A latency with its launches, its conditions, and where each operation ran.
+
+    `latency_ms` is null on an NPU with `?partly=allowed`.
+    """
 
     device: str
     device_name: str
     source: str
-    latency_ms: float
-    interval_ms: tuple[float, float]
+    latency_ms: float | None
+    interval_ms: tuple[float, float] | None
     interval_coverage: float | None
-    spread: float
+    spread: float | None
     count: int
     samples_ms: list[list[float]]
     init_ms: float | None
@@ -320,6 +324,23 @@ class SupportDocument:
     fingerprint: str
     delegate: str
     rows: list[SupportRowDocument]
+
+
+@dataclass(frozen=True)
+class NpuSupportRowDocument(NpuSupport):
+    """Whether an NPU takes an operation of a type after another one, in pictures of `size`."""
+
+    accelerated: bool = True
+
+
+@dataclass(frozen=True)
+class NpuSupportDocument:
+    """What an NPU takes, by its compiler."""
+
+    device: str
+    source: str
+    packages: dict[str, str]
+    rows: list[NpuSupportRowDocument]
 
 
 @dataclass(frozen=True)
@@ -472,7 +493,7 @@ KINDS: dict[str, Any] = {
     "fidelity": list[FidelityDocument],
     "sweep": list[SweepRow],
     "devices": list[DeviceDocument],
-    "probe": list[SupportDocument],
+    "probe": list[SupportDocument | NpuSupportDocument],
     "parse-log": LogDocument,
     "data-check": CheckDocument,
     "data-prepare": PackDocument,

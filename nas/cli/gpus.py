@@ -88,8 +88,8 @@ def place_on_gpu(spec: str, model: Path, cpu_seconds: float, as_json: bool) -> N
     )
 
 
-def probed(spec: str, again: bool) -> dict[str, Any]:
-    """What LiteRT's GPU takes, as JSON types; raises as `probe_gpu`."""
+def probed_gpu(spec: str, again: bool) -> dict[str, Any]:
+    """What LiteRT's GPU takes, in the form of an NPU's answers; raises as `probe_gpu`."""
     from nas.devices.gpu.device import open_gpu
     from nas.devices.gpu.driver import litert_version
     from nas.devices.gpu.operation_support import probe_gpu
@@ -105,29 +105,6 @@ def probed(spec: str, again: bool) -> dict[str, Any]:
     return {
         "device": device.spec,
         "source": "simulated",
-        "driver": adapter.name,
-        "litert": litert_version(),
+        "packages": {"ai-edge-litert": litert_version(), "driver": adapter.name},
         "rows": [row.to_dict() for row in rows],
     }
-
-
-def show_probe(document: dict[str, Any]) -> None:
-    """A table for each data type, then each reason once."""
-    from nas.cli.console import print_table, table
-
-    rows = document["rows"]
-    for dtype in dict.fromkeys(row["dtype"] for row in rows):
-        own = [row for row in rows if row["dtype"] == dtype]
-        afters = list(dict.fromkeys(row["after"] for row in own))
-        marks = {(r["op"], r["after"]): "yes" if r["accelerated"] else "CPU" for r in own}
-        cells = [
-            [op, *(marks.get((op, after), "-") for after in afters)]
-            for op in dict.fromkeys(row["op"] for row in own)
-        ]
-        columns = dict.fromkeys(("operation", *afters), "left")
-        title = f"{document['device']}, {dtype} (LiteRT's own check): taken after"
-        print_table(table(title, columns, cells))
-    reasons = dict.fromkeys((row["op"], row["dtype"], row["reason"]) for row in rows)
-    for op, dtype, reason in reasons:
-        if reason is not None:
-            out.print(f"{op} in {dtype}: {reason}", highlight=False, markup=False, soft_wrap=True)

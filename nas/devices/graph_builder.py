@@ -91,7 +91,8 @@ class GraphBuilder:
         """Add a constant bias of zeros; returns its tensor."""
         if self._dtype == "float32":
             return self.constant(np.zeros(channels, np.float32))
-        return self.constant(np.zeros(channels, np.int32), _SCALE * _WEIGHT_SCALE)
+        kind = np.int64 if self._dtype == "int16" else np.int32
+        return self.constant(np.zeros(channels, kind), _SCALE * _WEIGHT_SCALE)
 
     def options(self, name: str, **values: Any) -> Any:
         """Make an operation's attributes; by default stride and dilation are 1, padding is SAME."""

@@ -17,23 +17,17 @@ from nas.errors import ConfigError
 from nas.predictor.terms import Term
 
 DTYPES = ("float32", "int8", "int16")
-_SCALE, _WEIGHT_SCALE = 0.05, 0.01  # as the builder's
+_SCALE = 0.05  # as the builder's
 _RELU = 1
 
 
 @final
 class _Graph(GraphBuilder):
-    """A builder of graphs, with biases and operations as int16 files have them."""
+    """A builder of graphs, with operations as int16 files have them."""
 
     def __init__(self, term: Term) -> None:
         super().__init__(term.dtype, (1, *term.given, term.channels[0]))
         self.dtype = term.dtype
-
-    def bias(self, channels: int) -> int:
-        """Add a constant bias of zeros."""
-        if self.dtype != "int16":
-            return super().bias(channels)
-        return self.constant(np.zeros(channels, np.int64), _SCALE * _WEIGHT_SCALE)
 
     def slopes(self, channels: int) -> int:
         """Add constant slopes of a PReLU, one a channel."""

@@ -14,7 +14,8 @@ from typing import Any, final
 
 from nas.devices.gpu.device import GpuDevice
 from nas.devices.gpu.failures import GpuError
-from nas.devices.probe_graphs import NEIGHBOURS, OPERATIONS, write_probe
+from nas.devices.graph_builder import SIZE
+from nas.devices.probe_graphs import NEIGHBOURS, possible, write_probe
 from nas.errors import RunError
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
@@ -22,7 +23,7 @@ from nas.system.hashing import content_key
 
 FORMAT = 1
 """Counted up whenever kept answers would mean something else."""
-TYPES = ("float32", "int8")
+TYPES = ("float32", "int8", "int16")
 _CPU_SECONDS = 60.0
 
 
@@ -31,13 +32,15 @@ _CPU_SECONDS = 60.0
 class GpuSupport:
     """One answer: whether the GPU takes `op` of type `dtype` right after `after`.
 
-    Where it does not, `reason` is LiteRT's, or how its code died.
+    `size` is the (width, height) of the picture that goes in, as for NPUs; always the same. Where
+    it does not, `reason` is LiteRT's, or how its code died.
     """
 
     op: str
     dtype: str
     after: str
     reason: str | None = None
+    size: tuple[int, int] = (SIZE, SIZE)
 
     @property
     def accelerated(self) -> bool:
@@ -46,7 +49,7 @@ class GpuSupport:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON types."""
-        return {**asdict(self), "accelerated": self.accelerated}
+        return {**asdict(self), "size": list(self.size), "accelerated": self.accelerated}
 
 
 def probe_gpu(
@@ -76,7 +79,9 @@ def probe_gpu(
         for done, (dtype, after) in enumerate(graphs):
             if progress is not None:
                 progress(done, len(graphs))
-            rows += _ask(device, Path(folder) / "probe.tflite", dtype, after, tuple(OPERATIONS))
+            asked = possible(dtype, after)
+            if asked:
+                rows += _ask(device, Path(folder) / "probe.tflite", dtype, after, asked)
     write_json(path, {"rows": [row.to_dict() for row in rows]})
     return tuple(rows)
 
