@@ -66,6 +66,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "fidelity": (
         "nas fidelity models/FOLDER --device adb:SERIAL",
         "nas fidelity model.tflite --device host --data photos --pictures 4",
+        "nas fidelity models/FOLDER --device gpu --device npu:sm8650 --pictures 2",
     ),
     "compress": (
         "nas compress unet-resizebilinear-relu --data photos --out small --smoke",
