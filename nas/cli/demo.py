@@ -37,7 +37,7 @@ def demo(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the report in a browser.")
     ] = True,
-    trials: Annotated[int, typer.Option(min=4, help="Networks to try.")] = 100,
+    trials: Annotated[int, typer.Option(min=4, help="Networks to try.")] = 60,
     npu: Annotated[
         bool | None,
         typer.Option(
