@@ -206,6 +206,10 @@ def _show_measured(measurement: Measurement, where: str) -> None:
 def _show_unmeasured(measurement: Measurement) -> None:
     """Print a latency that was not measured here, its origin first."""
     about = measurement.conditions
+    if not measurement.timed:
+        out.print(f"{measurement.device}: {about['about']}", highlight=False)
+        _show_figures(measurement)
+        return
     interval = ""
     if measurement.stated_interval_ms is not None:
         low, high = measurement.stated_interval_ms
@@ -217,8 +221,13 @@ def _show_unmeasured(measurement: Measurement) -> None:
         f"{measurement.device} ({about['about']}{interval})",
         highlight=False,
     )
-    if about["caution"]:
-        out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    _show_figures(measurement)
+
+
+def _show_figures(measurement: Measurement) -> None:
+    """Print what to mind of figures that nobody measured, those beside a latency, the placement."""
+    if caution := measurement.conditions["caution"]:
+        out.print(f"[yellow]mind:[/] {caution}", highlight=False)
     if measurement.figures:
         pairs = measurement.figures.items()
         out.print(", ".join(f"{name} {value:.4g}" for name, value in pairs), highlight=False)

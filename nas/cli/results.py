@@ -13,6 +13,7 @@ from nas.cli.options import RunArgument
 from nas.errors import DataError
 
 if TYPE_CHECKING:
+    from nas.report.export import WriteOnnx
     from nas.storage.run_folder import RunFolder
     from nas.study.trial_result import TrialResult
 
@@ -46,6 +47,9 @@ def export(
     all_: Annotated[
         bool, typer.Option("--all", help="Every complete model within the constraints.")
     ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="An ONNX file beside each, checked (extra `npu`).")
+    ] = False,
     data: Annotated[
         str | None, typer.Option(help="Where the run's data set is now, if it moved.")
     ] = None,
@@ -53,6 +57,7 @@ def export(
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
     from nas.report.export import earlier_folders, export_models
 
+    write_onnx = _onnx_writer() if onnx else None
     folder = opened(run)
     rescore = _scorer(folder, data)
     with err.status("exporting") as status:
@@ -60,7 +65,7 @@ def export(
         def progress(index: int, count: int, result: TrialResult) -> None:
             status.update(f"exporting {index + 1} of {count}: trial {result.number}")
 
-        exported = export_models(folder, out_, rescore, all_, progress)
+        exported = export_models(folder, out_, rescore, all_, progress, write_onnx)
     for model in exported:
         out.print(str(model.folder), highlight=False)
     models = "1 model" if len(exported) == 1 else f"{len(exported)} models"
@@ -68,6 +73,14 @@ def export(
     left = earlier_folders(out_, exported)
     if left:
         note(f"of an earlier export and kept: {', '.join(left)}")
+
+
+def _onnx_writer() -> WriteOnnx:
+    """Return what writes and checks ONNX files; ConfigError where the extra is missing."""
+    from nas.devices.npu.onnx_export import check_exportable, export_onnx
+
+    check_exportable()
+    return lambda model, out_file: export_onnx(model, out_file).to_dict()
 
 
 def opened(run: Path) -> RunFolder:
