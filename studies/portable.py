@@ -65,7 +65,7 @@ DEMO = replace(
     name="demo",
     description="`nas demo`: the same search, shorter; the paper's slowest network comes first.",
     baselines=tuple(dict.fromkeys((TRANSPOSED, REMEDY, *BY_HAND))),
-    trials=100,
+    trials=60,
 )
 
 TRAINED = replace(

@@ -145,7 +145,7 @@ COMMANDS = (
         "probe",
         "devices",
         "probe",
-        "Measure which operations a phone accelerates: operation x data type x neighbour.",
+        "Find which operations a device accelerates: operation x data type x neighbour.",
         PHONES,
     ),
     Command(
