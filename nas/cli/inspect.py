@@ -21,20 +21,13 @@ from nas.cli.options import (
     RunsOption,
     SizeOption,
     ThreadsOption,
+    parse_size,
 )
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from nas.devices import Measurement
     from nas.networks.candidate import Architecture
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
-    return int(width), int(height)
 
 
 def describe(

@@ -18,7 +18,7 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, note, out, table
-from nas.cli.inspect import named_architecture, parse_size
+from nas.cli.inspect import named_architecture
 from nas.cli.options import (
     ArtifactsOption,
     DataOption,
@@ -26,6 +26,7 @@ from nas.cli.options import (
     LimitOption,
     StorageOption,
     StudyArgument,
+    parse_size,
 )
 from nas.errors import ConfigError, unknown
 
