@@ -202,7 +202,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def probe(
     device: Annotated[
         list[str],
-        typer.Option(help="adb:SERIAL or npu:CHIP; repeatable.", autocompletion=complete.devices),
+        typer.Option(
+            help="adb:SERIAL, npu:CHIP or gpu; repeatable.", autocompletion=complete.devices
+        ),
     ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
@@ -231,6 +233,12 @@ def probe(
             continue
         if size:
             raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed_gpu
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed_gpu(spec, again))
+            continue
         binaries = tuple(benchmark_binary or ())
         phone = open_phone(with_options(spec, delegate, protocol, binaries))
         err.print(f"probing {spec} ...")

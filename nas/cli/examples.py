@@ -66,6 +66,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "fidelity": (
         "nas fidelity models/FOLDER --device adb:SERIAL",
         "nas fidelity model.tflite --device host --data photos --pictures 4",
+        "nas fidelity models/FOLDER --device gpu --device npu:sm8650 --pictures 2",
     ),
     "compress": (
         "nas compress unet-resizebilinear-relu --data photos --out small --smoke",
@@ -101,7 +102,8 @@ def finish_page(command: Any, name: str) -> None:
         if param.param_type_name == "option" and param.metavar is None:
             param.metavar = _kind_of_value(param)
     usage = command.collect_usage_pieces
-    command.collect_usage_pieces = lambda context: [piece.strip("{}") for piece in usage(context)]
+    without = str.maketrans("", "", "{}")
+    command.collect_usage_pieces = lambda context: [p.translate(without) for p in usage(context)]
     if name in EXAMPLES:
         lines = [f"  {plain(line)}" for line in EXAMPLES[name]]
         command.epilog = "\n\n".join(["Examples:", *lines])

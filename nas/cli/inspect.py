@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import complete
-from nas.cli.console import emit_json, err, out, table
+from nas.cli.console import counted, emit_json, err, out, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -155,6 +155,8 @@ def measure(
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     at = f" at {size}" if size else ""
+    if not model.is_file():
+        raise ConfigError(f"{model} is no file; give a .tflite file")
     if not json_:
         doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
@@ -175,10 +177,11 @@ def measure(
 
 def _show_measured(measurement: Measurement, where: str) -> None:
     low, high = measurement.interval_ms
+    launches = counted(len(measurement.samples_ms), "launch", "es")
+    inferences = counted(measurement.count, "inference")
     out.print(
         f"[bold]{measurement.latency_ms:.2f} ms[/] on {where} ({measurement.source}; "
-        f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
-        f"{measurement.count} inferences)",
+        f"{low:.2f} to {high:.2f} over {launches}, {inferences})",
         highlight=False,
     )
     if measurement.init_ms is not None and measurement.first_ms is not None:

@@ -132,6 +132,10 @@ class GraphBuilder:
         self._graph.operators.append(operator)
         return output
 
+    def require_version(self, op: str, version: int) -> None:
+        """Set the version of an operation's kernel that the graph needs, for all of that kind."""
+        self._model.operatorCodes[self._codes[op]].version = version
+
     def write(self, outputs: list[int], path: Path) -> Path:
         """Write the graph to a file, whole or not at all; returns `path`."""
         import flatbuffers

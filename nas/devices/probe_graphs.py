@@ -152,6 +152,14 @@ _HALVING = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "SPACE_TO_DEPTH")
 _DOUBLING = ("TRANSPOSE_CONV", "DEPTH_TO_SPACE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
 
 
+def possible(dtype: str, after: str) -> tuple[str, ...]:
+    """The operations that files of a type have behind another: int16 has no PRELU, for example."""
+    missing = NO_INT16 if dtype == "int16" else ()
+    if set(after.split(">")) & set(missing):
+        return ()
+    return tuple(op for op in OPERATIONS if op not in missing)
+
+
 def fits(op: str, after: str, size: tuple[int, int]) -> bool:
     """Return whether `op` can stand after `after` in a probe for pictures of (width, height).
 

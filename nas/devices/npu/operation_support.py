@@ -8,7 +8,7 @@ the versions of the packages.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from nas.devices.limited_process import Limits
 from nas.devices.npu.device import NpuDevice
 from nas.devices.npu.failures import NpuError
 from nas.devices.npu.placement import placed
-from nas.devices.probe_graphs import NEIGHBOURS, NO_INT16, OPERATIONS, fits, write_probe
+from nas.devices.probe_graphs import NEIGHBOURS, fits, possible, write_probe
 from nas.errors import ConfigError, RunError
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
@@ -82,7 +82,7 @@ def probe_npu(
         for done, (size, dtype, after) in enumerate(graphs):
             if progress is not None:
                 progress(done, len(graphs))
-            asked = tuple(op for op in _possible(dtype, after) if fits(op, after, size))
+            asked = tuple(op for op in possible(dtype, after) if fits(op, after, size))
             if asked:
                 rows += _ask(device, Path(folder) / "probe.tflite", dtype, after, size, asked)
     write_json(path, {"rows": [to_dict(row) for row in rows]})
@@ -98,15 +98,6 @@ def _read(values: dict[str, Any]) -> NpuSupport:
     width, height = values["size"]
     names = ("op", "dtype", "after")
     return NpuSupport(*(values[name] for name in names), (width, height), values["reason"])
-
-
-def _possible(dtype: str, after: str) -> Iterable[str]:
-    """Return the operations that files of a type have there."""
-    if dtype != "int16":
-        return OPERATIONS
-    if set(after.split(">")) & set(NO_INT16):
-        return ()
-    return (op for op in OPERATIONS if op not in NO_INT16)
 
 
 def _ask(
