@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.console import emit_json, err, out, print_table, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
-from nas.errors import ConfigError, DeviceError, NasError
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LibrariesOption,
+    LimitOption,
+    PrecisionOption,
+    ProtocolOption,
+    StrictOption,
+)
+from nas.errors import ConfigError, DeviceError
 
 if TYPE_CHECKING:
     from nas.devices import Measurement, TimingProtocol
 
 
 def phone_spec(
-    device: str, delegate: str | None, protocol: str | None, binaries: list[str] | None
+    device: str,
+    delegate: str | None,
+    protocol: str | None,
+    binaries: list[str] | None,
+    precision: str | None = None,
+    strict: bool = False,
+    libraries: Path | None = None,
 ) -> str:
     """Add a phone's options to its name; raise ConfigError where the device is no phone."""
     from nas.devices.phone.spec import PREFIX, with_options
 
-    if (delegate or protocol or binaries) and not device.startswith(PREFIX):
+    given = delegate or protocol or binaries or precision or strict or libraries
+    if given and not device.startswith(PREFIX):
         raise ConfigError(
-            "--delegate, --protocol and --benchmark-binary are for phones (adb:SERIAL), not for "
-            f"{device}"
+            "--delegate, --protocol, --benchmark-binary, --precision, --strict and --npu-libraries "
+            f"are for phones (adb:SERIAL), not for {device}"
         )
-    return with_options(device, delegate, protocol, tuple(binaries or ()))
+    binaries_ = tuple(binaries or ())
+    return with_options(device, delegate, protocol, binaries_, precision, strict, libraries)
 
 
 def phone_specs(
@@ -35,13 +51,18 @@ def phone_specs(
     delegate: str | None,
     protocol: str | None,
     binaries: list[str] | None,
+    precision: str | None = None,
+    strict: bool = False,
+    libraries: Path | None = None,
 ) -> list[str]:
     """Return each device once, with a phone's options added; the host where none is given.
 
     The host takes no options: they are for the phones beside it. Raises as `phone_spec`.
     """
     return [
-        spec if spec == "host" else phone_spec(spec, delegate, protocol, binaries)
+        spec
+        if spec == "host"
+        else phone_spec(spec, delegate, protocol, binaries, precision, strict, libraries)
         for spec in dict.fromkeys(devices or ["host"])
     ]
 
@@ -67,25 +88,32 @@ def devices(
         list[str] | None, typer.Option(help="HOST:PORT of a phone to connect to first.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that the mask is for.")] = 4,
+    benchmark_binary: BinaryOption = None,
+    npu_libraries: LibrariesOption = None,
     modelled: Annotated[
         bool, typer.Option("--modelled", help="The paper's phones instead, which need no adb.")
     ] = False,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the phones that adb sees, with their state, and the NPUs that are simulated here."""
+    """List the phones that adb sees, with their state, and the NPUs that are simulated here.
+
+    Of each phone also which delegates it can run, and what is missing for the others.
+    """
     if modelled:
         _list_modelled(json_)
         return
     from nas.cli.npus import npu_rows, show_npus
+    from nas.cli.phone_list import ToolFiles, device_rows, show_devices
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
-    rows = _device_rows(server, connect or [], threads)
+    files = ToolFiles(tuple(benchmark_binary or ()), npu_libraries)
+    rows = device_rows(server, connect or [], threads, files)
     if json_:
         emit_json([*rows, *npus])
         return
     if rows:
-        _show_devices(rows)
+        show_devices(rows)
     else:
         other = "" if connect else ", or give --connect HOST:PORT"
         err.print(
@@ -94,39 +122,6 @@ def devices(
         )
     if npus:
         show_npus(npus)
-
-
-def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:
-    """Connect to the given addresses and describe every phone that adb then lists."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from nas.devices.adb.server import AdbServer
-
-    adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
-    adb_server.ensure()
-    answers = {address: adb_server.connect(address) for address in connect}
-    entries = _settled(adb_server)
-    _tell_unconnected(answers, {entry.serial for entry in entries})
-    suffix = f"@{server}" if server else ""
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
-
-
-def _show_devices(rows: list[dict[str, Any]]) -> None:
-    columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
-    columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
-    columns |= {"thermal": "right"}
-    print_table(table("", columns, [_cells(row) for row in rows]))
-    for row in rows:
-        if row["advice"]:
-            err.print(f"{row['serial']}: {row['advice']}", highlight=False)
-
-
-def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
-    """Print adb's answer for each address that it does not list after all."""
-    for address, words in answers.items():
-        if not {address, f"{address}:5555"} & listed:
-            err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
 
 
 def _list_modelled(as_json: bool) -> None:
@@ -159,76 +154,14 @@ def _list_modelled(as_json: bool) -> None:
     )
 
 
-def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
-    """Wait until no phone is still connecting, at most `seconds`; return the entries of adb."""
-    deadline = time.monotonic() + seconds
-    while True:
-        entries: list[Any] = server.entries()
-        passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
-        if not passing or time.monotonic() >= deadline:
-            return entries
-        time.sleep(0.1)
-
-
-def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
-    from nas.devices.adb.connection import Adb
-    from nas.devices.phone.conditions import read_conditions, strongest_mask
-    from nas.devices.phone.device import AdbDevice
-    from nas.devices.phone.fitness import Limits
-    from nas.devices.phone.idle_state import Habits
-    from nas.devices.phone.info import read_info
-
-    row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
-    names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
-    row |= {"state": entry.state, **dict.fromkeys(names), "source": None, "big_core_mask": None}
-    row |= {"battery_percent": None, "thermal_status": None, "fit": None, "advice": ""}
-    try:
-        AdbDevice(entry.serial, server=server).check()
-        adb = Adb(server, entry.serial)
-        info, conditions = read_info(adb), read_conditions(adb)
-    except NasError as error:
-        return {**row, "advice": str(error)}
-    usual = Habits.of(entry.serial).look(conditions)
-    complaints = Limits.from_environment().complaints(conditions, usual)
-    return row | {
-        "model": info.model,
-        "manufacturer": info.manufacturer,
-        "chip": info.chip,
-        "android": info.android,
-        "sdk": info.sdk,
-        "build": info.fingerprint,
-        "abis": list(info.abis),
-        "accelerators": list(info.accelerators),
-        "source": info.source,
-        "big_core_mask": strongest_mask(conditions.cores, threads),
-        "battery_percent": conditions.battery_percent,
-        "thermal_status": conditions.thermal_status,
-        "fit": not complaints,
-        "usual": usual.to_dict(),
-        "advice": f"not fit to measure now: {', '.join(complaints)}" if complaints else "",
-    }
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    battery, thermal = row["battery_percent"], row["thermal_status"]
-    return [
-        row["device"],
-        row["state"],
-        (row["model"] or "") + (" (synthetic)" if row["source"] == "synthetic" else ""),
-        row["chip"] or "",
-        row["android"] or "",
-        ", ".join(row["accelerators"] or []),
-        row["big_core_mask"] or "",
-        f"{battery} %" if battery is not None else "",
-        str(thermal) if thermal is not None else "",
-    ]
-
-
 def probe(
     device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -239,7 +172,8 @@ def probe(
     matrices = []
     for spec in device:
         binaries = tuple(benchmark_binary or ())
-        phone = open_phone(with_options(spec, delegate, protocol, binaries))
+        named = with_options(spec, delegate, protocol, binaries, precision, strict, npu_libraries)
+        phone = open_phone(named)
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:

@@ -14,6 +14,7 @@ def npu_rows() -> list[dict[str, Any]]:
 
     complaint = Machine.here().complaint
     names = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask", "usual")
+    names = (*names, "delegates", "missing_for", "default_delegate")
     blank: dict[str, Any] = dict.fromkeys((*names, "battery_percent", "thermal_status"))
     return [
         {

@@ -263,6 +263,7 @@ def _phone_runner(
     device: str, artifact: Path, file: TfliteFile, protocol: TimingProtocol
 ) -> _OutputSource:
     from nas.devices.phone.spec import open_phone
+    from nas.devices.phone.tool_settings import computed_in
     from nas.devices.placement import accelerated_mac_share, fallbacks
 
     phone = open_phone(device)
@@ -272,8 +273,10 @@ def _phone_runner(
         "phone": phone.info().to_dict(),
         "delegate": str(phone.options.delegate),
         "method": phone.options.method,
+        "precision": computed_in(tool, phone.options.delegate, phone.options.precision),
         "half_precision_allowed": tool.knows("allow_fp16")
-        and phone.options.delegate.kind == "nnapi",
+        and phone.options.delegate.kind == "nnapi"
+        and phone.options.precision != "fp32",
         "tool": {"path": tool.path, "sha256": tool.sha256},
         "accelerated_mac_share": accelerated_mac_share(artifact, placement),
         "fallbacks": fallbacks(placement),

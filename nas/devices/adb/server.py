@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from nas.devices.adb.wire import AdbEntry
@@ -41,6 +42,22 @@ except ValueError as error:  # it reads the port from the environment as it is l
 
 DEFAULT_PORT = 5037
 """The port of an adb server."""
+
+
+def adb_program() -> str | None:
+    """Find the adb program that a server would be started with; None where there is none."""
+    with suppress(AdbError, OSError):
+        return str(adb_path())
+    return None
+
+
+def adb_keys() -> list[str]:
+    """List the files of this computer's keys, by which phones know it."""
+    homes = [os.environ.get(name) for name in ("ANDROID_USER_HOME", "ANDROID_SDK_HOME")]
+    folders = [Path(home) for home in homes if home] + [Path.home() / ".android"]
+    files = [folder / "adbkey" for folder in folders]
+    files += [Path(p) for p in os.environ.get("ADB_VENDOR_KEYS", "").split(os.pathsep) if p]
+    return [str(path) for path in files if path.exists()]
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]

@@ -21,7 +21,7 @@ from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-FORMAT = 1
+FORMAT = 2
 """Counted up whenever kept answers would mean something else."""
 
 
