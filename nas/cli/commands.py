@@ -95,6 +95,12 @@ COMMANDS = (
         "List the phones that adb sees, with their state, and the NPUs that are simulated here.",
     ),
     Command(
+        "doctor",
+        "doctor",
+        "doctor",
+        "Check this computer and its phones: what is missing, with a remedy for each line.",
+    ),
+    Command(
         "probe",
         "devices",
         "probe",
