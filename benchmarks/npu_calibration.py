@@ -19,11 +19,11 @@ from typing import Any
 
 from scipy.stats import kendalltau
 
+from nas.devices.limited_process import Limits
 from nas.devices.npu import calibration
 from nas.devices.npu.calibration import SAME_CHIP, Fit, Point, fitted, offset_ms, points_of
 from nas.devices.npu.chips import CHIPS, ESTIMATED_AS
 from nas.devices.npu.compilation import compiled
-from nas.devices.npu.process import Limits
 from nas.devices.npu.requirements import versions
 
 PRECISIONS = ("int8", "float", "int16")

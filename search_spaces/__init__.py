@@ -10,7 +10,8 @@ from search_spaces.named import ARCHITECTURES, architecture_from_dict
 from search_spaces.networks import NetworkSpace, with_networks
 from search_spaces.rdn import RDN
 from search_spaces.sgn import SGN
-from search_spaces.unet import UNet, UNetSpace
+from search_spaces.unet import UNet
+from search_spaces.unet_space import UNetSpace
 
 __all__ = [
     "ARCHITECTURES",

@@ -16,7 +16,8 @@ import optuna
 
 from nas.errors import ConfigError
 from nas.networks.candidate import Architecture
-from search_spaces.unet import UNet, UNetSpace
+from search_spaces.unet import UNet
+from search_spaces.unet_space import UNetSpace
 
 COMPOSED = "unet"  # the choice of `network` that asks for the parameters of a U-Net
 

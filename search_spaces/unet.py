@@ -7,35 +7,46 @@ counts match every published one.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import product
-from typing import Any, ClassVar, Literal, cast, get_args
-
-import optuna
+from typing import Any, ClassVar
 
 from nas.errors import ConfigError, unknown
-from nas.networks.candidate import Architecture
-from nas.networks.graph import (
-    Add,
-    Concat,
-    Conv,
-    DepthToSpace,
-    Graph,
-    Input,
-    Layer,
-    MaxPool,
-    PReLU,
-    ResizeBilinear,
-    TransposeConv,
+from nas.networks.graph import Graph
+from search_spaces.unet_axes import (
+    ACTIVATIONS,
+    ALL_ACTIVATIONS,
+    BLOCKS,
+    DOWNSAMPLINGS,
+    PLAIN,
+    SKIPS,
+    STEMS,
+    UPSAMPLINGS,
+    Activation,
+    Block,
+    Downsampling,
+    Skip,
+    Upsampling,
 )
+from search_spaces.unet_layers import unet_graph
 from search_spaces.values import from_json
 
-Upsampling = Literal["transpose-conv", "depth-to-space", "resize-bilinear"]
-Activation = Literal["relu", "prelu"]
-# The choices of both, by name.
-UPSAMPLINGS: tuple[Upsampling, ...] = get_args(Upsampling)
-ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+__all__ = ["ACTIVATIONS", "PAPER", "UPSAMPLINGS", "Activation", "UNet", "Upsampling"]
+
+_CHOICES: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "upsampling": ("up-sampling", UPSAMPLINGS),
+    "activation": ("activation", ALL_ACTIVATIONS),
+    "skip": ("skip", SKIPS),
+    "downsampling": ("down-sampling", DOWNSAMPLINGS),
+    "block": ("block", BLOCKS),
+}
+_SHORT = {  # what a label says of an axis that is not as in the paper
+    "addition": "add",
+    "strided-conv": "strided",
+    "space-to-depth": "s2d",
+    "depthwise-separable": "separable",
+    "inverted-bottleneck": "inverted",
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +55,26 @@ class UNet:
 
     `widths` are the channels of each level, full resolution first: level k works at 1/2^k of the
     height and width. Every level has `convolutions` convolutions on the way down and as many on the
-    way up; all are 3x3 but the very first. Up-sampling is a 2x2 transposed convolution to half of
-    the channels, or depth-to-space alone (a quarter), or bilinear resizing alone (all). With
-    `global_residual` the network adds what it computes to the picture.
+    way up (`decoder_convolutions`, where given); the deepest has `bottleneck_convolutions`, where
+    given. All are 3x3 but the very first.
 
-    Raises ConfigError on a value out of range.
+    `upsampling` is a 2x2 transposed convolution to half of the channels, or depth-to-space alone (a
+    quarter), or bilinear resizing alone (all). What comes up is concatenated with the `skip`; where
+    that is an "addition", a 1x1 convolution before it (of the transposed one itself) gives it the
+    level's channels first. `downsampling` keeps the channels: a max-pooling, a 3x3 convolution of
+    stride 2, or space-to-depth and a 1x1 convolution, both with the activation.
+
+    With a `stem` of 2 or 4, space-to-depth divides the height and width by so much first, and the
+    last layer is its inverse: then full resolution is `stem` times the first level's.
+
+    `block` is what takes the place of a 3x3 convolution (but for the network's first): itself
+    ("plain"); "residual": after a level's first convolution, the others add their result to their
+    input, two by two; "depthwise-separable": 3x3 for each channel, then 1x1; "inverted-bottleneck":
+    1x1 to four times the width, 3x3 for each channel, 1x1 back, added to its input; "branched":
+    trained as a sum of branches, and shipped as the plain one. With `global_residual` the network
+    adds what it computes to the picture.
+
+    Raises ConfigError on a value out of range, or on values that can't be together.
     """
 
     family: ClassVar[str] = "unet"
@@ -59,12 +85,19 @@ class UNet:
     convolutions: int = 4
     first_kernel: int = 7
     global_residual: bool = False
+    skip: Skip = "concatenation"
+    downsampling: Downsampling = "max-pool"
+    stem: int = 1
+    block: Block = "plain"
+    decoder_convolutions: int | None = None
+    bottleneck_convolutions: int | None = None
 
     def __post_init__(self) -> None:
-        if self.upsampling not in UPSAMPLINGS:
-            raise unknown("up-sampling", self.upsampling, UPSAMPLINGS)
-        if self.activation not in ACTIVATIONS:
-            raise unknown("activation", self.activation, ACTIVATIONS)
+        for name, (words, choices) in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise unknown(words, getattr(self, name), choices)
+        if self.stem not in STEMS:
+            raise ConfigError(f"stem={self.stem}: expected 1 (none), 2 or 4")
         if len(self.widths) < 2:
             raise ConfigError(f"widths={self.widths}: a U-Net has at least 2 levels")
         if any(width < 4 or width % 4 for width in self.widths):
@@ -72,30 +105,75 @@ class UNet:
                 f"widths={self.widths}: each must be a positive multiple of 4, so that "
                 "depth-to-space and the halving transposed convolution divide it"
             )
-        if self.convolutions < 1:
-            raise ConfigError(f"convolutions={self.convolutions}: at least 1 a level")
         if self.first_kernel < 1 or self.first_kernel % 2 == 0:
             raise ConfigError(f"first_kernel={self.first_kernel}: expected an odd number")
+        self._check_counts()
+
+        for name in ("decoder_convolutions", "bottleneck_convolutions"):
+            if getattr(self, name) == self.convolutions:  # one value for one network
+                object.__setattr__(self, name, None)
+
+    def _check_counts(self) -> None:
+        for name in ("convolutions", "decoder_convolutions", "bottleneck_convolutions"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise ConfigError(f"{name}={count}: at least 1 a level")
+        most = max(self.count("down", 0), self.count("up", 0), self._bottleneck)
+        if self.block == "residual" and most < 2:
+            raise ConfigError(
+                "block='residual' with convolutions=1: a level's first convolution changes the "
+                "channels, so only those after it can add their input; give 2 at least"
+            )
+
+    @property
+    def _bottleneck(self) -> int:
+        return self.bottleneck_convolutions or self.convolutions
+
+    def count(self, way: str, level: int) -> int:
+        """Return how many convolutions a level has on the way "down" or "up"."""
+        if way == "up":
+            return self.decoder_convolutions or self.convolutions
+        return self._bottleneck if level == len(self.widths) - 1 else self.convolutions
 
     @property
     def label(self) -> str:
-        """A short name, for example "unet-resizebilinear-relu 8-16-24 x2 k5 res"."""
-        return (
-            f"unet-{self.upsampling.replace('-', '')}-{self.activation} "
-            f"{'-'.join(map(str, self.widths))} x{self.convolutions} k{self.first_kernel}"
-            f"{' res' if self.global_residual else ''}"
-        )
+        """A short name, for example "unet-resizebilinear-relu 8-16-24 x2 k5 res".
+
+        Axes that are not as in the paper follow, for example "add strided stem2".
+        """
+        counts = f"x{self.convolutions}"
+        if self.decoder_convolutions or self.bottleneck_convolutions:
+            counts += f"+{self._bottleneck}+{self.count('up', 0)}"
+        changed = [
+            _SHORT.get(value, f"stem{value}" if name == "stem" else value)
+            for name, value in self._changed().items()
+            if not name.endswith("convolutions")
+        ]
+        words = [
+            f"unet-{self.upsampling.replace('-', '')}-{self.activation.replace('-', '')}",
+            "-".join(map(str, self.widths)),
+            counts,
+            f"k{self.first_kernel}",
+            *["res"] * self.global_residual,
+            *changed,
+        ]
+        return " ".join(words)
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the axes that are not as in the paper, by name."""
+        return {name: own for name, was in PLAIN.items() if (own := getattr(self, name)) != was}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the value as JSON types."""
-        return {"family": self.family, **asdict(self), "widths": list(self.widths)}
+        """Return the value as JSON types, without the axes that are as in the paper."""
+        values = {name: value for name, value in asdict(self).items() if name not in PLAIN}
+        return {"family": self.family, **values, "widths": list(self.widths), **self._changed()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> UNet:
         """Return the value that `to_dict` wrote; raises ConfigError on a missing or a
         wrong entry.
         """
-        return from_json(cls, values)
+        return from_json(cls, values, optional=PLAIN)
 
     def graph(self) -> Graph:
         """Return the network's layers, named by level: `down0_conv1`, `up0_conv1`, `output`."""
@@ -103,122 +181,12 @@ class UNet:
 
     @cached_property
     def _graph(self) -> Graph:
-        layers: list[Layer] = [Input("input")]
-        skips = []
-        deepest = len(self.widths) - 1
-        for level in range(deepest + 1):
-            if level:
-                skips.append(layers[-1].name)
-                layers.append(MaxPool(f"pool{level}", (layers[-1].name,)))
-            self._convolutions(layers, f"down{level}", level)
-        for level in reversed(range(deepest)):
-            up = self._up(f"up{level}", layers[-1].name, self.widths[level + 1])
-            layers += [up, Concat(f"concat{level}", (up.name, skips[level]))]
-            self._convolutions(layers, f"up{level}", level)
-        layers.append(Conv("output", (layers[-1].name,), channels=3))
-        if self.global_residual:
-            layers.append(Add("residual", ("output", "input")))
-        return Graph(tuple(layers))
+        return unet_graph(self)
 
-    def _convolutions(self, layers: list[Layer], stage: str, level: int) -> None:
-        for index in range(1, self.convolutions + 1):
-            name = f"{stage}_conv{index}"
-            kernel = self.first_kernel if name == "down0_conv1" else 3
-            fused: Literal["relu", "linear"] = "relu" if self.activation == "relu" else "linear"
-            layers.append(Conv(name, (layers[-1].name,), self.widths[level], kernel, fused))
-            if self.activation == "prelu":
-                layers.append(PReLU(f"{stage}_prelu{index}", (name,)))
-
-    def _up(self, stage: str, source: str, channels: int) -> Layer:
-        match self.upsampling:
-            case "transpose-conv":
-                return TransposeConv(f"{stage}_transpose", (source,), channels // 2)
-            case "depth-to-space":
-                return DepthToSpace(f"{stage}_shuffle", (source,))
-            case "resize-bilinear":
-                return ResizeBilinear(f"{stage}_resize", (source,))
+    def training_graph(self) -> Graph:
+        """Return the layers that are trained: those that ship but for "branched" blocks."""
+        return unet_graph(self, wide=True) if self.block == "branched" else self._graph
 
 
 PAPER = UNet()
 """The reconstruction of the paper's U-Net."""
-
-
-@dataclass(frozen=True)
-class UNetSpace:
-    """Choices for each part of a `UNet`, as a flat set of categorical Optuna parameters.
-
-    `widths` holds the choices of every level; `width_0` is the parameter of full resolution, and a
-    level's parameter is asked for only where the network has that level.
-    """
-
-    upsampling: tuple[Upsampling, ...] = UPSAMPLINGS
-    activation: tuple[Activation, ...] = ACTIVATIONS
-    levels: tuple[int, ...] = (3, 4, 5)
-    widths: tuple[int, ...] = (16, 32, 64, 128)
-    convolutions: tuple[int, ...] = (2, 3, 4)
-    first_kernel: tuple[int, ...] = (3, 5, 7)
-    global_residual: tuple[bool, ...] = (False, True)
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            choices = getattr(self, field.name)
-            if not choices or len(set(choices)) != len(choices):
-                raise ConfigError(f"UNetSpace.{field.name}={choices}: empty, or a choice twice")
-        for upsampling, activation, width, convolutions, kernel in product(
-            self.upsampling, self.activation, self.widths, self.convolutions, self.first_kernel
-        ):  # the network itself knows what is valid
-            UNet(upsampling, activation, (width,) * min(self.levels), convolutions, kernel)
-
-    @property
-    def reduction(self) -> int:
-        """A picture's sides must divide by this number for every network of the space."""
-        return int(2 ** (max(self.levels) - 1))
-
-    def sample(self, trial: optuna.trial.BaseTrial) -> UNet:
-        """Ask the trial for every parameter."""
-        levels = trial.suggest_categorical("levels", self.levels)
-        return UNet(
-            upsampling=cast("Upsampling", trial.suggest_categorical("upsampling", self.upsampling)),
-            activation=cast("Activation", trial.suggest_categorical("activation", self.activation)),
-            widths=tuple(
-                trial.suggest_categorical(f"width_{level}", self.widths) for level in range(levels)
-            ),
-            convolutions=trial.suggest_categorical("convolutions", self.convolutions),
-            first_kernel=trial.suggest_categorical("first_kernel", self.first_kernel),
-            global_residual=trial.suggest_categorical("global_residual", self.global_residual),
-        )
-
-    def to_parameters(self, architecture: Architecture) -> dict[str, Any]:
-        """Return the parameters that `sample` turns into `architecture`.
-
-        Raises ConfigError, naming the parameter, where the space does not hold the network.
-        """
-        if not isinstance(architecture, UNet):
-            raise ConfigError(
-                f"the network {architecture.label!r} is not in the space, which has U-Nets alone; "
-                "search_spaces.NetworkSpace holds other networks beside them"
-            )
-        parameters: dict[str, Any] = {
-            "levels": len(architecture.widths),
-            "upsampling": architecture.upsampling,
-            "activation": architecture.activation,
-            "convolutions": architecture.convolutions,
-            "first_kernel": architecture.first_kernel,
-            "global_residual": architecture.global_residual,
-        }
-        for name, value in parameters.items():
-            _check_choice(name, value, getattr(self, name))
-        for level, width in enumerate(architecture.widths):
-            _check_choice(f"width_{level}", width, self.widths)
-            parameters[f"width_{level}"] = width
-        return parameters
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the space as JSON types."""
-        values = {field.name: list(getattr(self, field.name)) for field in fields(self)}
-        return {"family": UNet.family, **values}
-
-
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r} is not in the space, which has {list(choices)}")

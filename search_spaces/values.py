@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
+from types import UnionType
 from typing import Any, Literal, TypeVar, final, get_args, get_origin, get_type_hints
 
 from nas.errors import ConfigError
@@ -17,15 +18,19 @@ def to_json(value: Any) -> dict[str, Any]:
     return {"family": value.family, **asdict(value)}
 
 
-def from_json(kind: type[Value], values: dict[str, Any]) -> Value:
-    """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry."""
+def from_json(kind: type[Value], values: dict[str, Any], optional: Collection[str] = ()) -> Value:
+    """The value that `to_json` wrote; ConfigError on a missing, an unknown or a wrong entry.
+
+    `optional` entries may be missing: they have their defaults then.
+    """
     hints = get_type_hints(kind)
     types = {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
     entries = {name: value for name, value in values.items() if name != "family"}
-    if entries.keys() != types.keys():
+    if types.keys() - entries.keys() - set(optional) or entries.keys() - types.keys():
         raise ConfigError(
             f"{kind.__name__} has the entries {sorted(types)}, but {sorted(entries)} came; "
-            f"these differ: {sorted(types.keys() ^ entries.keys())}"
+            f"these differ: "
+            f"{sorted((types.keys() ^ entries.keys()) - set(optional))}"
         )
     return kind(
         **{name: _read(f"{kind.__name__}.{name}", types[name], v) for name, v in entries.items()}
@@ -39,6 +44,10 @@ def _read(name: str, wanted: Any, value: Any) -> Any:
             raise ConfigError(f"{name}={value!r}: expected a list")
         (item, _) = get_args(wanted)
         return tuple(_read(f"{name}[{index}]", item, one) for index, one in enumerate(value))
+    if get_origin(wanted) is UnionType:  # of a type and None
+        if value is None:
+            return None
+        wanted = next(one for one in get_args(wanted) if one is not type(None))
     plain = str if get_origin(wanted) is Literal else wanted
     if type(value) is not plain:
         raise ConfigError(f"{name}={value!r}: expected {plain.__name__}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import named_architecture, parse_size
 from nas.cli.options import JsonOption, LimitOption
@@ -25,24 +26,42 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL_OR_ARCH",
+        autocompletion=complete.networks,
         help="An architecture's name or .json file (trained first), or a model's folder as "
         "`nas export` writes it.",
     ),
 ]
-DataOption = Annotated[str, typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S")]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S", autocompletion=complete.data_sets
+    ),
+]
 OutOption = Annotated[
     Path, typer.Option("--out", help="Where the files go; what is there is used.")
 ]
 PruneOption = Annotated[
     list[float] | None,
-    typer.Option(help="The share of the MACs to take away, 0 to 0.7; several times for a table."),
+    typer.Option(
+        help="The share of the MACs to take away, 0 to 0.7; repeatable, for a table.",
+        show_default="0",
+    ),
 ]
 PrecisionOption = Annotated[
     list[str] | None,
-    typer.Option(help="float | int8-ptq | int8-qat (default) | int16-ptq; several times, too."),
+    typer.Option(
+        help="float | int8-ptq | int8-qat | int16-ptq; repeatable.",
+        show_default="int8-qat",
+        autocompletion=complete.precisions,
+    ),
 ]
 DeviceOption = Annotated[
-    list[str] | None, typer.Option(help="A device to time on; several times, too.")
+    list[str] | None,
+    typer.Option(
+        help="A device to time on; repeatable.",
+        show_default="none",
+        autocompletion=complete.devices,
+    ),
 ]
 MethodOption = Annotated[str, typer.Option(help="adaptive | uniform-l1")]
 SizeOption = Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
@@ -101,7 +120,7 @@ def _run(job: Job, source: Source, wanted: list[Compression], json_: bool) -> No
         if "rows" in document:
             _write_tables(document, source.architecture, job.folder)
     if json_:
-        emit_json(document)
+        emit_json("compress", document)
     else:
         _print(document, job.folder)
     failed = failed or first_unmeasured(document)

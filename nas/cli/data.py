@@ -62,7 +62,7 @@ def check(
     with progress_bar("pairs checked") as report:
         verdict = check_dataset(spec, full, report, patch)
     if json:
-        emit_json(verdict.to_dict())
+        emit_json("data-check", verdict.to_dict())
     else:
         _print(verdict)
     if not verdict.usable:
@@ -95,6 +95,7 @@ def prepare(
         )
     if json:
         emit_json(
+            "data-prepare",
             {
                 "spec": spec,
                 "folder": str(pack.folder),
@@ -102,7 +103,7 @@ def prepare(
                 "patch": pack.side,
                 "bytes": pack.size_bytes,
                 "identity": dataset.identity(),
-            }
+            },
         )
     else:
         out.print(

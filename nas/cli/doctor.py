@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.console import emit_json, err, out, plain
+from nas.cli.console import emit_json, note, out, plain
 from nas.cli.options import BinaryOption, JsonOption, LibrariesOption, LimitOption
 from nas.errors import NasError
 
@@ -51,10 +51,10 @@ def doctor(
         if not json_:
             _show(finding)
     if json_:
-        emit_json([finding.to_dict() for finding in findings])
+        emit_json("doctor", [finding.to_dict() for finding in findings])
     failed = [finding for finding in findings if finding.state == "failed"]
     if not json_:
-        err.print(_summary(findings), highlight=False)
+        note(_summary(findings))
     if failed:
         host = any(finding.about == "host" for finding in failed)
         raise typer.Exit(HOST_FAILED if host else PHONE_FAILED)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.options import (
     BinaryOption,
@@ -41,7 +42,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def describe(
     architecture: Annotated[
-        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, or a .json file.")
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A name, e.g. unet-resizebilinear-relu, or a .json file.",
+            autocompletion=complete.networks,
+        ),
     ],
     size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
     json_: JsonOption = False,
@@ -51,7 +57,7 @@ def describe(
     width, height = parse_size(size)
     document = described(value, width, height)
     if json_:
-        emit_json(document)
+        emit_json("describe", document)
     else:
         _show_layers(document)
 
@@ -133,8 +139,10 @@ def named_architecture(name: str) -> Any:
 
 
 def measure(
-    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
-    device: Annotated[str, typer.Option(help="The device that runs it.")] = "host",
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.")],
+    device: Annotated[
+        str, typer.Option(help="The device that runs it.", autocompletion=complete.devices)
+    ] = "host",
     launches: LaunchesOption = 5,
     runs: RunsOption = 10,
     threads: ThreadsOption = 2,
@@ -150,8 +158,10 @@ def measure(
     json_: JsonOption = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
-    from nas.cli.devices import measured, phone_spec
-    from nas.devices import TimingProtocol
+    from nas.cli.devices import phone_spec
+    from nas.cli.gpus import place_on_gpu
+    from nas.devices import TimingProtocol, open_device
+    from nas.devices.gpu.device import is_gpu
     from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
@@ -161,14 +171,17 @@ def measure(
     )
     at = f" at {size}" if size else ""
     if not json_:
-        doings = {"paper": "looking up", "npu": "simulating"}
+        doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
-        measurement = measured(device, path, timing, json_)
+        if is_gpu(device):
+            place_on_gpu(device, path, timeout, json_)
+            return
+        measurement = open_device(device).measure(path, timing)
     name = device_name(device, measurement.conditions)
     if json_:
-        emit_json({**measurement.to_dict(), "device_name": name.full})
+        emit_json("measure", {**measurement.to_dict(), "device_name": name.full})
     elif measurement.measured:
         _show_measured(measurement, f"{name.full}{at}")
     else:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.console import err
+from nas.cli.console import err, note
 from nas.devices.names import DeviceName
 from nas.execution.trial.task import TrialProgress
 from nas.search.learning import learning_of
@@ -50,6 +50,7 @@ class _Lines:
         self._drawn = drawn
         self._tally = _Tally(study)
         self._packed = -1
+        _line(f"{study.name}: opening the pictures and the devices")
 
     def preparing(self, what: str, done: int, total: int) -> None:
         tenth = 10 * done // max(1, total)
@@ -88,7 +89,8 @@ class _View:
         self._drawn = drawn
         self._tally = _Tally(study)
         self._running: dict[int, TrialProgress] = {}
-        self._packing = ""
+        self._packing = "opening the pictures and the devices"
+        self._labels: dict[int, str] = {}
 
     def preparing(self, what: str, done: int, total: int) -> None:
         self._packing = f"packing pictures {done}/{total} {what}" if done < total else ""
@@ -99,6 +101,8 @@ class _View:
         _say_learning(run, trials, self._drawn)
 
     def progress(self, progress: TrialProgress) -> None:
+        if progress.label:
+            self._labels[progress.number] = progress.label
         if progress.stage == "warning":  # stays above the view
             _line(f"trial {progress.number}: {progress.note}")
             return
@@ -141,25 +145,30 @@ class _View:
             TimeElapsedColumn(),
             console=err,
         )
-        task = bar.add_task(self._tally.summary(), total=self._tally.trials)
+        begun = sum(_share(progress) for progress in self._running.values())
+        task = bar.add_task(self._tally.summary(begun), total=self._tally.trials)
         bar.update(task, completed=len(self._tally.results))
         bar.tasks[0].start_time = bar.get_time() - (time.monotonic() - self._tally.began)
         return bar
 
     def _trials(self) -> Table:
         rows = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(3):
+            rows.add_column(no_wrap=True)
+        rows.add_column(overflow="ellipsis", no_wrap=True)
         for number, progress in sorted(self._running.items()):
-            share = progress.done / progress.total if progress.total else 0.0
-            counted = f"{_bar(share)} {share:4.0%}" if progress.total else ""
-            rows.add_row(f"trial {number}", progress.stage, counted, progress.note)
+            share = _share(progress)
+            counted = f"{_bar(share)} {share:4.0%}" if progress.total else progress.note
+            label = self._labels.get(number, progress.note)
+            rows.add_row(f"trial {number}", progress.stage, Text(counted), Text(label))
         return rows
 
     def _front(self) -> Table:
         names = [objective.metric for objective in self._study.expanded_objectives]
         rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
         for name in names:
-            rows.add_column(Text(self._tally.title(name)), justify="right", no_wrap=True)
-        rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True)
+            rows.add_column(Text(self._tally.heading(name)), justify="right", no_wrap=True)
+        rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True, ratio=1)
         for result in self._tally.front()[:FRONT_ROWS]:
             rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)
         return rows
@@ -202,12 +211,25 @@ class _Tally:
         called = self.names[device].name if device in self.names else device
         return f"{base}[{called}]" if bracket else base
 
+    def heading(self, metric: str) -> str:
+        """Name a metric as a narrow column does: "PSNR dB", "ms Mate30-like"."""
+        base, bracket, device = metric.partition("[")
+        names = {"psnr_db": "PSNR dB", "ssim": "SSIM", "latency_ms": "ms"}
+        if base not in names:
+            return self.title(metric)
+        device = device.removesuffix("]")
+        called = self.names[device].name if device in self.names else device
+        return f"{names[base]} {called}" if bracket else names[base]
+
     def front(self) -> list[TrialResult]:
         """Return the best trade-offs, best quality first."""
         return self._front
 
-    def summary(self) -> str:
-        """Put the failures and the time that is left into words."""
+    def summary(self, begun: float = 0.0) -> str:
+        """Put the failures and the time that is left into words.
+
+        `begun` counts what running trials have done, in trials.
+        """
         words = []
         for state in ("infeasible", "failed", STOPPED):
             count = sum(result.state == state for result in self.results)
@@ -215,11 +237,12 @@ class _Tally:
                 words.append(f"{count} {state}")
         if self.resting:
             words.append(f"{len(self.resting)} wait at a rung")
-        done = len(self.results) + len(self.resting) - self._before
-        left = self.trials - len(self.results) - len(self.resting)
-        if done and left > 0:
+        done = len(self.results) + len(self.resting) - self._before + begun
+        left = self.trials - len(self.results) - len(self.resting) - begun
+        if done >= 1 and left > 0:
             seconds = (time.monotonic() - self.began) / done * left
-            words.append(f"about {seconds / 60:.0f} min left" if seconds > 90 else "nearly done")
+            minutes = f"about {seconds / 60:.0f} min left"
+            words.append(minutes if seconds > 90 else "less than 2 min left")
         return ", ".join(words)
 
     def _sorted(self, results: list[TrialResult]) -> list[TrialResult]:
@@ -257,10 +280,15 @@ def _unless_measured(result: TrialResult, name: str) -> str:
     return f" ({source})" if source in ("simulated", "modelled", "published") else ""
 
 
+def _share(progress: TrialProgress) -> float:
+    """Return which part of a trial is done: of its training, which is most of it."""
+    return progress.done / progress.total if progress.total else 0.0
+
+
 def _bar(share: float, width: int = 16) -> str:
     done = round(share * width)
     return "━" * done + "╌" * (width - done)
 
 
 def _line(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    note(text)

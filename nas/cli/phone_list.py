@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.console import err, print_table, table
+from nas.cli.modelled import blank_row
 from nas.errors import NasError
 
 
@@ -83,11 +84,9 @@ def _device_row(
     from nas.devices.phone.idle_state import Habits
     from nas.devices.phone.info import read_info
 
-    row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
-    names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
-    row |= {"state": entry.state, **dict.fromkeys(names), "source": None, "big_core_mask": None}
-    row |= {"battery_percent": None, "thermal_status": None, "fit": None, "advice": ""}
-    row |= dict.fromkeys(("delegates", "missing_for", "default_delegate"))
+    row = blank_row() | {"device": f"adb:{entry.serial}{suffix}", "kind": "phone"}
+    row |= {"serial": entry.serial, "state": entry.state, "model": None, "chip": None}
+    row |= {"accelerators": None, "source": None, "fit": None, "advice": ""}
     try:
         AdbDevice(entry.serial, server=server).check()
         adb = Adb(server, entry.serial)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,88 +12,202 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import JsonOption
+from nas.cli import complete
+from nas.cli.console import emit_json, err, note, out, print_csv, table
+from nas.cli.options import FormatOption, JsonOption, RunArgument, chosen_format
 from nas.errors import DataError
 
 if TYPE_CHECKING:
     from nas.devices.names import DeviceName
+    from nas.report.choice import RunFront
     from nas.storage.run_folder import RunFolder
+    from nas.study.picker import BudgetChoice
     from nas.study.trial_result import TrialResult
-
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 
 PIPE_WIDTH = 240
 
+UnderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--under",
+        metavar="FIGURE=NUMBER",
+        help="A budget, such as 'latency_ms\\[host]=33': only models within it, and the one to "
+        "take; repeatable.",
+        autocompletion=complete.budgets,
+    ),
+]
+SortOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIGURE",
+        help="The figure to sort by, the best first.",
+        show_default="the first objective",
+        autocompletion=complete.figures,
+    ),
+]
+
 
 def pareto(
-    run: Run,
+    run: RunArgument,
+    under: UnderOption = None,
+    sort: SortOption = None,
+    format_: FormatOption = "table",
     json_: JsonOption = False,
 ) -> None:
-    """List the models that no other one beats, best first."""
-    from nas.report.noise import noise_of, with_intervals
-    from nas.storage.run_devices import run_names
-    from nas.study.pareto import front
+    """List the models that no other one beats, or the one to take within a budget.
 
-    folder = _opened(run)
-    results = folder.results() if folder.description() else []
-    results = with_intervals(results, noise_of(folder, results))
-    members = front(results, folder.objectives())
-    if json_:
-        names = {device: name.full for device, name in run_names(folder, results).items()}
-        rows = [model_json(folder, member) for member in members]
-        emit_json([{**row, "device_names": names} for row in rows])
+    The one to take is the best within every budget; where noise can't tell models apart, the
+    fastest of them.
+    """
+    from nas.report.choice import open_front
+    from nas.study.picker import parse_budgets
+
+    form = chosen_format(format_, json_)
+    folder = opened(run)
+    found = open_front(folder)
+    budgets = parse_budgets(under or [], found.figures)
+    members = _sorted(found, budgets, sort)
+    view = _View(run, folder, found, budgets, tuple(members))
+    if form == "json":
+        emit_json("pareto", pareto_json(view))
+    elif form == "csv":
+        print_csv([_flat(model_json(folder, member)) for member in members])
     elif members:
-        _show_front(run, folder, results, members)
+        _show_front(view)
+    elif found.front:
+        note(f"no model of the front is within {_budgets(budgets)}; {_least(found, budgets)}")
     else:
-        done = len(results)
-        err.print(
+        done = len(found.results)
+        note(
             f"no model yet: {done} trial{'s' * (done != 1)} finished, none of them complete and "
             "within the constraints"
         )
 
 
-def _show_front(
-    run: Path, folder: RunFolder, results: Sequence[TrialResult], members: Sequence[TrialResult]
-) -> None:
-    """Print the table of the front's `members`, and what must be known to believe it."""
+@dataclass(frozen=True)
+class _View:
+    """A run's front as it was asked for: within budgets, and sorted."""
+
+    run: Path
+    folder: RunFolder
+    found: RunFront
+    budgets: Mapping[str, float]
+    members: tuple[TrialResult, ...]
+
+    @property
+    def choice(self) -> BudgetChoice | None:
+        """The model to take; None where none is within the budgets."""
+        return self.found.choose(self.budgets)
+
+
+def _sorted(found: RunFront, budgets: Mapping[str, float], sort: str | None) -> list[TrialResult]:
+    """Return the front's models within budgets, sorted; ConfigError on an unknown figure."""
+    from nas.errors import unknown
+    from nas.study.objectives import Objective
+
+    within = {offer.trial for offer in found.offers if offer.is_within(budgets)}
+    members = [member for member in found.front if not budgets or member.number in within]
+    if sort is None:
+        return members
+    if found.front and sort not in found.figures:
+        raise unknown("figure to sort by", sort, sorted(found.figures))
+    sign = -1 if Objective.of(sort).direction == "maximize" else 1
+
+    def place(member: TrialResult) -> float:
+        return sign * member.value(sort) if sort in member.metrics else math.inf
+
+    return sorted(members, key=place)
+
+
+def pareto_json(view: _View) -> dict[str, Any]:
+    """Return a front as `ParetoDocument` has it."""
     from nas.storage.run_devices import run_names
 
-    devices = folder.description()["study"]["devices"]
-    names = run_names(folder, results)
+    names = run_names(view.folder, view.found.results)
+    return {
+        "run": str(view.run),
+        "size": view.folder.description()["study"]["size"],
+        "device_names": {device: name.full for device, name in names.items()},
+        "under": dict(view.budgets),
+        "choice": choice_json(view.choice),
+        "resolved_db": view.found.noise.resolved_db if view.found.noise else None,
+        "said": _findings(view, names),
+        "models": [model_json(view.folder, member) for member in view.members],
+    }
+
+
+def choice_json(choice: BudgetChoice | None) -> dict[str, Any] | None:
+    """Return a choice as `ChoiceDocument` has it."""
+    if choice is None:
+        return None
+    equal = [offer.trial for offer in choice.equal]
+    return {"trial": choice.model.trial, "sharpest": choice.sharpest.trial, "equal": equal}
+
+
+def _flat(model: dict[str, Any]) -> dict[str, Any]:
+    """Return a model as one row: a column for each device's latency, none for lists."""
+    plain = {name: value for name, value in model.items() if not isinstance(value, list | dict)}
+    return plain | {f"latency_ms[{d}]": value for d, value in model["latency_ms"].items()}
+
+
+def _budgets(budgets: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={most:g}" for name, most in budgets.items())
+
+
+def _least(found: RunFront, budgets: Mapping[str, float]) -> str:
+    """Say what the least of each budgeted figure is on the front."""
+    least = [
+        f"{name} {min(o.figures[name] for o in found.offers if name in o.figures):.4g}"
+        for name in budgets
+    ]
+    return f"the least of each: {', '.join(least)}"
+
+
+def _show_front(view: _View) -> None:
+    """Print the table of the front's models, the one to take, and what must be known of it."""
+    from nas.storage.run_devices import run_names
+
+    found = view.found
+    devices = view.folder.description()["study"]["devices"]
+    names = run_names(view.folder, found.results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
-    console.print(
-        front_table(members, {d: names[d].name for d in devices}, console.width), soft_wrap=False
-    )
-    for text in _findings(folder, results, members, names):
-        err.print(text, highlight=False, soft_wrap=True)
+    called = {device: names[device].name for device in devices}
+    console.print(front_table(view.members, called, console.width), soft_wrap=False)
+    if view.budgets:
+        _say_choice(view, called)
+    for text in _findings(view, names):
+        note(text)
     phones = [name.full for name in names.values() if name.serial]
     if phones:
-        err.print("; ".join(phones), style="dim", highlight=False, soft_wrap=True)
-    complete = sum(result.state == "complete" for result in results)
-    err.print(
-        f"{len(members)} on the front, of {complete} complete trials and {len(results)} in all. "
-        f"Latencies at {_size(folder)}{_unmeasured(members)}; every figure with its conditions: "
-        f"nas report {run}",
+        note("; ".join(phones), style="dim")
+    complete_ = sum(result.state == "complete" for result in found.results)
+    within = f"{len(view.members)} within {_budgets(view.budgets)}, " if view.budgets else ""
+    note(
+        f"{within}{len(found.front)} on the front, of {complete_} complete trials and "
+        f"{len(found.results)} in all. Latencies at {_size(view.folder)}"
+        f"{_unmeasured(view.members)}; every figure with its conditions: nas report {view.run}",
         style="dim",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
-def _findings(
-    folder: RunFolder,
-    results: Sequence[TrialResult],
-    members: Sequence[TrialResult],
-    names: Mapping[str, DeviceName],
-) -> list[str]:
+def _say_choice(view: _View, names: Mapping[str, str]) -> None:
+    """Say which model to take within the budgets."""
+    from nas.report.explanation import explain_choice
+
+    choice = view.choice
+    if choice is not None:
+        note(explain_choice(view.found, choice, lambda device: names.get(device, device)))
+
+
+def _findings(view: _View, names: Mapping[str, DeviceName]) -> list[str]:
     """Say who beats the baselines, how sure the front is, and which latencies were disturbed."""
     from nas.report.baselines import verdict
     from nas.report.certainty import certainty
 
-    description = folder.description()
+    description = view.folder.description()
+    results, members = view.found.results, view.members
     texts = [verdict(results, description, description["study"]["devices"], names)]
-    sure = certainty(folder, results, members)
+    sure = certainty(view.folder, results, members)
     if sure is not None:
         texts += [sure.said, sure.ties, sure.advice]
     texts.append(_disturbed(members))
@@ -99,23 +215,30 @@ def _findings(
 
 
 def report(
-    run: Run,
+    run: RunArgument,
     pictures: Annotated[
         int, typer.Option(min=0, max=12, help="Held-out pictures to restore and compare.")
     ] = 3,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
     """Write RUN/report: one page that can be read offline, and PNG files."""
+    folder = opened(run)
+    folder.description()  # a wrong path is told before anything slow is imported
     from nas.report import write_report
     from nas.training.tensorflow import quiet_tensorflow
 
     quiet_tensorflow()
     with err.status("writing the report"):
-        page = write_report(_opened(run), pictures)
-    out.print(str(page), highlight=False)
+        page = write_report(folder, pictures)
+    out.print(str(page), markup=False, highlight=False, soft_wrap=True)
+    if open_:
+        from nas.cli.browser import open_page
+
+        open_page(page)
 
 
 def export(
-    run: Run,
+    run: RunArgument,
     out_: Annotated[Path, typer.Option("--out", help="A new folder, or an earlier export.")],
     all_: Annotated[
         bool, typer.Option("--all", help="Every complete model within the constraints.")
@@ -127,7 +250,7 @@ def export(
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
     from nas.report.export import earlier_folders, export_models
 
-    folder = _opened(run)
+    folder = opened(run)
     rescore = _scorer(folder, data)
     with err.status("exporting") as status:
 
@@ -137,19 +260,14 @@ def export(
         exported = export_models(folder, out_, rescore, all_, progress)
     for model in exported:
         out.print(str(model.folder), highlight=False)
-    err.print(
-        f"{len(exported)} models in {out_}, each scored again as reported; {out_ / 'pareto.csv'}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    models = "1 model" if len(exported) == 1 else f"{len(exported)} models"
+    note(f"{models} in {out_}, each scored again as reported; {out_ / 'pareto.csv'}")
     left = earlier_folders(out_, exported)
     if left:
-        err.print(
-            f"of an earlier export and kept: {', '.join(left)}", highlight=False, soft_wrap=True
-        )
+        note(f"of an earlier export and kept: {', '.join(left)}")
 
 
-def _opened(run: Path) -> RunFolder:
+def opened(run: Path) -> RunFolder:
     """Open a run's folder; results that only its object store still has are fetched."""
     from nas.storage.run_folder import ARTIFACTS, RunFolder
 
@@ -157,7 +275,7 @@ def _opened(run: Path) -> RunFolder:
     if (run / ARTIFACTS).exists():
         from nas.search.uploads import restored
 
-        restored(folder, None, lambda text: err.print(text, highlight=False, soft_wrap=True))
+        restored(folder, None, note)
     return folder
 
 
@@ -170,7 +288,7 @@ def _disturbed(members: Sequence[TrialResult]) -> str:
         return ""
     numbers = ", ".join(str(number) for number in disturbed)
     return (
-        f"[yellow]![/] taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
+        f"! taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
         f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
         "you choose by it"
     )
@@ -241,13 +359,13 @@ def front_table(members: Sequence[TrialResult], devices: Mapping[str, str], widt
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
     columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]
-    widths = [_interval(m, "psnr_db") for m in members]
-    if any(widths):
-        columns["±"] = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
     for device, name in devices.items():
         metric = f"latency_ms[{device}]"
         columns[f"ms {name}"] = [brief(m, metric) + _mark(m, metric) for m in members]
+    widths = [_interval(m, "psnr_db") for m in members]
+    arms = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
     further = {
+        **({"±": arms} if any(widths) else {}),
         "GMAC": [brief(m, "gmacs_conv") for m in members],
         "SSIM": [figure(m, "ssim", ".3f") for m in members],
         "parameters": [figure(m, "parameters", ",.0f") for m in members],

@@ -30,7 +30,7 @@ class ChannelCosts:
         shapes = {row.layer.name: row.shape for row in rows}
         work = [row.layer.work([shapes[name] for name in row.layer.inputs]) for row in rows[1:]]
         self._pair = np.array([0, *(part.pair for part in work)], np.float64)
-        self._each = np.array([0, *(part.each for part in work)], np.float64)
+        self._each = np.array([0, *(part.each + part.own for part in work)], np.float64)
         first = [places[row.layer.inputs[0]] if row.layer.inputs else 0 for row in rows]
         self._source = np.array(first, np.intp)
         # How often each group occurs among each layer's channels; a row a group.

@@ -26,9 +26,11 @@ from nas.networks.graph import (
     Concat,
     Conv,
     DepthToSpace,
+    DepthwiseConv,
     Graph,
     Input,
     Layer,
+    LeakyReLU,
     MaxPool,
     PReLU,
     ReLU,
@@ -50,6 +52,7 @@ Bools = npt.NDArray[np.bool_]
 _AXES: dict[type, tuple[tuple[int | None, int], ...]] = {
     Conv: ((2, 3), (None, 0)),
     TransposeConv: ((3, 2), (None, 0)),
+    DepthwiseConv: ((None, 2), (None, 0)),
     PReLU: ((None, 2),),
     BatchNorm: ((None, 0),) * 4,
 }
@@ -103,8 +106,8 @@ def group_channels(graph: Graph) -> Groups:
             case Input() | Conv() | TransposeConv():
                 atoms[layer.name] = ties.new(layer.channels)
             case (
-                PReLU() | ReLU() | Tanh() | BatchNorm() | Scale() | MaxPool() | AveragePool()
-                | ResizeBilinear() | ResizeNearest() | ZeroPad()
+                DepthwiseConv() | PReLU() | LeakyReLU() | ReLU() | Tanh() | BatchNorm() | Scale()
+                | MaxPool() | AveragePool() | ResizeBilinear() | ResizeNearest() | ZeroPad()
             ):  # fmt: skip
                 atoms[layer.name] = sources[0]
             case Concat():
@@ -228,13 +231,19 @@ def masks(groups: Groups, kept: Bools) -> dict[str, list[npt.NDArray[np.float32]
             continue
         makes = kept[groups.of[layer.name]].astype(np.float32)
         rows = []
-        for source, target in axes:
-            rank = {0: 1, 2: 3}.get(target, 4) if source is None else 4
-            shape = [1] * rank
+        for _, target in axes:
+            shape = [1] * _rank(layer, target)
             shape[target] = len(makes)
             rows.append(makes.reshape(shape))
         result[layer.name] = rows
     return result
+
+
+def _rank(layer: Layer, target: int) -> int:
+    """Return how many axes an array of a layer has, the output's channels on axis `target`."""
+    if target == 0:
+        return 1
+    return 3 if isinstance(layer, PReLU) else 4
 
 
 def filter_norms(groups: Groups, weights: Weights, order: int) -> dict[str, npt.NDArray[Any]]:

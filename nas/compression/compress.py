@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas.compression.channels import group_channels
 from nas.compression.pruned_network import PrunedNetwork
 from nas.compression.pruning import Pruning, uniform_kept
-from nas.networks.candidate import Architecture, Compression, Precision
+from nas.networks.candidate import Architecture, Compression, Precision, training_graph
 from nas.system.hashing import content_key
 from nas.training.workshop import Workshop
 
@@ -51,7 +51,7 @@ def float_training(
 
     key = training_key(architecture, identity, workshop.schedule, workshop.seed)
     if workshop.schedule.start is None:
-        weights = train(architecture.graph(), workshop, key)
+        weights = train(training_graph(architecture), workshop, key)
     else:
         from nas.training.supernet.tune import train_slice
 
@@ -73,7 +73,7 @@ def float_reading(
     from nas.training.train import train_until, training_key
 
     key = training_key(architecture, identity, workshop.schedule, workshop.seed)
-    return train_until(architecture.graph(), workshop, key, stop, judge)
+    return train_until(training_graph(architecture), workshop, key, stop, judge)
 
 
 def compressed(

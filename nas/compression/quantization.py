@@ -72,6 +72,7 @@ class _Nothing(_OutputOnly):
 # weights.
 _CONFIGS: dict[type, type] = {
     keras.layers.PReLU: _OutputOnly,
+    keras.layers.LeakyReLU: _OutputOnly,
     keras.layers.Subtract: _OutputOnly,
     DepthToSpaceLayer: _Nothing,
     SpaceToDepthLayer: _Nothing,
@@ -110,10 +111,25 @@ def fake_quantized(model: keras.Model, frames: Sequence[Float32]) -> keras.Model
 def _annotated(layer: Any) -> Any:
     if isinstance(layer, keras.layers.InputLayer):
         return layer
-    config = _CONFIGS.get(type(layer))
     copy = layer.__class__.from_config(layer.get_config())
-    # A new instance each: the library changes them, at concatenations.
-    return _qat.quantize_annotate_layer(copy, config() if config else None)
+    return _qat.quantize_annotate_layer(copy, _config(copy))
+
+
+def _config(layer: Any) -> Any:
+    """Return how a layer is fake-quantized, None for the library's own way.
+
+    A new instance each: the library changes them, at concatenations.
+    """
+    if type(layer) in _CONFIGS:
+        return _CONFIGS[type(layer)]()
+    convolves = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
+    if convolves and layer.activation is keras.activations.get("relu6"):
+        # The library knows a ReLU inside a convolution, but no ReLU6: it is told to quantize what
+        # comes out instead, which is the same.
+        config = _qat.default_8bit.Default8BitQuantizeRegistry().get_quantize_config(layer)
+        config.activation_attrs, config.quantize_output = [], True
+        return config
+    return None
 
 
 def _ranges(model: keras.Model, frames: Sequence[Float32]) -> dict[str, tuple[float, float]]:

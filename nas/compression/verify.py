@@ -22,9 +22,11 @@ from nas.networks.graph import (
     Concat,
     Conv,
     DepthToSpace,
+    DepthwiseConv,
     Graph,
     Layer,
     LayerCost,
+    LeakyReLU,
     MaxPool,
     PReLU,
     ReLU,
@@ -64,7 +66,9 @@ CROP_SIDE = 128  # of what files are run on whose real size takes too long
 
 _OPERATION: dict[type[Layer], str] = {
     Conv: "CONV_2D",
+    DepthwiseConv: "DEPTHWISE_CONV_2D",
     TransposeConv: "TRANSPOSE_CONV",
+    LeakyReLU: "LEAKY_RELU",
     PReLU: "PRELU",
     ReLU: "RELU",
     Tanh: "TANH",
@@ -86,7 +90,7 @@ _INT16_OPERATIONS: dict[type[Layer], tuple[str, ...]] = {
     DepthToSpace: ("RESHAPE", "TRANSPOSE", "RESHAPE"),
     SpaceToDepth: ("RESHAPE", "TRANSPOSE", "RESHAPE"),
 }
-_CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
 # The converter gives a tensor that was 0 in all of the calibration a range of 2e-6 (scale 8e-9).
 _DEAD_SCALE = 1e-7
 # XNNPACK refuses a convolution whose output is that many times finer than its products.
@@ -261,7 +265,8 @@ def _check_weights(operation: Operation, precision: Precision) -> None:
     weights = operation.weights
     if operation.name not in _CONVOLUTIONS or weights is None:
         return
-    channels, scales = weights.shape[0], weights.quantization and weights.quantization.scales
+    channels = weights.shape[3 if operation.name == "DEPTHWISE_CONV_2D" else 0]
+    scales = weights.quantization and weights.quantization.scales
     # The library trains transposed convolutions with one scale a tensor.
     single = precision == "int8-qat" and operation.name == "TRANSPOSE_CONV"
     if weights.dtype != "int8" or not scales or len(scales) != (1 if single else channels):

@@ -14,6 +14,8 @@ SIZE = 16
 """The sides of a graph's picture, unless a shape is given."""
 CHANNELS = 16
 """The channels of a graph's picture, unless a shape is given."""
+SAME, VALID = 0, 1
+"""Paddings: as many zeros as keep the size (over the stride), and none."""
 _SCALE, _WEIGHT_SCALE = 0.05, 0.01
 _INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "PRELU": 1, "RESHAPE": 1}
 
@@ -94,7 +96,7 @@ class GraphBuilder:
     def options(self, name: str, **values: Any) -> Any:
         """Make an operation's attributes; by default stride and dilation are 1, padding is SAME."""
         options: Any = getattr(self._schema, f"{name}T")()
-        defaults = {"padding": 0, "strideH": 1, "strideW": 1}
+        defaults = {"padding": SAME, "strideH": 1, "strideW": 1}
         defaults |= {"dilationHFactor": 1, "dilationWFactor": 1}
         for key, value in {**defaults, **values}.items():
             if hasattr(options, key):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.devices.graph_builder import CHANNELS, GraphBuilder
+from nas.devices.graph_builder import CHANNELS, VALID, GraphBuilder
 
 TYPES = ("float32", "int8")
 """The data types that phones are asked about."""
@@ -43,7 +43,9 @@ def _depthwise(g: GraphBuilder, x: int) -> int:
 def _transpose(g: GraphBuilder, x: int, fused: int = 0, version: int | None = None) -> int:
     _, height, width, depth = g.shape(x)
     shape = (1, 2 * height, 2 * width, CHANNELS)
-    options = g.options("TransposeConvOptions", strideH=2, strideW=2, fusedActivationFunction=fused)
+    options = g.options(
+        "TransposeConvOptions", padding=VALID, strideH=2, strideW=2, fusedActivationFunction=fused
+    )
     inputs = [g.constant(np.array(shape, np.int32)), g.weights((CHANNELS, 2, 2, depth)), x]
     return g.add("TRANSPOSE_CONV", inputs, shape, options, version)
 
@@ -77,7 +79,7 @@ def _pool(op: str) -> Callable[[GraphBuilder, int], int]:
     def build(g: GraphBuilder, x: int) -> int:
         _, height, width, depth = g.shape(x)
         options = g.options(
-            "Pool2DOptions", padding=1, strideH=2, strideW=2, filterHeight=2, filterWidth=2
+            "Pool2DOptions", padding=VALID, strideH=2, strideW=2, filterHeight=2, filterWidth=2
         )
         return g.add(op, [x], (1, height // 2, width // 2, depth), options)
 

@@ -49,6 +49,22 @@ class Narrowable(Protocol):
         ...
 
 
+@runtime_checkable
+class Branched(Protocol):
+    """An architecture that is trained with other layers than it ships with."""
+
+    def training_graph(self) -> Graph:
+        """Return the layers that are trained, whose branches `graph()` has as single layers."""
+        ...
+
+
+def training_graph(architecture: Architecture) -> Graph:
+    """Return the layers that are trained of an architecture: mostly those that ship."""
+    if isinstance(architecture, Branched):
+        return architecture.training_graph()
+    return architecture.graph()
+
+
 Value = TypeVar("Value")
 
 

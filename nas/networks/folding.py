@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nas.networks.convolutions import Activation
 from nas.networks.graph import BatchNorm, Conv, Graph, Layer, ReLU, Scale
 
 Arrays = Sequence[npt.NDArray[np.float32]]
@@ -30,7 +31,8 @@ def folded(graph: Graph) -> Graph:
             if isinstance(conv, Conv) and isinstance(layer, BatchNorm):
                 layers[conv.name] = replace(conv, bias=True)
             elif isinstance(conv, Conv) and isinstance(layer, ReLU):
-                layers[conv.name] = replace(conv, activation="relu")
+                fused: Activation = "relu" if layer.ceiling is None else "relu6"
+                layers[conv.name] = replace(conv, activation=fused)
             continue
         inputs: Any = tuple(taken.get(name, name) for name in layer.inputs)
         layers[layer.name] = replace(layer, inputs=inputs)

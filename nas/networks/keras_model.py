@@ -8,17 +8,21 @@ from typing import Any
 
 import tensorflow as tf
 
+from nas.networks.branches import BranchedConvLayer
 from nas.networks.folding import folded, folded_weights
 from nas.networks.graph import (
     Add,
     AveragePool,
     BatchNorm,
+    BranchedConv,
     Concat,
     Conv,
     DepthToSpace,
+    DepthwiseConv,
     Graph,
     Input,
     Layer,
+    LeakyReLU,
     MaxPool,
     PReLU,
     ReLU,
@@ -203,12 +207,24 @@ def _keras_layer(layer: Layer, initializer: Any) -> Any:
                 kernel_initializer=initializer,
                 name=layer.name,
             )
+        case DepthwiseConv():
+            return keras.layers.DepthwiseConv2D(
+                layer.kernel,
+                padding="same",
+                activation=layer.activation,
+                depthwise_initializer=initializer,
+                name=layer.name,
+            )
+        case BranchedConv():
+            return BranchedConvLayer(
+                layer.channels, layer.kernel, layer.activation, initializer, name=layer.name
+            )
         case TransposeConv():
             return keras.layers.Conv2DTranspose(
                 layer.channels,
                 layer.side,
                 strides=layer.factor,
-                padding="same",
+                padding=layer.padding,
                 activation=layer.activation,
                 kernel_initializer=initializer,
                 name=layer.name,
@@ -231,7 +247,9 @@ def _plain_layer(layer: Layer) -> Any:
     name = layer.name
     match layer:
         case ReLU():
-            return keras.layers.ReLU(name=name)
+            return keras.layers.ReLU(layer.ceiling, name=name)
+        case LeakyReLU():
+            return keras.layers.LeakyReLU(layer.slope, name=name)
         case Tanh():
             return keras.layers.Activation("tanh", name=name)
         case Scale():

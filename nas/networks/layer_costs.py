@@ -45,11 +45,13 @@ NO_MACS = Macs(0, 0)
 class Work:
     """The numbers that a layer's MACs grow with at one picture size.
 
-    Its `conv` MACs are `pair` * Cin * Cout; its `profiler` ones are `each` * Cout more.
+    Its `conv` MACs are `pair` * Cin * Cout + `own` * Cout; its `profiler` ones are `each` * Cout
+    more.
     """
 
     pair: int = 0
     each: float = 0
+    own: int = 0
 
 
 def element_wise(shape: Shape, operations: int = 1) -> Work:
@@ -75,7 +77,7 @@ class BaseLayer:
         if not inputs:
             return NO_MACS
         work, channels = self.work(inputs), self.shape(inputs)[2]
-        conv = work.pair * inputs[0][2] * channels
+        conv = (work.pair * inputs[0][2] + work.own) * channels
         return Macs(conv, conv + work.each * channels)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 from nas.errors import ConfigError
+from nas.networks.convolutions import BranchedConv, Conv, DepthwiseConv, TransposeConv
 from nas.networks.layer_costs import (
     BaseLayer,
-    Padding,
     Shape,
     Work,
     element_wise,
     sides_over,
     window_sides,
 )
-
-Activation = Literal["linear", "relu"]
 
 
 @final
@@ -32,79 +30,6 @@ class Input(BaseLayer):
     name: str
     channels: int = 3
     inputs: tuple[str, ...] = ()
-
-
-@final
-@dataclass(frozen=True)
-class Conv(BaseLayer):
-    """A convolution, with a ReLU inside it where `activation` says so.
-
-    `kernel` is a side, or (height, width). SAME padding needs sides that `stride` divides.
-    """
-
-    name: str
-    inputs: tuple[str]
-    channels: int
-    kernel: int | tuple[int, int] = 3
-    activation: Activation = "linear"
-    stride: int = 1
-    padding: Padding = "same"
-    bias: bool = True
-
-    @property
-    def window(self) -> tuple[int, int]:
-        """The kernel's height and width."""
-        return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
-
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Return `channels` channels, with height and width by stride and padding."""
-        height, width = window_sides(self.name, inputs[0], self.window, self.stride, self.padding)
-        return (height, width, self.channels)
-
-    def work(self, inputs: Sequence[Shape]) -> Work:
-        """Return k^2 * Cin * Cout an output pixel, and the bias under `profiler`."""
-        height, width, _ = self.shape(inputs)
-        pair = self.window[0] * self.window[1] * height * width
-        return Work(pair, 0.5 * height * width * self.bias)
-
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Return how many weights and biases there are."""
-        return (self.window[0] * self.window[1] * inputs[0][2] + self.bias) * self.channels
-
-
-@final
-@dataclass(frozen=True)
-class TransposeConv(BaseLayer):
-    """A transposed convolution of stride `factor`, with SAME padding and a bias.
-
-    Its kernel is as large as the stride where `kernel` gives no other side.
-    """
-
-    name: str
-    inputs: tuple[str]
-    channels: int
-    factor: int = 2
-    kernel: int | None = None
-    activation: Activation = "linear"
-
-    @property
-    def side(self) -> int:
-        """The side of the kernel, in pixels."""
-        return self.kernel or self.factor
-
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Return `channels` channels, with height and width times `factor`."""
-        height, width, _ = inputs[0]
-        return (height * self.factor, width * self.factor, self.channels)
-
-    def work(self, inputs: Sequence[Shape]) -> Work:
-        """Return k^2 * Cin * Cout a pixel of the input, and the bias under `profiler`."""
-        height, width, _ = inputs[0]
-        return Work(self.side**2 * height * width, element_wise(self.shape(inputs)).each)
-
-    def parameters(self, inputs: Sequence[Shape]) -> int:
-        """Return how many weights and biases there are."""
-        return self.side**2 * inputs[0][2] * self.channels + self.channels
 
 
 @final
@@ -128,14 +53,29 @@ class PReLU(BaseLayer):
 
 @final
 @dataclass(frozen=True)
+class LeakyReLU(BaseLayer):
+    """A function that keeps positive values and multiplies others by a fixed `slope`."""
+
+    name: str
+    inputs: tuple[str]
+    slope: float = 0.1
+
+    def work(self, inputs: Sequence[Shape]) -> Work:
+        """Return one multiplication an element, under `profiler`."""
+        return element_wise(inputs[0])
+
+
+@final
+@dataclass(frozen=True)
 class ReLU(BaseLayer):
-    """A function that keeps positive values and gives 0 for others.
+    """A function that keeps positive values and gives 0 for others, and `ceiling` for larger ones.
 
     It stands where no convolution can have it inside: after sums and normalisations.
     """
 
     name: str
     inputs: tuple[str]
+    ceiling: float | None = None
 
 
 @final
@@ -368,10 +308,21 @@ class Subtract(BaseLayer):
 
 
 Layer = (
-    Input | Conv | TransposeConv | PReLU | ReLU | Tanh | BatchNorm | Scale | MaxPool | AveragePool
-    | DepthToSpace | SpaceToDepth | ResizeBilinear | ResizeNearest | ZeroPad | Concat | Add
-    | Subtract
+    Input | Conv | DepthwiseConv | BranchedConv | TransposeConv | PReLU | LeakyReLU | ReLU | Tanh
+    | BatchNorm | Scale | MaxPool | AveragePool | DepthToSpace | SpaceToDepth | ResizeBilinear
+    | ResizeNearest | ZeroPad | Concat | Add | Subtract
 )  # fmt: skip
+
+
+NETWORK_FORMAT = 2
+"""Counted up where layers become other operations than before, so that their files have another
+structure. Since 2, transposed convolutions may have the padding "valid"; see `changed_in_format`.
+"""
+
+
+def changed_in_format(layer: Layer) -> bool:
+    """Return whether the layer becomes another operation than in the format before."""
+    return isinstance(layer, TransposeConv) and layer.padding == "valid"
 
 
 def layer_kind(layer: Layer) -> str:
@@ -384,8 +335,20 @@ def layer_kind(layer: Layer) -> str:
             words.append(f"{layer.window[0]}x{layer.window[1]}")
             words += [f"stride {layer.stride}"] * (layer.stride > 1)
             words += ["valid"] * (layer.padding == "valid")
+        case DepthwiseConv() | BranchedConv():
+            words.append(f"{layer.kernel}x{layer.kernel}")
         case TransposeConv(kernel=int(side)) | MaxPool(kernel=int(side)):
             words.append(f"{side}x{side} stride {layer.factor}")
-    if isinstance(layer, (Conv, TransposeConv)) and layer.activation == "relu":
-        words.append("+ ReLU")
+        case LeakyReLU():
+            words.append(f"{layer.slope:g}")
+        case ReLU(ceiling=float(most)):
+            words.append(f"to {most:g}")
+    match layer:
+        case (
+            Conv(activation=("relu" | "relu6") as inside)
+            | DepthwiseConv(activation=("relu" | "relu6") as inside)
+            | BranchedConv(activation=("relu" | "relu6") as inside)
+            | TransposeConv(activation=("relu" | "relu6") as inside)
+        ):
+            words.append("+ ReLU" if inside == "relu" else "+ ReLU6")
     return " ".join(words)

@@ -42,6 +42,10 @@ def amounts(term: Term) -> Floats:
     if not term.macs:
         moved = [term.elements, term.given_elements, pixels]
         return np.array([*moved, 1e3], np.float64) / 1e6
+    if term.op == "DEPTHWISE_CONV_2D":  # a vector holds channels, which are not multiplied
+        work = [pixels * term.area * -(-term.cout // vector) * vector for vector in WIDTHS]
+        moved = [term.elements, term.given_elements, pixels]
+        return np.array([*work, *moved, 1e3], np.float64) / 1e6
     deep = [-(-term.cin // vector) * vector for vector in DEPTHS]
     wide = [-(-term.cout // vector) * vector for vector in WIDTHS]
     work = [pixels * term.area * cin * cout for cin in deep for cout in wide]

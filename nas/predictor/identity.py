@@ -17,8 +17,10 @@ from nas.system.environment import processor, versions
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-FORMAT = 1
-"""The format of files, counted up whenever older ones would mean something else."""
+FORMAT = 2
+"""The format of files, counted up whenever older ones would mean something else. Since 2,
+transposed convolutions are timed as `nas.networks.layers.TransposeConv.padding` has them.
+"""
 FILE = "predictor.json"
 
 

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.devices.graph_builder import GraphBuilder
+from nas.devices.graph_builder import SAME, VALID, GraphBuilder
 from nas.errors import ConfigError
 from nas.predictor.terms import Term
 
@@ -101,13 +101,27 @@ def _conv(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
     return g.add("CONV_2D", [inputs[0], weights, g.bias(term.cout)], _made(term), options)
 
 
+def _depthwise(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
+    options = g.options(
+        "DepthwiseConv2DOptions", strideH=1, strideW=1, depthMultiplier=1,
+        fusedActivationFunction=_RELU * relu,
+    )  # fmt: skip
+    operands = [inputs[0], g.weights((1, *_kernel(term), term.cout)), g.bias(term.cout)]
+    return g.add("DEPTHWISE_CONV_2D", operands, _made(term), options)
+
+
+def _leaky_relu(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
+    return g.add("LEAKY_RELU", [inputs[0]], _made(term), g.options("LeakyReluOptions", alpha=0.1))
+
+
 def _made(term: Term) -> tuple[int, ...]:
     return (1, *term.made, term.cout)
 
 
 def _transpose(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
     factor = term.made[0] // term.given[0]
-    options = g.options("TransposeConvOptions", strideH=factor, strideW=factor)
+    padding = VALID if _kernel(term) == (factor, factor) else SAME  # as in networks
+    options = g.options("TransposeConvOptions", padding=padding, strideH=factor, strideW=factor)
     shape = g.constant(np.array(_made(term), np.int32))
     weights = g.weights((term.cout, *_kernel(term), term.cin))
     operands = [shape, weights, inputs[0], g.bias(term.cout)]
@@ -129,7 +143,7 @@ def _pool(op: str) -> Callable[[_Graph, Term, list[int], bool], int]:
     def write(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
         factor = _stride(term)
         side = factor if factor > 1 else 3  # only the average of 3x3 keeps the size
-        padding = 1 if factor > 1 else 0
+        padding = VALID if factor > 1 else SAME
         options = g.options(
             "Pool2DOptions", padding=padding, strideH=factor, strideW=factor,
             filterHeight=side, filterWidth=side,
@@ -212,6 +226,7 @@ def _scale(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
 
 _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
     "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transpose,
     "CONCATENATION": _concat,
     "ADD": _two("ADD", "AddOptions"),
@@ -224,6 +239,7 @@ _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
     "DEPTH_TO_SPACE": _depth_to_space,
     "SPACE_TO_DEPTH": _space_to_depth,
     "PRELU": _prelu,
+    "LEAKY_RELU": _leaky_relu,
     "TANH": _plain("TANH"),
     "PAD": _pad,
 }

@@ -62,6 +62,8 @@ class Term(NamedTuple):
     @property
     def macs(self) -> int:
         """The multiply-accumulates of a convolution; 0 for other operations."""
+        if self.op == "DEPTHWISE_CONV_2D":
+            return self.elements * self.area
         sides = {"CONV_2D": self.made, "TRANSPOSE_CONV": self.given}.get(self.op)
         return math.prod(sides) * self.cin * self.cout * self.area if sides else 0
 
@@ -112,6 +114,8 @@ def terms_of(operations: Operations) -> tuple[Term, ...]:
 def _area(step: Step, given: Sides, made: Sides, cin: int) -> int:
     if not step.conv_macs:
         return 1
+    if step.op == "DEPTHWISE_CONV_2D":
+        return round(step.conv_macs / step.elements)
     sides = given if step.op == "TRANSPOSE_CONV" else made
     return round(step.conv_macs / (math.prod(sides) * cin * step.shape[2]))
 
@@ -176,6 +180,8 @@ class _Rule(NamedTuple):
 
 _RULES = {
     "Conv": _Rule("CONV_2D", lambda layer: layer.window[0] * layer.window[1]),
+    "DepthwiseConv": _Rule("DEPTHWISE_CONV_2D", lambda layer: layer.kernel**2),
+    "LeakyReLU": _Rule("LEAKY_RELU"),
     "TransposeConv": _Rule("TRANSPOSE_CONV", lambda layer: layer.side**2),
     "PReLU": _Rule("PRELU"),
     "ReLU": _Rule(None),

@@ -1,5 +1,5 @@
 "use strict";
-/* The rule of nas/report/budget.py: the fastest of those that are the best within `resolved`. */
+/* The rule of nas/study/picker.py: the fastest of those that are the best within `resolved`. */
 function bestWithin(offers, budgets, resolved) {
   const speed = (offer) => (offer.speed === null ? Infinity : offer.speed);
   const first = (...keys) => (a, b) => {
@@ -7,7 +7,7 @@ function bestWithin(offers, budgets, resolved) {
     return 0;
   };
   const within = offers.filter((offer) =>
-    Object.entries(budgets).every(([device, ms]) => device in offer.latency_ms && offer.latency_ms[device] <= ms));
+    Object.entries(budgets).every(([metric, most]) => metric in offer.figures && offer.figures[metric] <= most));
   if (!within.length) return null;
   const loss = (offer) => -offer.quality;
   const trial = (offer) => offer.trial;
@@ -15,4 +15,14 @@ function bestWithin(offers, budgets, resolved) {
   const equal = within.filter((offer) =>
     offer === sharpest || (offer.quality >= sharpest.quality - resolved && offer.training !== sharpest.training));
   return { model: equal.sort(first(speed, trial, loss))[0], sharpest };
+}
+/* The budgets in a page's address, such as #host=33&phone=25.5: those of `devices`, above 0. */
+function budgetsIn(fragment, devices) {
+  const given = new URLSearchParams(fragment.replace(/^#/, ""));
+  return Object.fromEntries(devices.map((device) => [device, Number(given.get(device))])
+    .filter(([, most]) => Number.isFinite(most) && most > 0));
+}
+/* The fragment that `budgetsIn` reads; "#" where there are none. */
+function fragmentOf(budgets) {
+  return "#" + new URLSearchParams(Object.entries(budgets).map(([device, most]) => [device, String(most)]));
 }

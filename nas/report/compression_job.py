@@ -190,12 +190,13 @@ class Job:
     ) -> Row:
         """Convert, write and score, unless the file is there; time it on the devices."""
         from nas.compression.pruned_network import pruned_share
+        from nas.networks.layers import NETWORK_FORMAT
         from nas.system.environment import versions
         from nas.system.files import read_json, write_json
         from nas.system.hashing import content_key, file_sha256
 
         depends = [made.key, wanted.precision, self.size, shop.schedule.patch]
-        key = content_key([*depends, self.dataset.identity(), versions()])
+        key = content_key([*depends, self.dataset.identity(), versions(), NETWORK_FORMAT])
         kept = self.folder / "figures" / f"{key}.json"
         if not (kept.exists() and path.exists() and read_json(kept)["sha256"] == file_sha256(path)):
             write_json(kept, self._file(made, wanted, shop, path))

@@ -17,7 +17,9 @@ from nas.report.compression import compression_chart, network_of
 from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import Effect, parameters_of
+from nas.report.numbers import duration
 from nas.report.offline import chart_scripts, policy
+from nas.report.picks import Pick
 from nas.report.report_data import ReportData, latency_metrics
 from nas.report.supernet import supernet_chart
 from nas.report.titles import unit
@@ -54,7 +56,7 @@ def report_html(
         scripts=_scripts(data, comparisons) if data.results else "",
         facts=_facts(data),
         stats=_stats(data),
-        picks=[{"pick": pick, "words": _words(pick.result, data)} for pick in data.picks],
+        picks=[_card(pick, data) for pick in data.picks],
         front_rows=[_front_row(result, data) for result in data.front],
         source_of=lambda metric: data.named(source_of(metric)),
         named=data.named,
@@ -83,16 +85,6 @@ def number(value: float, digits: int = 3) -> str:
 def count(amount: int, noun: str) -> str:
     """Write `amount` and the noun, in the plural where it should be."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def source_of(metric: Metric) -> str:
@@ -215,6 +207,18 @@ def _words(result: TrialResult, data: ReportData) -> str:
     if "parameters" in result.metrics:
         parts.append(f"{number(result.value('parameters'))} parameters")
     return ", ".join(parts)
+
+
+def _card(pick: Pick, data: ReportData) -> dict[str, Any]:
+    """Return a card's texts; `sharper` says which model is not better for certain, and slower."""
+    sharper = ""
+    if pick.sharper is not None:
+        quality = data.quality.metric
+        more = pick.sharper.value(quality) - pick.result.value(quality)
+        sharper = (
+            f"Trial {pick.sharper.number} is slower and {more:.2f} dB better, which noise explains."
+        )
+    return {"pick": pick, "words": _words(pick.result, data), "sharper": sharper}
 
 
 def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:

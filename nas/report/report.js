@@ -44,11 +44,11 @@
   const sliders = [...document.querySelectorAll("#budget [type=range]")];
   function budgets() {
     const given = fields.filter((field) => field.value !== "" && Number.isFinite(field.valueAsNumber));
-    return Object.fromEntries(given.map((field) => [field.dataset.device, field.valueAsNumber]));
+    return Object.fromEntries(given.map((field) => [field.dataset.metric, field.valueAsNumber]));
   }
   function reason(limits, choice) {
     if (choice === null) {
-      const least = Object.keys(limits).map((device) => `${stops[device][0]} ms on ${names[device]}`);
+      const least = Object.keys(limits).map((metric) => `${stops[metric][0]} ms on ${names[metric]}`);
       return `No model of the front is that fast everywhere. The fastest of each device: ${least.join(", ")}.`;
     }
     const { model, sharpest } = choice;
@@ -68,28 +68,47 @@
     charts.all.filter((element) => element.drawn).forEach(mark);
   }
   const say = (slider) => {
-    const values = stops[slider.dataset.device];
+    const values = stops[slider.dataset.metric];
     const at = Number(slider.value);
     slider.setAttribute("aria-valuetext", at < values.length ? `at most ${values[at]} ms` : "any latency");
   };
+  /* The address has the budgets, so that a link or a reload shows the same choice. */
+  function place(field, slider) {
+    const values = stops[field.dataset.metric];
+    const given = budgets()[field.dataset.metric];
+    const fits = given === undefined ? values.length + 1 : values.filter((value) => value <= given).length;
+    slider.value = Math.max(0, fits - 1);
+    say(slider);
+  }
+  function keep() {
+    const given = budgets();
+    const named = fields.filter((field) => field.dataset.metric in given)
+      .map((field) => [field.dataset.device, given[field.dataset.metric]]);
+    history.replaceState(null, "", fragmentOf(Object.fromEntries(named)));
+    choose();
+  }
+  function restore() {
+    if (location.hash.length > 1 && !location.hash.includes("=")) return choose(); // a section's link
+    const given = budgetsIn(location.hash, fields.map((field) => field.dataset.device));
+    fields.forEach((field, index) => {
+      field.value = given[field.dataset.device] ?? "";
+      place(field, sliders[index]);
+    });
+    choose();
+  }
   fields.forEach((field, index) => {
     const slider = sliders[index];
-    const values = stops[field.dataset.device];
+    const values = stops[field.dataset.metric];
     slider.addEventListener("input", () => {
       field.value = Number(slider.value) < values.length ? values[Number(slider.value)] : "";
       say(slider);
-      choose();
+      keep();
     });
-    field.addEventListener("input", () => {
-      const given = budgets()[field.dataset.device];
-      const fits = given === undefined ? values.length + 1 : values.filter((value) => value <= given).length;
-      slider.value = Math.max(0, fits - 1);
-      say(slider);
-      choose();
-    });
+    field.addEventListener("input", () => { place(field, slider); keep(); });
     say(slider);
   });
-  if (fields.length) choose();
+  addEventListener("hashchange", () => { if (fields.length) restore(); });
+  if (fields.length) restore();
 
   /* The table of all trials: sorted, filtered, a page at a time. */
   const { columns, rows, name } = payload.table;

@@ -11,11 +11,13 @@ from typing import Any
 from nas.devices.names import DeviceName
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
+from nas.report.choice import open_front, quality_of
 from nas.report.compression import CompressionRow, compression_rows
 from nas.report.definitions import Definition, definitions
 from nas.report.effects import Effect, find_effects
-from nas.report.noise import noise_of, with_intervals
+from nas.report.explanation import explain_run
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
+from nas.report.picks import Pick, find_picks
 from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
@@ -23,16 +25,9 @@ from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
-from nas.study.pareto import ReferencePoint, front, hypervolume_history, knee, reference_point
+from nas.study.pareto import ReferencePoint, hypervolume_history, reference_point
+from nas.study.picker import Offer
 from nas.study.trial_result import STOPPED, TrialResult
-
-
-@dataclass(frozen=True)
-class Pick:
-    """A member of the front that is worth a sentence; `title` says why."""
-
-    title: str
-    result: TrialResult
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,12 @@ class ReportData:
     """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
     """How well a supernet's ranks held; None where no supernet ranked the candidates."""
+    sentences: tuple[str, ...] = ()
+    """The result in words: which models are alike, the one to take, the price of the next step."""
+    offers: tuple[Offer, ...] = ()
+    """The front's models as budgets see them, in the front's order."""
+    resolved: float = 0.0
+    """The difference of quality below which models are alike; 0 where no noise is known."""
     names: Mapping[str, DeviceName] = field(default_factory=dict)
     """People's names for the study's devices, by the names that files use."""
     learning: Learning | None = None
@@ -131,8 +132,7 @@ class ReportData:
     @property
     def quality(self) -> Objective:
         """Return the first objective that goes up; PSNR where the study has none."""
-        up = (objective for objective in self.objectives if objective.direction == "maximize")
-        return next(up, Objective.of("psnr_db"))
+        return quality_of(self.objectives)
 
     @property
     def costs(self) -> tuple[Objective, ...]:
@@ -175,12 +175,10 @@ def gather(run: RunFolder) -> ReportData:
     Raises RunError where the folder is no run's or is damaged.
     """
     description = run.description()
-    objectives = tuple(run.objectives())
-    trials = run.results()
-    results = tuple(with_intervals(trials, noise_of(run, trials)))
-    members = tuple(front(results, objectives))
-    reference = reference_point(results, objectives, description)
     study = description["study"]
+    found = open_front(run)
+    results, objectives = found.results, found.objectives
+    reference = reference_point(results, objectives, description)
     names = run_names(run, results)
     ranking = supernet_ranking(run, results)
     return ReportData(
@@ -188,8 +186,11 @@ def gather(run: RunFolder) -> ReportData:
         description=description,
         objectives=objectives,
         results=results,
-        front=members,
-        picks=tuple(_picks(members, objectives, names)),
+        front=found.front,
+        sentences=tuple(explain_run(found, lambda one: names[one].name if one in names else one)),
+        offers=found.offers,
+        resolved=found.resolved,
+        picks=tuple(find_picks(found, names)),
         reference=reference,
         history=tuple(hypervolume_history(results, objectives, reference)),
         effects=tuple(find_effects(results, objectives)),
@@ -200,7 +201,7 @@ def gather(run: RunFolder) -> ReportData:
         refusals=tuple(refusals(run, results)),
         compressions=compression_rows(results),
         verdict=verdict(results, description, study["devices"], names),
-        certainty=certainty(run, results, members),
+        certainty=certainty(run, results, found.front),
         rungs=rung_rows(results),
         ranking=ranking,
         names=names,
@@ -226,38 +227,6 @@ def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
             if metric.disturbed:
                 reasons[result.number] = metric.disturbed
     return reasons
-
-
-def _picks(
-    members: Sequence[TrialResult],
-    objectives: Sequence[Objective],
-    names: Mapping[str, DeviceName],
-) -> list[Pick]:
-    """Return the ends of the front and its bend, each trial once."""
-    if not members:
-        return []
-    wanted: list[tuple[str, TrialResult | None]] = [
-        (_superlative(objective, names), _best(members, objective)) for objective in objectives
-    ]
-    wanted.insert(1, ("Balanced", knee(members, objectives)))
-    picks: dict[int, Pick] = {}
-    for name, result in wanted:
-        if result is not None:
-            picks.setdefault(result.number, Pick(name, result))
-    return list(picks.values())
-
-
-def _best(members: Sequence[TrialResult], objective: Objective) -> TrialResult:
-    better = max if objective.direction == "maximize" else min
-    return better(members, key=lambda member: member.value(objective.metric))
-
-
-def _superlative(objective: Objective, known: Mapping[str, DeviceName]) -> str:
-    base, _, device = objective.metric.rstrip("]").partition("[")
-    names = {"psnr_db": "Sharpest", "ssim": "Most similar", "latency_ms": "Fastest"}
-    names["worst_latency_ratio"] = "Most portable"
-    name = names.get(base, f"Best {title(base)}")
-    return f"{name} on {known[device].name if device in known else device}" if device else name
 
 
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:

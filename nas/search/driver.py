@@ -25,6 +25,7 @@ from nas.networks.graph import check_size
 from nas.search.ask_tell import OptunaStudy
 from nas.search.halving_loop import HalvingLoop
 from nas.search.loop import OpenSearch, OrderedLoop
+from nas.search.network_format import check_network_format
 from nas.search.replicate import replicate
 from nas.search.uploads import restored, sending
 from nas.search.watcher import NobodyWatches, Watcher
@@ -234,6 +235,7 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
             f"{run.path} holds a run of another study. These differ: {'; '.join(differences[:6])}. "
             "Give the same options to resume it, or choose another folder"
         )
+    check_network_format(run, study)
     return description
 
 

@@ -10,7 +10,7 @@
     trials/00012/log.jsonl       the trial's events (`nas.execution.run_log`)
     weights/KEY/                 checkpoints and final weights of a training, by content
     measurements/KEY.json        latencies, or why there is none, by structure, device, protocol
-    reference/KEY.tflite         the network that a study's latency ratios refer to
+    reference/KEY-FORMAT.tflite  the network that a study's latency ratios refer to
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 

@@ -34,8 +34,9 @@ _ONE_SCALE = (
     "RESIZE_BILINEAR",
     "RESIZE_NEAREST_NEIGHBOR",
 )
-_BIAS = {"CONV_2D": 2, "TRANSPOSE_CONV": 3}  # its place, and that of the data: 0 and 2
-_DATA = {"CONV_2D": 0, "TRANSPOSE_CONV": 2}
+# The places of the bias and of the data among the inputs.
+_BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3}
+_DATA = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 0, "TRANSPOSE_CONV": 2}
 
 
 def with_headroom(content: bytes, factor: float) -> bytes:

@@ -30,7 +30,9 @@ _DTYPES: dict[Precision, str] = {
 # The operation that a layer becomes, by the layer's kind; None where it is fused into another.
 _OF_LAYER: Mapping[str, str | None] = {
     "Conv": "CONV_2D",
+    "DepthwiseConv": "DEPTHWISE_CONV_2D",
     "TransposeConv": "TRANSPOSE_CONV",
+    "LeakyReLU": "LEAKY_RELU",
     "PReLU": "PRELU",
     "ReLU": None,
     "Tanh": "TANH",

@@ -20,10 +20,11 @@ import tensorflow as tf
 
 from nas.data import Pack
 from nas.errors import TrainingError, one_line
+from nas.networks.branches import shipped, shipped_weights
 from nas.networks.candidate import Architecture
 from nas.networks.graph import Graph, check_size
 from nas.networks.keras import keras
-from nas.networks.keras_model import build_model
+from nas.networks.keras_model import build_model, with_weights
 from nas.system.files import cannot_write, held, read_json, write_atomically, write_json
 from nas.system.hashing import content_key
 from nas.system.host_lock import working
@@ -84,18 +85,31 @@ def train(graph: Graph, workshop: Workshop, key: str) -> Path:
 
     Everything is stored in the folder `key` of the workshop's; `key` has to be the training's own
     (see `training_key`). Returns the file of the final weights. Where another process trains under
-    the same key, waits for it. Raises ConfigError where patches don't fit the network,
+    the same key, waits for it. Where the network has branches, the final weights are those of
+    `nas.networks.branches.shipped(graph)`. Raises ConfigError where patches don't fit the network,
     TrainingError if the loss stops being finite.
     """
     _check_patch(graph, workshop.schedule)
-    return train_model(lambda: _start(graph, workshop), workshop, key, "training")
+    narrow = shipped(graph)
+
+    def ship(model: keras.Model) -> keras.Model:
+        return model if narrow == graph else with_weights(narrow, shipped_weights(model))
+
+    return train_model(lambda: _start(graph, workshop), workshop, key, "training", ship)
 
 
-def train_model(build: Callable[[], keras.Model], workshop: Workshop, key: str, stage: str) -> Path:
+def train_model(
+    build: Callable[[], keras.Model],
+    workshop: Workshop,
+    key: str,
+    stage: str,
+    ship: Callable[[keras.Model], keras.Model] = lambda model: model,
+) -> Path:
     """Train the model that `build` returns as `train` trains a network; `stage` names the work.
 
     `build` is called only where something is left to train, and has to return the same first
-    weights each time. Raises TrainingError if the loss stops being finite.
+    weights each time. `ship` makes the model whose weights are kept in the end. Raises
+    TrainingError if the loss stops being finite.
     """
     folder = workshop.folder / key
     final = folder / FINAL
@@ -103,10 +117,11 @@ def train_model(build: Callable[[], keras.Model], workshop: Workshop, key: str, 
         if not final.exists():
             run = TrainingRun.start(build(), workshop.schedule, folder / CHECKPOINT)
             _loop(run, workshop, stage)
-            _save_weights(run.model, final)
+            model = ship(run.model)
+            _save_weights(model, final)
             (folder / CHECKPOINT).unlink(missing_ok=True)
             _last.clear()
-            _last[final] = run.model
+            _last[final] = model
     return final
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def make_run(
             weights.parent.mkdir(parents=True, exist_ok=True)
             weights.write_bytes(f"not real weights: {result.key}".encode())
     return run
+
+
+def replicate(run: RunFolder, count: int = 3, apart_db: float = 0.4) -> None:
+    """Train the first `count` complete trials again, in make-believe: each is so much better."""
+    complete = [result for result in run.results() if result.state == "complete"]
+    for result in complete[:count]:
+        psnr = replace(result.metrics["psnr_db"], value=result.value("psnr_db") + apart_db)
+        again = replace(result, metrics={**result.metrics, "psnr_db": psnr})
+        run.replicates.write_result(again)
 
 
 def make_results(

@@ -15,6 +15,7 @@ from nas.networks.graph import (
     TransposeConv,
 )
 from tests.helpers.artifacts import FIVE, SIX, network
+from tests.helpers.axes import MIXED
 
 
 def tangled() -> Graph:
@@ -45,7 +46,7 @@ def tangled() -> Graph:
 
 
 GRAPHS = [network(*kind, residual).graph() for kind in SIX for residual in (True, False)]
-OTHERS = [value.graph() for value in FIVE.values()]
+OTHERS = [value.graph() for value in (*FIVE.values(), *MIXED.values())]
 
 
 def some_kept(groups, seed):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from nas.devices.adb.server import AdbServer, adb_keys, adb_program
 from nas.devices.checkup.finding import Finding
 from nas.devices.failures import PhoneError
+from nas.devices.gpu.driver import find_driver
 from nas.devices.host.worker import SLOW, pace_ms
 from nas.devices.npu.requirements import Machine
 from nas.errors import ConfigError
@@ -125,37 +124,23 @@ def _pace() -> Finding:
 def _npu() -> Finding:
     complaint = Machine.here().complaint
     if complaint is None:
-        return Finding("host", "npu: devices", "ok", "the compiler of Snapdragon NPUs is installed")
+        return Finding("host", "npu devices", "ok", "the compiler of Snapdragon NPUs is installed")
     seen, _, remedy = complaint.rpartition(": ")
     if not seen:
         seen, _, remedy = complaint.rpartition("; ")
-    return Finding("host", "npu: devices", "note", seen, f"docs/npu.md; {remedy}")
+    return Finding("host", "npu devices", "note", seen, f"docs/npu.md; {remedy}")
 
 
 def _gpu() -> Finding:
-    """Look for what LiteRT's GPU needs on a desktop: its library, Vulkan, and a driver of it."""
-    what = "gpu on this computer"
-    spec = find_spec("ai_edge_litert")
-    places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-    if not any((place / "libLiteRtWebGpuAccelerator.so").exists() for place in places):
-        seen = "ai-edge-litert has no GPU library for this system"
-        return Finding("host", what, "note", seen, "use Linux on x86-64 for it")
-    drivers = vulkan_drivers()
-    if ctypes.util.find_library("vulkan") is None or not drivers:
-        seen = "no Vulkan" if not drivers else "a Vulkan driver, but no libvulkan"
-        remedy = "apt-get install libvulkan1 mesa-vulkan-drivers (a software GPU is enough)"
-        return Finding("host", what, "note", seen, remedy)
-    return Finding("host", what, "ok", f"Vulkan drivers: {', '.join(drivers)}")
-
-
-def vulkan_drivers() -> list[str]:
-    """List the Vulkan drivers that are installed, by the names of their descriptions."""
-    named = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
-    if named:
-        return [Path(part).name for part in named.split(os.pathsep) if Path(part).exists()]
-    folders = [Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d")]
-    folders.append(Path.home() / ".local/share/vulkan/icd.d")
-    return sorted({path.name for folder in folders for path in folder.glob("*.json")})
+    """Look for what the device `gpu` needs: LiteRT's GPU library and a Vulkan driver."""
+    try:
+        driver = find_driver()
+    except ConfigError as error:
+        seen, _, remedy = str(error).removeprefix("gpu: ").partition(": ")
+        if not remedy:
+            seen, _, remedy = seen.partition("; ")
+        return Finding("host", "gpu device", "note", seen, remedy)
+    return Finding("host", "gpu device", "ok", f"Vulkan driver {driver.manifest}")
 
 
 def check_adb(server: AdbServer) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from typing import Any, final
 from filelock import FileLock
 
 from nas.devices.failures import Evidence
+from nas.devices.limited_process import OUT_OF_MEMORY, Limits, run
 from nas.devices.npu import compile_worker, requirements
 from nas.devices.npu.failures import (
     NpuError,
@@ -26,7 +27,6 @@ from nas.devices.npu.failures import (
     memory_error,
     npu_error,
 )
-from nas.devices.npu.process import OUT_OF_MEMORY, Limits, run
 from nas.devices.npu.profile import Estimate, Traffic, estimate_in, traffic_in
 from nas.errors import ConversionError, RunError
 from nas.system.cache import cache_folder
@@ -130,7 +130,7 @@ def _compile(artifact: Path, chip: int, device: str, limits: Limits) -> Compilat
         if answer["error"] is not None:
             if any(word in answer["error"] for word in OUT_OF_MEMORY):
                 raise memory_error(device, "compilation", limits, evidence)
-            raise _refused(device, answer["error"], ended.text, evidence)
+            raise refused(device, answer["error"], ended.text, evidence)
         try:
             estimate = estimate_in((folder / compile_worker.PROFILE).read_text())
             traffic = traffic_in(ended.text)
@@ -141,7 +141,7 @@ def _compile(artifact: Path, chip: int, device: str, limits: Limits) -> Compilat
     )
 
 
-def _refused(device: str, error: str, log: str, evidence: Evidence) -> NpuError | NpuTransientError:
+def refused(device: str, error: str, log: str, evidence: Evidence) -> NpuError | NpuTransientError:
     """What the provider's exception means.
 
     Its own front end may refuse what LiteRT's takes: then nothing is wrong with the network, but

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
 
+from nas.devices.limited_process import Limits
 from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.npu import calibration, requirements
 from nas.devices.npu.chips import FIGURES, Chip, chip_named
 from nas.devices.npu.compilation import Compilation, compiled
 from nas.devices.npu.failures import NpuError, NpuTransientError, npu_error
 from nas.devices.npu.placement import NpuPlacement, placed
-from nas.devices.npu.process import Limits
 from nas.devices.npu.profile import Estimate
 from nas.errors import ConfigError
 from nas.system.hashing import canonical_json, file_sha256
@@ -84,7 +84,7 @@ class NpuDevice:
         numbers = tuple(dict.fromkeys((self.chip.number, self.chip.estimated_as)))
         placement = placed(artifact, self.chip, self.spec, limits)
         if not placement.whole:
-            raise self._not_whole(placement)
+            raise self.not_whole(placement)
         try:
             own, estimated = _both(
                 lambda number: compiled(artifact, number, self.spec, limits), numbers
@@ -108,7 +108,8 @@ class NpuDevice:
             figures=_figures(own),
         )
 
-    def _not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+    def not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+        """The error of a network that the NPU does not take whole, in one piece."""
         on_npu = len(placement.operations) - len(placement.refusals)
         detail = f"{on_npu} of {len(placement.operations)} operations on the NPU"
         if on_npu:

@@ -11,9 +11,9 @@ from nas.devices.failures import (
     PhoneStableError,
     PhoneTransientError,
 )
-from nas.devices.npu.process import Ended, Limits
+from nas.devices.limited_process import Ended, Limits, ended_failure, memory_failure
 
-Stage = Literal["placement", "compilation"]
+Stage = Literal["placement", "compilation", "computation"]
 ADVICE = {
     "compiler_timeout": "raise --timeout, or take a smaller network or picture",
     "timeout": "this machine is very busy: try again, or raise --timeout",
@@ -57,22 +57,12 @@ def ended_error(
 ) -> NpuError | NpuTransientError:
     """The error of a program that ended without an answer."""
     evidence = Evidence(device, stage, ended.code, stdout=ended.text[-20_000:])
-    if ended.code is None:
-        detail = f"{stage} was not done within {limits.wall_seconds:.0f} s"
-        return npu_error(device, "timeout", detail, evidence)
-    if ended.out_of_time:
-        detail = f"{stage} took more than {limits.cpu_seconds:.0f} s of processor time"
-        return npu_error(device, "compiler_timeout", detail, evidence)
-    if ended.out_of_memory:
-        return memory_error(device, stage, limits, evidence)
-    how = f"in {ended.signal_name}" if ended.signal_name else f"with exit code {ended.code}"
-    last = next((line for line in reversed(ended.text.splitlines()) if line.strip()), "")
-    return npu_error(device, "crash", f"{stage} ended {how}: {last[:200]}", evidence)
+    failure = ended_failure(stage, ended, limits)
+    return npu_error(device, failure.failure_class, failure.detail, evidence)
 
 
 def memory_error(
     device: str, stage: Stage, limits: Limits, evidence: Evidence
 ) -> NpuError | NpuTransientError:
     """The error of a program that wanted more memory than its limit."""
-    detail = f"{stage} needs more than the {limits.memory_mb:,.0f} MB that it may have"
-    return npu_error(device, "oom", detail, evidence)
+    return npu_error(device, "oom", memory_failure(stage, limits).detail, evidence)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import final
 
 from nas.devices.failures import Evidence
+from nas.devices.limited_process import Limits, run
 from nas.devices.measurement import Placement
 from nas.devices.npu.chips import Chip
 from nas.devices.npu.failures import ended_error, npu_error
-from nas.devices.npu.process import Limits, run
 from nas.devices.npu.requirements import package_folder
 from nas.devices.placement import CPU
 from nas.tflite.file import TfliteFile, read_tflite

@@ -28,6 +28,7 @@ from nas.execution.trial.steps import (
 from nas.execution.trial.task import Findings, Report, StepName, TrialProgress, TrialTask
 from nas.execution.trial.waiting import WaitingTrial
 from nas.networks.candidate import Architecture
+from nas.networks.layers import NETWORK_FORMAT
 from nas.study.study import Study
 from nas.study.trial_result import STOPPED, Failure, State, TrialResult
 
@@ -314,6 +315,7 @@ def _conditions(task: TrialTask, findings: Findings) -> dict[str, Any]:
         **({"network": findings.network} if pruned else {}),
         **({"pruning": Pruning().to_dict()} if pruned else {}),
         "versions": versions(),
+        "network_format": NETWORK_FORMAT,
         "data": task.study.data,
         "split": task.dataset.split,
         "schedule": task.study.schedule.to_dict(),

@@ -14,6 +14,7 @@ from nas.compression.compress import (
 from nas.execution.trial.rung_reading import READ_ON, SCORES, Reader
 from nas.execution.trial.task import Findings, Report, TrialProgress, TrialTask
 from nas.networks.candidate import Architecture, Compression
+from nas.networks.layers import NETWORK_FORMAT
 from nas.study.halving import reading_name, rung_steps
 from nas.study.metric import Metric
 from nas.system.files import write_atomically
@@ -32,7 +33,7 @@ def reference_file(task: TrialTask) -> Path:
     candidate = study.reference_candidate
     if candidate is None:
         raise ValueError("the study has no reference")
-    path = task.run.path / "reference" / f"{candidate.key}.tflite"
+    path = task.run.path / "reference" / f"{candidate.key}-{NETWORK_FORMAT}.tflite"
     if not path.exists():
         width, height = study.size
         compression = candidate.compression

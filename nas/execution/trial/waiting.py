@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nas.errors import RunError
@@ -42,14 +44,26 @@ class WaitingTrial:
         `key` is the candidate's. Raises RunError where the file is damaged.
         """
         path = run.trial(number) / FILE
-        if not path.exists():
-            return None
+        waiting = cls.from_file(path) if path.exists() else None
+        return waiting if waiting is not None and waiting.result.key == key else None
+
+    @classmethod
+    def from_file(cls, path: Path) -> WaitingTrial:
+        """Return the trial that `write` kept in a file; RunError where the file is damaged."""
         try:
             values = read_json(path)
-            waiting = cls(**{**values, "result": TrialResult.from_dict(values["result"])})
+            return cls(**{**values, "result": TrialResult.from_dict(values["result"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path} does not say where a trial waits ({error!r}); remove its folder and start "
                 "the search again to have the trial redone"
             ) from error
-        return waiting if waiting.result.key == key else None
+
+
+def waiting_results(run: RunFolder) -> Iterator[TrialResult]:
+    """Return what trials came to that waited at a rung, by number; raises as `WaitingTrial.read`.
+
+    Trials that went on since then are among them.
+    """
+    for path in sorted((run.path / "trials").glob(f"[0-9]*/{FILE}")):
+        yield WaitingTrial.from_file(path).result

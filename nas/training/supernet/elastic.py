@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nas.errors import ConfigError
 
 FAMILY = "unet"  # of architectures and spaces
+ACTIVATIONS = ("relu", "prelu")  # that it can compute
 Choice = npt.NDArray[np.int32]
 # The entries of a row before the widths.
 HEAD = ("upsampling", "activation", "levels", "convolutions", "first_kernel", "global_residual")
@@ -47,6 +48,13 @@ class Elastic:
             raise ConfigError(
                 f"a supernet is made of a space of U-Nets (UNetSpace), but this study's space is "
                 f"of {what}; search it without --supernet"
+            )
+        others = sorted(space.keys() - {"family", "widths", *HEAD})
+        others += [f"activation {one}" for one in space["activation"] if one not in ACTIVATIONS]
+        if others:
+            raise ConfigError(
+                f"a supernet does not share {', '.join(others)} of this space, as its U-Nets have "
+                "the paper's axes alone: search without --supernet, or leave those axes out"
             )
         numbers = ("levels", "convolutions", "first_kernel", "global_residual")
         widths = space["widths"]
@@ -82,6 +90,11 @@ class Elastic:
         """
         if architecture.get("family") != FAMILY:
             raise ConfigError(f"a supernet holds U-Nets only, no {architecture.get('family')!r}")
+        for name in sorted(architecture.keys() - {"family", "widths", *HEAD}):
+            raise ConfigError(
+                f"{name}={architecture[name]!r} is not in the supernet, which does not share "
+                "this axis"
+            )
         widths = list(architecture["widths"])
         values = {**architecture, "levels": len(widths)}
         for name in HEAD:

@@ -15,6 +15,7 @@ from nas.devices.adb.server import AdbServer
 from nas.devices.adb.wire import AdbEntry
 from nas.devices.checkup import host
 from nas.devices.phone.fitness import LIMITS_VARIABLE
+from nas.errors import ConfigError
 from tests.emulated_phone.libraries import write_qualcomm
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
 from tests.helpers.phones import StartPhone, adb_server, clean, own_folders, start_phone
@@ -40,7 +41,7 @@ class _Free:
 def looked(code: int, *arguments: str) -> dict[tuple[str, str], dict[str, Any]]:
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert result.exit_code == code, result.stdout
-    return {(row["about"], row["what"]): row for row in json.loads(result.stdout)}
+    return {(row["about"], row["what"]): row for row in json.loads(result.stdout)["data"]}
 
 
 def of_phone(phone: EmulatedPhone, code: int, *arguments: str) -> dict[str, dict[str, Any]]:
@@ -173,7 +174,11 @@ def test_no_adb(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (row.state, row.seen) == ("failed", "no adb program")
 
 
-def test_vulkan_drivers_that_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "lvp.json").touch()
-    monkeypatch.setenv("VK_DRIVER_FILES", f"{tmp_path}/lvp.json:{tmp_path}/none.json")
-    assert host.vulkan_drivers() == ["lvp.json"]
+def test_a_gpu_device_that_lacks_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise ConfigError("gpu: no Vulkan driver was found: apt-get install one")
+
+    monkeypatch.setattr(host, "find_driver", none)
+    (row,) = (finding for finding in host.check_host() if finding.what == "gpu device")
+    assert (row.state, row.seen) == ("note", "no Vulkan driver was found")
+    assert row.remedy == "apt-get install one"

@@ -6,8 +6,10 @@ import sys
 from collections import Counter
 from types import SimpleNamespace
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from nas.compression import convert as module
 from nas.compression.convert import MINIMUM_DB, convert, convert_untrained, verify
@@ -19,10 +21,12 @@ from nas.networks.keras_model import build_model
 from nas.tflite.file import parse_tflite
 from nas.tflite.interpreter import Artifact
 from nas.training.schedule import Schedule
+from search_spaces import UNet
 from tests.helpers.artifacts import EVERY, SIDE, artifact, keras_model, model_of, network, picture
 
 CONV = network("resize-bilinear", "relu")
 SAMPLE = picture(seed=7)
+BUILTIN = {code: name for name, code in vars(schema.BuiltinOperator).items()}
 
 
 def gate(content, architecture=CONV, precision="float", model=None, **how):
@@ -196,3 +200,31 @@ def test_trained_weights_from_a_file(tmp_path, monkeypatch):
         assert gate(content, precision=precision).conv_macs > 0
     checked_on = seen[0][4]  # the patches after those of the calibration: 2^17 / 32^2 = 128 frames
     assert np.array_equal(checked_on[:16, :16], picture(16, 16, 100 * 128))
+
+
+def padded_same(content):
+    """The file with padding SAME at its transposed convolutions, as it was built once."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = [BUILTIN[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in model.operatorCodes]
+    operators = model.subgraphs[0].operators
+    found = [op for op in operators if names[op.opcodeIndex] == "TRANSPOSE_CONV"]
+    for operator in found:
+        assert operator.builtinOptions.padding == schema.Padding.VALID
+        operator.builtinOptions.padding = schema.Padding.SAME
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output()), len(found)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("height", "width"), [(8, 16), (12, 20)])  # 2x4, 3x5
+def test_transposed_convolutions_need_no_padding_to_compute_what_they_did(precision, height, width):
+    architecture = UNet("transpose-conv", "relu", (4, 8, 8), 1, 3, True)
+    model = model_of(architecture, precision)
+    frames = [picture(height, width, seed)[None] for seed in range(2)]
+    content = convert(model, height, width, precision, frames)
+    twin, count = padded_same(content)
+    assert count == 2
+    assert parse_tflite(twin, "twin").structure_key != parse_tflite(content, "file").structure_key
+    sample = np.random.default_rng(3).random((height, width, 3), np.float32)
+    assert np.array_equal(Artifact(twin).run(sample), Artifact(content).run(sample))

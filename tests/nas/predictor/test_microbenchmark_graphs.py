@@ -18,6 +18,8 @@ from nas.tflite.file import read_tflite
 TERMS = (
     Term("CONV_2D", "float32", (16, 12), (12,), (16, 12), 8, 9),
     Term("CONV_2D", "float32", (16, 12), (12,), (8, 6), 8, 25),
+    Term("DEPTHWISE_CONV_2D", "float32", (8, 6), (12,), (8, 6), 12, 9),
+    Term("LEAKY_RELU", "float32", (8, 6), (4,), (8, 6), 4),
     Term("TRANSPOSE_CONV", "float32", (8, 6), (12,), (16, 12), 8, 4),
     Term("CONCATENATION", "float32", (8, 6), (12, 4), (8, 6), 16),
     Term("ADD", "float32", (8, 6), (4, 4), (8, 6), 4),
@@ -61,6 +63,13 @@ def test_every_file_runs_and_has_the_shape_and_the_macs(dtype: str, tmp_path: Pa
         assert {t.dtype for t in file.inputs} == {dtype}
         if dtype != "int16":  # which spells some in other words
             assert [operation.name for operation in file.operations] == [term.op]
+
+
+def test_transposed_convolutions_are_padded_as_in_networks(tmp_path: Path) -> None:
+    for area, padding in ((4, "VALID"), (16, "SAME")):
+        term = Term("TRANSPOSE_CONV", "int8", (8, 6), (12,), (16, 12), 8, area)
+        file = read_tflite(write_micrograph(term, tmp_path / "t.tflite"))
+        assert dict(file.operations[0].options)["padding"] == padding
 
 
 def test_relu_is_fused_where_it_is_asked_for(tmp_path: Path) -> None:

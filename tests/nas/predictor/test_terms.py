@@ -6,11 +6,12 @@ from nas.errors import ConfigError
 from nas.predictor.terms import Term, dtype_of, terms_of, terms_of_graph
 from nas.tflite.operations import of_graph
 from search_spaces import ARCHITECTURES, UNet
+from tests.helpers.axes import AXES
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES | AXES))
 def test_a_graph_has_the_terms_of_its_operation_list(name: str) -> None:
-    graph = ARCHITECTURES[name].graph()
+    graph = (ARCHITECTURES | AXES)[name].graph()
     for precision in ("float", "int8-ptq"):
         operations = of_graph(graph, (640, 384), precision)
         assert terms_of_graph(graph, (640, 384), precision) == terms_of(operations)
@@ -21,6 +22,9 @@ def test_terms_have_the_macs_of_the_network() -> None:
     terms = terms_of_graph(graph, (64, 32))
     assert sum(term.macs for term in terms) == graph.macs(32, 64).conv
     assert {term.area for term in terms if term.op == "CONV_2D"} == {9, 25}
+    for network in AXES.values():
+        terms = terms_of_graph(network.graph(), (64, 32))
+        assert sum(term.macs for term in terms) == network.graph().macs(32, 64).conv
 
 
 def test_a_convolution_behind_an_up_sampling_and_its_concatenation_is_told_apart() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from nas.networks.keras_model import build_model
 from nas.training.identity_start import start_near_identity
 from search_spaces import EDSR, FPN, RDN, SGN, UNet
 from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+from tests.helpers.axes import AXES, MIXED
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -34,6 +37,26 @@ def test_a_gentle_start_of_networks_without_poolings(network: Architecture) -> N
     near = np.abs(model(picture).numpy() - picture).mean()
     assert near < 0.1
     assert near < far / 2
+
+
+@pytest.mark.parametrize("name", AXES | MIXED)
+def test_a_gentle_start_of_every_axis(name: str) -> None:
+    network = replace((AXES | MIXED)[name], global_residual=False, widths=(52, 56))
+    graph = network.training_graph()
+    picture = np.random.default_rng(0).random((1, 16, 16, 3), np.float32)
+    model = build_model(graph, seed=1)
+    far = np.abs(model(picture).numpy() - picture).mean()
+    start_near_identity(graph, model)
+    near = np.abs(model(picture).numpy() - picture).mean()
+    assert near < 1e-5 < far
+
+
+def test_several_copies_of_the_picture_are_no_stem() -> None:
+    graph = SGN(16, 2, 2).graph()
+    model = build_model(graph, seed=1)
+    before = model.get_layer("level1_head").kernel.numpy()
+    start_near_identity(graph, model)
+    np.testing.assert_array_equal(model.get_layer("level1_head").kernel.numpy(), before)
 
 
 def test_a_gentle_start_looks_behind_a_function_of_the_output() -> None:

@@ -73,6 +73,18 @@ def test_a_killed_training_ends_as_an_undisturbed_one(
     assert not (tmp_path / "killed" / "checkpoint.npz").exists()
 
 
+def test_branches_are_trained_and_the_plain_network_is_kept(tmp_path: Path, pack: Pack) -> None:
+    network = UNet("resize-bilinear", "relu", (4, 8), 1, 3, True, block="branched")
+    file = _train(pack, tmp_path / "wide", graph=network.training_graph())
+    cached = trained(network.graph(), file).get_weights()
+    read = trained(network.graph(), file).get_weights()  # from the file, the first was handed on
+    plain = _train(pack, tmp_path / "plain", graph=network.graph())
+    for one, other in zip(cached, read, strict=True):
+        np.testing.assert_array_equal(one, other)
+    others = trained(network.graph(), plain).get_weights()
+    assert any(not np.array_equal(one, other) for one, other in zip(read, others, strict=True))
+
+
 def test_a_finished_training_is_not_done_again(tmp_path: Path, pack: Pack) -> None:
     first = _train(pack, tmp_path)
     before = first.stat().st_mtime_ns

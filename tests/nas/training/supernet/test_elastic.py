@@ -30,6 +30,7 @@ def test_a_row_holds_the_candidate() -> None:
         (UNet(widths=(8, 8), convolutions=3, first_kernel=3), "convolutions=3 is not in"),
         (UNet(widths=(8, 8), convolutions=1, first_kernel=7), "first_kernel=7 is not in"),
         (EDSR(8, 2), "holds U-Nets only, no 'edsr'"),
+        (UNet(widths=(8, 8), skip="addition"), "skip='addition' .*does not share this axis"),
     ],
 )
 def test_networks_that_it_does_not_hold(network: object, words: str) -> None:
@@ -43,6 +44,15 @@ def test_a_space_of_other_networks() -> None:
         ConfigError, match=r"a space of U-Nets.*is of networks; .*without --supernet"
     ):
         Elastic.of(space.to_dict())
+
+
+def test_axes_that_are_not_shared_are_named() -> None:
+    wide = UNetSpace(widths=(4, 8), skip=("concatenation", "addition"), stem=(2,))
+    with pytest.raises(ConfigError, match=r"does not share skip, stem of .*without --supernet"):
+        Elastic.of(wide.to_dict())
+    leaky = UNetSpace(widths=(4, 8), activation=("relu", "leaky-relu"))
+    with pytest.raises(ConfigError, match="does not share activation leaky-relu of"):
+        Elastic.of(leaky.to_dict())
 
 
 def test_the_ends_of_the_sandwich() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.devices.limited_process import Ended, Limits, run
 from nas.devices.npu.failures import NpuError, NpuTransientError, ended_error
-from nas.devices.npu.process import Ended, Limits, run
 
 GENEROUS = Limits(cpu_seconds=60)
 
@@ -82,7 +82,7 @@ def test_one_that_wants_too_much_memory(tmp_path: Path) -> None:
 def test_a_lower_limit_that_is_there_already_stays(tmp_path: Path) -> None:
     code = (
         "import resource, sys, pathlib; resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32));"
-        "from nas.devices.npu.process import Limits, run;"
+        "from nas.devices.limited_process import Limits, run;"
         "ended = run([sys.executable, '-c', 'import resource; "
         "print(resource.getrlimit(resource.RLIMIT_AS))'],"
         f"pathlib.Path({str(tmp_path)!r}), Limits(60), {{}}); print(ended.text)"
@@ -108,7 +108,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 def test_one_whose_starter_was_killed_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from nas.devices.npu.process import Limits, run;"
+        "import sys, pathlib; from nas.devices.limited_process import Limits, run;"
         f"run([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True);"
         f" time.sleep(60)'], pathlib.Path({str(tmp_path)!r}), Limits(60), {{}})"
     )

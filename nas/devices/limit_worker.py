@@ -1,6 +1,6 @@
 """Limit this process, then become another program: PARENT CPU_SECONDS MEMORY_BYTES PROGRAM ...
 
-Started by `nas.devices.npu.process` as a script. A function between fork and exec would do the
+Started by `nas.devices.limited_process` as a script. A function between fork and exec would do the
 same, but no process that has run TensorFlow may fork.
 """
 
