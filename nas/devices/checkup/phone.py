@@ -8,7 +8,7 @@ from pathlib import Path
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
 from nas.devices.adb.wire import AdbEntry
-from nas.devices.checkup.finding import Finding
+from nas.devices.checkup.finding import Finding, State
 from nas.devices.failures import ADVICE, PhoneError
 from nas.devices.phone.abilities import abilities
 from nas.devices.phone.benchmark_tool import Tool
@@ -131,9 +131,9 @@ def _delegates(
         seen, _, remedy = row.missing.partition("; ")
         if not remedy:
             seen, _, remedy = row.missing.partition(": ")
-        state = "failed" if row.delegate == default else "note"
+        state: State = "failed" if row.delegate == default else "note"
         remedy = remedy or "take another delegate with --delegate"
-        yield Finding(name, what, state, f"{seen}{own}", remedy)  # type: ignore[arg-type]
+        yield Finding(name, what, state, f"{seen}{own}", remedy)
 
 
 def _flags(name: str, tool: Tool) -> Finding:

@@ -156,11 +156,18 @@ def _take_result(log: BenchmarkLog, data: bytes) -> None:
         raise ValueError(f"{misc.num_runs} inferences of {times['median_ms']:g} ms")
     log.init_ms, log.first_ms = times["init_ms"], times["first_inference_ms"] or log.first_ms
     log.warmup_mean_ms, log.mean_ms = times["average_warm_up_ms"], times["avg_ms"]
-    names = ("min_ms", "max_ms", "avg_ms", "stddev_ms", "p5_ms", "median_ms", "p95_ms")
-    log.blocks = [
-        Statistics(misc.num_warmup_runs, log.first_ms, mean_ms=log.warmup_mean_ms),
-        Statistics(misc.num_runs, None, *(times[name] for name in names)),
-    ]
+    timed = Statistics(
+        misc.num_runs,
+        min_ms=times["min_ms"],
+        max_ms=times["max_ms"],
+        mean_ms=times["avg_ms"],
+        std_ms=times["stddev_ms"],
+        p5_ms=times["p5_ms"],
+        median_ms=times["median_ms"],
+        p95_ms=times["p95_ms"],
+    )
+    warmup = Statistics(misc.num_warmup_runs, log.first_ms, mean_ms=log.warmup_mean_ms)
+    log.blocks = [warmup, timed]
     kept = {"init_mb": memory.init_footprint_kb / 1024}
     kept |= {"overall_mb": memory.overall_footprint_kb / 1024, "peak_mb": memory.peak_mem_mb}
     log.memory = log.memory | {name: value for name, value in kept.items() if value > 0}

@@ -215,7 +215,9 @@ class AdbDevice:
         if self._info is None or self._tool is None or self._setup is None:
 
             def ask() -> None:
-                self.info(), self._known_setup(), self._known_tool()
+                self.info()
+                self._known_setup()
+                self._known_tool()
 
             self._retried(ask, TimingProtocol())
         return {

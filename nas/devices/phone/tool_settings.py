@@ -55,7 +55,7 @@ def setting_flags(
     tool: Tool, delegate: Delegate, precision: Precision | None, strict: bool
 ) -> dict[str, str]:
     """Return the flags for the precision, and for refusing operations on the CPU."""
-    flags = {}
+    flags: dict[str, str] = {}
     if precision is not None and delegate.kind == "gpu":
         if tool.compiled_model:
             flags["gpu-precision"] = precision
