@@ -128,7 +128,10 @@ def devices(
 
 def probe(
     device: Annotated[
-        list[str], typer.Option(help="adb:SERIAL; repeatable.", autocompletion=complete.devices)
+        list[str],
+        typer.Option(
+            help="adb:SERIAL, npu:CHIP or gpu; repeatable.", autocompletion=complete.devices
+        ),
     ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
@@ -136,25 +139,50 @@ def probe(
     precision: PrecisionOption = None,
     strict: StrictOption = False,
     npu_libraries: LibrariesOption = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT of an NPU's graphs; repeatable."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure which operations a phone accelerates: operation x data type x neighbour."""
-    from nas.devices.phone.operation_support import probe_support
-    from nas.devices.phone.spec import open_phone, with_options
+    """Find which operations a device accelerates: operation x data type x neighbour.
 
-    matrices = []
+    An NPU is asked at several sizes, and tells the reason of each refusal.
+    """
+    from nas.devices.phone.operation_support import probe_support
+    from nas.devices.phone.spec import open_phone
+
+    matrices: list[Any] = []
+    chosen = (delegate, protocol, benchmark_binary, precision, strict, npu_libraries)
     for spec in device:
-        binaries = tuple(benchmark_binary or ())
-        named = with_options(spec, delegate, protocol, binaries, precision, strict, npu_libraries)
-        phone = open_phone(named)
+        if spec.startswith("npu:"):
+            from nas.cli.npus import probed
+
+            phone_spec(spec, *chosen)
+            matrices.append(probed(spec, size, again))
+            continue
+        if size:
+            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed_gpu
+
+            phone_spec(spec, *chosen)
+            matrices.append(probed_gpu(spec, again))
+            continue
+        phone = open_phone(phone_spec(spec, *chosen))
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        emit_json("probe", [matrix.to_dict() for matrix in matrices])
+        emit_json("probe", [m if isinstance(m, dict) else m.to_dict() for m in matrices])
         return
     for matrix in matrices:
-        _show_matrix(matrix)
+        if isinstance(matrix, dict):
+            from nas.cli.npus import show_probe
+
+            show_probe(matrix)
+        else:
+            _show_matrix(matrix)
 
 
 def _show_matrix(matrix: Any) -> None:

@@ -2,7 +2,8 @@
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
-out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml
+out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml;
+              model.onnx where it is asked for
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ TOLERANCE_DB = 1e-6
 FORMAT = 1
 
 Rescore = Callable[[Path], float]
+WriteOnnx = Callable[[Path, Path], dict[str, Any]]
+"""A function that writes the ONNX form of a `.tflite` to another path, and tells how far the two
+agree, as JSON types.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def export_models(
     rescore: Rescore,
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
+    write_onnx: WriteOnnx | None = None,
 ) -> list[ExportedModel]:
     """Export the front's models, best first, then the study's other baselines.
 
@@ -58,7 +64,9 @@ def export_models(
 
     `rescore` returns the PSNR in dB of an artifact on the run's held-out pictures, taken as the
     search took it. Each model's folder appears whole or not at all, after its copied artifact
-    scored what was reported. Models that an earlier export of the same run left there stay.
+    scored what was reported. With `write_onnx` each folder holds model.onnx, too, and the card says
+    how far it agrees with the `.tflite`. Models that an earlier export of the same run left there
+    stay.
 
     Raises RunError where `out` holds something else, a file is missing or nothing can be written;
     ConversionError, with both figures, where a model does not score what was reported.
@@ -82,7 +90,7 @@ def export_models(
         if progress is not None:
             progress(index, len(models), result)
         names = run_names(run, [result, *results])  # by its own measurement, if kept
-        exported.append(_export_one(run, description, result, out, rescore, names))
+        exported.append(_export_one(run, description, result, out, rescore, names, write_onnx))
     _write_csv(out / "pareto.csv", exported, on_front)
     write_json(out / "export.json", _manifest(run, identity, exported))
     return exported
@@ -149,6 +157,7 @@ def _export_one(
     out: Path,
     rescore: Rescore,
     names: Mapping[str, DeviceName],
+    write_onnx: WriteOnnx | None,
 ) -> ExportedModel:
     """Fill a hidden folder beside the final one, check it, then put it in place."""
     target = out / model_folder_name(result)
@@ -162,7 +171,9 @@ def _export_one(
         _copy(run, result.weights, hidden / "model.weights.h5", result)
         rescored = rescore(hidden / "model.tflite")
         _check(result, rescored)
-        _write_texts(hidden, description, result, rescored, names)
+        model = hidden / "model.tflite"
+        agreement = write_onnx(model, hidden / "model.onnx") if write_onnx else None
+        _write_texts(hidden, description, result, rescored, names, agreement)
         _replace(hidden, target)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -197,12 +208,14 @@ def _write_texts(
     result: TrialResult,
     rescored: float,
     names: Mapping[str, DeviceName],
+    onnx: Mapping[str, Any] | None,
 ) -> None:
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card_document(description, result, rescored, files, names))
+    card = card_document(description, result, rescored, files, names)
+    write_json(folder / "card.json", card if onnx is None else {**card, "onnx": dict(onnx)})
     texts = {
         "README.md": model_card(description, result, names),
         "perf.yaml": performance(description, result, names),
