@@ -70,7 +70,7 @@ def _findings(
     yield from check_host()
     yield from check_adb(adb)
     try:
-        entries = adb.entries()
+        entries = adb.settled_entries()
     except NasError:
         entries = []  # told above
     if devices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def device_rows(
     adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
     adb_server.ensure()
     answers = {address: adb_server.connect(address) for address in connect}
-    entries = _settled(adb_server)
+    entries = adb_server.settled_entries()
     _tell_unconnected(answers, {entry.serial for entry in entries})
     suffix = f"@{server}" if server else ""
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -61,17 +60,6 @@ def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
     for address, words in answers.items():
         if not {address, f"{address}:5555"} & listed:
             err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
-
-
-def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
-    """Wait until no phone is still connecting, at most `seconds`; return the entries of adb."""
-    deadline = time.monotonic() + seconds
-    while True:
-        entries: list[Any] = server.entries()
-        passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
-        if not passing or time.monotonic() >= deadline:
-            return entries
-        time.sleep(0.1)
 
 
 def _device_row(

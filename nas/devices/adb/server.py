@@ -180,6 +180,16 @@ class AdbServer:
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
 
+    def settled_entries(self, seconds: float = 2.0) -> list[AdbEntry]:
+        """List as `entries`, once no phone is still connecting, or after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            entries = self.entries()
+            passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
+            if not passing or time.monotonic() >= deadline:
+                return entries
+            time.sleep(0.1)
+
     def connect(self, address: str) -> str:
         """Run `adb connect`; returns its answer, which does not tell whether it worked."""
         with translated(address, "connect"):

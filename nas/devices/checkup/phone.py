@@ -18,6 +18,7 @@ from nas.devices.phone.fitness import Limits
 from nas.devices.phone.idle_state import Habits
 from nas.devices.phone.info import PhoneInfo, read_info
 from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.presence import NOT_CONNECTED
 from nas.devices.phone.tool_settings import default_delegate, file_flags
 from nas.errors import NasError
 
@@ -67,7 +68,7 @@ def _split(error: NasError, serial: str) -> tuple[str, str]:
     text = str(error).removeprefix(f"phone {serial}").lstrip(": ").removeprefix("is ")
     if isinstance(error, PhoneError):
         remedy = ADVICE.get(error.failure.failure_class, "")
-        if remedy and text.endswith(f"; {remedy}"):
+        if remedy and (text.endswith(f"; {remedy}") or error.failure.detail == NOT_CONNECTED):
             return text.removesuffix(f"; {remedy}"), remedy
     seen, _, remedy = text.partition("; ")
     return seen, remedy or "see docs/phones.md"
