@@ -142,6 +142,13 @@ COMMANDS = (
         PHONES,
     ),
     Command(
+        "doctor",
+        "doctor",
+        "doctor",
+        "Check this computer and its phones: what is missing, with a remedy for each line.",
+        PHONES,
+    ),
+    Command(
         "probe",
         "devices",
         "probe",

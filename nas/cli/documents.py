@@ -27,6 +27,7 @@ from nas.cli.device_documents import (
     SupportDocument,
 )
 from nas.data.check import Check
+from nas.devices.checkup.finding import Finding
 from nas.devices.sweep import SweepRow
 from nas.errors import unknown
 from nas.execution.status import Status
@@ -278,6 +279,7 @@ KINDS: dict[str, Any] = {
     "fidelity": list[FidelityDocument],
     "sweep": list[SweepRow],
     "devices": list[DeviceDocument],
+    "doctor": list[Finding],
     "probe": list[SupportDocument | NpuSupportDocument],
     "parse-log": LogDocument,
     "data-check": CheckDocument,

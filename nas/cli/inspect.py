@@ -16,10 +16,13 @@ from nas.cli.options import (
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
     parse_size,
 )
@@ -141,6 +144,9 @@ def measure(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -153,7 +159,9 @@ def measure(
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    device = phone_spec(device, delegate, protocol, benchmark_binary)
+    device = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     at = f" at {size}" if size else ""
     if not model.is_file():
         raise ConfigError(f"{model} is no file; give a .tflite file")
@@ -189,6 +197,8 @@ def _show_measured(measurement: Measurement, where: str) -> None:
             f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
             + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
         )
+    if (compile_ms := measurement.figures.get("compile_ms")) is not None:
+        out.print(f"compiled for the NPU in {compile_ms:.0f} ms, which no other figure holds")
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
     if measurement.disturbed:
