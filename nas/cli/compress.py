@@ -25,7 +25,7 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL_OR_ARCH",
-        help="An architecture's name or .json file (trained first), or a model's folder as "
+        help="An architecture's name, .json or .py file (trained first), or a model's folder as "
         "`nas export` writes it.",
     ),
 ]

@@ -38,7 +38,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def describe(
     architecture: Annotated[
-        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, or a .json file.")
+        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.")
     ],
     size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
     json_: JsonOption = False,
@@ -108,7 +108,10 @@ def _show_layers(document: dict[str, Any]) -> None:
 
 
 def named_architecture(name: str) -> Any:
-    """Return the architecture of that name or of a JSON file; raise ConfigError on others."""
+    """Return the architecture of that name, of a JSON file, or the value NETWORK of a .py file.
+
+    Raises ConfigError on others.
+    """
     from search_spaces import ARCHITECTURES, architecture_from_dict
 
     if name in ARCHITECTURES:
@@ -118,6 +121,8 @@ def named_architecture(name: str) -> Any:
             f"{name} is a .tflite file, which holds no architecture to describe or train: "
             f"`nas measure {name}` times it, and tells where its operations run"
         )
+    if name.endswith(".py"):
+        return _own_network(Path(name))
     if not name.endswith(".json"):
         raise unknown("architecture", name, ARCHITECTURES)
     try:
@@ -127,6 +132,20 @@ def named_architecture(name: str) -> Any:
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"{name} can't be read as an architecture's JSON: {error}") from error
     return architecture_from_dict(values)
+
+
+def _own_network(path: Path) -> Any:
+    from nas.cli.own_file import own_values
+    from nas.networks.candidate import Architecture
+
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file; give a network's name, a .json or a .py file")
+    network = own_values(path).get("NETWORK")
+    if not isinstance(network, Architecture):
+        raise ConfigError(
+            f"{path} has no value NETWORK with label, graph() and to_dict(), but {network!r}"
+        )
+    return network
 
 
 def measure(
