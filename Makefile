@@ -1,6 +1,7 @@
 # make quickstart   a search on this machine, its report, the exported models
 # make test         lint, types, tests; a test that lacks a program of the system is named
 # make slow         the tests that take minutes each
+# make docs         the documentation as a site, in site/
 # make install      only what all of them need, in .venv
 #
 # PYTHON=python3.11 whose Python .venv gets (constraints.txt is for 3.11)
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
 
-.PHONY: install quickstart test slow
+.PHONY: install quickstart test slow docs
 
 install: $(VENV)/installed
 
@@ -34,3 +35,7 @@ test: install
 
 slow: install
 	$(BIN)/pytest -m slow
+
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html

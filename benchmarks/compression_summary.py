@@ -119,7 +119,7 @@ def agreements(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """Return the tables for `docs/compression.md`."""
+    """Return the tables for `docs/notes/compression.md`."""
     told = document["summary"]
     load = told["load"] or {"least": 0, "greatest": 0}
     head = (

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NasError(Exception):
     """Base of every failure that this project raises on purpose."""
 
     exit_code = 1
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else is known of the failure, as JSON types."""
+        return {}
 
 
 class ConfigError(NasError):
@@ -72,6 +78,12 @@ class ClusterError(NasError):
     """A cluster went away in the middle of the work; what was finished is kept."""
 
     exit_code = 7
+
+
+class SlowerError(NasError):
+    """A model is slower than its baseline."""
+
+    exit_code = 9
 
 
 class BusyMachineError(NasError):

@@ -1,9 +1,15 @@
 """Studies to search, one file each, as values only; `STUDIES` has them by name."""
 
 from nas.study.study import Study
-from studies import compressed, portable, quickstart
+from studies import compressed, portable, quickstart, snapdragon
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (quickstart.STUDY, compressed.STUDY, portable.STUDY, portable.TRAINED)
+    for study in (
+        quickstart.STUDY,
+        compressed.STUDY,
+        portable.STUDY,
+        portable.TRAINED,
+        snapdragon.STUDY,
+    )
 }

@@ -15,7 +15,7 @@ from benchmarks.house import structure
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = "nas|search_spaces|evaluators|studies|benchmarks|tests"
 DOTTED = re.compile(rf"(?<![\w./@-])(?:{PACKAGES})(?:\.[A-Za-z_]\w*)+")
 PATH = re.compile(rf"(?<![\w./:~-])(?:{PACKAGES})/[\w./-]*")

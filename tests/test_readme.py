@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from PIL import Image
 from typer.core import TyperGroup
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = DOCUMENTS[0].read_text()
 
 
@@ -22,17 +23,30 @@ def _commands(text: str) -> list[str]:
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     whole = [re.sub(r"\\\n\s*", "", block) for block in blocks]  # a command of several lines
     lines = [line.strip().removeprefix("$ ") for block in whole for line in block.splitlines()]
-    inline = re.findall(r"`(nas [^`]+)`", text)
+    inline = re.findall(r"`((?:nas|make) [^`]+)`", text)
     known = [line for line in [*lines, *inline] if re.match(r"(nas [a-z]|make )", line)]
     return sorted({line.split("#")[0].split(" > ")[0].split(" | ")[0].strip() for line in known})
 
 
-COMMANDS = sorted({(d.name, command) for d in DOCUMENTS for command in _commands(d.read_text())})
+COMMANDS = sorted(
+    {(str(d.relative_to(ROOT)), command) for d in DOCUMENTS for command in _commands(d.read_text())}
+)
 
 
 def test_there_are_commands() -> None:
     names = {command for document, command in COMMANDS if document == "README.md"}
-    assert {"make quickstart", "make test", "nas studies"} <= names
+    assert {"nas search quickstart --out runs/a", "nas report runs/a"} <= names
+    assert {"make quickstart", "make test"} <= names
+    assert {document for document, _ in COMMANDS} >= {"docs/start/install.md", "docs/phones.md"}
+
+
+def test_what_pip_installs_is_there() -> None:
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(re.findall(r"pip install [^`\n]*'(?:\.|portable-nas)\[(\w[\w-]*)\]'", text))
+    assert {"npu"} <= extras <= set(project["optional-dependencies"])
+    wheels = set(re.findall(r"dist/(\S+\.whl)", text))
+    assert wheels == {f"portable_nas-{project['version']}-py3-none-any.whl"}
 
 
 @pytest.mark.parametrize(("document", "command"), COMMANDS)
@@ -56,8 +70,9 @@ def test_every_command_is_one(document: str, command: str) -> None:
         command.make_context(name, arguments)  # raises on a wrong option or a missing argument
 
 
-def _program(marker: str) -> str:
-    return next(b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if marker in b)
+def _program(page: str, marker: str) -> str:
+    text = (ROOT / "docs" / page).read_text()
+    return next(b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if marker in b)
 
 
 @pytest.mark.parametrize("precision", ["float", "int8-ptq"])
@@ -74,7 +89,7 @@ def test_the_program_of_a_models_user_needs_litert_only(tmp_path: Path, precisio
     Image.fromarray(photo).save(tmp_path / "photo.png")
     blocked = "import sys\nfor name in ('tensorflow', 'nas'): sys.modules[name] = None\n"
     program = tmp_path / "restore.py"
-    program.write_text(blocked + _program("Interpreter"))
+    program.write_text(blocked + _program("tutorials/ship.md", "Interpreter"))
     subprocess.run(
         [sys.executable, str(program), "model.tflite", "photo.png"], cwd=tmp_path, check=True
     )
@@ -87,7 +102,7 @@ def test_the_program_of_a_models_user_needs_litert_only(tmp_path: Path, precisio
 def test_the_python_program_runs(tmp_path: Path) -> None:
     shorter = 'trials=1, schedule=replace(STUDIES["quickstart"].schedule, steps=60)'
     program = tmp_path / "program.py"
-    program.write_text(_program("STUDIES").replace("trials=3", shorter))
+    program.write_text(_program("start/quickstart.md", "STUDIES").replace("trials=3", shorter))
     done = subprocess.run(
         [sys.executable, str(program)],
         cwd=tmp_path,
@@ -102,7 +117,7 @@ def test_the_python_program_runs(tmp_path: Path) -> None:
 
 def test_the_sampler_works_in_a_plain_study(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
-    program.write_text(_program("EhviSampler"))
+    program.write_text(_program("how-to/sampler-in-optuna.md", "EhviSampler"))
     done = subprocess.run(
         [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -129,4 +144,25 @@ def test_the_study_of_ones_own_loads(tmp_path: Path) -> None:
 def test_the_pictures_are_there() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+            path = (document.parent / target).resolve()
+            made = path.is_relative_to(ROOT / "docs") and _made(path)
+            assert path.exists() or made, f"{document.relative_to(ROOT)}: {target}"
+
+
+def test_the_readme_has_its_picture_in_both_lights() -> None:
+    shown = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert len(shown) == 2
+    for name in shown:
+        assert 100_000 < (ROOT / name).stat().st_size < 1_000_000, name
+
+
+def _made(path: Path) -> bool:
+    """Whether the site makes the page from the code."""
+    from documentation.reference import PAGES
+
+    name = path.relative_to(ROOT / "docs").as_posix()
+    return name in PAGES or name == "project/changelog.md"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120

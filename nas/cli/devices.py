@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import emit_json, err, out, print_table, table
+from nas.cli import complete
+from nas.cli.console import emit_json, err, note, out, print_table, table
+from nas.cli.modelled import blank_row
 from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
-from nas.errors import ConfigError, DeviceError, NasError
+from nas.errors import ConfigError, NasError
 
 if TYPE_CHECKING:
-    from nas.devices import Measurement, TimingProtocol
+    pass
 
 
 def phone_spec(
@@ -46,19 +48,6 @@ def phone_specs(
     ]
 
 
-def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
-    """Measure; where a phone fails, print the failure as JSON and raise its error."""
-    from nas.devices import open_device
-    from nas.devices.failures import PhoneError
-
-    try:
-        return open_device(device).measure(model, timing)
-    except DeviceError as error:
-        if as_json and isinstance(error, PhoneError):
-            emit_json(error.to_dict(device))
-        raise
-
-
 def devices(
     server: Annotated[
         str, typer.Option("--adb-server", help="HOST[:PORT] of an adb server elsewhere.")
@@ -68,32 +57,49 @@ def devices(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that the mask is for.")] = 4,
     modelled: Annotated[
-        bool, typer.Option("--modelled", help="The paper's phones instead, which need no adb.")
+        bool,
+        typer.Option("--modelled", help="The paper's phones alone, with their models' errors."),
     ] = False,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the phones that adb sees, with their state, and the NPUs that are simulated here."""
+    """List the devices: this machine, phones by adb, simulated NPUs and GPUs, paper's phones."""
+    from nas.cli.modelled import host_row, modelled_rows, show_host, show_modelled
+
     if modelled:
-        _list_modelled(json_)
+        rows = modelled_rows(with_errors=True)
+        if json_:
+            emit_json("devices", rows)
+        else:
+            show_modelled(rows)
         return
+    from nas.cli.gpus import gpu_rows, show_gpus
     from nas.cli.npus import npu_rows, show_npus
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
+    gpus = [] if server else gpu_rows()
+    papers = [] if server else modelled_rows(with_errors=False)
     rows = _device_rows(server, connect or [], threads)
     if json_:
-        emit_json([*rows, *npus])
+        hosts = [] if server else [host_row()]
+        emit_json("devices", [*hosts, *rows, *npus, *gpus, *papers])
         return
+    if not server:
+        show_host(host_row())
     if rows:
         _show_devices(rows)
     else:
         other = "" if connect else ", or give --connect HOST:PORT"
-        err.print(
+        note(
             f"no phone is connected: plug one in with USB debugging on{other} "
             "(docs/phones.md tells how to try an emulated one)"
         )
     if npus:
         show_npus(npus)
+    if gpus:
+        show_gpus(gpus)
+    if papers:
+        show_modelled(papers)
 
 
 def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:
@@ -129,36 +135,6 @@ def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
             err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
 
 
-def _list_modelled(as_json: bool) -> None:
-    from nas.devices.paper_phones.device import PREFIX
-    from nas.devices.paper_phones.latency_model import leave_one_out
-    from nas.devices.paper_phones.published import phones
-
-    rows = []
-    for phone in phones():
-        errors = leave_one_out(phone.phone)
-        row: dict[str, Any] = {"device": f"{PREFIX}{phone.phone}", "model": phone.name}
-        row |= {"chip": phone.chipset, "accelerators": list(phone.nnapi_runtimes)}
-        row |= {"source": ["published", "modelled"], "structures": len(errors.rows)}
-        rows.append(row | {"median_error": errors.median_error("all")})
-    if as_json:
-        emit_json(rows)
-        return
-    columns = {"device": "left", "model": "left", "chip": "left", "NNAPI runtimes": "left"}
-    columns |= {"fitted to": "right", "left-out error": "right"}
-    cells = [
-        [row["device"], row["model"], row["chip"], ", ".join(row["accelerators"]),
-         f"{row['structures']} networks", f"{row['median_error']:.0%}"]
-        for row in rows
-    ]  # fmt: skip
-    print_table(table("", columns, cells))
-    err.print(
-        "nothing is measured there: the paper's own networks get its published figures, others "
-        "what a model fitted to those says (docs/modelled-phones.md)",
-        highlight=False,
-    )
-
-
 def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
     """Wait until no phone is still connecting, at most `seconds`; return the entries of adb."""
     deadline = time.monotonic() + seconds
@@ -178,10 +154,9 @@ def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str,
     from nas.devices.phone.idle_state import Habits
     from nas.devices.phone.info import read_info
 
-    row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
-    names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
-    row |= {"state": entry.state, **dict.fromkeys(names), "source": None, "big_core_mask": None}
-    row |= {"battery_percent": None, "thermal_status": None, "fit": None, "advice": ""}
+    row = blank_row() | {"device": f"adb:{entry.serial}{suffix}", "kind": "phone"}
+    row |= {"serial": entry.serial, "state": entry.state, "model": None, "chip": None}
+    row |= {"accelerators": None, "source": None, "fit": None, "advice": ""}
     try:
         AdbDevice(entry.serial, server=server).check()
         adb = Adb(server, entry.serial)
@@ -225,7 +200,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def probe(
-    device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
+    device: Annotated[
+        list[str], typer.Option(help="adb:SERIAL; repeatable.", autocompletion=complete.devices)
+    ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
@@ -243,8 +220,7 @@ def probe(
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        documents = [matrix.to_dict() for matrix in matrices]
-        emit_json(documents[0] if len(documents) == 1 else documents)
+        emit_json("probe", [matrix.to_dict() for matrix in matrices])
         return
     for matrix in matrices:
         _show_matrix(matrix)
@@ -268,7 +244,9 @@ def _show_matrix(matrix: Any) -> None:
 
 
 def parse_log(
-    file: Annotated[Path, typer.Argument(help="A saved output of the tool, or a saved logcat.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A saved output of the tool, or a saved logcat.")
+    ],
     exit_code: Annotated[
         int | None, typer.Option(help="The tool's exit code, where it is known.")
     ] = None,
@@ -289,9 +267,8 @@ def parse_log(
             "logcat, or an excerpt of either"
         )
     if json_:
-        documents = [report.to_dict() for report in reports]
-        single = len(documents) == 1
-        emit_json({"file": str(file), **(documents[0] if single else {"runs": documents})})
+        runs = [report.to_dict() for report in reports]
+        emit_json("parse-log", {"file": str(file), "runs": runs})
         return
     for number, report in enumerate(reports, 1):
         if len(reports) > 1:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import emit_json, err, out, table
+from nas.cli import complete
+from nas.cli.console import counted, emit_json, err, out, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -38,7 +39,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def describe(
     architecture: Annotated[
-        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.")
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.",
+            autocompletion=complete.networks,
+        ),
     ],
     size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
     json_: JsonOption = False,
@@ -48,7 +54,7 @@ def describe(
     width, height = parse_size(size)
     document = described(value, width, height)
     if json_:
-        emit_json(document)
+        emit_json("describe", document)
     else:
         _show_layers(document)
 
@@ -149,8 +155,10 @@ def _own_network(path: Path) -> Any:
 
 
 def measure(
-    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
-    device: Annotated[str, typer.Option(help="The device that runs it.")] = "host",
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.")],
+    device: Annotated[
+        str, typer.Option(help="The device that runs it.", autocompletion=complete.devices)
+    ] = "host",
     launches: LaunchesOption = 5,
     runs: RunsOption = 10,
     threads: ThreadsOption = 2,
@@ -163,23 +171,30 @@ def measure(
     json_: JsonOption = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
-    from nas.cli.devices import measured, phone_spec
-    from nas.devices import TimingProtocol
+    from nas.cli.devices import phone_spec
+    from nas.cli.gpus import place_on_gpu
+    from nas.devices import TimingProtocol, open_device
+    from nas.devices.gpu.device import is_gpu
     from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     at = f" at {size}" if size else ""
+    if not model.is_file():
+        raise ConfigError(f"{model} is no file; give a .tflite file")
     if not json_:
-        doings = {"paper": "looking up", "npu": "simulating"}
+        doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
-        measurement = measured(device, path, timing, json_)
+        if is_gpu(device):
+            place_on_gpu(device, path, timeout, json_)
+            return
+        measurement = open_device(device).measure(path, timing)
     name = device_name(device, measurement.conditions)
     if json_:
-        emit_json({**measurement.to_dict(), "device_name": name.full})
+        emit_json("measure", {**measurement.to_dict(), "device_name": name.full})
     elif measurement.measured:
         _show_measured(measurement, f"{name.full}{at}")
     else:
@@ -188,10 +203,11 @@ def measure(
 
 def _show_measured(measurement: Measurement, where: str) -> None:
     low, high = measurement.interval_ms
+    launches = counted(len(measurement.samples_ms), "launch", "es")
+    inferences = counted(measurement.count, "inference")
     out.print(
         f"[bold]{measurement.latency_ms:.2f} ms[/] on {where} ({measurement.source}; "
-        f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
-        f"{measurement.count} inferences)",
+        f"{low:.2f} to {high:.2f} over {launches}, {inferences})",
         highlight=False,
     )
     if measurement.init_ms is not None and measurement.first_ms is not None:

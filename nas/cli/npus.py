@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.cli.console import err, out, table
+from nas.cli.console import note, out, table
+from nas.cli.modelled import blank_row
 
 
 def npu_rows() -> list[dict[str, Any]]:
@@ -13,12 +14,12 @@ def npu_rows() -> list[dict[str, Any]]:
     from nas.devices.npu.requirements import Machine
 
     complaint = Machine.here().complaint
-    names = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask", "usual")
-    blank: dict[str, Any] = dict.fromkeys((*names, "battery_percent", "thermal_status"))
+    blank = blank_row()
     return [
         {
             **blank,
             "device": chip.spec,
+            "kind": "npu",
             "state": "ready" if complaint is None else "missing",
             "model": chip.stands_for,
             "chip": chip.title,
@@ -41,4 +42,4 @@ def show_npus(rows: list[dict[str, Any]]) -> None:
     out.print()
     print_table(table("NPUs, by their compiler and simulator (docs/npu.md)", columns, cells))
     if rows[0]["advice"]:
-        err.print(f"npu: {rows[0]['advice']}", highlight=False, markup=False)
+        note(f"npu: {rows[0]['advice']}")

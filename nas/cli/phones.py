@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
 from nas.cli.inspect import parse_size
 from nas.cli.options import (
@@ -27,15 +28,23 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    model: Annotated[Path, typer.Argument(help="A .tflite file, at whatever size.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite file, at whatever size.")
+    ],
     out_: Annotated[Path, typer.Option("--out", help="Folder for figures, files and the plot.")],
     device: Annotated[
         list[str] | None,
-        typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE; repeatable. [host]"),
+        typer.Option(
+            help="host, adb:SERIAL, npu:CHIP or paper:PHONE; repeatable.",
+            show_default="host",
+            autocompletion=complete.devices,
+        ),
     ] = None,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="WIDTHxHEIGHT; repeatable. [five, from 640x360 to 1920x1080]"),
+        typer.Option(
+            help="WIDTHxHEIGHT; repeatable.", show_default="five, from 640x360 to 1920x1080"
+        ),
     ] = None,
     launches: LaunchesOption = 5,
     runs: RunsOption = 10,
@@ -62,7 +71,7 @@ def sweep(
     err.print(f"{model.name}: {len(sizes)} sizes on {', '.join(specs)} ...", highlight=False)
     rows = run_sweep(model, specs, out_, timing, sizes)
     if json_:
-        emit_json([row.to_dict() for row in rows])
+        emit_json("sweep", [row.to_dict() for row in rows])
         return
     _show(rows, model)
     err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)

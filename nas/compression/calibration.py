@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from nas.data import Pack
 from nas.errors import DataError
+from nas.networks.graph import Conv, Graph, TransposeConv
 from nas.networks.keras import keras
 from nas.tflite.interpreter import Float32
 
@@ -64,6 +66,27 @@ def fill_biases(model: keras.Model, seed: int = 0) -> None:
     for variable in model.trainable_variables:
         if variable.name.endswith(("bias:0", "beta:0")) and not np.any(variable.numpy()):
             variable.assign(rng.uniform(0.01, 0.05, variable.shape).astype(np.float32))
+
+
+def level_activations(graph: Graph, model: keras.Model, picture: Float32) -> None:
+    """Divide the weights of each convolution, in place, by the largest value that it gives on
+    `picture`, where that is above 1.
+
+    Random weights grow through sums, block by block, until 8 bits are too coarse for what is left
+    of the picture. `picture` is (1, height, width, 3); its sides divide by the graph's reduction.
+    """
+    values = {graph.layers[0].name: tf.constant(picture)}
+    for layer in graph.layers[1:]:
+        inputs = [values[name] for name in layer.inputs]
+        keras_layer = model.get_layer(layer.name)
+        output = keras_layer(inputs if len(inputs) > 1 else inputs[0])
+        if isinstance(layer, (Conv, TransposeConv)):
+            # ReLU passes a factor on, so the output shrinks as kernel and bias do.
+            peak = max(1.0, float(tf.reduce_max(tf.abs(output))))
+            for variable in keras_layer.weights:
+                variable.assign(variable / peak)
+            output = output / peak
+        values[layer.name] = output
 
 
 def mosaic(pack: Pack, height: int, width: int, index: int) -> Float32:

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ SUFFIXES = frozenset(
 MOST_PIXELS = 2**28
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+_RGB_MODES = frozenset({"RGB", "RGBA", "RGBX", "P", "PA"})  # others' profiles are not of RGB values
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 # What Pillow raises on damaged files, which is more than it documents.
 _DAMAGE = (
@@ -42,13 +44,34 @@ def read_picture(path: Path) -> UInt8Image:
     Transparency is dropped. Raises DataError where the file is missing, truncated, no picture, of
     more than 8 bits a channel (they would be cut silently) or of more than `MOST_PIXELS`.
     """
+    return read_photo(path).pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture with what its file says of it: uint8 (height, width, 3), the right way up.
+
+    `exif` is the file's EXIF without the orientation, as the pixels are turned already. `icc` is
+    the colour profile of its RGB values. Both are None where the file has none that still holds.
+    """
+
+    pixels: UInt8Image
+    exif: bytes | None
+    icc: bytes | None
+
+
+def read_photo(path: Path) -> Photo:
+    """Return a picture and its metadata; raises DataError as `read_picture`."""
     with _opened(path) as image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
+        exif = image.getexif()
+        icc = image.info.get("icc_profile") if image.mode in _RGB_MODES else None
         if image.mode == "P":  # else Pillow warns of transparent colours
             image = image.convert("RGBA")
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-        return np.asarray(rgb, dtype=np.uint8)
+        pixels = np.asarray(rgb, dtype=np.uint8)
+        return Photo(pixels, exif.tobytes() if exif else None, icc or None)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

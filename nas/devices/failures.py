@@ -139,6 +139,16 @@ class PhoneError(DeviceError):
         self.evidence = evidence
         self.placement: tuple[Placement, ...] = ()
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """The phone, its failure, NNAPI's plan, and the source of the refusal, as JSON types."""
+        return {
+            "serial": self.evidence.serial,
+            "failure": self.failure.to_dict(),
+            "placement": [asdict(row) for row in self.placement],
+            "source": self.source,
+        }
+
     def to_dict(self, device: str) -> dict[str, Any]:
         """Return the failed measurement on `device` as JSON types, with a measurement's keys."""
         document = {

@@ -39,9 +39,9 @@ def restored(tile):
 def spans(length, tile):  # where tiles start, and the part (from, to) that each gives
     if length <= tile:
         return [(0, 0, length)]
-    margin = min(MARGIN, tile // 4)
-    count = -(-(length - 2 * margin) // (tile - 2 * margin))
-    starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
+    step = tile - 2 * min(MARGIN, tile // 4)
+    step -= step % 16 if step > 16 else 0  # poolings halve the same pixels in every tile
+    starts = [min(start, length - tile) for start in range(0, length - tile + step, step)]
     cuts = [0, *((a + tile + b) // 2 for a, b in zip(starts, starts[1:])), length]
     return list(zip(starts, cuts, cuts[1:]))
 
@@ -60,11 +60,13 @@ for top, first, last in spans(picture.shape[0], tall):
         part = tile[first - top : last - top, begin - left : end - left]
         result[first:last, begin:end] = part
 eight_bit = np.uint8(np.rint(np.clip(result[:height, :width], 0, 1) * 255))
-Image.fromarray(eight_bit).save("restored.png")
+colours = photo.info.get("icc_profile") if photo.mode[:3] == "RGB" else None
+Image.fromarray(eight_bit).save("restored.png", exif=photo.getexif(), icc_profile=colours)
 """
 """A program that restores a photo of any size, with LiteRT, NumPy and Pillow alone.
 
-The README and every model card have this very text. It cuts a photo as `nas.tflite.tiling` does.
+Every model card and docs/tutorials/ship.md have this very text. It cuts a photo as
+`nas.tflite.tiling` does.
 """
 
 

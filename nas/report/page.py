@@ -17,6 +17,7 @@ from nas.report.compression import compression_chart, network_of
 from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import Effect, parameters_of
+from nas.report.numbers import duration
 from nas.report.offline import chart_scripts, policy
 from nas.report.picks import Pick
 from nas.report.report_data import ReportData, latency_metrics
@@ -84,16 +85,6 @@ def number(value: float, digits: int = 3) -> str:
 def count(amount: int, noun: str) -> str:
     """Write `amount` and the noun, in the plural where it should be."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def source_of(metric: Metric) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
@@ -305,6 +306,14 @@ def _log(axis: Any, values: Sequence[float]) -> None:
     axis.set_major_locator(FixedLocator(places))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+@contextmanager
+def styled_figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+    """Give a figure in the report's style, with one pair of axes; its size is in inches."""
+    with _styled():
+        figure, (axes,) = _figure(1, width, height)
+        yield figure, axes
 
 
 def _figure(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

@@ -207,7 +207,7 @@ def in_order(results: Sequence[TrialResult], objectives: Sequence[Objective]) ->
 
     Each compression has an order of its own, since the score says nothing of what it costs, and so
     has each activation: slices share kernels over activations, which evens out what sets these
-    apart when they are trained alone (docs/supernet.md has figures).
+    apart when they are trained alone (docs/notes/supernet.md has figures).
     """
     groups: dict[str, list[TrialResult]] = defaultdict(list)
     for result in distinct(results, objectives):

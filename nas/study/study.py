@@ -209,7 +209,7 @@ def check_halving(study: Study) -> None:
     if late:
         raise ConfigError(
             f"halving can't tell {', '.join(late)} before the end of a training; take it out of "
-            "the objectives, or use --halving off"
+            "the objectives, or use --no-halving"
         )
     if study.schedule.steps < ETA ** len(SHARES):
         raise ConfigError(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, final
 
 import numpy as np
 
 from nas.data.image_quality import UInt8Image
 
+Span = tuple[int, int, int]
+"""Where a tile starts, and the part (from, to) of the result that it fills, along one side."""
 MARGIN = 32  # pixels at a tile's inner edge that are thrown away: a seam can't be seen then
+GRID = 16  # pixels: what a U-Net of five levels reduces to one
 
 
 class Restorer(Protocol):
@@ -30,6 +35,22 @@ class Restorer(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Tiled:
+    """A restored picture, and how it was put together.
+
+    `picture` is uint8 (height, width, 3). `fitting` says in words how the picture was fitted to the
+    network's size, `tiles` how often the network ran. `seam_levels` is the largest difference, in
+    levels of 255, between two tiles at the pixels on both sides of the cut between them; None
+    where there is no cut.
+    """
+
+    picture: UInt8Image
+    fitting: str
+    tiles: int
+    seam_levels: int | None
+
+
 def restore_any_size(restorer: Restorer, image: UInt8Image) -> tuple[UInt8Image, str]:
     """Restore a picture (h, w, 3) whatever its size; return it, and in words how it was fitted.
 
@@ -37,15 +58,27 @@ def restore_any_size(restorer: Restorer, image: UInt8Image) -> tuple[UInt8Image,
     smaller (the result is cropped), and "tiled by WxH" where it is larger (tiles overlap by
     `MARGIN` at least on each side).
     """
+    tiled = restore_tiled(restorer, image)
+    return tiled.picture, tiled.fitting
+
+
+def restore_tiled(
+    restorer: Restorer, image: UInt8Image, progress: Callable[[int, int], None] | None = None
+) -> Tiled:
+    """Restore a picture (h, w, 3) as `restore_any_size`, and measure its seams.
+
+    `progress` is called with the number of tiles that are done, and of all.
+    """
     height, width = image.shape[:2]
     if (height, width) == (restorer.height, restorer.width):
-        return restorer.restore(image), "whole frames"
+        return Tiled(restorer.restore(image), "whole frames", 1, None)
     below, right = max(0, restorer.height - height), max(0, restorer.width - width)
-    padded = _mirror(image, below, right)
-    restored = _tiled(restorer, padded)[:height, :width]
-    tiled = height > restorer.height or width > restorer.width
+    work = _Work(restorer, _mirror(image, below, right), progress or (lambda done, total: None))
+    work.do()
+    larger = height > restorer.height or width > restorer.width
     at = f"{restorer.width}x{restorer.height}"
-    return restored, f"tiled by {at}" if tiled else f"edges mirrored to {at}"
+    fitting = f"tiled by {at}" if larger else f"edges mirrored to {at}"
+    return Tiled(work.result[:height, :width], fitting, work.tiles, work.seam_levels)
 
 
 def _mirror(image: UInt8Image, below: int, right: int) -> UInt8Image:
@@ -53,26 +86,81 @@ def _mirror(image: UInt8Image, below: int, right: int) -> UInt8Image:
     return mirrored
 
 
-def _tiled(restorer: Restorer, image: UInt8Image) -> UInt8Image:
-    result = np.empty_like(image)
-    rows = _spans(image.shape[0], restorer.height)
-    columns = _spans(image.shape[1], restorer.width)
-    for top, row_from, row_to in rows:
-        for left, column_from, column_to in columns:
-            tile = image[top : top + restorer.height, left : left + restorer.width]
-            done = restorer.restore(tile)
-            result[row_from:row_to, column_from:column_to] = done[
-                row_from - top : row_to - top, column_from - left : column_to - left
-            ]
-    return result
+@final
+class _Work:
+    """One picture on its way through the tiles.
+
+    `seam_levels` grows while tiles are compared with their neighbours to the left and above.
+    """
+
+    def __init__(
+        self, restorer: Restorer, image: UInt8Image, progress: Callable[[int, int], None]
+    ) -> None:
+        self._restorer, self._image, self._progress = restorer, image, progress
+        self._rows = _spans(image.shape[0], restorer.height)
+        self._columns = _spans(image.shape[1], restorer.width)
+        self.tiles = len(self._rows) * len(self._columns)
+        self.result = np.empty_like(image)
+        self.seam_levels: int | None = None
+
+    def do(self) -> None:
+        """Restore all tiles, a row of them after the other."""
+        above: list[UInt8Image] = []
+        for index, row in enumerate(self._rows):
+            line: list[UInt8Image] = []
+            for number, column in enumerate(self._columns):
+                done = self._tile(row, column)
+                if line:
+                    self._compare_left(row, self._columns[number - 1], column, line[-1], done)
+                if above:
+                    self._compare_above(self._rows[index - 1], row, column, above[number], done)
+                line.append(done)
+                self._progress(index * len(self._columns) + number + 1, self.tiles)
+            above = line
+
+    def _tile(self, row: Span, column: Span) -> UInt8Image:
+        (top, row_from, row_to), (left, column_from, column_to) = row, column
+        tile = self._image[top : top + self._restorer.height, left : left + self._restorer.width]
+        done = self._restorer.restore(tile)
+        self.result[row_from:row_to, column_from:column_to] = done[
+            row_from - top : row_to - top, column_from - left : column_to - left
+        ]
+        return done
+
+    def _compare_left(
+        self, row: Span, before: Span, column: Span, left: UInt8Image, done: UInt8Image
+    ) -> None:
+        top, first, last = row
+        rows, cut = slice(first - top, last - top), column[1]
+        self._note(
+            left[rows, cut - 1 - before[0] : cut + 1 - before[0]],
+            done[rows, cut - 1 - column[0] : cut + 1 - column[0]],
+        )
+
+    def _compare_above(
+        self, before: Span, row: Span, column: Span, above: UInt8Image, done: UInt8Image
+    ) -> None:
+        left, first, last = column
+        columns, cut = slice(first - left, last - left), row[1]
+        self._note(
+            above[cut - 1 - before[0] : cut + 1 - before[0], columns],
+            done[cut - 1 - row[0] : cut + 1 - row[0], columns],
+        )
+
+    def _note(self, one: UInt8Image, other: UInt8Image) -> None:
+        levels = int(np.abs(one.astype(np.int16) - other.astype(np.int16)).max())
+        self.seam_levels = max(levels, self.seam_levels or 0)
 
 
-def _spans(length: int, tile: int) -> list[tuple[int, int, int]]:
-    """Return where each tile starts, and the part (from, to) of the result that it fills."""
+def _spans(length: int, tile: int) -> list[Span]:
+    """Return where each tile starts, and the part (from, to) of the result that it fills.
+
+    Starts are multiples of `GRID`, so that poolings halve the same pixels as in the whole picture.
+    """
     if length <= tile:
         return [(0, 0, length)]
-    margin = min(MARGIN, tile // 4)
-    count = -(-(length - 2 * margin) // (tile - 2 * margin))
-    starts = [round(index * (length - tile) / (count - 1)) for index in range(count)]
+    step = tile - 2 * min(MARGIN, tile // 4)
+    step -= step % GRID if step > GRID else 0
+    starts = [min(start, length - tile) for start in range(0, length - tile + step, step)]
     cuts = [0, *((a + tile + b) // 2 for a, b in pairwise(starts)), length]
     return [(start, cuts[i], cuts[i + 1]) for i, start in enumerate(starts)]

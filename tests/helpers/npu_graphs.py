@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.devices.graph_builder import GraphBuilder, Shape
+from nas.devices.graph_builder import SAME, GraphBuilder, Shape
 from nas.devices.npu.requirements import Machine
 from nas.devices.probe_graphs import OPERATIONS
 
@@ -56,6 +56,13 @@ def write_convolution(path: Path, side: int, kernel: int, **options: Any) -> Pat
     return graph.write([tensor], path)
 
 
-def write_transposed(path: Path, dtype: str, height: int, width: int = 8) -> Path:
-    """One transposed convolution 2x2 behind a convolution: refused by LiteRT on odd sides."""
-    return write_operation(path, "TRANSPOSE_CONV", dtype, (1, height, width, 16))
+def write_transposed(
+    path: Path, dtype: str, height: int, width: int = 8, padding: int = SAME
+) -> Path:
+    """One transposed convolution 2x2 behind a convolution: with SAME refused on odd sides."""
+    graph = RandomBuilder(dtype, (1, height, width, 16))
+    x = OPERATIONS["CONV_2D"](graph, graph.input)
+    shape = (1, 2 * height, 2 * width, 16)
+    options = graph.options("TransposeConvOptions", padding=padding, strideH=2, strideW=2)
+    inputs = [graph.constant(np.array(shape, np.int32)), graph.weights((16, 2, 2, 16)), x]
+    return graph.write([graph.add("TRANSPOSE_CONV", inputs, shape, options)], path)

@@ -84,7 +84,7 @@ class NpuDevice:
         numbers = tuple(dict.fromkeys((self.chip.number, self.chip.estimated_as)))
         placement = placed(artifact, self.chip, self.spec, limits)
         if not placement.whole:
-            raise self._not_whole(placement)
+            raise self.not_whole(placement)
         try:
             own, estimated = _both(
                 lambda number: compiled(artifact, number, self.spec, limits), numbers
@@ -108,7 +108,8 @@ class NpuDevice:
             figures=_figures(own),
         )
 
-    def _not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+    def not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+        """The error of a network that the NPU does not take whole, in one piece."""
         on_npu = len(placement.operations) - len(placement.refusals)
         detail = f"{on_npu} of {len(placement.operations)} operations on the NPU"
         if on_npu:

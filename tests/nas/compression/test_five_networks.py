@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from nas.compression.convert import convert
+from nas.compression.convert import convert, convert_untrained
 from nas.compression.quantization import fake_quantized, int16_form
-from nas.compression.verify import verify
+from nas.compression.verify import UNTRAINED_MINIMUM_DB, verify
 from nas.errors import ConversionError
 from nas.networks.candidate import PRECISIONS
 from nas.networks.keras_model import build_model, folded_model
@@ -15,6 +15,8 @@ from nas.tflite.editing import in_float
 from nas.tflite.file import parse_tflite
 from nas.tflite.interpreter import Artifact
 from nas.tflite.resizing import at_size
+from nas.training.schedule import Schedule
+from search_spaces import ARCHITECTURES, DBPN, EDSR, FPN, RDN, SGN, UNet
 from tests.helpers.artifacts import FIVE, picture
 
 EVERY = [(name, precision) for name in FIVE for precision in PRECISIONS]
@@ -66,6 +68,36 @@ def test_every_file_passes_the_gate(name, precision):
     found = verify(artifact(name, precision), graph, model, precision, sample, minimum_db=0)
     assert found.conv_macs == graph.macs(side(name), side(name)).conv
     assert found.agreement_db > (110 if precision == "float" else 28)
+
+
+# As deep as the paper's, of few channels.
+DEEP = {
+    "edsr": EDSR(4, 14),
+    "rdn": RDN(4, 4, 3, 6),
+    "dbpn": DBPN(4, 4, 3),
+    "fpn": FPN(4, 1, 1, 8, 8),
+    "sgn": SGN(4, 3, 11),
+    "unet": UNet("transpose-conv", "prelu", (4, 4, 8), 4, 7),
+}
+
+
+def passes_untrained(monkeypatch, network):
+    """In int8, well above the bound below which a network is refused."""
+    monkeypatch.setitem(UNTRAINED_MINIMUM_DB, "int8-ptq", 32.0)
+    graph = network.graph()
+    schedule = Schedule(steps=5, batch=2, patch=16, learning_rate=1e-3)
+    convert_untrained(graph, *2 * (graph.fits(32),), "int8-ptq", schedule)
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_deep_network_of_first_weights_passes_the_gate(monkeypatch, name):
+    passes_untrained(monkeypatch, DEEP[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FIVE, "unet-resizebilinear-relu", "unet-transposeconv-prelu"])
+def test_the_papers_networks_pass_the_gate_untrained(monkeypatch, name):
+    passes_untrained(monkeypatch, ARCHITECTURES[name])
 
 
 @pytest.mark.parametrize(("name", "precision"), EVERY)

@@ -226,7 +226,7 @@ def test_a_lost_phone_stops_the_search_and_the_same_command_goes_on(
     study = _study(
         spec_of(phone, **options), spec_of(other, **options), constraints=("psnr_db>=99",)
     )
-    with pytest.raises(RunError, match=r"a required phone is lost: adb:.*--on-lost-phone continue"):
+    with pytest.raises(RunError, match=r"a required phone is lost: adb:.*--keep-going"):
         search(study, tmp_path / "run", watcher=Watches(phone.unplug))
     assert len(RunFolder(tmp_path / "run").finished_numbers()) == 1
     phone.plug()

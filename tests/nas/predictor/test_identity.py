@@ -98,7 +98,7 @@ def test_a_file_with_impossible_numbers_is_damaged() -> None:
     values = json.loads(path.read_text())
     values["observed"]["int8"][0]["latency_ms"] = -3.0
     path.write_text(json.dumps(values))
-    with pytest.raises(RunError, match=r"no predictor of format 1.*nas predictor fit"):
+    with pytest.raises(RunError, match=r"no predictor of format 2.*nas predictor fit"):
         load(about)
 
 

@@ -128,9 +128,9 @@ def test_the_program_refuses_what_it_would_cut_to_8_bits(tmp_path: Path) -> None
     assert "deep.png has more than 8 bits a channel" in failed.value.stderr
 
 
-def test_the_card_has_the_readme_s_program(run: RunFolder, tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
+def test_the_card_has_the_tutorial_s_program(run: RunFolder, tmp_path: Path) -> None:
+    tutorial = (Path(__file__).parents[3] / "docs" / "tutorials" / "ship.md").read_text()
     one = export_models(run, tmp_path / "out", as_reported(run))[0]
     block = f"```python\n{USAGE}```"
-    assert block in readme
+    assert block in tutorial
     assert block in (one.folder / "README.md").read_text()

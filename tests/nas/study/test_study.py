@@ -63,7 +63,7 @@ def test_without_the_option_it_is_refused_before_any_work(file: Path, tmp_path: 
 
 
 def test_what_an_option_can_mend_is_no_fault_of_the_file() -> None:
-    """Halving that `--halving off` takes back, devices, a reference that `--baseline` brings."""
+    """Halving that `--no-halving` takes back, devices, a reference that `--baseline` brings."""
     short = trained_study(halving=True, objectives=("psnr_db", "bytes"))
     with pytest.raises(ConfigError, match="can't tell bytes before the end"):
         short.check()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.devices.graph_builder import VALID
 from nas.devices.limited_process import Limits
 from nas.devices.measurement import Placement
 from nas.devices.npu.chips import CHIPS
@@ -107,6 +108,8 @@ def test_odd_sides_put_a_transposed_convolution_on_the_cpu(tmp_path: Path, dtype
     assert "Expected 9 but got 10" in refusal.reason
     even = write_transposed(tmp_path / "even.tflite", dtype, 6)
     assert placed(even, CHIP, CHIP.spec, Limits(60)).whole
+    unpadded = write_transposed(tmp_path / "valid.tflite", dtype, 5, padding=VALID)  # as networks
+    assert placed(unpadded, CHIP, CHIP.spec, Limits(60)).whole
 
 
 @needs_extra
