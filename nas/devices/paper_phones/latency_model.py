@@ -12,7 +12,7 @@ something the prior is all that is known, and the interval shows it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, final
@@ -81,13 +81,18 @@ class Features:
         return not self.fallen.any()
 
 
-def features(phone: PhoneRules, operations: Operations) -> Features:
-    """Count a network's work on a phone, in GMAC, millions of elements, and operations."""
+def features(phone: PhoneRules, operations: Operations, without: Collection[int] = ()) -> Features:
+    """Count a network's work on a phone, in GMAC, millions of elements, and operations.
+
+    The steps of `without`, by number, are left out of the count.
+    """
     fallen = plan(phone, operations).fallen
     steps = operations.steps
     transposed = any(steps[n].op == "TRANSPOSE_CONV" for n in fallen)
     accelerated, cpu = np.zeros((len(_TYPES), len(_A))), np.zeros(len(_B))
     for number, step in enumerate(steps):
+        if number in without:
+            continue
         slow = phone.slow_prelu and transposed and step.op == "PRELU"
         if number in fallen or slow:
             name, amount = _fallen(step)
@@ -164,10 +169,20 @@ class LatencyModel:
         slope = predict(self.logarithms, [wanted])[1][0]
         return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
 
-    def estimate(self, wanted: Features) -> Estimate:
-        """Return a latency with its interval."""
+    def share_beyond(self, part: Features, wanted: Features) -> float:
+        """Return the share of the latency of `wanted` that its `part` leaves out."""
+        empty = not part.accelerated.any() and part.accelerated_only
+        return 1.0 if empty else 1 - self.latency_ms(part) / self.latency_ms(wanted)
+
+    def estimate(self, wanted: Features, unseen: float = 0.0) -> Estimate:
+        """Return a latency with its interval.
+
+        `unseen` is the share of the latency of which no cell says anything: it deviates as a
+        coefficient does before any cell is seen.
+        """
         middle = self.latency_ms(wanted)
-        factor = math.exp(self.widening * self.deviation(wanted))
+        deviation = math.hypot(self.widening * self.deviation(wanted), SPREAD * unseen)
+        factor = math.exp(deviation)
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
