@@ -145,7 +145,7 @@ COMMANDS = (
         "doctor",
         "doctor",
         "doctor",
-        "Check this computer and its phones: what is missing, with a remedy for each line.",
+        "Check this computer and its phones; each line says what was seen and what to do.",
         PHONES,
     ),
     Command(
