@@ -122,9 +122,16 @@ COMMANDS = (
     ),
     Command(
         "export",
-        "results",
+        "export",
         "export",
         "Export the front's models and the baselines, each scored once more, and pareto.csv.",
+        RESULTS,
+    ),
+    Command(
+        "push",
+        "push",
+        "push",
+        "Put an exported model on the Hugging Face Hub, with its card; --dry-run sends nothing.",
         RESULTS,
     ),
     Command(

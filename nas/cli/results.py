@@ -1,9 +1,9 @@
-"""`nas pareto`, `nas report` and `nas export` show and save the results of a run."""
+"""`nas pareto` and `nas report` show the results of a run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,6 @@ from rich.table import Table
 from nas.cli import complete
 from nas.cli.console import emit_json, err, note, out, print_csv, table
 from nas.cli.options import FormatOption, JsonOption, RunArgument, chosen_format
-from nas.errors import DataError
 
 if TYPE_CHECKING:
     from nas.devices.names import DeviceName
@@ -224,47 +223,21 @@ def report(
     """Write RUN/report: one page that can be read offline, and PNG files."""
     folder = opened(run)
     folder.description()  # a wrong path is told before anything slow is imported
+    from nas.devices.host.profile import profile_on_host
     from nas.report import write_report
     from nas.training.tensorflow import quiet_tensorflow
+    from search_spaces import architecture_from_dict
 
     quiet_tensorflow()
     with err.status("writing the report"):
-        page = write_report(folder, pictures)
+        page = write_report(
+            folder, pictures, read=architecture_from_dict, profile_host=profile_on_host
+        )
     out.print(str(page), markup=False, highlight=False, soft_wrap=True)
     if open_:
         from nas.cli.browser import open_page
 
         open_page(page)
-
-
-def export(
-    run: RunArgument,
-    out_: Annotated[Path, typer.Option("--out", help="A new folder, or an earlier export.")],
-    all_: Annotated[
-        bool, typer.Option("--all", help="Every complete model within the constraints.")
-    ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="Where the run's data set is now, if it moved.")
-    ] = None,
-) -> None:
-    """Export the front's models and the baselines, each scored once more, and pareto.csv."""
-    from nas.report.export import earlier_folders, export_models
-
-    folder = opened(run)
-    rescore = _scorer(folder, data)
-    with err.status("exporting") as status:
-
-        def progress(index: int, count: int, result: TrialResult) -> None:
-            status.update(f"exporting {index + 1} of {count}: trial {result.number}")
-
-        exported = export_models(folder, out_, rescore, all_, progress)
-    for model in exported:
-        out.print(str(model.folder), highlight=False)
-    models = "1 model" if len(exported) == 1 else f"{len(exported)} models"
-    note(f"{models} in {out_}, each scored again as reported; {out_ / 'pareto.csv'}")
-    left = earlier_folders(out_, exported)
-    if left:
-        note(f"of an earlier export and kept: {', '.join(left)}")
 
 
 def opened(run: Path) -> RunFolder:
@@ -395,22 +368,3 @@ def _needs(name: str, cells: Sequence[str]) -> int:
 def _size(run: RunFolder) -> str:
     width, height = run.description()["study"]["size"]
     return f"{width}x{height}"
-
-
-def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
-    """Return a function that gives a file's PSNR in dB on the run's held-out pictures.
-
-    Raises DataError where the data set is not the one of the run any more.
-    """
-    from evaluators.quality import score_artifact
-    from nas.data import open_dataset
-    from nas.system.hashing import canonical_json
-
-    recorded = run.description()["study"]["data"]
-    dataset = open_dataset(spec or recorded["spec"])
-    if canonical_json(dataset.identity()) != canonical_json(recorded["identity"]):
-        raise DataError(
-            f"the data set {dataset.spec} is not the one that {run.path} was made with: its "
-            "pictures differ. Say where that one is with --data"
-        )
-    return lambda artifact: score_artifact(artifact, dataset.heldout()).psnr_db

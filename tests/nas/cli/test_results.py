@@ -21,7 +21,7 @@ runner = CliRunner()
 app = typer.Typer()
 app.command()(results.pareto)
 app.command()(results.report)
-app.command()(results.export)
+app.command()(export.export)
 
 
 @pytest.fixture
