@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import nas.cli.export as export
 import nas.cli.results as results
 from nas.data import Pair
 from nas.errors import DataError, RunError
