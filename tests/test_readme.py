@@ -149,6 +149,13 @@ def test_the_pictures_are_there() -> None:
             assert path.exists() or made, f"{document.relative_to(ROOT)}: {target}"
 
 
+def test_the_readme_has_its_picture_in_both_lights() -> None:
+    shown = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert len(shown) == 2
+    for name in shown:
+        assert 100_000 < (ROOT / name).stat().st_size < 1_000_000, name
+
+
 def _made(path: Path) -> bool:
     """Whether the site makes the page from the code."""
     from documentation.reference import PAGES

@@ -69,5 +69,6 @@ def _epilog(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a help text without Rich's marks."""
-    return re.sub(r"\[/?(?:bold|dim|italic|cyan|green|yellow|red)?(?: [a-z]+)*\]", "", text)
+    """Return a help text without Rich's marks; an escaped bracket becomes a bracket."""
+    marks = r"(?<!\\)\[/?(?:bold|dim|italic|cyan|green|yellow|red)?(?: [a-z]+)*\]"
+    return re.sub(marks, "", text).replace(r"\[", "[")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def check(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODELS...", help="Folders of `nas export`, or .tflite files."),
+        typer.Argument(metavar="MODELS", help="Folders of `nas export`, or .tflite files."),
     ],
     baseline: Annotated[Path, typer.Option(help="A JSON file of latencies that --write wrote.")],
     device: Annotated[

@@ -11,7 +11,7 @@ from typing import Any, final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps click
+_USAGE: Any = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps click
 
 
 @final
@@ -87,7 +87,7 @@ COMMANDS = (
     Command("supernet", "supernet", "app", "One elastic network for a study's whole space.", RUN),
     Command(
         "pareto",
-        "results",
+        "pareto",
         "pareto",
         "List the models that no other one beats, or the one to take within a budget.",
         RESULTS,
@@ -122,7 +122,7 @@ COMMANDS = (
     ),
     Command(
         "export",
-        "export",
+        "results",
         "export",
         "Export the front's models and the baselines, each scored once more, and pareto.csv.",
         RESULTS,
@@ -288,7 +288,7 @@ def kind_of(words: Sequence[str]) -> str:
     return "-".join(names[: 2 if names[:1] and names[0] in groups else 1])
 
 
-def _tell_error(kind: str, error: Exception) -> None:
+def _tell_error(kind: str, error: Any) -> None:
     from nas.cli.console import emit_error
     from nas.errors import NasError
 

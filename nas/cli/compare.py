@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN...", help="Two runs' folders, or more.", autocompletion=complete.runs
+            metavar="RUN", help="Two runs' folders, or more.", autocompletion=complete.runs
         ),
     ],
     out_: Annotated[
@@ -32,14 +32,15 @@ def compare(
     json_: JsonOption = False,
 ) -> None:
     """Draw the fronts of several runs in one picture, and say in what the runs differ."""
-    from nas.cli.results import model_json, opened
+    from nas.cli.pareto import model_json
+    from nas.cli.results import opened
     from nas.report.comparison import compare_runs, save_comparison
 
     if len(runs) < 2:
         raise ConfigError(f"nas compare needs two runs or more, but {len(runs)} came")
     comparison = compare_runs([opened(run) for run in runs], cost)
     save_comparison(comparison, out_)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "run": str(front.run.path),
             "study": str(front.study["name"]),

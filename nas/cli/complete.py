@@ -29,12 +29,13 @@ def studies(incomplete: str) -> list[str]:
 
 
 def devices(incomplete: str) -> list[str]:
-    """Offer the host, NPUs, the paper's phones, and phones that an adb server lists by now."""
+    """Offer the host, NPUs, GPUs, the paper's phones, and phones that adb lists by now."""
+    from nas.devices.gpu.device import SPECS
     from nas.devices.npu.chips import CHIPS
     from nas.devices.paper_phones.device import PREFIX
     from nas.devices.paper_phones.published import phones
 
-    known = ["host", *(chip.spec for chip in CHIPS.values())]
+    known = ["host", *(chip.spec for chip in CHIPS.values()), *SPECS]
     known += [f"{PREFIX}{phone.phone}" for phone in phones()]
     return _matching([*known, *_connected()], incomplete)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nas.report.compression_job import Job, PictureScore, Source
 
 
+SIZE = "1280x720"
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
@@ -64,7 +66,9 @@ DeviceOption = Annotated[
     ),
 ]
 MethodOption = Annotated[str, typer.Option(help="adaptive | uniform-l1")]
-SizeOption = Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
+SizeOption = Annotated[
+    str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.", show_default=SIZE)
+]
 StepsOption = Annotated[int, typer.Option(min=1, help="Steps of the float training.")]
 SeedOption = Annotated[int, typer.Option(help="Of the trainings.")]
 SmokeOption = Annotated[
@@ -81,7 +85,7 @@ def compress(
     device: DeviceOption = None,
     limit: LimitOption = None,
     method: MethodOption = "adaptive",
-    size: SizeOption = "1280x720",
+    size: SizeOption = None,
     steps: StepsOption = 600,
     seed: SeedOption = 0,
     smoke: SmokeOption = False,
@@ -99,8 +103,10 @@ def compress(
     wanted = _wanted(prune or [0.0], precision or ["int8-qat"])
     deepest = max(compression.pruned_share for compression in wanted)
     settings = Pruning(method)  # type: ignore[arg-type]
-    source, pixels, schedule = _source(model), parse_size(size), short_schedule(steps)
+    source, pixels, schedule = _source(model), parse_size(size or SIZE), short_schedule(steps)
     if smoke:
+        if size is not None:
+            raise ConfigError(f"--smoke and --size {size}: a smoke test has a size of its own")
         source, pixels, schedule = smoke_test(source, deepest, schedule)
     check_reach(source.architecture, pixels, deepest, settings)
     devices = _devices(device or [])

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +25,11 @@ def note(text: str, style: str = "") -> None:
     Markup and highlighting are off. Where standard error is no terminal it stays one line.
     """
     err.print(text, style=style, markup=False, highlight=False, soft_wrap=not err.is_terminal)
+
+
+def counted(amount: int, noun: str, ending: str = "s") -> str:
+    """Write an amount and its noun, in the plural where it should be: "1 pair", "1,200 pairs"."""
+    return f"{amount:,} {noun}{'' if amount == 1 else ending}"
 
 
 def plain(text: str) -> str:
@@ -72,7 +77,7 @@ def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
     """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for heading, justify in columns.items():
-        side = "right" if justify == "right" else "left"
+        side: Literal["left", "right"] = "right" if justify == "right" else "left"
         result.add_column(heading, justify=side, overflow="fold")
     for row in rows:
         result.add_row(*row)

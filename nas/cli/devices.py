@@ -201,29 +201,58 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def probe(
     device: Annotated[
-        list[str], typer.Option(help="adb:SERIAL; repeatable.", autocompletion=complete.devices)
+        list[str],
+        typer.Option(
+            help="adb:SERIAL, npu:CHIP or gpu; repeatable.", autocompletion=complete.devices
+        ),
     ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT of an NPU's graphs; repeatable."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure which operations a phone accelerates: operation x data type x neighbour."""
+    """Find which operations a device accelerates: operation x data type x neighbour.
+
+    An NPU is asked at several sizes, and tells the reason of each refusal.
+    """
     from nas.devices.phone.operation_support import probe_support
     from nas.devices.phone.spec import open_phone, with_options
 
-    matrices = []
+    matrices: list[Any] = []
     for spec in device:
+        if spec.startswith("npu:"):
+            from nas.cli.npus import probed
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed(spec, size, again))
+            continue
+        if size:
+            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed_gpu
+
+            phone_spec(spec, delegate, protocol, benchmark_binary)
+            matrices.append(probed_gpu(spec, again))
+            continue
         binaries = tuple(benchmark_binary or ())
         phone = open_phone(with_options(spec, delegate, protocol, binaries))
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        emit_json("probe", [matrix.to_dict() for matrix in matrices])
+        emit_json("probe", [m if isinstance(m, dict) else m.to_dict() for m in matrices])
         return
     for matrix in matrices:
-        _show_matrix(matrix)
+        if isinstance(matrix, dict):
+            from nas.cli.npus import show_probe
+
+            show_probe(matrix)
+        else:
+            _show_matrix(matrix)
 
 
 def _show_matrix(matrix: Any) -> None:

@@ -10,21 +10,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from nas.cli.console import FORMAT
+from nas.cli.device_documents import (
+    CheckedDocument,
+    DeviceDocument,
+    FidelityDocument,
+    Json,
+    LogDocument,
+    MeasurementDocument,
+    NpuSupportDocument,
+    PlacedDocument,
+    PredictorCheckDocument,
+    PredictorDocument,
+    SupportDocument,
+)
 from nas.data.check import Check
-from nas.devices.measurement import Placement
-from nas.devices.phone.operation_support import Support
 from nas.devices.sweep import SweepRow
 from nas.errors import unknown
 from nas.execution.status import Status
-from nas.predictor.checking import NetworkCheck, Score
 from nas.report.restored_page import RestoredPhoto
 from nas.study.trial_result import Failure, State
-
-Json = dict[str, Any]
-"""An object whose fields are another page's: a candidate, a space, a device's conditions."""
 
 
 @dataclass(frozen=True)
@@ -197,167 +204,6 @@ class ComparisonDocument:
 
 
 @dataclass(frozen=True)
-class MeasurementDocument:
-    """A latency with its launches, its conditions, and where each operation ran."""
-
-    device: str
-    device_name: str
-    source: str
-    latency_ms: float
-    interval_ms: tuple[float, float]
-    interval_coverage: float | None
-    spread: float
-    count: int
-    samples_ms: list[list[float]]
-    init_ms: float | None
-    first_ms: float | None
-    peak_memory_mb: float | None
-    placement: list[Placement]
-    accelerated_mac_share: float | None
-    failure: None
-    counts: list[int]
-    stated_interval_ms: tuple[float, float] | None
-    stated_coverage: float | None
-    figures: dict[str, float]
-    conditions: Json
-
-
-@dataclass(frozen=True)
-class PlacedDocument:
-    """Where each operation runs on a device that has no latency."""
-
-    device: str
-    source: str
-    latency_ms: None
-    placement: list[Placement]
-    accelerated_mac_share: float
-    failure: None
-    conditions: Json
-
-
-@dataclass(frozen=True)
-class CheckedModelDocument:
-    """A model measured again: `verdict` compares its interval with the baseline's.
-
-    `same_file` tells whether it is the very file of the baseline.
-    """
-
-    model: str
-    sha256: str
-    verdict: Literal["same", "slower", "faster", "new"]
-    same_file: bool | None
-    latency_ms: float
-    interval_ms: tuple[float, float]
-    baseline_ms: float | None
-    baseline_interval_ms: tuple[float, float] | None
-    ratio: float | None
-    source: str
-    disturbed: str | None
-    said: str
-
-
-@dataclass(frozen=True)
-class CheckedDocument:
-    """Models measured again on a device, beside a baseline; `passed` is false where one is slower.
-
-    `missing` are models of the baseline that were not measured; `written` tells whether the
-    baseline was written.
-    """
-
-    device: str
-    device_name: str
-    baseline: str
-    passed: bool
-    written: bool
-    models: list[CheckedModelDocument]
-    missing: list[str]
-
-
-@dataclass(frozen=True)
-class DeviceDocument:
-    """A device: this machine, a phone, an NPU by its compiler, a GPU in software, a modelled phone.
-
-    `kind` is "host", "phone", "npu", "gpu" or "paper". What does not apply is null.
-    `median_error` is that of a modelled phone's latencies, each left out of the fit.
-    """
-
-    device: str
-    kind: Literal["host", "phone", "npu", "gpu", "paper"]
-    state: str
-    model: str | None
-    chip: str | None
-    accelerators: list[str] | None
-    source: str | None
-    fit: bool | None
-    advice: str
-    serial: str | None = None
-    manufacturer: str | None = None
-    android: str | None = None
-    sdk: int | str | None = None
-    build: str | None = None
-    abis: list[str] | None = None
-    big_core_mask: str | None = None
-    battery_percent: float | None = None
-    thermal_status: int | None = None
-    usual: Json | None = None
-    structures: int | None = None
-    median_error: float | None = None
-
-
-@dataclass(frozen=True)
-class SupportRowDocument(Support):
-    """Whether an operation of a type ran accelerated after another one; null: nobody knows."""
-
-    accelerated: bool | None = None
-
-
-@dataclass(frozen=True)
-class SupportDocument:
-    """What a phone accelerates."""
-
-    device: str
-    source: str
-    fingerprint: str
-    delegate: str
-    rows: list[SupportRowDocument]
-
-
-@dataclass(frozen=True)
-class LogDocument:
-    """What a saved log says, run by run."""
-
-    file: str
-    runs: list[Json]
-
-
-@dataclass(frozen=True)
-class FidelityQualityDocument:
-    """PSNR against the sharp pictures, of the device's outputs and of the expected ones."""
-
-    definition: str
-    device_psnr_db: float | None
-    reference_psnr_db: float | None
-
-
-@dataclass(frozen=True)
-class FidelityDocument:
-    """How far a device's outputs are from the model's."""
-
-    device: str
-    source: str
-    reference: str
-    definition: str
-    psnr_db: float | None
-    psnr_db_std: float | None
-    l2_error: float
-    largest_error: float
-    equal_pictures: int
-    quality: FidelityQualityDocument
-    pictures: list[Json]
-    conditions: Json
-
-
-@dataclass(frozen=True)
 class CheckDocument(Check):
     """What is wrong with a data set, and whether it is usable all the same."""
 
@@ -376,46 +222,6 @@ class PackDocument:
     patch: int
     bytes: int
     identity: Json
-
-
-@dataclass(frozen=True)
-class OperationKindDocument:
-    """How often an operation of a type was measured, and the noise of that (a share)."""
-
-    op: str
-    dtype: str
-    measured: int
-    noise: float
-
-
-@dataclass(frozen=True)
-class PredictorDocument:
-    """A fitted predictor: what it is for, what it was fitted to, what the device refused."""
-
-    about: Json
-    kinds: list[OperationKindDocument]
-    refused: list[tuple[str, str, str]]
-    surcharges: list[tuple[str, str, str, float]]
-    networks: dict[str, int]
-    file: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class NetworkCheckDocument(NetworkCheck):
-    """A network that the predictor never saw; `error` is the forecast's, as a share."""
-
-    error: float = 0.0
-
-
-@dataclass(frozen=True)
-class PredictorCheckDocument:
-    """How near a predictor is, by precision: "predictor", and "macs" for MACs alone."""
-
-    about: Json
-    scores: dict[str, dict[str, Score]]
-    networks: list[NetworkCheckDocument]
-    plot: str
 
 
 @dataclass(frozen=True)
@@ -497,7 +303,7 @@ KINDS: dict[str, Any] = {
     "fidelity": list[FidelityDocument],
     "sweep": list[SweepRow],
     "devices": list[DeviceDocument],
-    "probe": list[SupportDocument],
+    "probe": list[SupportDocument | NpuSupportDocument],
     "parse-log": LogDocument,
     "data-check": CheckDocument,
     "data-prepare": PackDocument,

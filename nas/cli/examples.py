@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "trials": ("nas trials runs/a --state failed", "nas trials runs/a --format csv"),
     "report": ("nas report runs/a --open", "nas report runs/a --pictures 6"),
     "compare": ("nas compare runs/a runs/b", "nas compare runs/a runs/b --out fronts.svg"),
-    "export": ("nas export runs/a --out models", "nas export runs/a --out models --all"),
+    "export": ("nas export runs/a --out models", "nas export runs/a --out models --onnx"),
     "push": (
         "nas push models/FOLDER USER/NAME --dry-run",
         "nas push models/FOLDER USER/NAME --public",
@@ -40,7 +40,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "devices": ("nas devices", "nas devices --connect 192.168.0.7:5555"),
     "probe": (
         "nas probe --device adb:SERIAL --delegate nnapi",
-        "nas probe --device adb:SERIAL --again --json",
+        "nas probe --device npu:sm8650 --size 80x45 --json",
     ),
     "parse-log": ("nas parse-log benchmark.txt", "nas parse-log logcat.txt --pid 4711 --json"),
     "predictor fit": (
@@ -70,6 +70,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "fidelity": (
         "nas fidelity models/FOLDER --device adb:SERIAL",
         "nas fidelity model.tflite --device host --data photos --pictures 4",
+        "nas fidelity models/FOLDER --device gpu --device npu:sm8650 --pictures 2",
     ),
     "compress": (
         "nas compress unet-resizebilinear-relu --data photos --out small --smoke",
@@ -105,7 +106,8 @@ def finish_page(command: Any, name: str) -> None:
         if param.param_type_name == "option" and param.metavar is None:
             param.metavar = _kind_of_value(param)
     usage = command.collect_usage_pieces
-    command.collect_usage_pieces = lambda context: [piece.strip("{}") for piece in usage(context)]
+    without = str.maketrans("", "", "{}")
+    command.collect_usage_pieces = lambda context: [p.translate(without) for p in usage(context)]
     if name in EXAMPLES:
         lines = [f"  {plain(line)}" for line in EXAMPLES[name]]
         command.epilog = "\n\n".join(["Examples:", *lines])

@@ -14,7 +14,7 @@ def explain(
     run: RunArgument,
     trial: Annotated[
         int | None,
-        typer.Argument(metavar="[TRIAL]", help="One trial's number.", show_default="the whole run"),
+        typer.Argument(metavar="TRIAL", help="One trial's number.", show_default="the whole run"),
     ] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -22,7 +22,8 @@ def explain(
 
     The noise of training decides which models are alike: the fastest of these is the one to take.
     """
-    from nas.cli.results import choice_json, opened
+    from nas.cli.pareto import choice_json
+    from nas.cli.results import opened
     from nas.report.choice import open_front
     from nas.report.explanation import explain_run, explain_trial
     from nas.storage.run_devices import run_names
@@ -30,7 +31,10 @@ def explain(
     folder = opened(run)
     found = open_front(folder)
     names = {device: name.name for device, name in run_names(folder, found.results).items()}
-    called = lambda device: names.get(device, device)  # noqa: E731
+
+    def called(device: str) -> str:
+        return names.get(device, device)
+
     said = explain_run(found, called) if trial is None else explain_trial(found, trial, called)
     if json_:
         choice = choice_json(found.choose())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import complete
-from nas.cli.console import emit_json, err, out, table
+from nas.cli.console import counted, emit_json, err, out, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -162,6 +162,8 @@ def measure(
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
     device = phone_spec(device, delegate, protocol, benchmark_binary)
     at = f" at {size}" if size else ""
+    if not model.is_file():
+        raise ConfigError(f"{model} is no file; give a .tflite file")
     if not json_:
         doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
@@ -182,10 +184,11 @@ def measure(
 
 def _show_measured(measurement: Measurement, where: str) -> None:
     low, high = measurement.interval_ms
+    launches = counted(len(measurement.samples_ms), "launch", "es")
+    inferences = counted(measurement.count, "inference")
     out.print(
         f"[bold]{measurement.latency_ms:.2f} ms[/] on {where} ({measurement.source}; "
-        f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
-        f"{measurement.count} inferences)",
+        f"{low:.2f} to {high:.2f} over {launches}, {inferences})",
         highlight=False,
     )
     if measurement.init_ms is not None and measurement.first_ms is not None:
@@ -203,6 +206,10 @@ def _show_measured(measurement: Measurement, where: str) -> None:
 def _show_unmeasured(measurement: Measurement) -> None:
     """Print a latency that was not measured here, its origin first."""
     about = measurement.conditions
+    if not measurement.timed:
+        out.print(f"{measurement.device}: {about['about']}", highlight=False)
+        _show_figures(measurement)
+        return
     interval = ""
     if measurement.stated_interval_ms is not None:
         low, high = measurement.stated_interval_ms
@@ -214,8 +221,13 @@ def _show_unmeasured(measurement: Measurement) -> None:
         f"{measurement.device} ({about['about']}{interval})",
         highlight=False,
     )
-    if about["caution"]:
-        out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    _show_figures(measurement)
+
+
+def _show_figures(measurement: Measurement) -> None:
+    """Print what to mind of figures that nobody measured, those beside a latency, the placement."""
+    if caution := measurement.conditions["caution"]:
+        out.print(f"[yellow]mind:[/] {caution}", highlight=False)
     if measurement.figures:
         pairs = measurement.figures.items()
         out.print(", ".join(f"{name} {value:.4g}" for name, value in pairs), highlight=False)

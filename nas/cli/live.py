@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,6 +26,8 @@ from nas.study.study import Study
 from nas.study.trial_result import STOPPED, TrialResult
 
 FRONT_ROWS = 8
+WIDE = 60
+"""Columns of a terminal from which on the view has bars."""
 
 
 @contextmanager
@@ -123,7 +126,10 @@ class _View:
     def note(self, text: str) -> None:
         _line(text)  # stays above the view
 
-    def __rich__(self) -> Group:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._drawn_at(options.max_width)
+
+    def _drawn_at(self, columns: int) -> Group:
         width, height = self._study.size
         head = Text.assemble(
             (self._study.name, "bold"),
@@ -134,13 +140,13 @@ class _View:
         if self._packing:
             parts.append(Text(self._packing))
         if self._tally.trials:
-            parts += [self._overall(), self._trials(), self._front()]
+            parts += [self._overall(columns), self._trials(columns), self._front(columns)]
         return Group(*parts)
 
-    def _overall(self) -> Progress:
+    def _overall(self, columns: int) -> Progress:
         bar = Progress(
             TextColumn("{task.completed:.0f}/{task.total:.0f} trials"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=30 if columns >= WIDE else 6),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),
             console=err,
@@ -151,27 +157,53 @@ class _View:
         bar.tasks[0].start_time = bar.get_time() - (time.monotonic() - self._tally.began)
         return bar
 
-    def _trials(self) -> Table:
-        rows = Table(box=None, pad_edge=False, show_header=False)
-        for _ in range(3):
-            rows.add_column(no_wrap=True)
-        rows.add_column(overflow="ellipsis", no_wrap=True)
+    def _trials(self, columns: int) -> Table:
+        cells = []
         for number, progress in sorted(self._running.items()):
             share = _share(progress)
-            counted = f"{_bar(share)} {share:4.0%}" if progress.total else progress.note
+            bar = f"{_bar(share)} " if columns >= WIDE else ""
+            counted = f"{bar}{share:4.0%}" if progress.total else progress.note
             label = self._labels.get(number, progress.note)
-            rows.add_row(f"trial {number}", progress.stage, Text(counted), Text(label))
-        return rows
+            cells.append([f"trial {number}", progress.stage, counted, label])
+        return _filling(cells, columns, (8, 9, 21 if columns >= WIDE else 7))
 
-    def _front(self) -> Table:
+    def _front(self, columns: int) -> Table:
         names = [objective.metric for objective in self._study.expanded_objectives]
-        rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        for name in names:
-            rows.add_column(Text(self._tally.heading(name)), justify="right", no_wrap=True)
-        rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True, ratio=1)
-        for result in self._tally.front()[:FRONT_ROWS]:
-            rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)
-        return rows
+        best = self._tally.front()[:FRONT_ROWS]
+        figures = [[f"{result.value(name):.2f}" for name in names] for result in best]
+        headings = [self._tally.heading(name) for name in names]
+        widths = [
+            max(map(len, [*heading.split(), *(row[index] for row in figures)]))
+            for index, heading in enumerate(headings)
+        ]
+        if columns >= WIDE:
+            pairs = zip(widths, map(len, headings), strict=True)
+            widths = [max(pair) for pair in pairs]
+        labels = [result.label for result in best]
+        cells = [[*row, label] for row, label in zip(figures, labels, strict=True)]
+        return _filling(cells, columns, widths, [*headings, "best trade-offs so far"])
+
+
+def _filling(
+    cells: Sequence[Sequence[str]],
+    columns: int,
+    widths: Sequence[int],
+    headings: Sequence[str] = (),
+) -> Table:
+    """Return a table whose first columns keep their `widths`; the last one has what is left."""
+    rows = Table(box=None, pad_edge=False, show_header=bool(headings), header_style="bold")
+    rest = columns - sum(widths) - 2 * len(widths)
+    for index, width in enumerate((*widths, max(1, rest))):
+        justify: Literal["left", "right"] = "left"
+        if headings and index < len(widths):
+            justify = "right"
+        rows.add_column(
+            Text(headings[index]) if headings else "",
+            width=width, justify=justify, overflow="ellipsis", no_wrap=not headings,
+        )  # fmt: skip
+    for row in cells:
+        rows.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    return rows
 
 
 class _Tally:
@@ -204,11 +236,14 @@ class _Tally:
         self.resting.discard(result.number)
         self._front = self._sorted(front([*self._front, result], self._objectives))
 
+    def device(self, device: str) -> str:
+        """Name a device as people call it."""
+        return self.names[device].name if device in self.names else device
+
     def title(self, metric: str) -> str:
         """Name a metric with its device as people call it: `latency_ms[Mate30-like]`."""
         base, bracket, device = metric.partition("[")
-        device = device.removesuffix("]")
-        called = self.names[device].name if device in self.names else device
+        called = self.device(device.removesuffix("]"))
         return f"{base}[{called}]" if bracket else base
 
     def heading(self, metric: str) -> str:
@@ -217,8 +252,7 @@ class _Tally:
         names = {"psnr_db": "PSNR dB", "ssim": "SSIM", "latency_ms": "ms"}
         if base not in names:
             return self.title(metric)
-        device = device.removesuffix("]")
-        called = self.names[device].name if device in self.names else device
+        called = self.device(device.removesuffix("]"))
         return f"{names[base]} {called}" if bracket else names[base]
 
     def front(self) -> list[TrialResult]:
@@ -266,6 +300,10 @@ def _is_named(name: DeviceName) -> bool:
 def _outcome(result: TrialResult, tally: _Tally) -> str:
     if result.failure:
         return f"{result.state} ({result.failure.message})"
+    if result.state == "infeasible":
+        from nas.report.explanation import reason
+
+        return reason(result, tally.device).removeprefix("is ")
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
         f"{tally.title(name)} {result.value(name):.2f}{_unless_measured(result, name)}"

@@ -22,7 +22,7 @@ def restore(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PHOTO...",
+            metavar="PHOTO",
             help="Photographs, folders of them, or `photos`: those of the quickstart, blurred.",
         ),
     ],

@@ -15,7 +15,7 @@ def schema(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help="A command, such as pareto or data-check.", autocompletion=kinds
+            metavar="KIND", help="A command, such as pareto or data-check.", autocompletion=kinds
         ),
     ] = None,
 ) -> None:

@@ -55,7 +55,7 @@ def send(
     url: Annotated[
         str | None,
         typer.Argument(
-            metavar="[URL]",
+            metavar="URL",
             help="s3://BUCKET/PREFIX, ...",
             show_default="where its search sends them",
         ),

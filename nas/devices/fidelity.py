@@ -124,7 +124,6 @@ class Fidelity:
             },
             "pictures": [asdict(picture) for picture in self.pictures],
             "conditions": self.conditions,
-            "failure": None,
         }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.devices.graph_builder import CHANNELS, VALID, GraphBuilder
+from nas.devices.graph_builder import CHANNELS, SIZE, VALID, GraphBuilder
 
 TYPES = ("float32", "int8")
 """The data types that phones are asked about."""
@@ -146,9 +146,47 @@ A chain `A>B` is B after A: the joints of a U-Net, where the paper's fallbacks a
 """
 
 
-def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tuple[Question, ...]:
-    """Write a graph with a segment for each of `ops` after `after`; returns its questions."""
-    graph = GraphBuilder(dtype)
+NO_INT16 = ("PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
+"""Operations that int16 files spell in others (`nas.compression.quantization.int16_form`)."""
+_HALVING = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "SPACE_TO_DEPTH")
+_DOUBLING = ("TRANSPOSE_CONV", "DEPTH_TO_SPACE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+
+
+def possible(dtype: str, after: str) -> tuple[str, ...]:
+    """The operations that files of a type have behind another: int16 has no PRELU, for example."""
+    missing = NO_INT16 if dtype == "int16" else ()
+    if set(after.split(">")) & set(missing):
+        return ()
+    return tuple(op for op in OPERATIONS if op not in missing)
+
+
+def fits(op: str, after: str, size: tuple[int, int]) -> bool:
+    """Return whether `op` can stand after `after` in a probe for pictures of (width, height).
+
+    Moving pixels to channels needs even sides. Other operations drop a last pixel.
+    """
+    for step in (*after.split(">"), op):
+        if step == "SPACE_TO_DEPTH" and (size[0] % 2 or size[1] % 2):
+            return False
+        if step in _HALVING:
+            size = (size[0] // 2, size[1] // 2)
+        elif step in _DOUBLING:
+            size = (2 * size[0], 2 * size[1])
+    return True
+
+
+def write_probe(
+    path: Path,
+    dtype: str,
+    after: str,
+    ops: tuple[str, ...],
+    size: tuple[int, int] = (SIZE, SIZE),
+) -> tuple[Question, ...]:
+    """Write a graph with a segment for each of `ops` after `after`; returns its questions.
+
+    It takes pictures of `size` (width, height).
+    """
+    graph = GraphBuilder(dtype, (1, size[1], size[0], CHANNELS))
     questions, outputs = [], []
     for op in ops:
         tensor = _conv(graph, graph.input)

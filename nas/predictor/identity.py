@@ -19,7 +19,7 @@ from nas.system.hashing import content_key
 
 FORMAT = 2
 """The format of files, counted up whenever older ones would mean something else. Since 2,
-transposed convolutions are timed as `nas.networks.layers.TransposeConv.padding` has them.
+operations are timed with weights and paddings as converted files have them.
 """
 FILE = "predictor.json"
 

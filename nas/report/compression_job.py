@@ -250,8 +250,8 @@ class Job:
                 {"failure": str(outcome.error)}
                 if taken is None
                 else {
-                    "latency_ms": taken.latency_ms,
-                    "interval_ms": list(taken.interval_ms),
+                    "latency_ms": taken.latency_ms if taken.timed else None,
+                    "interval_ms": list(taken.interval_ms) if taken.timed else None,
                     "source": taken.source,
                 }
             )

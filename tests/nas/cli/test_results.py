@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import nas.cli.export as export
 import nas.cli.results as results
+from nas.cli import pareto
 from nas.data import Pair
 from nas.errors import DataError, RunError
 from nas.storage.run_folder import RunFolder
@@ -20,9 +20,9 @@ from tests.helpers.fake_run import make_run
 
 runner = CliRunner()
 app = typer.Typer()
-app.command()(results.pareto)
+app.command()(pareto.pareto)
 app.command()(results.report)
-app.command()(export.export)
+app.command()(results.export)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_table_never_wraps_a_label(run: RunFolder, width: int) -> None:
 
     members = front(run.results(), run.objectives())
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(results.front_table(members, {"host": "host"}, width))
+    console.print(pareto.front_table(members, {"host": "host"}, width))
     lines = console.export_text().rstrip().splitlines()
     assert len(lines) == 1 + len(members)
     assert all(len(line) <= width for line in lines)

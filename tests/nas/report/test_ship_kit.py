@@ -122,8 +122,7 @@ def _exported(run: RunFolder, out: Path, compare: object) -> tuple[TrialResult, 
 def test_an_export_brings_its_kit(run: RunFolder, tmp_path: Path) -> None:
     made = list(pairs(1))
 
-    def compare(result: TrialResult, path: Path) -> list[CropComparison]:
-        assert path.name == "model.tflite"
+    def compare(result: TrialResult) -> list[CropComparison]:
         return list(compare_crops(run, [result], made, 1, open_model))
 
     result, folder = _exported(run, tmp_path / "out", compare)
@@ -147,7 +146,7 @@ def test_an_export_brings_its_kit(run: RunFolder, tmp_path: Path) -> None:
 
 
 def test_without_pictures_a_card_is_a_card(run: RunFolder, tmp_path: Path) -> None:
-    def gone(result: TrialResult, path: Path) -> list[CropComparison]:
+    def gone(result: TrialResult) -> list[CropComparison]:
         raise DataError("the pictures are gone")
 
     _, folder = _exported(run, tmp_path / "out", gone)
