@@ -128,6 +128,13 @@ COMMANDS = (
         RESULTS,
     ),
     Command(
+        "push",
+        "push",
+        "push",
+        "Put an exported model on the Hugging Face Hub, with its card; --dry-run sends nothing.",
+        RESULTS,
+    ),
+    Command(
         "dashboard",
         "study",
         "dashboard",
