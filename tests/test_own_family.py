@@ -54,7 +54,7 @@ def test_it_is_about_fifty_lines_of_family(half: Path) -> None:
 
 def test_it_is_described_with_its_macs(half: Path) -> None:
     done = CliRunner().invoke(app, ["describe", str(half), "--size", "64x32", "--json"])
-    document = json.loads(done.stdout)
+    document = json.loads(done.stdout)["data"]
     pixels, width = 32 * 16, 16
     blocks = 2 * (9 * width + width * width)
     macs = pixels * (9 * 12 * width + blocks + 9 * width * 12)
