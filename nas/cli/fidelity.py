@@ -97,7 +97,7 @@ def fidelity(
     json_: JsonOption = False,
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.devices.output_devices import open_output_device
     from nas.tflite.size import at_given_size
 

@@ -14,6 +14,14 @@ from nas.errors import ConfigError, unknown
 Format = Literal["table", "csv", "json"]
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
+    return int(width), int(height)
+
+
 def use_limits(values: list[str] | None) -> list[str] | None:
     """Judge phones by these limits, in this process and in those that it starts.
 

@@ -10,7 +10,6 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import parse_size
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -24,6 +23,7 @@ from nas.cli.options import (
     RunsOption,
     StrictOption,
     ThreadsOption,
+    parse_size,
 )
 
 if TYPE_CHECKING:

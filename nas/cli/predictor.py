@@ -80,7 +80,7 @@ def fit(
     The same command goes on where it was stopped.
     """
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.fitting import check_count
@@ -123,7 +123,7 @@ def check(
 ) -> None:
     """Measure networks that the predictor never saw, and show how near it was."""
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check

@@ -357,6 +357,7 @@ def _conditions_of_probe(probe: LogReport, placement: tuple[Placement, ...]) -> 
         "lost_lines": probe.lost_lines,
         "fallbacks": fallbacks(placement),
         "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+        "profile": [row.to_dict() for row in probe.benchmark.profile],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from nas.devices.phone.fitness import LIMITS_VARIABLE
 from nas.errors import ConfigError
 from tests.emulated_phone.libraries import write_qualcomm
 from tests.emulated_phone.phone import TOOL_PATH, EmulatedPhone
+from tests.helpers.envelope import data_of
 from tests.helpers.phones import StartPhone, adb_server, clean, own_folders, start_phone
 
 __all__ = ["adb_server", "own_folders", "start_phone"]
@@ -41,7 +41,7 @@ class _Free:
 def looked(code: int, *arguments: str) -> dict[tuple[str, str], dict[str, Any]]:
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     assert result.exit_code == code, result.stdout
-    return {(row["about"], row["what"]): row for row in json.loads(result.stdout)["data"]}
+    return {(row["about"], row["what"]): row for row in data_of(result.stdout, "doctor")}
 
 
 def of_phone(phone: EmulatedPhone, code: int, *arguments: str) -> dict[str, dict[str, Any]]:
