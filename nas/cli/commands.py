@@ -128,6 +128,13 @@ COMMANDS = (
         RESULTS,
     ),
     Command(
+        "push",
+        "push",
+        "push",
+        "Put an exported model on the Hugging Face Hub, with its card; --dry-run sends nothing.",
+        RESULTS,
+    ),
+    Command(
         "dashboard",
         "study",
         "dashboard",
@@ -139,6 +146,13 @@ COMMANDS = (
         "devices",
         "devices",
         "List the devices: this machine, phones by adb, simulated NPUs and GPUs, paper's phones.",
+        PHONES,
+    ),
+    Command(
+        "doctor",
+        "doctor",
+        "doctor",
+        "Check this computer and its phones; each line says what was seen and what to do.",
         PHONES,
     ),
     Command(
