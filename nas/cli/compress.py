@@ -29,7 +29,7 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL_OR_ARCH",
         autocompletion=complete.networks,
-        help="An architecture's name or .json file (trained first), or a model's folder as "
+        help="An architecture's name, .json or .py file (trained first), or a model's folder as "
         "`nas export` writes it.",
     ),
 ]

@@ -80,7 +80,23 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 DelegateOption = Annotated[
     str | None,
-    typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
+    typer.Option(
+        help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu. [gpu from Android "
+        "15 on, before it nnapi]"
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="On phones: fp16 or fp32, of float networks on gpu and nnapi."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="On phones: refuse what would run on the CPU in part.")
+]
+LibrariesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--npu-libraries", help="On phones: a folder here with the NPU's, or GPU's, libraries."
+    ),
 ]
 ProtocolOption = Annotated[
     str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")

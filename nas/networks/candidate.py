@@ -21,6 +21,7 @@ MOST_PRUNED = 0.7
 """The largest share of the MACs that a candidate may have pruned."""
 
 
+@runtime_checkable
 class Architecture(Protocol):
     """A frozen value that describes a network; see `search_spaces.unet.UNet`."""
 

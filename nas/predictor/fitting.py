@@ -17,6 +17,7 @@ import numpy as np
 
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import measure_everywhere
+from nas.devices.gpus import may_use_gpu
 from nas.devices.host.device import BUSY_CORES
 from nas.devices.host.pace import PACE
 from nas.errors import ConfigError, ConversionError, DeviceStableError, RunError
@@ -266,7 +267,8 @@ class Networks:
     def _file(self, network: Architecture, precision: Precision) -> Path:
         from nas.system.hashing import content_key
 
-        name = f"{content_key(network.to_dict())}-{precision}.tflite"
+        apart = may_use_gpu([self._spec])
+        name = f"{content_key(network.to_dict())}-{precision}{'-apart' if apart else ''}.tflite"
         path = self._folder / "files" / name
         if not path.exists() and self._spec.startswith("npu:"):
             # Nothing runs there, and the estimate is that of the converted file: equal to the cycle
@@ -285,7 +287,7 @@ class Networks:
             width, height = self._space.size
             graph, schedule = network.graph(), self._space.study.schedule
             try:
-                content = convert_untrained(graph, height, width, precision, schedule)
+                content = convert_untrained(graph, height, width, precision, schedule, apart)
             except ConversionError as error:
                 raise ConversionError(f"{network.label} in {precision}: {error}") from error
             write_atomically(path, lambda file: file.write(content))
