@@ -141,9 +141,10 @@ def from_profile(
             index = joined[within]
             name = known[index][0] if index is not None else row["node_type"].split("/")[-1]
             within += 1
-            own = () if index is None else (index,)
+            indices = () if index is None else (index,)
             shape = known[index][1] if index is not None else ""
-            parts.append(Part(name, row["average_ms"], own, shape, places.get(index, "xnnpack")))
+            where = "xnnpack" if index is None else places.get(index, "xnnpack")
+            parts.append(Part(name, row["average_ms"], indices, shape, where))
         elif node is not None and node in known:
             name, shape = known[node]
             parts.append(Part(name, row["average_ms"], (node,), shape, places.get(node, own)))
