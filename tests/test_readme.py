@@ -35,7 +35,7 @@ COMMANDS = sorted(
 
 def test_there_are_commands() -> None:
     names = {command for document, command in COMMANDS if document == "README.md"}
-    assert {"nas search quickstart --out runs/a", "nas report runs/a"} <= names
+    assert {"nas demo", "nas search quickstart --out runs/a"} <= names
     assert {"make quickstart", "make test"} <= names
     assert {document for document, _ in COMMANDS} >= {"docs/start/install.md", "docs/phones.md"}
 
@@ -128,9 +128,14 @@ def test_the_sampler_works_in_a_plain_study(tmp_path: Path) -> None:
 
 def test_the_study_of_ones_own_loads(tmp_path: Path) -> None:
     from nas.cli.search import load_study
+    from nas.data import open_dataset
 
     text = (ROOT / "docs/studies.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program, other = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "another_task.py").write_text(other)
+    denoising = load_study(str(tmp_path / "another_task.py"))
+    denoising.check()
+    assert open_dataset(denoising.data).split == "photos-noise25-heldout"
     path = tmp_path / "a_study_of_ones_own.py"
     path.write_text(program)
     study = load_study(str(path))

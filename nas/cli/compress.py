@@ -12,8 +12,8 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import JsonOption, LimitOption
+from nas.cli.inspect import named_architecture
+from nas.cli.options import JsonOption, LimitOption, parse_size
 from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL_OR_ARCH",
         autocompletion=complete.networks,
-        help="An architecture's name or .json file (trained first), or a model's folder as "
+        help="An architecture's name, .json or .py file (trained first), or a model's folder as "
         "`nas export` writes it.",
     ),
 ]

@@ -99,7 +99,8 @@ class DeviceDocument:
     """A device: this machine, a phone, an NPU by its compiler, a GPU in software, a modelled phone.
 
     `kind` is "host", "phone", "npu", "gpu" or "paper". What does not apply is null.
-    `median_error` is that of a modelled phone's latencies, each left out of the fit.
+    `median_error` is that of a modelled phone's latencies, each left out of the fit. `delegates`
+    are those that a phone can run, and `missing_for` says why not the others.
     """
 
     device: str
@@ -123,6 +124,9 @@ class DeviceDocument:
     usual: Json | None = None
     structures: int | None = None
     median_error: float | None = None
+    delegates: list[str] | None = None
+    missing_for: Json | None = None
+    default_delegate: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from nas.cli.console import plain
 
-EXAMPLES: dict[str, tuple[str, str]] = {
+EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("nas demo", "nas demo --no-open --out runs/demo"),
     "studies": ("nas studies", "nas studies --json"),
     "data check": ("nas data check photos", "nas data check pairs:blurred,sharp --full"),
@@ -32,8 +32,13 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "report": ("nas report runs/a --open", "nas report runs/a --pictures 6"),
     "compare": ("nas compare runs/a runs/b", "nas compare runs/a runs/b --out fronts.svg"),
     "export": ("nas export runs/a --out models", "nas export runs/a --out models --onnx"),
+    "push": (
+        "nas push models/FOLDER USER/NAME --dry-run",
+        "nas push models/FOLDER USER/NAME --public",
+    ),
     "dashboard": ("nas dashboard runs/a", "nas dashboard runs/a --port 8081"),
     "devices": ("nas devices", "nas devices --connect 192.168.0.7:5555"),
+    "doctor": ("nas doctor", "nas doctor --device adb:SERIAL --npu-libraries qairt --json"),
     "probe": (
         "nas probe --device adb:SERIAL --delegate nnapi",
         "nas probe --device npu:sm8650 --size 80x45 --json",

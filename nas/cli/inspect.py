@@ -16,11 +16,15 @@ from nas.cli.options import (
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
+    parse_size,
 )
 from nas.errors import ConfigError, unknown
 
@@ -29,20 +33,12 @@ if TYPE_CHECKING:
     from nas.networks.candidate import Architecture
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
-    return int(width), int(height)
-
-
 def describe(
     architecture: Annotated[
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="A name, e.g. unet-resizebilinear-relu, or a .json file.",
+            help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.",
             autocompletion=complete.networks,
         ),
     ],
@@ -64,17 +60,17 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
 
     MACs are in billions, by both conventions; a layer's shape is (height, width, channels).
     """
-    from nas.networks.graph import layer_kind
+    from nas.networks.graph import NO_MACS, layer_kind
 
-    graph = architecture.graph()
-    macs = graph.macs(height, width)
+    rows = architecture.graph().costs(height, width)
+    macs = sum((row.macs for row in rows), NO_MACS)
     return {
         "architecture": architecture.to_dict(),
         "label": architecture.label,
         "size": [width, height],
         "gmacs_conv": macs.conv / 1e9,
         "gmacs_profiler": macs.profiler / 1e9,
-        "parameters": graph.parameters(),
+        "parameters": sum(row.parameters for row in rows),
         "layers": [
             {
                 "name": row.layer.name,
@@ -85,7 +81,7 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
                 "gmacs_profiler": row.macs.profiler / 1e9,
                 "parameters": row.parameters,
             }
-            for row in graph.costs(height, width)
+            for row in rows
         ],
     }
 
@@ -114,7 +110,10 @@ def _show_layers(document: dict[str, Any]) -> None:
 
 
 def named_architecture(name: str) -> Any:
-    """Return the architecture of that name or of a JSON file; raise ConfigError on others."""
+    """Return the architecture of that name, of a JSON file, or the value NETWORK of a .py file.
+
+    Raises ConfigError on others.
+    """
     from search_spaces import ARCHITECTURES, architecture_from_dict
 
     if name in ARCHITECTURES:
@@ -124,6 +123,8 @@ def named_architecture(name: str) -> Any:
             f"{name} is a .tflite file, which holds no architecture to describe or train: "
             f"`nas measure {name}` times it, and tells where its operations run"
         )
+    if name.endswith(".py"):
+        return _own_network(Path(name))
     if not name.endswith(".json"):
         raise unknown("architecture", name, ARCHITECTURES)
     try:
@@ -133,6 +134,20 @@ def named_architecture(name: str) -> Any:
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"{name} can't be read as an architecture's JSON: {error}") from error
     return architecture_from_dict(values)
+
+
+def _own_network(path: Path) -> Any:
+    from nas.cli.own_file import own_values
+    from nas.networks.candidate import Architecture
+
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file; give a network's name, a .json or a .py file")
+    network = own_values(path).get("NETWORK")
+    if not isinstance(network, Architecture):
+        raise ConfigError(
+            f"{path} has no value NETWORK with label, graph() and to_dict(), but {network!r}"
+        )
+    return network
 
 
 def measure(
@@ -148,6 +163,9 @@ def measure(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -160,7 +178,9 @@ def measure(
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    device = phone_spec(device, delegate, protocol, benchmark_binary)
+    device = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     at = f" at {size}" if size else ""
     if not model.is_file():
         raise ConfigError(f"{model} is no file; give a .tflite file")
@@ -196,6 +216,8 @@ def _show_measured(measurement: Measurement, where: str) -> None:
             f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
             + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
         )
+    if (compile_ms := measurement.figures.get("compile_ms")) is not None:
+        out.print(f"compiled for the NPU in {compile_ms:.0f} ms, which no other figure holds")
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
     if measurement.disturbed:

@@ -46,7 +46,7 @@ def show_npus(rows: list[dict[str, Any]]) -> None:
 
 def probed(spec: str, sizes: list[str] | None, again: bool) -> dict[str, Any]:
     """What an NPU takes, as JSON types; ConfigError and NpuError as `probe_npu`."""
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.devices.npu.device import open_npu
     from nas.devices.npu.operation_support import SIZES, probe_npu, to_dict
 

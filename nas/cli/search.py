@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
 import os
-import runpy
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +14,7 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, note, out, table
-from nas.cli.inspect import named_architecture, parse_size
+from nas.cli.inspect import named_architecture
 from nas.cli.options import (
     ArtifactsOption,
     DataOption,
@@ -26,7 +22,9 @@ from nas.cli.options import (
     LimitOption,
     StorageOption,
     StudyArgument,
+    parse_size,
 )
+from nas.cli.own_file import own_values
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -269,29 +267,10 @@ def load_study(name: str) -> Study:
         raise unknown("study", name, STUDIES)
     if not path.is_file():
         raise ConfigError(f"{path} is no file; give a study's name or a .py file with STUDY")
-    study = _values(path).get("STUDY")
+    study = own_values(path).get("STUDY")
     if not isinstance(study, Study):
         raise ConfigError(f"{path} has no value STUDY of type nas.study.Study, but {study!r}")
     return study
-
-
-def _values(path: Path) -> dict[str, Any]:
-    """Return the names that a user's file defines, its classes such that workers can import them.
-
-    For that the file's name must belong to no other module; else the file is only run.
-    """
-    name, folder = path.stem, str(path.parent.resolve())
-    sys.path.append(folder)
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    try:
-        if spec is None or Path(spec.origin or "").resolve() != path.resolve():
-            sys.path.remove(folder)
-            return runpy.run_path(str(path))
-        return vars(importlib.import_module(name))
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{path} can't be run: {type(error).__name__}: {error}") from error
 
 
 def available_cores() -> int:

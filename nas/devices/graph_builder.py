@@ -37,7 +37,7 @@ class GraphBuilder:
         self._graph: Any = schema.SubGraphT()
         self._graph.name, self._graph.tensors, self._graph.operators = b"main", [], []
         self._model.subgraphs = [self._graph]
-        self._codes: dict[str, int] = {}
+        self._codes: dict[tuple[str, int | None], int] = {}
         self._graph.inputs = []
         self.input = self.add_input(shape)
 
@@ -112,17 +112,26 @@ class GraphBuilder:
                 setattr(options, key, value)
         return options
 
-    def add(self, op: str, inputs: list[int], shape: Shape, options: Any = None) -> int:
-        """Append an operation; returns its output tensor."""
-        if op not in self._codes:
+    def add(
+        self,
+        op: str,
+        inputs: list[int],
+        shape: Shape,
+        options: Any = None,
+        version: int | None = None,
+    ) -> int:
+        """Append an operation, of the type's usual version or of another; returns its output."""
+        key = (op, version)
+        if key not in self._codes:
             code: Any = self._schema.OperatorCodeT()
             code.builtinCode = getattr(self._schema.BuiltinOperator, op)
             code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-            code.version = 1 if self._dtype == "float32" else _INT8_VERSIONS.get(op, 2)
-            self._codes[op] = len(self._model.operatorCodes)
+            usual = 1 if self._dtype == "float32" else _INT8_VERSIONS.get(op, 2)
+            code.version = usual if version is None else version
+            self._codes[key] = len(self._model.operatorCodes)
             self._model.operatorCodes.append(code)
         operator: Any = self._schema.OperatorT()
-        operator.opcodeIndex, operator.inputs = self._codes[op], inputs
+        operator.opcodeIndex, operator.inputs = self._codes[key], inputs
         output = self.activation(shape)
         operator.outputs = [output]
         if options is not None:
@@ -134,7 +143,9 @@ class GraphBuilder:
 
     def require_version(self, op: str, version: int) -> None:
         """Set the version of an operation's kernel that the graph needs, for all of that kind."""
-        self._model.operatorCodes[self._codes[op]].version = version
+        for (name, _), code in self._codes.items():
+            if name == op:
+                self._model.operatorCodes[code].version = version
 
     def write(self, outputs: list[int], path: Path) -> Path:
         """Write the graph to a file, whole or not at all; returns `path`."""

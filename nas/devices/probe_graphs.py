@@ -40,12 +40,19 @@ def _depthwise(g: GraphBuilder, x: int) -> int:
     return g.add("DEPTHWISE_CONV_2D", inputs, g.shape(x), options)
 
 
-def _transpose(g: GraphBuilder, x: int) -> int:
+def _transpose(g: GraphBuilder, x: int, fused: int = 0, version: int | None = None) -> int:
     _, height, width, depth = g.shape(x)
     shape = (1, 2 * height, 2 * width, CHANNELS)
-    options = g.options("TransposeConvOptions", padding=VALID, strideH=2, strideW=2)
+    options = g.options(
+        "TransposeConvOptions", padding=VALID, strideH=2, strideW=2, fusedActivationFunction=fused
+    )
     inputs = [g.constant(np.array(shape, np.int32)), g.weights((CHANNELS, 2, 2, depth)), x]
-    return g.add("TRANSPOSE_CONV", inputs, shape, options)
+    return g.add("TRANSPOSE_CONV", inputs, shape, options, version)
+
+
+def _transpose_with_relu(g: GraphBuilder, x: int) -> int:
+    """Add the form that converters make of a transposed convolution and a ReLU."""
+    return _transpose(g, x, fused=1, version=4)
 
 
 def _concat(g: GraphBuilder, x: int) -> int:
@@ -113,6 +120,7 @@ OPERATIONS: dict[str, Callable[[GraphBuilder, int], int]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transpose,
+    "TRANSPOSE_CONV+RELU": _transpose_with_relu,
     "CONCATENATION": _concat,
     "ADD": _two("ADD", "AddOptions"),
     "MUL": _two("MUL", "MulOptions"),
@@ -125,7 +133,7 @@ OPERATIONS: dict[str, Callable[[GraphBuilder, int], int]] = {
     "PRELU": _prelu,
     "RELU": _relu,
 }
-"""The operations in question, by TFLite's names."""
+"""The operations in question, by TFLite's names; `A+RELU` is an A with a ReLU fused into it."""
 NEIGHBOURS = (
     "CONV_2D",
     "CONCATENATION",

@@ -19,8 +19,9 @@ from nas.paper.figure4 import SizeCell, size_cells
 from nas.paper.steps import PaperScale
 from nas.paper.table5 import OutputRow, ReadArchitecture, output_rows
 from nas.paper.today import Tell, TodayLine, today_lines
-from nas.report.offline import chart_scripts, policy
-from nas.report.page import number, webp
+from nas.report.numbers import number
+from nas.report.offline import ICON, chart_scripts, policy
+from nas.report.page import webp
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
@@ -75,7 +76,7 @@ def write_comparison(
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)
     names = run_names(run, run.results())
-    page = comparison_html(comparison, outputs, sizes, shown, tuple(files), names, today)
+    page = comparison_html(comparison, outputs, sizes, shown, files, names, today)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return Pages(folder / "index.html", tuple(folder / name for name in files))
 
@@ -85,11 +86,14 @@ def comparison_html(
     outputs: Sequence[OutputRow],
     sizes: Sequence[SizeCell],
     shown: Pictures,
-    files: Sequence[str] = (),
+    files: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     names: Mapping[str, DeviceName] | None = None,
     today: Sequence[TodayLine] = (),
 ) -> str:
-    """Render the page as one HTML text that needs no network; `names` are people's for devices."""
+    """Render the page as one HTML text that needs no network.
+
+    `files` are rows by the name of a CSV file to download; `names` are people's for devices.
+    """
     from markupsafe import Markup
 
     called = {device: name.name for device, name in (names or {}).items()}
@@ -103,7 +107,8 @@ def comparison_html(
         today=today,
         today_devices=list(dict.fromkeys(cell.device for line in today for cell in line.cells)),
         crops=[webp(version.image) for version in shown.versions],
-        files=files,
+        files=[(name, rows.csv_link(lines)) for name, lines in (files or {}).items()],
+        icon=ICON,
         css=Markup(css),
         policy=policy(),
         scripts=chart_scripts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -230,9 +231,18 @@ def today_rows(lines: Sequence[TodayLine]) -> list[Columns]:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows to a file, whole or not at all; raises RunError where that can't be."""
+    write_atomically(path, lambda file: file.write(_csv_text(rows).encode()))
+
+
+def csv_link(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a data URI: a page that was sent to somebody still has its files."""
+    return "data:text/csv;base64," + base64.b64encode(_csv_text(rows).encode()).decode()
+
+
+def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return text.getvalue()

@@ -33,8 +33,9 @@ def _scales(channels: int) -> Scales:
 class _Graph(GraphBuilder):
     """A builder of graphs, with weights and operations as converted files have them.
 
-    Weights differ from each other, and those of integers have a scale for each channel: an NPU's
-    compiler makes other programs of files where they don't (40 % slower, for one network).
+    Weights are random, and those of integers have a scale for each channel. Where all weights and
+    scales of a file are equal, an NPU's compiler makes another program (40 % slower, for one
+    network).
     """
 
     def __init__(self, term: Term) -> None:

@@ -44,6 +44,11 @@ class Session(Protocol):
         """True where another pass gives another time; False where a formula gives the times."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many files may be timed side by side: more than one where nothing is measured."""
+        ...
+
     def time(self, artifact: Path) -> float:
         """Return the latency in ms of one pass over a file.
 
@@ -83,6 +88,7 @@ class _FormulaTimer:
     device: Device
     protocol: TimingProtocol
     repeats: bool = False
+    lanes: int = 1
 
     def time(self, artifact: Path) -> float:
         return self.device.measure(artifact, self.protocol).latency_ms
@@ -96,6 +102,7 @@ class _SimulatorTimer:
     device: NpuDevice
     protocol: TimingProtocol
     repeats: bool = False
+    lanes: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def time(self, artifact: Path) -> float:
         return self.device.latency_ms(artifact, self.protocol)
@@ -109,6 +116,7 @@ class _PhoneTimer:
     phone: PhoneSession
     protocol: TimingProtocol
     repeats: bool = True
+    lanes: int = 1
     _looked: float = field(default=-FIT_SECONDS)
     _mask: str | None = None
 
@@ -131,6 +139,7 @@ class _HostTimer:
 
     protocol: TimingProtocol
     repeats: bool = True
+    lanes: int = 1
     runs: int = 2
     seconds: float = 0.03
     most: int = 40

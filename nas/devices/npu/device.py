@@ -119,9 +119,11 @@ class NpuDevice:
         """Return the latency alone, in half the time of `measure` for a phone's chip: the file is
         compiled for the simulator's chip, and not for its own, of which the memory traffic is told.
 
-        Raises as `measure`.
+        Raises as `measure`, and ConfigError with `partly`.
         """
         self.answer()
+        if self.partly:
+            raise ConfigError(f"{self.spec} tells where operations run, and no latency")
         precision = _precision(read_tflite(artifact))
         limits = Limits(protocol.timeout_seconds)
         placement = placed(artifact, self.chip, self.spec, limits)

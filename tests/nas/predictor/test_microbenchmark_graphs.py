@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.devices.limited_process import Limits
+from nas.devices.npu.chips import ESTIMATED_AS
+from nas.devices.npu.compilation import compiled
 from nas.errors import ConfigError
 from nas.networks.candidate import Precision
 from nas.predictor.microbenchmark_graphs import (
@@ -20,7 +23,9 @@ from nas.tflite.constants import constants
 from nas.tflite.file import read_tflite
 from nas.tflite.operations import of_file, of_graph
 from search_spaces import UNet
-from search_spaces.unet import UPSAMPLINGS, Upsampling
+from search_spaces.unet import UPSAMPLINGS, Activation, Upsampling
+from tests.helpers.artifacts import SIDE, artifact, network
+from tests.helpers.npu_graphs import needs_extra
 
 TERMS = (
     Term("CONV_2D", "float32", (16, 12), (12,), (16, 12), 8, 9),
@@ -129,3 +134,29 @@ def test_a_chain_has_so_many_operations(tmp_path: Path) -> None:
 def test_what_has_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no micro-benchmark is known for SOFTMAX in float32"):
         write_micrograph(TERMS[0]._replace(op="SOFTMAX"), tmp_path / "x.tflite")
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("upsampling", "activation", "precision"),
+    [("transpose-conv", "relu", "int8-ptq"), ("resize-bilinear", "prelu", "float")],
+)
+def test_an_npus_simulator_can_not_tell_a_written_network_from_a_converted_one(
+    upsampling: Upsampling,
+    activation: Activation,
+    precision: Precision,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    architecture = network(upsampling, activation)
+    written = write_network(architecture.graph(), (SIDE, SIDE), precision, tmp_path / "w.tflite")
+    converted = tmp_path / "c.tflite"
+    converted.write_bytes(artifact(architecture, precision))
+    cycles = []
+    for file in (written, converted):
+        estimate = compiled(file, ESTIMATED_AS, "test", Limits(60)).estimate
+        assert estimate is not None
+        cycles.append(estimate.cycles)
+    assert cycles[0] == pytest.approx(cycles[1], rel=0.01)

@@ -17,7 +17,10 @@ from nas.system.hashing import file_sha256
 from tests.helpers.fake_run import describe, make_run
 from tests.helpers.report_pages import as_reported
 
-FILES = ["README.md", "card.json", "model.tflite", "model.weights.h5", "numerics.yaml", "perf.yaml"]
+FILES = [
+    ".eval_results", "README.md", "card.json", "model.tflite", "model.weights.h5", "numerics.yaml",
+    "perf.yaml", "restore.py",
+]  # fmt: skip
 
 
 def visible(folder: Path) -> list[str]:

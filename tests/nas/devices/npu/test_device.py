@@ -169,6 +169,10 @@ def test_a_network_may_be_cut_where_that_is_allowed_but_has_no_latency(tmp_path:
     assert "TRANSPOSE_CONV (operation 1: Incorrect output" in found.conditions["caution"]
     with pytest.raises(ConfigError, match=f"{re.escape(spec)} tells where operations run, and no"):
         _ = found.latency_ms
+    device = open_device(spec)
+    assert isinstance(device, NpuDevice)
+    with pytest.raises(ConfigError, match="tells where operations run, and no latency"):
+        device.latency_ms(path, PROTOCOL)
     document = found.to_dict()
     assert (document["latency_ms"], document["interval_ms"]) == (None, None)
     assert Measurement.from_dict(document) == found

@@ -1,0 +1,72 @@
+"""What replacing a part of the paper's U-Net costs in PSNR, where it was measured.
+
+The paper has no network with added skips or strided convolutions. `benchmarks/replacement_cost.py`
+measured what they cost at equal MACs, on small U-Nets of short trainings, over three seeds
+(docs/replacements.md). That difference is carried over to networks like the paper's with its whole
+interval, as nothing better is known; what was not measured has no PSNR.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from nas.errors import ConfigError
+from nas.networks.candidate import Architecture
+
+_FAMILY = "unet"
+_OWN = frozenset(
+    {"family", "upsampling", "activation", "widths", "convolutions", "first_kernel",
+     "global_residual"}
+)  # fmt: skip
+"""What the paper itself varies, or its curve counts."""
+_ACTIVATIONS = ("relu", "prelu")
+
+
+@final
+@dataclass(frozen=True)
+class Replacement:
+    """A measured difference of PSNR (dB) to the paper's choice at equal MACs.
+
+    The true one lies within `reach_db` of it at 95 %.
+    """
+
+    name: str
+    difference_db: float
+    reach_db: float
+
+
+MEASURED: dict[tuple[str, object], Replacement] = {
+    ("skip", "addition"): Replacement("addition", 0.0, 0.3),
+    ("downsampling", "strided-conv"): Replacement("strided-conv", 0.0, 0.3),
+    ("downsampling", "space-to-depth"): Replacement("space-to-depth", 0.0, 0.3),
+}
+"""By axis and value: from the rows of `photos` in docs/replacements.md."""
+
+
+def replacements(architecture: Architecture) -> tuple[Replacement, ...]:
+    """Return what a network replaces of the paper's U-Net; nothing for other families.
+
+    Raises ConfigError where what it replaces was not measured.
+    """
+    values = architecture.to_dict()
+    if values["family"] != _FAMILY:
+        return ()
+    replaced = {axis: value for axis, value in values.items() if axis not in _OWN}
+    if values["activation"] not in _ACTIVATIONS:
+        replaced["activation"] = values["activation"]
+    for axis, value in replaced.items():
+        if (axis, value) not in MEASURED:
+            raise ConfigError(
+                f"no measured relation says what {axis}={value!r} costs in PSNR: train it, or "
+                "leave it out of the space"
+            )
+    return tuple(MEASURED[one] for one in replaced.items())
+
+
+def together(replaced: Sequence[Replacement]) -> tuple[float, float]:
+    """Return the sum of differences (dB), and how far it may be off."""
+    shift = sum(one.difference_db for one in replaced)
+    return shift, math.hypot(*(one.reach_db for one in replaced))
