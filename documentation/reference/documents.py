@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, get_args, get_origin
 
@@ -117,7 +118,16 @@ def page() -> str:
 def _classes(kind: str) -> tuple[Any, ...]:
     from nas.cli.documents import KINDS
 
-    return get_args(KINDS[kind]) or (KINDS[kind],)
+    return tuple(_members(KINDS[kind]))
+
+
+def _members(type_: Any) -> Iterator[Any]:
+    """Yield the classes that a list or a union, or both, is made of."""
+    inner = get_args(type_)
+    if not inner:
+        yield type_
+    for one in inner:
+        yield from _members(one)
 
 
 def _of(kind: str) -> str:

@@ -128,6 +128,13 @@ COMMANDS = (
         RESULTS,
     ),
     Command(
+        "push",
+        "push",
+        "push",
+        "Put an exported model on the Hugging Face Hub, with its card; --dry-run sends nothing.",
+        RESULTS,
+    ),
+    Command(
         "dashboard",
         "study",
         "dashboard",
@@ -142,10 +149,17 @@ COMMANDS = (
         PHONES,
     ),
     Command(
+        "doctor",
+        "doctor",
+        "doctor",
+        "Check this computer and its phones; each line says what was seen and what to do.",
+        PHONES,
+    ),
+    Command(
         "probe",
         "devices",
         "probe",
-        "Measure which operations a phone accelerates: operation x data type x neighbour.",
+        "Find which operations a device accelerates: operation x data type x neighbour.",
         PHONES,
     ),
     Command(

@@ -12,8 +12,8 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import JsonOption, LimitOption
+from nas.cli.inspect import named_architecture
+from nas.cli.options import JsonOption, LimitOption, parse_size
 from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:

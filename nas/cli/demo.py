@@ -37,7 +37,7 @@ def demo(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the report in a browser.")
     ] = True,
-    trials: Annotated[int, typer.Option(min=4, help="Networks to try.")] = 100,
+    trials: Annotated[int, typer.Option(min=4, help="Networks to try.")] = 60,
     npu: Annotated[
         bool | None,
         typer.Option(
@@ -55,7 +55,7 @@ def demo(
     """
     from nas.cli.browser import open_page
     from nas.cli.npu_demo import show_npu_demo
-    from nas.cli.search import resumable, say_finished, say_next
+    from nas.cli.search import resumable, say_finished
 
     began = time.monotonic()
     note(
@@ -70,7 +70,7 @@ def demo(
     out.print(str(page), markup=False, highlight=False, soft_wrap=True)
     if open_:
         open_page(page)
-    say_next("report", out_)
+    note("next:  nas search quickstart --out runs/a", style="bold")
 
 
 def _search(folder: Path, trials: int) -> None:

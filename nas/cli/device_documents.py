@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nas.devices.measurement import Placement
+from nas.devices.npu.operation_support import NpuSupport
 from nas.devices.phone.operation_support import Support
 from nas.predictor.checking import Score
 
@@ -15,15 +16,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class MeasurementDocument:
-    """A latency with its launches, its conditions, and where each operation ran."""
+    """A latency with its launches, its conditions, and where each operation ran.
+
+    `latency_ms` is null on an NPU with `?partly=allowed`.
+    """
 
     device: str
     device_name: str
     source: str
-    latency_ms: float
-    interval_ms: tuple[float, float]
+    latency_ms: float | None
+    interval_ms: tuple[float, float] | None
     interval_coverage: float | None
-    spread: float
+    spread: float | None
     count: int
     samples_ms: list[list[float]]
     init_ms: float | None
@@ -95,7 +99,8 @@ class DeviceDocument:
     """A device: this machine, a phone, an NPU by its compiler, a GPU in software, a modelled phone.
 
     `kind` is "host", "phone", "npu", "gpu" or "paper". What does not apply is null.
-    `median_error` is that of a modelled phone's latencies, each left out of the fit.
+    `median_error` is that of a modelled phone's latencies, each left out of the fit. `delegates`
+    are those that a phone can run, and `missing_for` says why not the others.
     """
 
     device: str
@@ -119,6 +124,9 @@ class DeviceDocument:
     usual: Json | None = None
     structures: int | None = None
     median_error: float | None = None
+    delegates: list[str] | None = None
+    missing_for: Json | None = None
+    default_delegate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,23 @@ class SupportDocument:
     fingerprint: str
     delegate: str
     rows: list[SupportRowDocument]
+
+
+@dataclass(frozen=True)
+class NpuSupportRowDocument(NpuSupport):
+    """Whether an NPU takes an operation of a type after another one, in pictures of `size`."""
+
+    accelerated: bool = True
+
+
+@dataclass(frozen=True)
+class NpuSupportDocument:
+    """What an NPU takes, by its compiler."""
+
+    device: str
+    source: str
+    packages: dict[str, str]
+    rows: list[NpuSupportRowDocument]
 
 
 @dataclass(frozen=True)

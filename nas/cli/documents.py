@@ -20,12 +20,14 @@ from nas.cli.device_documents import (
     Json,
     LogDocument,
     MeasurementDocument,
+    NpuSupportDocument,
     PlacedDocument,
     PredictorCheckDocument,
     PredictorDocument,
     SupportDocument,
 )
 from nas.data.check import Check
+from nas.devices.checkup.finding import Finding
 from nas.devices.sweep import SweepRow
 from nas.errors import unknown
 from nas.execution.status import Status
@@ -255,6 +257,30 @@ class SupernetDocument:
 
 
 @dataclass(frozen=True)
+class FileDocument:
+    """A file of an exported model, by its path below the model's folder."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PushDocument:
+    """What a push to the Hub sends; `address` is null where nothing was sent.
+
+    `obstacles` are sentences on what stands in its way, `front_matter` is the card's.
+    """
+
+    repository: str
+    title: str
+    public: bool
+    front_matter: Json
+    files: list[FileDocument]
+    obstacles: list[str]
+    address: str | None
+
+
+@dataclass(frozen=True)
 class RestoredDocument:
     """The photographs that were restored, and the folder `out` that holds them and their page."""
 
@@ -271,13 +297,15 @@ KINDS: dict[str, Any] = {
     "compare": ComparisonDocument,
     "check": CheckedDocument,
     "describe": DescriptionDocument,
+    "push": PushDocument,
     "restore": RestoredDocument,
     "measure": MeasurementDocument | PlacedDocument,
     "compress": CompressedDocument | CompressionsDocument,
     "fidelity": list[FidelityDocument],
     "sweep": list[SweepRow],
     "devices": list[DeviceDocument],
-    "probe": list[SupportDocument],
+    "doctor": list[Finding],
+    "probe": list[SupportDocument | NpuSupportDocument],
     "parse-log": LogDocument,
     "data-check": CheckDocument,
     "data-prepare": PackDocument,

@@ -31,12 +31,17 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "trials": ("nas trials runs/a --state failed", "nas trials runs/a --format csv"),
     "report": ("nas report runs/a --open", "nas report runs/a --pictures 6"),
     "compare": ("nas compare runs/a runs/b", "nas compare runs/a runs/b --out fronts.svg"),
-    "export": ("nas export runs/a --out models", "nas export runs/a --out models --all"),
+    "export": ("nas export runs/a --out models", "nas export runs/a --out models --onnx"),
+    "push": (
+        "nas push models/FOLDER USER/NAME --dry-run",
+        "nas push models/FOLDER USER/NAME --public",
+    ),
     "dashboard": ("nas dashboard runs/a", "nas dashboard runs/a --port 8081"),
     "devices": ("nas devices", "nas devices --connect 192.168.0.7:5555"),
+    "doctor": ("nas doctor", "nas doctor --device adb:SERIAL --npu-libraries qairt --json"),
     "probe": (
         "nas probe --device adb:SERIAL --delegate nnapi",
-        "nas probe --device adb:SERIAL --again --json",
+        "nas probe --device npu:sm8650 --size 80x45 --json",
     ),
     "parse-log": ("nas parse-log benchmark.txt", "nas parse-log logcat.txt --pid 4711 --json"),
     "predictor fit": (
@@ -66,6 +71,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "fidelity": (
         "nas fidelity models/FOLDER --device adb:SERIAL",
         "nas fidelity model.tflite --device host --data photos --pictures 4",
+        "nas fidelity models/FOLDER --device gpu --device npu:sm8650 --pictures 2",
     ),
     "compress": (
         "nas compress unet-resizebilinear-relu --data photos --out small --smoke",

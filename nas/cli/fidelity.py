@@ -20,8 +20,11 @@ from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
+    LibrariesOption,
+    PrecisionOption,
     ProtocolOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
 )
 from nas.errors import ConfigError, RunError
@@ -88,14 +91,19 @@ def fidelity(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.devices.output_devices import open_output_device
     from nas.tflite.size import at_given_size
 
-    specs = phone_specs(device, delegate, protocol, benchmark_binary)
+    specs = phone_specs(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     for spec in specs:
         open_output_device(spec).check_outputs()
     folder = _model_folder(model)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.cli.console import emit_json, note, out
+from nas.cli.console import emit_json, err, note, out
 from nas.cli.modelled import blank_row
 from nas.errors import NasError
 
@@ -86,3 +86,25 @@ def place_on_gpu(spec: str, model: Path, cpu_seconds: float, as_json: bool) -> N
         f"the work. `nas fidelity` tells what it computes.",
         highlight=False,
     )
+
+
+def probed_gpu(spec: str, again: bool) -> dict[str, Any]:
+    """What LiteRT's GPU takes, in the form of an NPU's answers; raises as `probe_gpu`."""
+    from nas.devices.gpu.device import open_gpu
+    from nas.devices.gpu.driver import litert_version
+    from nas.devices.gpu.operation_support import probe_gpu
+
+    device = open_gpu(spec)
+    with err.status(f"probing {spec} ...") as status:
+        rows = probe_gpu(
+            device,
+            again,
+            lambda done, total: status.update(f"probing {spec}: {done} of {total} graphs"),
+        )
+    _, adapter = device.check()
+    return {
+        "device": device.spec,
+        "source": "simulated",
+        "packages": {"ai-edge-litert": litert_version(), "driver": adapter.name},
+        "rows": [row.to_dict() for row in rows],
+    }

@@ -16,25 +16,21 @@ from nas.cli.options import (
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
+    parse_size,
 )
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from nas.devices import Measurement
     from nas.networks.candidate import Architecture
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
-    return int(width), int(height)
 
 
 def describe(
@@ -167,6 +163,9 @@ def measure(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -179,7 +178,9 @@ def measure(
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    device = phone_spec(device, delegate, protocol, benchmark_binary)
+    device = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     at = f" at {size}" if size else ""
     if not model.is_file():
         raise ConfigError(f"{model} is no file; give a .tflite file")
@@ -215,6 +216,8 @@ def _show_measured(measurement: Measurement, where: str) -> None:
             f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
             + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
         )
+    if (compile_ms := measurement.figures.get("compile_ms")) is not None:
+        out.print(f"compiled for the NPU in {compile_ms:.0f} ms, which no other figure holds")
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
     if measurement.disturbed:
@@ -225,6 +228,10 @@ def _show_measured(measurement: Measurement, where: str) -> None:
 def _show_unmeasured(measurement: Measurement) -> None:
     """Print a latency that was not measured here, its origin first."""
     about = measurement.conditions
+    if not measurement.timed:
+        out.print(f"{measurement.device}: {about['about']}", highlight=False)
+        _show_figures(measurement)
+        return
     interval = ""
     if measurement.stated_interval_ms is not None:
         low, high = measurement.stated_interval_ms
@@ -236,8 +243,13 @@ def _show_unmeasured(measurement: Measurement) -> None:
         f"{measurement.device} ({about['about']}{interval})",
         highlight=False,
     )
-    if about["caution"]:
-        out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    _show_figures(measurement)
+
+
+def _show_figures(measurement: Measurement) -> None:
+    """Print what to mind of figures that nobody measured, those beside a latency, the placement."""
+    if caution := measurement.conditions["caution"]:
+        out.print(f"[yellow]mind:[/] {caution}", highlight=False)
     if measurement.figures:
         pairs = measurement.figures.items()
         out.print(", ".join(f"{name} {value:.4g}" for name, value in pairs), highlight=False)

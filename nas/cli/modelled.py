@@ -8,11 +8,12 @@ from nas.cli.console import note, print_table, table
 
 _PHONES_OWN = ("serial", "manufacturer", "android", "sdk", "build", "abis", "big_core_mask")
 _MORE = ("battery_percent", "thermal_status", "usual", "structures", "median_error")
+_DELEGATES = ("delegates", "missing_for", "default_delegate")
 
 
 def blank_row() -> dict[str, Any]:
     """Return what `DeviceDocument` has beyond what every device tells, nothing of it known."""
-    return dict.fromkeys((*_PHONES_OWN, *_MORE))
+    return dict.fromkeys((*_PHONES_OWN, *_MORE, *_DELEGATES))
 
 
 def host_row() -> dict[str, Any]:

@@ -14,6 +14,14 @@ from nas.errors import ConfigError, unknown
 Format = Literal["table", "csv", "json"]
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
+    return int(width), int(height)
+
+
 def use_limits(values: list[str] | None) -> list[str] | None:
     """Judge phones by these limits, in this process and in those that it starts.
 
@@ -72,7 +80,23 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 DelegateOption = Annotated[
     str | None,
-    typer.Option(help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu."),
+    typer.Option(
+        help="On phones: nnapi[:NAME], gpu, cpu, hexagon, external:LIBRARY, npu. [gpu from Android "
+        "15 on, before it nnapi]"
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="On phones: fp16 or fp32, of float networks on gpu and nnapi."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="On phones: refuse what would run on the CPU in part.")
+]
+LibrariesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--npu-libraries", help="On phones: a folder here with the NPU's, or GPU's, libraries."
+    ),
 ]
 ProtocolOption = Annotated[
     str | None, typer.Option(help="On phones: robust, or paper (the paper's arguments).")

@@ -39,7 +39,9 @@ StepOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
+    typer.Option(
+        help="Timed beside this host where they can be: adb:SERIAL, npu:CHIP, paper:PHONE."
+    ),
 ]
 KeepGoingOption = Annotated[
     bool,
@@ -120,10 +122,14 @@ def report(
     quiet_tensorflow()
     with err.status("putting the paper beside the run"):
         written = write_comparison(
-            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure
+            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure, _compiling
         )
     out.print(str(written.html), highlight=False)
     note(f"CSV beside it: {', '.join(path.name for path in written.csvs)}")
+
+
+def _compiling(what: str) -> None:
+    err.print(f"compiling {what} ...", highlight=False, markup=False)
 
 
 def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> PaperScale:

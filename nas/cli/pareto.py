@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from nas.study.trial_result import TrialResult
 
 PIPE_WIDTH = 240
+CSV_COLUMNS = (
+    "trial", "label", "key", "precision", "baseline", "psnr_db", "psnr_db_input", "ssim",
+    "gmacs_conv", "gmacs_profiler", "parameters", "bytes", "artifact",
+)  # fmt: skip
 
 UnderOption = Annotated[
     list[str] | None,
@@ -71,7 +75,7 @@ def pareto(
     if form == "json":
         emit_json("pareto", pareto_json(view))
     elif form == "csv":
-        print_csv([_flat(model_json(folder, member)) for member in members])
+        print_csv([_csv_row(view, member) for member in members])
     elif members:
         _show_front(view)
     elif found.front:
@@ -144,10 +148,20 @@ def choice_json(choice: BudgetChoice | None) -> dict[str, Any] | None:
     return {"trial": choice.model.trial, "sharpest": choice.sharpest.trial, "equal": equal}
 
 
-def _flat(model: dict[str, Any]) -> dict[str, Any]:
-    """Return a model as one row: a column for each device's latency, none for lists."""
-    plain = {name: value for name, value in model.items() if not isinstance(value, list | dict)}
-    return plain | {f"latency_ms[{d}]": value for d, value in model["latency_ms"].items()}
+def _csv_row(view: _View, member: TrialResult) -> dict[str, Any]:
+    """Return a model as one row: a column for each of the study's devices, none for lists.
+
+    `chosen` marks the model to take.
+    """
+    model = model_json(view.folder, member)
+    low, high = model["psnr_db_interval"] or (None, None)
+    plain = {name: model[name] for name in CSV_COLUMNS}
+    plain |= {"psnr_db_low": low, "psnr_db_high": high}
+    study = view.folder.description()["study"]
+    devices = (*study["devices"], *study.get("optional_devices", ()))
+    timed = {f"latency_ms[{device}]": model["latency_ms"].get(device) for device in devices}
+    chosen = view.choice is not None and view.choice.model.trial == member.number
+    return plain | timed | {"chosen": chosen}
 
 
 def _budgets(budgets: Mapping[str, float]) -> str:

@@ -10,17 +10,20 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import parse_size
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
+    StrictOption,
     ThreadsOption,
+    parse_size,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ def sweep(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -66,7 +72,9 @@ def sweep(
     from nas.devices.sweep import sweep as run_sweep
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    specs = phone_specs(device, delegate, protocol, benchmark_binary)
+    specs = phone_specs(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     sizes = [parse_size(text) for text in size] if size else SIZES
     err.print(f"{model.name}: {len(sizes)} sizes on {', '.join(specs)} ...", highlight=False)
     rows = run_sweep(model, specs, out_, timing, sizes)

@@ -13,7 +13,16 @@ from rich.markup import escape
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LibrariesOption,
+    LimitOption,
+    PrecisionOption,
+    ProtocolOption,
+    StrictOption,
+)
 
 if TYPE_CHECKING:
     from nas.predictor.checking import NetworkCheck
@@ -60,6 +69,9 @@ def fit(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -68,14 +80,17 @@ def fit(
     The same command goes on where it was stopped.
     """
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.fitting import check_count
     from nas.predictor.fitting import fit as run_fit
 
     check_count(networks)
-    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    spec = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
+    chosen = load_study(study)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     with stage_bars(f"{spec}, {chosen.name}") as report:
@@ -100,17 +115,23 @@ def check(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure networks that the predictor never saw, and show how near it was."""
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check
 
-    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    spec = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
+    chosen = load_study(study)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     with stage_bars(f"{spec}, {chosen.name}") as report:

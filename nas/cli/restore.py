@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.console import emit_json, note, out
-from nas.cli.inspect import parse_size
-from nas.cli.options import JsonOption, SizeOption
+from nas.cli.options import JsonOption, SizeOption, parse_size
 
 SAMPLES = Path("photos")
 

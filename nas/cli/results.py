@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,9 @@ from nas.cli.options import RunArgument
 from nas.errors import DataError
 
 if TYPE_CHECKING:
+    from nas.data import Dataset
+    from nas.report.crops import CropComparison
+    from nas.report.export import WriteOnnx
     from nas.storage.run_folder import RunFolder
     from nas.study.trial_result import TrialResult
 
@@ -27,12 +30,16 @@ def report(
     """Write RUN/report: one page that can be read offline, and PNG files."""
     folder = opened(run)
     folder.description()  # a wrong path is told before anything slow is imported
+    from nas.devices.host.profile import profile_on_host
     from nas.report import write_report
     from nas.training.tensorflow import quiet_tensorflow
+    from search_spaces import architecture_from_dict
 
     quiet_tensorflow()
     with err.status("writing the report"):
-        page = write_report(folder, pictures)
+        page = write_report(
+            folder, pictures, read=architecture_from_dict, profile_host=profile_on_host
+        )
     out.print(str(page), markup=False, highlight=False, soft_wrap=True)
     if open_:
         from nas.cli.browser import open_page
@@ -46,21 +53,30 @@ def export(
     all_: Annotated[
         bool, typer.Option("--all", help="Every complete model within the constraints.")
     ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="An ONNX file beside each, checked (extra `npu`).")
+    ] = False,
     data: Annotated[
         str | None, typer.Option(help="Where the run's data set is now, if it moved.")
     ] = None,
 ) -> None:
     """Export the front's models and the baselines, each scored once more, and pareto.csv."""
+    from nas.report.crops import compare_crops
     from nas.report.export import earlier_folders, export_models
 
+    write_onnx = _onnx_writer() if onnx else None
     folder = opened(run)
-    rescore = _scorer(folder, data)
+    dataset = _dataset(folder, data)
     with err.status("exporting") as status:
 
         def progress(index: int, count: int, result: TrialResult) -> None:
             status.update(f"exporting {index + 1} of {count}: trial {result.number}")
 
-        exported = export_models(folder, out_, rescore, all_, progress)
+        def compare(result: TrialResult) -> Sequence[CropComparison]:
+            return compare_crops(folder, [result], dataset.heldout(), count=2)
+
+        rescore = _scorer(dataset)
+        exported = export_models(folder, out_, rescore, all_, progress, write_onnx, compare)
     for model in exported:
         out.print(str(model.folder), highlight=False)
     models = "1 model" if len(exported) == 1 else f"{len(exported)} models"
@@ -68,6 +84,14 @@ def export(
     left = earlier_folders(out_, exported)
     if left:
         note(f"of an earlier export and kept: {', '.join(left)}")
+
+
+def _onnx_writer() -> WriteOnnx:
+    """Return what writes and checks ONNX files; ConfigError where the extra is missing."""
+    from nas.devices.npu.onnx_export import check_exportable, export_onnx
+
+    check_exportable()
+    return lambda model, out_file: export_onnx(model, out_file).to_dict()
 
 
 def opened(run: Path) -> RunFolder:
@@ -82,12 +106,15 @@ def opened(run: Path) -> RunFolder:
     return folder
 
 
-def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
-    """Return a function that gives a file's PSNR in dB on the run's held-out pictures.
-
-    Raises DataError where the data set is not the one of the run any more.
-    """
+def _scorer(dataset: Dataset) -> Callable[[Path], float]:
+    """Return a function that gives a file's PSNR in dB on the held-out pictures."""
     from evaluators.quality import score_artifact
+
+    return lambda artifact: score_artifact(artifact, dataset.heldout()).psnr_db
+
+
+def _dataset(run: RunFolder, spec: str | None) -> Dataset:
+    """Open the run's data set, at `spec` where it moved; DataError where it is another one now."""
     from nas.data import open_dataset
     from nas.system.hashing import canonical_json
 
@@ -98,4 +125,4 @@ def _scorer(run: RunFolder, spec: str | None) -> Callable[[Path], float]:
             f"the data set {dataset.spec} is not the one that {run.path} was made with: its "
             "pictures differ. Say where that one is with --data"
         )
-    return lambda artifact: score_artifact(artifact, dataset.heldout()).psnr_db
+    return dataset

@@ -14,7 +14,7 @@ import typer
 
 from nas.cli import complete
 from nas.cli.console import emit_json, err, note, out, table
-from nas.cli.inspect import named_architecture, parse_size
+from nas.cli.inspect import named_architecture
 from nas.cli.options import (
     ArtifactsOption,
     DataOption,
@@ -22,6 +22,7 @@ from nas.cli.options import (
     LimitOption,
     StorageOption,
     StudyArgument,
+    parse_size,
 )
 from nas.cli.own_file import own_values
 from nas.errors import ConfigError, unknown

@@ -120,9 +120,19 @@ def dashboard(
         raise ConfigError(
             "optuna-dashboard is not installed; install it: pip install 'portable-nas[dashboard]'"
         ) from error
-    err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
     with tempfile.TemporaryDirectory() as snapshot:
+        shown, store = None, None
         if storage is None:
+            from optuna.artifacts import FileSystemArtifactStore
+
+            from nas.report.dashboard import dashboard_storage
+
             shutil.copy(folder.journal, snapshot)
-        copied = Path(snapshot) / folder.journal.name
-        run_server(read_only(storage or copied), host=host, port=port)
+            copied = read_only(Path(snapshot) / folder.journal.name)
+            pictures = Path(snapshot) / "pictures"
+            pictures.mkdir()
+            store = FileSystemArtifactStore(pictures)
+            with err.status("reading the run, and restoring a picture with each model"):
+                shown = dashboard_storage(folder, copied, store, Path(snapshot))
+        err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
+        run_server(shown or read_only(storage), host=host, port=port, artifact_store=store)

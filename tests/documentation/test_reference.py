@@ -30,7 +30,7 @@ def test_every_command_with_every_option() -> None:
     from nas.cli.commands import COMMANDS
 
     page = PAGES["reference/commands.md"]()
-    sections = dict(re.findall(r"^## (nas .*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^### (nas .*?)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
     seen = 0
     for entry in COMMANDS:
         for path, command in leaves(entry.load(), f"nas {entry.name}"):
@@ -45,7 +45,7 @@ def test_every_command_with_every_option() -> None:
 
 
 def test_a_commands_help_stands_without_marks() -> None:
-    assert plain("[bold]Search[/]: the run's folder [runs/STUDY] [x>=1]") == (
+    assert plain(r"[bold]Search[/]: the run's folder \[runs/STUDY] [x>=1]") == (
         "Search: the run's folder [runs/STUDY] [x>=1]"
     )
 

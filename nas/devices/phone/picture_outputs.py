@@ -14,6 +14,7 @@ from nas.devices.measurement import TimingProtocol
 from nas.devices.outputs import OutputRun, Progress, Size, picture_ends
 from nas.devices.phone.benchmark_tool import check_outputs
 from nas.devices.phone.spec import open_phone
+from nas.devices.phone.tool_settings import computed_in
 from nas.devices.placement import accelerated_mac_share, fallbacks
 from nas.tflite.file import read_tflite
 from nas.tflite.interpreter import Float32, real_values, stored_values
@@ -58,8 +59,10 @@ class PhoneOutputs:
             "phone": phone.info().to_dict(),
             "delegate": str(phone.options.delegate),
             "method": phone.options.method,
+            "precision": computed_in(tool, phone.options.delegate, phone.options.precision),
             "half_precision_allowed": tool.knows("allow_fp16")
-            and phone.options.delegate.kind == "nnapi",
+            and phone.options.delegate.kind == "nnapi"
+            and phone.options.precision != "fp32",
             "tool": {"path": tool.path, "sha256": tool.sha256},
             "accelerated_mac_share": accelerated_mac_share(artifact, placement),
             "fallbacks": fallbacks(placement),

@@ -41,7 +41,7 @@ def test_it_searches_reports_and_says_what_it_found(done: tuple[RunFolder, str, 
     assert "transposed convolution 54.2 s" in said
     assert "bilinear resizing 1.18 s" in said
     assert "finished in " in said
-    assert f"nas report {run.path}" in said
+    assert "next: nas search quickstart --out runs/a" in said
 
 
 def test_the_bar_falls_as_results_come(done: tuple[RunFolder, str, str]) -> None:

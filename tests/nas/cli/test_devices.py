@@ -65,7 +65,10 @@ def test_devices(lab: list[EmulatedPhone]) -> None:
     assert first["fit"] is False
     assert "low on battery" in first["advice"]
     assert found[other.address]["fit"] is True
+    assert (first["delegates"], first["default_delegate"]) == (["gpu", "nnapi", "cpu"], "nnapi")
+    assert first["missing_for"]["npu"].endswith("give LiteRT's CompiledModel one")
     text = run("devices").stdout
+    assert "gpu, nnapi*, cpu" in text
     assert "(synthetic)" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,11 @@ def test_pareto_sorts_by_any_figure(run: RunFolder) -> None:
         values = [float(row[figure]) for row in csv.DictReader(io.StringIO(text))]
         assert values == sorted(values, reverse=down)
         assert len(values) > 3
+    choice = open_front(run).choose()
+    assert choice is not None
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert all(float(r["psnr_db_low"]) <= float(r["psnr_db"]) for r in rows if r["psnr_db_low"])
+    assert [row["trial"] for row in rows if row["chosen"] == "True"] == [str(choice.model.trial)]
     wrong = invoke("pareto", str(run.path), "--sort", "paramters")
     assert "Did you mean 'parameters'?" in str(wrong.exception)
 
@@ -111,3 +117,14 @@ def test_compare_draws_and_lists(run: RunFolder, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     alone = invoke("compare", str(run.path))
     assert "needs two runs or more, but 1 came" in str(alone.exception)
+
+
+def test_csv_of_a_front_where_only_some_have_an_interval(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "run", 30)
+    for number, result in enumerate(made.results()):
+        if number % 2 and "psnr_db" in result.metrics:
+            psnr = replace(result.metrics["psnr_db"], interval=(20.0, 40.0))
+            made.write_result(replace(result, metrics={**result.metrics, "psnr_db": psnr}))
+    text = invoke("pareto", str(made.path), "--format", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["psnr_db_high"] for row in rows} == {"", "40.0"}

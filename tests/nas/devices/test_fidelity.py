@@ -216,3 +216,15 @@ def test_the_command_says_what_is_missing(unet: Path, tmp_path: Path) -> None:
     other = models.small_unet(tmp_path / "other.tflite", 16)
     told = message(unet, "--data", "photos", "--reference", other)
     assert "is for pictures of (16, 16) (height, width)" in told
+
+
+def test_the_command_at_another_size(unet: Path) -> None:
+    arguments = (unet, "--data", "photos", "--pictures", 1, "--crop", "48x16", "--json")
+    done = invoke(*arguments, "--reference", unet)
+    assert done.exception is None
+    text = json.dumps(json.loads(done.stdout))
+    assert "48x16 of the centre" in text
+    assert '"size": [48, 16]' in text
+    error = invoke(unet, "--data", "photos", "--crop", "47x16").exception
+    assert isinstance(error, ConfigError)
+    assert "can't run at 47x16" in str(error)

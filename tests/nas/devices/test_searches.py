@@ -141,9 +141,10 @@ def _made_once(
     def convert_untrained(*arguments: Any) -> bytes:
         return kept(("untrained", repr(arguments)), lambda: untrained(*arguments))  # type: ignore[no-any-return]
 
-    def convert_trained(graph: Any, weights: Path, *arguments: Any) -> bytes:
-        key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]))
-        return kept(key, lambda: trained(graph, weights, *arguments))  # type: ignore[no-any-return]
+    def convert_trained(graph: Any, weights: Path, *arguments: Any, **how: Any) -> bytes:
+        key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]), repr(how))
+        made: bytes = kept(key, lambda: trained(graph, weights, *arguments, **how))
+        return made
 
     def train_once(graph: Any, workshop: Any, key: str) -> Path:
         path: Path = workshop.folder / key / train.FINAL
