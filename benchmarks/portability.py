@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from nas.devices.graph_builder import GraphBuilder
 from nas.devices.limited_process import Limits
 from nas.devices.npu.chips import CHIPS
 from nas.devices.npu.device import NpuDevice
-from nas.devices.npu.failures import NpuError
 from nas.devices.npu.placement import placed
 from nas.devices.paper_phones.networks import network
 from nas.devices.paper_phones.published import PHONES, rows
@@ -36,11 +36,21 @@ from nas.errors import ConfigError, NasError
 TYPES = ("float32", "int8", "int16")
 SIZE = (45, 80)
 """(height, width): the fourth level of a picture of 1280x720."""
+FUSED = "the same, VALID, with a fused ReLU"
 KINDS = {
+    "TRANSPOSE_CONV 2x2, stride 2, VALID": "TRANSPOSE_CONV",
     "the same, SAME": "TRANSPOSE_CONV",
+    FUSED: "TRANSPOSE_CONV",
+    "the same, VALID, RELU apart": "TRANSPOSE_CONV",
     "RESIZE_BILINEAR, half_pixel_centers": "RESIZE_BILINEAR",
+    "RESIZE_BILINEAR, legacy": "RESIZE_BILINEAR",
+    "RESIZE_BILINEAR, align_corners": "RESIZE_BILINEAR",
+    "MIRROR_PAD REFLECT": "MIRROR_PAD",
+    "MIRROR_PAD SYMMETRIC": "MIRROR_PAD",
 }
-"""The operations of the paper's networks, by their names here."""
+"""The kinds of operations, by their names here, where these differ."""
+IN_THE_PAPER = ("the same, SAME", "RESIZE_BILINEAR, half_pixel_centers")
+"""Variants that the paper's networks have, of operations that have several."""
 Build = Callable[[GraphBuilder, int], int]
 RELU = 1
 """The number of the fused function in the format."""
@@ -88,12 +98,13 @@ def operations() -> dict[str, Build]:
     builds: dict[str, Build] = {
         name: build
         for name, build in OPERATIONS.items()
-        if name not in ("TRANSPOSE_CONV", "RESIZE_BILINEAR")
+        # Moving pixels to channels needs even sides, which these pictures have not.
+        if name not in ("TRANSPOSE_CONV", "RESIZE_BILINEAR", "SPACE_TO_DEPTH")
     }
     return builds | {
         "TRANSPOSE_CONV 2x2, stride 2, VALID": partial(transposed, 1, 0),
         "the same, SAME": partial(transposed, 0, 0),
-        "the same, VALID, with a fused ReLU": partial(transposed, 1, RELU),
+        FUSED: partial(transposed, 1, RELU),
         "the same, VALID, RELU apart": relu_apart,
         "RESIZE_BILINEAR, half_pixel_centers": partial(resized, True, False),
         "RESIZE_BILINEAR, legacy": partial(resized, False, False),
@@ -104,26 +115,53 @@ def operations() -> dict[str, Build]:
     }
 
 
-def write(path: Path, dtype: str, build: Build, size: tuple[int, int] = SIZE) -> Path:
-    """A convolution with the operation behind it. A fused function needs version 4 of its file."""
+@dataclass(frozen=True)
+class Segments:
+    """A file with some of the operations, each behind a convolution of its own.
+
+    `last` is the index of each one's last operation in the file, by its name here.
+    """
+
+    path: Path
+    last: Mapping[str, int]
+
+
+def write(
+    path: Path, dtype: str, builds: Mapping[str, Build], size: tuple[int, int] = SIZE
+) -> Segments:
+    """Write a file of those operations. A fused function needs version 4 of its kernel."""
     graph = GraphBuilder(dtype, (1, *size, 16))
-    tensor = OPERATIONS["CONV_2D"](graph, graph.input)
-    outputs = [build(graph, tensor)]
-    fused = isinstance(build, partial) and build.func is transposed and build.args[1]
-    if fused:
+    outputs, last = [], {}
+    for name, build in builds.items():
+        outputs.append(build(graph, OPERATIONS["CONV_2D"](graph, graph.input)))
+        last[name] = graph.count - 1
+    if FUSED in builds:
         graph.require_version("TRANSPOSE_CONV", 4)
-    return graph.write(outputs, path)
+    return Segments(graph.write(outputs, path), last)
 
 
-Ask = Callable[[Path], str]
+def groups(names: Iterable[str]) -> list[list[str]]:
+    """Operations that may share a file: no two of a kind, as the GPU tells of kinds only."""
+    found: list[list[str]] = []
+    for name in names:
+        kind = KINDS.get(name, name)
+        free = (group for group in found if kind not in {KINDS.get(one, one) for one in group})
+        group = next(free, None)
+        if group is None:
+            found.append([name])
+        else:
+            group.append(name)
+    return found
+
+
+Ask = Callable[[Segments], dict[str, str]]
 
 
 def askers() -> dict[str, Ask]:
-    """How each device that is here is asked; each answers "yes" or why not."""
+    """How each device that is here is asked; each answers "yes" or why not, by operation."""
     found: dict[str, Ask] = {}
-    chip = CHIPS["sm8650"]
     devices: tuple[tuple[str, Callable[[], object], Ask], ...] = (
-        ("Snapdragon NPU", NpuDevice(chip).answer, ask_npu),
+        ("Snapdragon NPU", NpuDevice(CHIPS["sm8650"]).answer, ask_npu),
         ("LiteRT GPU", GpuDevice("fp32").check, ask_gpu),
     )
     for name, check, ask in devices:
@@ -136,39 +174,48 @@ def askers() -> dict[str, Ask]:
     return {**found, "this machine": ask_host}
 
 
-def ask_npu(path: Path) -> str:
-    """LiteRT's Qualcomm plugin, of the operation behind the first convolution."""
-    try:
-        placement = placed(path, CHIPS["sm8650"], "npu:sm8650", Limits(120))
-    except NpuError as error:
-        return str(error.failure)
-    refusals = [refusal for refusal in placement.refusals if refusal.index]
-    return refusals[-1].reason if refusals else "yes"
+def ask_npu(segments: Segments) -> dict[str, str]:
+    """LiteRT's Qualcomm plugin, of each segment's last operation."""
+    placement = placed(segments.path, CHIPS["sm8650"], "npu:sm8650", Limits(120))
+    reasons = {refusal.index: refusal.reason for refusal in placement.refusals}
+    return {name: reasons.get(index, "yes") for name, index in segments.last.items()}
 
 
-def ask_gpu(path: Path) -> str:
-    """LiteRT's GPU; an abort is an answer."""
+def ask_gpu(segments: Segments) -> dict[str, str]:
+    """LiteRT's GPU, of each segment's kind; an abort is an answer."""
     try:
-        placement = GpuDevice("fp32").place(path, 120)
+        placement = GpuDevice("fp32").place(segments.path, 120)
     except GpuError as error:
-        return str(error.failure)
-    if placement.whole:
-        return "yes"
-    own = placement.operations[-1].op
-    return next((r.reason for r in placement.refusals if r.name == own), placement.summary)
+        return dict.fromkeys(segments.last, f"{error.failure}")
+    reasons = {refusal.name: refusal.reason for refusal in placement.refusals}
+    kinds = {name: KINDS.get(name, name) for name in segments.last}
+    return {name: reasons.get(kind, "yes") for name, kind in kinds.items()}
 
 
-def ask_host(path: Path) -> str:
-    """LiteRT's interpreter: whether it runs at all."""
+def ask_host(segments: Segments) -> dict[str, str]:
+    """LiteRT's interpreter: whether it runs the file."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(str(path))
+        interpreter = Interpreter(str(segments.path))
         interpreter.allocate_tensors()
         interpreter.invoke()
     except (RuntimeError, ValueError) as error:
-        return " ".join(str(error).split())
-    return "yes"
+        return dict.fromkeys(segments.last, " ".join(str(error).split()))
+    return dict.fromkeys(segments.last, "yes")
+
+
+def answers(ask: Ask, dtype: str, folder: Path) -> dict[str, str]:
+    """A device's answer for each operation of a type; alone where a file fails altogether."""
+    builds = {n: b for n, b in operations().items() if dtype != "int16" or n not in NO_INT16}
+    told: dict[str, str] = {}
+    for names in groups(builds):
+        found = ask(write(folder / "m.tflite", dtype, {name: builds[name] for name in names}))
+        if len(names) > 1 and len(set(found.values())) == 1 and "yes" not in found.values():
+            for name in names:
+                found |= ask(write(folder / "m.tflite", dtype, {name: builds[name]}))
+        told |= found
+    return told
 
 
 def print_operations() -> None:
@@ -177,24 +224,27 @@ def print_operations() -> None:
     print(f"| operation | type | {' | '.join((*PHONES, *asked))} |")
     print("|---" * (2 + len(PHONES) + len(asked)) + "|")
     with tempfile.TemporaryDirectory(prefix="portability-") as folder:
-        for name, build in operations().items():
+        told = {}
+        for device, ask in asked.items():
             for dtype in TYPES:
-                if dtype == "int16" and name in NO_INT16:
-                    continue
-                path = write(Path(folder) / "m.tflite", dtype, build)
-                phones = [
-                    published[phone].get((KINDS.get(name, name), dtype), "-") for phone in PHONES
-                ]
-                cells = [_cell(ask(path), reasons) for ask in asked.values()]
-                print(f"| {name} | {dtype} | {' | '.join((*phones, *cells))} |", flush=True)
+                told[device, dtype] = answers(ask, dtype, Path(folder))
+                print(f"{device}, {dtype}: {told[device, dtype]}", file=sys.stderr, flush=True)
+    for name in operations():
+        for dtype in TYPES:
+            kind = (KINDS.get(name, name), dtype)
+            phones = [published[phone].get(kind, "-") for phone in PHONES]
+            if name not in IN_THE_PAPER and name in KINDS:
+                phones = ["-"] * len(PHONES)
+            cells = [_cell(told[device, dtype].get(name), reasons) for device in asked]
+            print(f"| {name} | {dtype} | {' | '.join((*phones, *cells))} |", flush=True)
     for reason, number in reasons.items():
         print(f"{number}. {reason}")
 
 
-def _cell(answer: str, reasons: dict[str, int]) -> str:
-    if answer == "yes":
-        return answer
-    return f"no ({reasons.setdefault(answer, len(reasons) + 1)})"
+def _cell(answer: str | None, reasons: dict[str, int]) -> str:
+    if answer is None:
+        return "no such file"
+    return answer if answer == "yes" else f"no ({reasons.setdefault(answer, len(reasons) + 1)})"
 
 
 def nnapi(phone: str) -> dict[tuple[str, str], str]:
@@ -261,8 +311,9 @@ def print_odd_sides() -> None:
         for rows_ in (44, 45):
             for name, padding in (("SAME", 0), ("VALID", 1)):
                 build = partial(transposed, padding, 0)
-                path = write(Path(folder) / "m.tflite", "int8", build, (rows_, 80))
-                print(f"transposed convolution on 80x{rows_}, {name}: NPU {ask_npu(path)}")
+                segments = write(Path(folder) / "m.tflite", "int8", {name: build}, (rows_, 80))
+                answer = ask_npu(segments)[name]
+                print(f"transposed convolution on 80x{rows_}, {name}: NPU {answer}")
 
 
 def print_int16() -> None:

@@ -92,6 +92,12 @@ class BusyMachineError(NasError):
     exit_code = 8
 
 
+class HubError(NasError):
+    """The Hugging Face Hub could not be reached, or refused what was sent."""
+
+    exit_code = 10
+
+
 def unknown(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     """The error for a name that is not one of `valid`, with the nearest valid one."""
     names = sorted(valid)

@@ -35,7 +35,7 @@ COMMANDS = sorted(
 
 def test_there_are_commands() -> None:
     names = {command for document, command in COMMANDS if document == "README.md"}
-    assert {"nas search quickstart --out runs/a", "nas report runs/a"} <= names
+    assert {"nas demo", "nas search quickstart --out runs/a"} <= names
     assert {"make quickstart", "make test"} <= names
     assert {document for document, _ in COMMANDS} >= {"docs/start/install.md", "docs/phones.md"}
 

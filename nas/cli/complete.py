@@ -94,9 +94,9 @@ def figures(ctx: Any, incomplete: str) -> list[str]:
 
 def budgets(ctx: Any, incomplete: str) -> list[str]:
     """Offer the costs that the command's run has, each with "="."""
-    from nas.study.objectives import Objective
+    from nas.study.objectives import is_logarithmic
 
-    costs = [f for f in _figures(ctx.params.get("run")) if Objective.of(f).direction == "minimize"]
+    costs = [figure for figure in _figures(ctx.params.get("run")) if is_logarithmic(figure)]
     return _matching([f"{name}=" for name in costs], incomplete)
 
 

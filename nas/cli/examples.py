@@ -6,7 +6,7 @@ from typing import Any
 
 from nas.cli.console import plain
 
-EXAMPLES: dict[str, tuple[str, str]] = {
+EXAMPLES: dict[str, tuple[str, ...]] = {
     "demo": ("nas demo", "nas demo --no-open --out runs/demo"),
     "studies": ("nas studies", "nas studies --json"),
     "data check": ("nas data check photos", "nas data check pairs:blurred,sharp --full"),

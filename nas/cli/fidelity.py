@@ -235,7 +235,7 @@ def _reporter(spec: str, count: int, seconds: float | None) -> Callable[[int], N
 
     `seconds` is what a picture is expected to take, None where that is soon.
     """
-    from nas.report.page import duration
+    from nas.report.numbers import duration
 
     if seconds is not None:
         err.print(

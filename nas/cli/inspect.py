@@ -60,17 +60,17 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
 
     MACs are in billions, by both conventions; a layer's shape is (height, width, channels).
     """
-    from nas.networks.graph import layer_kind
+    from nas.networks.graph import NO_MACS, layer_kind
 
-    graph = architecture.graph()
-    macs = graph.macs(height, width)
+    rows = architecture.graph().costs(height, width)
+    macs = sum((row.macs for row in rows), NO_MACS)
     return {
         "architecture": architecture.to_dict(),
         "label": architecture.label,
         "size": [width, height],
         "gmacs_conv": macs.conv / 1e9,
         "gmacs_profiler": macs.profiler / 1e9,
-        "parameters": graph.parameters(),
+        "parameters": sum(row.parameters for row in rows),
         "layers": [
             {
                 "name": row.layer.name,
@@ -81,7 +81,7 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
                 "gmacs_profiler": row.macs.profiler / 1e9,
                 "parameters": row.parameters,
             }
-            for row in graph.costs(height, width)
+            for row in rows
         ],
     }
 

@@ -121,8 +121,10 @@ def dashboard(
             "optuna-dashboard is not installed; install it: pip install 'portable-nas[dashboard]'"
         ) from error
     with tempfile.TemporaryDirectory() as snapshot:
-        shown, store = None, None
-        if storage is None:
+        store = None
+        if storage is not None:
+            shown = read_only(storage)
+        else:
             from optuna.artifacts import FileSystemArtifactStore
 
             from nas.report.dashboard import dashboard_storage
@@ -135,4 +137,4 @@ def dashboard(
             with err.status("reading the run, and restoring a picture with each model"):
                 shown = dashboard_storage(folder, copied, store, Path(snapshot))
         err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
-        run_server(shown or read_only(storage), host=host, port=port, artifact_store=store)
+        run_server(shown, host=host, port=port, artifact_store=store)

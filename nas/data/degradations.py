@@ -38,6 +38,10 @@ class Degradation(Protocol):
         """What was done, to follow on "photographs that ship with scikit-image,"."""
         ...
 
+    def __hash__(self) -> int:
+        """Return a hash that equal values share."""
+        ...
+
     def identity(self) -> dict[str, Any]:
         """Return everything that decides what is done, as JSON types."""
         ...

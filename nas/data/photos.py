@@ -165,7 +165,7 @@ def parse_photos(spec: str, options: str) -> Photos:
     `options` is the part behind the colon: a degradation, a seed, both or none. Raises ConfigError
     where it is of another form.
     """
-    degradations: list[Degradation] = []
+    degradation: Degradation | None = None
     seed = 0
     for option in filter(None, options.split(",")):
         name, _, value = option.partition("=")
@@ -174,10 +174,10 @@ def parse_photos(spec: str, options: str) -> Photos:
             continue
         if option not in ("known", "random") and name not in _NAMES:
             raise unknown(f"option of {spec!r}", option, [*FORMS, "random", "seed=0"])
-        degradations.append(parse_degradation(option))
-    if len(degradations) > 1:
-        raise ConfigError(f"{spec!r} has several degradations; expected one at most")
-    return Photos(spec, *degradations, seed=seed)
+        if degradation is not None:
+            raise ConfigError(f"{spec!r} has several degradations; expected one at most")
+        degradation = parse_degradation(option)
+    return Photos(spec, degradation or KNOWN_SHAKE, seed=seed)
 
 
 def photograph_path(name: str) -> Path:

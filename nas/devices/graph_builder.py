@@ -143,7 +143,9 @@ class GraphBuilder:
 
     def require_version(self, op: str, version: int) -> None:
         """Set the version of an operation's kernel that the graph needs, for all of that kind."""
-        self._model.operatorCodes[self._codes[op]].version = version
+        for (name, _), code in self._codes.items():
+            if name == op:
+                self._model.operatorCodes[code].version = version
 
     def write(self, outputs: list[int], path: Path) -> Path:
         """Write the graph to a file, whole or not at all; returns `path`."""

@@ -30,6 +30,10 @@ class Architecture(Protocol):
         """A short name for people, for example "unet-resizebilinear-relu 8-16-24"."""
         ...
 
+    def __hash__(self) -> int:
+        """Return a hash that equal values share."""
+        ...
+
     def graph(self) -> Graph:
         """Return the network's layers."""
         ...

@@ -116,7 +116,7 @@ def _hottest(moment: Mapping[str, Any]) -> float | None:
 
 
 def _load(moment: Mapping[str, Any]) -> float | None:
-    load = moment.get("load", moment.get("load_average"))
+    load: float | list[float] | None = moment.get("load", moment.get("load_average"))
     return load[0] if isinstance(load, list) else load
 
 

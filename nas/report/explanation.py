@@ -47,7 +47,7 @@ def explain_run(found: RunFront, name_of: NameOf = str) -> list[str]:
             best = f"{ratio} than trial {sharpest.trial}, which has the best figure"
         sentences.append(f"Trial {model.trial} is the fastest of them: {figures}, {best}.")
     else:
-        sentences.append(f"Trial {model.trial} is the {_sharp(found)}est: {figures}.")
+        sentences.append(f"Trial {model.trial} is the {_sharpest(found)}: {figures}.")
         if found.noise is None and any(result.weights for result in found.results):
             sentences.append(
                 "How much of the differences is noise is not known: no network was trained twice."
@@ -223,6 +223,10 @@ def _times_faster(slow: Offer, fast: Offer) -> str:
 
 def _sharp(found: RunFront) -> str:
     return "sharp" if found.quality.metric == "psnr_db" else "good"
+
+
+def _sharpest(found: RunFront) -> str:
+    return "sharpest" if found.quality.metric == "psnr_db" else "best"
 
 
 def _count(amount: int, one: str, several: str) -> str:

@@ -7,6 +7,7 @@ this module.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def from_profile(
     """Join the rows of a profile with the file's operations, given as (index, name, shape).
 
     A row of a delegate stands for the operations that the accelerator ran as one piece. Rows from
-    inside of XNNPACK are joined in order, by the kind of operation. `own` names what runs the
+    inside of XNNPACK are joined in order, kind by kind. `own` names what runs the
     operations of which the placement says nothing.
     """
     known = {index: (name, shape) for index, name, shape in operations}
@@ -140,9 +141,10 @@ def from_profile(
             index = joined[within]
             name = known[index][0] if index is not None else row["node_type"].split("/")[-1]
             within += 1
-            own = () if index is None else (index,)
+            indices = () if index is None else (index,)
             shape = known[index][1] if index is not None else ""
-            parts.append(Part(name, row["average_ms"], own, shape, places.get(index, "xnnpack")))
+            where = "xnnpack" if index is None else places.get(index, "xnnpack")
+            parts.append(Part(name, row["average_ms"], indices, shape, where))
         elif node is not None and node in known:
             name, shape = known[node]
             parts.append(Part(name, row["average_ms"], (node,), shape, places.get(node, own)))
@@ -162,19 +164,22 @@ def _family(node_type: str) -> str:
 def _joined(kinds: Sequence[str], operations: Sequence[tuple[int, str, str]]) -> list[int | None]:
     """Return for each kind the index of the operation that it is part of; None where none is.
 
-    Both are in the order in which they run. An operation may be several rows, or none.
+    Rows and operations of a kind are in one order. Where there are more rows than operations, each
+    operation has as many; where there are fewer, the last operations have none.
     """
+    own: dict[str, list[int]] = {}
+    for index, name, _ in operations:
+        own.setdefault(name, []).append(index)
+    rows = Counter(kinds)
+    seen: Counter[str] = Counter()
     joined: list[int | None] = []
-    at = 0
     for kind in kinds:
-        ahead = next((n for n in range(at, len(operations)) if operations[n][1] == kind), None)
-        if ahead is not None:
-            joined.append(operations[ahead][0])
-            at = ahead + 1
-        elif at and operations[at - 1][1] == kind:
-            joined.append(operations[at - 1][0])
-        else:
-            joined.append(None)
+        indices = own.get(kind, [])
+        place = seen[kind]
+        if indices and rows[kind] > len(indices):
+            place = place * len(indices) // rows[kind]
+        joined.append(indices[place] if indices else None)
+        seen[kind] += 1
     return joined
 
 

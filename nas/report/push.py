@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.errors import ConfigError, NasError, RunError
+from nas.errors import ConfigError, HubError, RunError
 from nas.system.files import read_json
 from nas.system.hashing import file_sha256
 
 CARD = "README.md"
 UNCHOSEN = "to-be-chosen"  # the licence's name that an export writes
-
-
-class HubError(NasError):
-    """The Hub could not be reached, or refused what was sent."""
 
 
 @dataclass(frozen=True)

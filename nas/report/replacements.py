@@ -158,7 +158,9 @@ def _calculated(
             from nas.devices.paper_phones.device import tell
 
             figure = tell(device.removeprefix("paper:"), operations)
-            return figure.latency_ms and (figure.latency_ms, figure.source, figure.about)
+            if figure.latency_ms is None:
+                return None
+            return figure.latency_ms, figure.source, figure.about
         from nas.predictor.identity import newest_predictor
         from nas.predictor.terms import terms_of
 

@@ -138,7 +138,7 @@ def _cell(part: Part, place: int) -> dict[str, Any]:
 
 def _replacement(one: Replacement, model: Slowness, data: ReportData) -> dict[str, Any]:
     by_device = {saving.device: saving for saving in one.savings}
-    cells = []
+    cells: list[dict[str, object] | None] = []
     for device in latency_metrics(model.result):
         saving = by_device.get(device)
         if saving is None:

@@ -13,6 +13,7 @@ from nas.errors import NasError
 from nas.report.operation_times import (
     OperationTimes,
     Part,
+    Source,
     file_operations,
     from_paper_phone,
     from_predictor,
@@ -170,7 +171,7 @@ def _of_phone(run: RunFolder, result: TrialResult, device: str) -> OperationTime
     if not rows or result.artifact is None:
         return None
     about = "profiled in one untimed inference, before the timed launches"
-    source = "synthetic" if kept["source"] == "synthetic" else "measured"
+    source: Source = "synthetic" if kept["source"] == "synthetic" else "measured"
     operations = file_operations(run.path / result.artifact)
     return from_profile(device, source, about, rows, operations, kept["placement"])
 

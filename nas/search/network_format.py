@@ -51,7 +51,8 @@ def _results(run: RunFolder) -> Iterator[TrialResult]:
 
 def _architecture(study: Study, result: TrialResult) -> Architecture:
     sampled = optuna.trial.FixedTrial(dict(result.parameters))
-    return study.space.sample(sampled)
+    architecture: Architecture = study.space.sample(sampled)
+    return architecture
 
 
 def _has_changed(architecture: Architecture, for_gpu: bool) -> bool:

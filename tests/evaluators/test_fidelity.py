@@ -129,6 +129,7 @@ def test_it_serves_as_objective_and_constraint_of_a_study() -> None:
         evaluators=(*STUDY.evaluators, Fidelity("gpu"), Fidelity("npu:sm8650")),
         objectives=(*STUDY.objectives, "fidelity_db[npu:sm8650]"),
         constraints=("fidelity_db[gpu]>=60",),
+        halving=False,
     )
     study.check()
     assert Objective.of("fidelity_db[npu:sm8650]").direction == "maximize"

@@ -72,7 +72,8 @@ def run_on_gpu(
         folder = Path(name)
         for number, values in enumerate(inputs):
             np.save(folder / f"input-{number}.npy", values)
-        script = [sys.executable, "-P", worker.__file__, artifact.resolve(), precision, folder]
+        script: list[str | Path] = [sys.executable, "-P", worker.__file__]
+        script += [artifact.resolve(), precision, folder]
         environment = {**driver.environment, "XDG_RUNTIME_DIR": name, "MESA_SHADER_CACHE_DIR": name}
         watch = counted(folder, progress) if progress is not None else None
         ended = run([*script, str(len(inputs))], folder, limits, environment, watch)

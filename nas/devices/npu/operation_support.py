@@ -96,8 +96,8 @@ def to_dict(row: NpuSupport) -> dict[str, Any]:
 
 def _read(values: dict[str, Any]) -> NpuSupport:
     width, height = values["size"]
-    names = ("op", "dtype", "after")
-    return NpuSupport(*(values[name] for name in names), (width, height), values["reason"])
+    op, dtype, after = values["op"], values["dtype"], values["after"]
+    return NpuSupport(op, dtype, after, (width, height), values["reason"])
 
 
 def _ask(

@@ -116,14 +116,15 @@ def _computed(
             raise npu_error(chip.spec, "not_simulated", str(error)) from error
         for number, values in enumerate(inputs):
             np.save(folder / f"input-{number}.npy", values)
-        script = [sys.executable, "-P", compile_worker.__file__, model, str(chip.number), folder]
+        script: list[str | Path] = [sys.executable, "-P", compile_worker.__file__]
+        script += [model, str(chip.number), folder]
         watch = counted(folder, progress) if progress is not None else None
         ended = run([*script, str(len(inputs))], folder, limits, {}, watch)
         try:
-            error = read_json(folder / compile_worker.ANSWER)["error"]
+            complaint = read_json(folder / compile_worker.ANSWER)["error"]
         except RunError as missing:
             raise ended_error(chip.spec, "computation", ended, limits) from missing
-        if error is not None:
+        if complaint is not None:
             evidence = Evidence(chip.spec, "computation", ended.code, stdout=ended.text[-20_000:])
-            raise refused(chip.spec, error, ended.text, evidence)
+            raise refused(chip.spec, complaint, ended.text, evidence)
         return [np.load(folder / f"output-{number}.npy") for number in range(len(inputs))]

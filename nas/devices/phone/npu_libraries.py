@@ -87,7 +87,8 @@ def choose_npu_libraries(
     complaints = _complaints(chip, shelf, missing, wrong, where)
     if complaints:
         raise ConfigError(
-            f"phone {serial} ({chip.name}, {chip.vendor} {chip.generation}, {abis[0]}): "
+            f"phone {serial} ({chip.name}, {chip.vendor} {chip.generation}, "
+            f"{abis[0] if abis else 'of an unknown processor'}): "
             f"{'; '.join(complaints)}; give a folder that has them with --npu-libraries DIR"
         )
     files |= {name: shelf.path(name) for name in chip.useful if shelf.fits(name)}

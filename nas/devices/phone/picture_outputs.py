@@ -78,5 +78,5 @@ class PhoneOutputs:
                 if progress is not None:
                     progress(number)
 
-        kind = "synthetic" if phone.info().source == "synthetic" else "measured"
-        return OutputRun(kind, conditions, run)
+        synthetic = phone.info().source == "synthetic"
+        return OutputRun("synthetic" if synthetic else "measured", conditions, run)

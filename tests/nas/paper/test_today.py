@@ -95,26 +95,29 @@ def test_lines_are_of_npus_only(asked: list[str]) -> None:
 def test_a_pruned_row_is_a_narrower_network() -> None:
     network = ARCHITECTURES["unet-resizebilinear-prelu"]
     whole, half = (today.pruned(network, share).graph().macs(720, 1280) for share in (None, 50))
-    assert half.conv / whole.conv == pytest.approx(0.5, abs=0.02)
+    assert half.conv / whole.conv == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_page_and_the_table(tmp_path: Path) -> None:
     from nas.paper.compare import compare
     from nas.paper.figure3 import Pictures
+    from nas.paper.figure4 import size_cells
     from nas.paper.run import run_steps
     from studies.paper import SCALES
     from tests.helpers.small_paper import small_scale
 
-    comparison = compare(run_steps(small_scale(), tmp_path / "r", step=1), SCALES, ARCHITECTURES)
+    run = run_steps(small_scale(), tmp_path / "r", step=1)
+    comparison = compare(run, SCALES, ARCHITECTURES)
+    sizes = size_cells(comparison, run, ARCHITECTURES, measure=False)
     refused = replace(CELL, latency_ms=None, interval_ms=None, taken=48, failure="odd", figures={})
     lines = (today.TodayLine(ROW, (CELL,)), today.TodayLine(INT8, (refused,)))
     shown = Pictures("", (), "none")
-    page = comparison_html(comparison, (), (), shown, (), None, lines)
+    page = comparison_html(comparison, (), sizes, shown, (), None, lines)
     assert "On phones of today" in page
     assert "49 of 49" in page
     assert "on npu:sm8650: odd" in page
     assert "<b>54\u202f206</b>" in page
-    assert "On phones of today" not in comparison_html(comparison, (), (), shown)
+    assert "On phones of today" not in comparison_html(comparison, (), sizes, shown)
     write_csv(tmp_path / "today.csv", today_rows(lines))
     with (tmp_path / "today.csv").open(newline="") as file:
         first, second = csv.DictReader(file)

@@ -61,6 +61,15 @@ def test_without_noise_the_best_figure_counts_and_that_is_said() -> None:
     ]
 
 
+def test_another_quality_than_psnr_is_good_not_sharp() -> None:
+    metrics = {"ssim": Metric(0.91, "measured"), "bytes": Metric(9000.0, "measured")}
+    result = TrialResult(0, "k", "net", {}, "complete", metrics=metrics)
+    objectives = (Objective.of("ssim"), Objective.of("bytes"))
+    offers = tuple(offers_of([result], [], "ssim"))
+    found = RunFront(objectives, (result,), (result,), None, objectives[0], offers, 0.0)
+    assert explain_run(found) == ["Trial 0 is the best: 0.9100, 9,000 B."]
+
+
 def test_a_choice_says_what_it_is_alike_to() -> None:
     found = run_front([trial(0, 32.0, 280.0), trial(1, 31.8, 85.0)], 0.3)
     choice = found.choose()
