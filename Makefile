@@ -4,6 +4,7 @@
 # make docs         the documentation as a site, in site/
 # make install      only what all of them need, in .venv
 #
+# EXTRAS=dev,npu    with Qualcomm's compiler for NPUs (docs/npu.md has its licence), and its tests
 # PYTHON=python3.11 whose Python .venv gets (constraints.txt is for 3.11)
 # RUN=runs/again    the folder of quickstart's run; its models go to models/ all the same
 
@@ -11,14 +12,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/quickstart
+EXTRAS ?= dev
+INSTALLED := $(VENV)/installed-$(EXTRAS)
 
 .PHONY: install quickstart test slow docs
 
-install: $(VENV)/installed
+install: $(INSTALLED)
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 quickstart: install

@@ -60,9 +60,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 SHIM = "https://unpkg.com/iframe-worker/shim"  # of the plugin `offline`: it would be fetched
 
 
+SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
+
+
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Return a page that loads the shim of its search from the site itself."""
-    return _with_own_shim(output, page.url)
+    """Return a page that loads the shim of its search from the site itself, and names the search."""
+    return _with_own_shim(output, page.url).replace(SEARCH, f'{SEARCH} aria-label="Search"')
 
 
 def on_post_template(output: str, template_name: str, config: Any) -> str:

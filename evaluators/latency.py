@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nas.devices import Measurement, TimingProtocol
 from nas.devices.fleet import Outcome
+from nas.devices.npu.chips import CUT_FIGURES, PARTLY
 from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 from nas.errors import DeviceStableError, RunError
 from nas.study.evaluator import DeviceAwayError, DeviceLostError, DeviceRefusedError, Needs, Subject
@@ -21,14 +22,17 @@ class Latency:
     """Measures `latency_ms[DEVICE]`, `init_ms[DEVICE]` and more on all devices side by side.
 
     Where they are known, `peak_memory_mb[DEVICE]` and `accelerated_mac_share[DEVICE]` are added.
-    NPUs add their memory traffic: `ddr_read_mb[DEVICE]` and what else `NPU_FIGURES` names.
+    NPUs add their memory traffic: `ddr_read_mb[DEVICE]` and what else `NPU_FIGURES` names. With
+    `PARTLY` behind their name they tell the placement alone: `cpu_operations[DEVICE]` and what else
+    `CUT_FIGURES` names.
 
     Latency belongs to the structure, not to the weights: each structure is measured once a device
     and run, and the measurement is kept with the placement of its operations.
 
-    `worst_latency_ratio` folds the required devices into one figure: the largest ratio, over these
-    devices, of the candidate's latency to that of the study's reference network. The reference is
-    measured once a run and device, by the same `protocol`; its own ratio is 1.
+    `worst_latency_ratio` folds the required devices that have a latency into one figure: the
+    largest ratio, over these devices, of the candidate's latency to that of the study's reference
+    network. The reference is measured once a run and device, by the same `protocol`; its own ratio
+    is 1.
     """
 
     protocol: TimingProtocol = field(default_factory=TimingProtocol)
@@ -39,11 +43,15 @@ class Latency:
         names = []
         for device in devices:
             kind = device.partition(":")[0]
+            if kind == "npu" and device.endswith(PARTLY):
+                names += [f"{name}[{device}]" for name in ("accelerated_mac_share", *CUT_FIGURES)]
+                continue
             names.append(f"latency_ms[{device}]")
             names += [f"init_ms[{device}]"] if kind not in ("paper", "npu") else []
             names += [f"accelerated_mac_share[{device}]"] if kind in ("adb", "paper", "npu") else []
             names += [f"{name}[{device}]" for name in NPU_FIGURES] if kind == "npu" else []
-        return (*names, WORST_RATIO)
+        timed = any(name.startswith("latency_ms") for name in names)
+        return (*names, WORST_RATIO) if timed else tuple(names)
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
         """Measure on every device, and note for each what became of the artifact there.
@@ -100,7 +108,11 @@ def worst_ratio(
 
 
 def _measurements(outcomes: Sequence[Outcome]) -> dict[str, Measurement]:
-    return {o.device: o.measurement for o in outcomes if o.measurement is not None}
+    return {
+        outcome.device: outcome.measurement
+        for outcome in outcomes
+        if outcome.measurement is not None and outcome.measurement.timed
+    }
 
 
 def _check_reference(outcomes: Sequence[Outcome]) -> None:
@@ -150,11 +162,13 @@ def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
 def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metric]:
     device, source = measurement.device, measurement.source
     at = _conditions(measurement, size)
-    name = f"latency_ms[{device}]"
-    how = "median-of-launch-medians" if measurement.measured else None
-    interval = measurement.interval_ms if how else measurement.stated_interval_ms
     busy = measurement.disturbed
-    figures = {name: Metric(measurement.latency_ms, source, how, interval, at, busy)}
+    figures: dict[str, Metric] = {}
+    if measurement.timed:
+        name = f"latency_ms[{device}]"
+        how = "median-of-launch-medians" if measurement.measured else None
+        interval = measurement.interval_ms if how else measurement.stated_interval_ms
+        figures[name] = Metric(measurement.latency_ms, source, how, interval, at, busy)
     if measurement.init_ms is not None:
         figures[f"init_ms[{device}]"] = Metric(
             measurement.init_ms, source, conditions=at, disturbed=busy

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from evaluators.published_quality import SEEN_FROM, estimate
+from evaluators.replacements import replacements
 from nas.compression.compress import expected_architecture
 from nas.devices.paper_phones.device import PREFIX, PaperFigure, accelerated_mac_share, tell
 from nas.devices.paper_phones.published import SIZE
@@ -27,7 +28,9 @@ class ModelledQuality:
 
     `evaluators.published_quality` has the formula and its error. `macs_ratio` are the network's
     MACs over those of the paper's final network, balanced over levels. The published rows begin at
-    0.45: below there is no PSNR, and a study should demand that much. For 1280x720 only.
+    0.45: below there is no PSNR, and a study should demand that much. Networks that have other axes
+    than the paper's U-Net have one where `evaluators.replacements` has a measured difference, else
+    they are a ConfigError. For 1280x720 only.
     """
 
     needs: ClassVar[Needs] = "architecture"
@@ -39,7 +42,8 @@ class ModelledQuality:
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
         """Look the PSNR up; raises ConfigError for networks of which the paper says nothing."""
         precision = subject.candidate.compression.precision
-        psnr = estimate(_operations(subject.candidate, subject.size), precision)
+        replaced = replacements(subject.candidate.architecture)
+        psnr = estimate(_operations(subject.candidate, subject.size), precision, replaced)
         figures = {}
         if psnr.macs_ratio is not None:
             figures["macs_ratio"] = Metric(psnr.macs_ratio, "computed")

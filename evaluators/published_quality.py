@@ -22,6 +22,7 @@ from typing import final
 
 import numpy as np
 
+from evaluators.replacements import Replacement, together
 from nas.devices.paper_phones.networks import network, recognised, row_of
 from nas.devices.paper_phones.published import Row, rows
 from nas.errors import ConfigError
@@ -52,8 +53,13 @@ class QualityEstimate:
     macs_ratio: float | None
 
 
-def estimate(operations: Operations, precision: Precision) -> QualityEstimate:
+def estimate(
+    operations: Operations, precision: Precision, replaced: Sequence[Replacement] = ()
+) -> QualityEstimate:
     """Estimate the PSNR of a network at 1280x720 and a precision.
+
+    What it has `replaced` of the paper's U-Net shifts the curve by a measured difference, and adds
+    that difference's uncertainty to the interval.
 
     A network of the paper has its published figure. MACs beyond 1.1 times the paper's count as 1.1
     times; below half of them, where no row is, the interval grows with the loss. Raises ConfigError
@@ -67,10 +73,16 @@ def estimate(operations: Operations, precision: Precision) -> QualityEstimate:
     ratio, relu = _described(operations)
     curve = _fitted()
     drop = _precision_drop_db(precision)
+    shift, unsure = together(replaced)
     value = curve.psnr_db(min(ratio, SEEN_TO), relu) - drop
     beyond = max(0.0, curve.psnr_db(SEEN_FROM, relu) - drop - value)
     reach = 2 * curve.error_db + 0.25 * (abs(drop) + beyond) + max(0.0, ratio - 1) * 0.5
+    reach = math.hypot(reach, unsure)
+    value += shift
     about = f"a curve of MACs fitted to {len(_points())} published rows"
+    if replaced:
+        names = ", ".join(one.name for one in replaced)
+        about += f", with what {names} cost in short trainings ({shift:+.2f} ± {unsure:.2f} dB)"
     return QualityEstimate(value, (value - reach, value + reach), "modelled", about, ratio)
 
 

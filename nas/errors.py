@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NasError(Exception):
     """Base of every failure that this project raises on purpose."""
 
     exit_code = 1
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else is known of the failure, as JSON types."""
+        return {}
 
 
 class ConfigError(NasError):
@@ -74,10 +80,22 @@ class ClusterError(NasError):
     exit_code = 7
 
 
+class SlowerError(NasError):
+    """A model is slower than its baseline."""
+
+    exit_code = 9
+
+
 class BusyMachineError(NasError):
     """No verdict: figures were taken while others had the machine."""
 
     exit_code = 8
+
+
+class HubError(NasError):
+    """The Hugging Face Hub could not be reached, or refused what was sent."""
+
+    exit_code = 10
 
 
 def unknown(what: str, name: str, valid: Iterable[str]) -> ConfigError:

@@ -1,7 +1,7 @@
 """Studies to search, one file each, as values only; `STUDIES` has them by name."""
 
 from nas.study.study import Study
-from studies import compressed, portable, quickstart, snapdragon
+from studies import compressed, portable, portable_today, quickstart, snapdragon
 
 STUDIES: dict[str, Study] = {
     study.name: study
@@ -10,6 +10,7 @@ STUDIES: dict[str, Study] = {
         compressed.STUDY,
         portable.STUDY,
         portable.TRAINED,
+        portable_today.STUDY,
         snapdragon.STUDY,
     )
 }

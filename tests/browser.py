@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,10 +36,40 @@ addEventListener("load", () => setTimeout(() => {
 </body>"""
 
 
-def probe(page: Path, code: str, width: int = 1400, height: int = 12_000) -> Any:
+AXE = (
+    "const found = await axe.run(document, {resultTypes: ['violations']});"
+    "return found.violations.map((one) => [one.id, one.nodes.slice(0, 3).map((node) => "
+    "`${node.target}: ${(node.any[0] || node.all[0] || node.none[0] || {}).message}`)]);"
+)
+"""Runs axe-core over the page; returns each broken rule with some of the elements that break it."""
+
+
+def axe_violations(page: Path, width: int = 1400, dark: bool = False) -> Any:
+    """The rules of axe-core that a page breaks; skips where no browser or no axe-core is.
+
+    axe-core is looked for in `NAS_AXE` (the path of axe.min.js) and in node_modules, here and
+    where npm keeps what was installed for everybody.
+    """
+    roots = (Path(__file__).parents[1], Path("/usr/lib"), Path("/usr/local/lib"))
+    paths = [root / "node_modules/axe-core/axe.min.js" for root in roots]
+    named = os.environ.get("NAS_AXE")
+    script = next((path for path in [Path(named)] * bool(named) + paths if path.exists()), None)
+    if script is None:
+        pytest.skip("no axe-core: npm install axe-core, or NAS_AXE=PATH/axe.min.js")
+    return probe(page, AXE, width, dark=dark, script=script.read_text())
+
+
+def probe(
+    page: Path,
+    code: str,
+    width: int = 1400,
+    height: int = 12_000,
+    dark: bool = False,
+    script: str = "",
+) -> Any:
     """What JavaScript returns in a page that was opened, as JSON; skips where no browser is.
 
-    The window is high, so that everything is in sight.
+    The window is high, so that everything is in sight. `script` runs first.
     """
     found = (shutil.which(name) for name in PROGRAMS)
     program = next((path for path in found if path), None)
@@ -47,10 +78,12 @@ def probe(page: Path, code: str, width: int = 1400, height: int = 12_000) -> Any
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         copy = page.with_name(f"probed-{page.name}")
         head, _, tail = page.read_text().rpartition("</body>")
-        copy.write_text(head + PROBE.replace("CODE", code) + tail)
+        first = f"<script>{script}</script>" if script else ""
+        copy.write_text(head + first + PROBE.replace("CODE", code) + tail)
+        options = [*OPTIONS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
+        options += ["--blink-settings=preferredColorScheme=0"] if dark else []
         done = subprocess.run(
-            [program, *OPTIONS, f"--user-data-dir={profile}", f"--window-size={width},{height}",
-             copy.absolute().as_uri()],
+            [program, *options, copy.absolute().as_uri()],
             capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     match = re.search(r'<pre id="probed">(.*?)</pre>', done.stdout, re.DOTALL)

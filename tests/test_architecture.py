@@ -22,12 +22,15 @@ PATH = re.compile(rf"(?<![\w./:~-])(?:{PACKAGES})/[\w./-]*")
 IMPORT = re.compile(rf"from ((?:{PACKAGES})[\w.]*) import ([\w, ]+)")
 CLASS = re.compile(r"\b([A-Z][a-z]+(?:[A-Z]\w+|(?=\()|(?=\.[a-z]+\b(?!\.))))(?:\.([a-z_]\w*))?")
 FOREIGN = {  # names that look like classes of ours
+    "ArrayDynamicIndexing",
+    "CompiledModel",
     "DispatchDelegate",
     "HyperbandPruner",
     "PartialFixedSampler",
     "PaxHeaders",
     "Thumbs",
 }
+LINK_TARGET = re.compile(r"\]\([^)]*\)")
 ROW = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)
 
 
@@ -40,7 +43,11 @@ def _rule(name: str) -> Any:
 
 
 def _names(text: str) -> set[str]:
-    """Every dotted name of the project that a document has, in its programs, too."""
+    """Every dotted name of the project that a document has, in its programs, too.
+
+    Where a link leads is no name: `studies.md` is a page.
+    """
+    text = LINK_TARGET.sub("]", text)
     imported = {
         f"{module}.{name.split(' as ')[0].strip()}"
         for module, names in IMPORT.findall(text)

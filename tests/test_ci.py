@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "NAS_CACHE_DIR", "NAS_LOCK_DIR", "RAY_TMPDIR")
 MAKE = """#!/bin/sh
 env > {out}/environment
+echo "$@" > {out}/arguments
 find "$HOME/.." -type f > {out}/files
 touch "$HOME/left"
 chmod 500 "$HOME"
@@ -42,5 +43,6 @@ def test_an_empty_home_and_empty_caches(code: int, tmp_path: Path) -> None:
     assert (
         done.stdout == f".ci/run: an empty home and empty caches in {empty}, removed at the end\n"
     )
+    assert (tmp_path / "arguments").read_text() in ("test EXTRAS=dev,npu\n", "test EXTRAS=dev\n")
     assert (tmp_path / "files").read_text() == ""
     assert not empty.exists()

@@ -49,7 +49,7 @@ OWNERS = {
     "adbutils": {"nas/devices/adb/server.py"},
     "tf_keras": {"nas/networks/keras.py"},
     "onnx": {"nas/devices/npu/onnx_graph.py"},
-    "onnxruntime": {"nas/devices/npu/compile_worker.py"},
+    "onnxruntime": {"nas/devices/npu/compile_worker.py", "nas/devices/npu/onnx_export.py"},
 }
 
 

@@ -35,7 +35,7 @@ COMMANDS = sorted(
 
 def test_there_are_commands() -> None:
     names = {command for document, command in COMMANDS if document == "README.md"}
-    assert {"nas search quickstart --out runs/a", "nas report runs/a"} <= names
+    assert {"nas demo", "nas search quickstart --out runs/a"} <= names
     assert {"make quickstart", "make test"} <= names
     assert {document for document, _ in COMMANDS} >= {"docs/start/install.md", "docs/phones.md"}
 
@@ -138,9 +138,14 @@ def test_the_sampler_looks_in_a_plain_study(tmp_path: Path) -> None:
 
 def test_the_study_of_ones_own_loads(tmp_path: Path) -> None:
     from nas.cli.search import load_study
+    from nas.data import open_dataset
 
     text = (ROOT / "docs/studies.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    program, other = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "another_task.py").write_text(other)
+    denoising = load_study(str(tmp_path / "another_task.py"))
+    denoising.check()
+    assert open_dataset(denoising.data).split == "photos-noise25-heldout"
     path = tmp_path / "a_study_of_ones_own.py"
     path.write_text(program)
     study = load_study(str(path))
@@ -157,6 +162,13 @@ def test_the_pictures_are_there() -> None:
             path = (document.parent / target).resolve()
             made = path.is_relative_to(ROOT / "docs") and _made(path)
             assert path.exists() or made, f"{document.relative_to(ROOT)}: {target}"
+
+
+def test_the_readme_has_its_picture_in_both_lights() -> None:
+    shown = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert len(shown) == 2
+    for name in shown:
+        assert 100_000 < (ROOT / name).stat().st_size < 1_000_000, name
 
 
 def _made(path: Path) -> bool:

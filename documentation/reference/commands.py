@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import typer
@@ -21,15 +21,16 @@ and nothing else. What it holds is under [JSON](json.md), the exit codes are und
 """
 
 
-def commands() -> Iterator[tuple[str, Any, Any]]:
-    """Yield every command as a user types it, with its click command and context."""
+def commands() -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield every command: its group, what a user types, its click command and context."""
     from nas.cli.app import app
     from nas.cli.commands import COMMANDS
 
     root = typer.main.get_command(app)
     context = typer.Context(root, info_name="nas")
     for entry in COMMANDS:
-        yield from _below(entry.load(), entry.name, context)
+        for path, command, below in _below(entry.load(), entry.name, context):
+            yield entry.panel, path, command, below
 
 
 def _below(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -43,7 +44,11 @@ def _below(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any
 
 def page() -> str:
     """Return the page's Markdown."""
-    return "\n\n".join([INTRODUCTION, *(_section(*entry) for entry in commands())]) + "\n"
+    parts = [INTRODUCTION]
+    for panel, group in groupby(commands(), key=lambda entry: entry[0]):
+        parts.append(f"## {panel}")
+        parts += [_section(*entry) for _, *entry in group]
+    return "\n\n".join(parts) + "\n"
 
 
 def _section(path: str, command: Any, context: Any) -> str:
@@ -54,7 +59,7 @@ def _section(path: str, command: Any, context: Any) -> str:
         if not names.startswith("--help")
     ]
     usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
-    parts = [f"## {path}", plain(command.help or ""), f"```\n{usage}\n```"]
+    parts = [f"### {path}", plain(command.help or ""), f"```\n{usage}\n```"]
     if rows:
         parts.append(table(("Argument or option", "What it does"), rows))
     if command.epilog:
@@ -63,11 +68,12 @@ def _section(path: str, command: Any, context: Any) -> str:
 
 
 def _epilog(text: str) -> str:
-    """Return what stands below a command's help; its examples, one a line, as a program."""
-    lines = [plain(line) for line in inspect.cleandoc(text).splitlines()]
-    return "```\n" + "\n".join(lines).strip() + "\n```"
+    """Return what stands below a command's help: its examples, as a program."""
+    lines = [plain(line).strip() for line in text.splitlines()]
+    return "```\n" + "\n".join(line for line in lines if line not in ("", "Examples:")) + "\n```"
 
 
 def plain(text: str) -> str:
-    """Return a help text without Rich's marks."""
-    return re.sub(r"\[/?(?:bold|dim|italic|cyan|green|yellow|red)?(?: [a-z]+)*\]", "", text)
+    """Return a help text without Rich's marks; an escaped bracket becomes a bracket."""
+    marks = r"(?<!\\)\[/?(?:bold|dim|italic|cyan|green|yellow|red)?(?: [a-z]+)*\]"
+    return re.sub(marks, "", text).replace(r"\[", "[")

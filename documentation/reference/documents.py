@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from documentation.reference.text import table
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, get_args, get_origin
+
+from documentation.reference.text import docstring, table
 
 INTRODUCTION = """\
 # JSON
@@ -10,10 +14,22 @@ INTRODUCTION = """\
 `--json` prints one document on standard output and nothing else. Names have their unit
 (`latency_ms`), times are seconds or milliseconds, a figure that is not known is `null`, and no value is
 NaN.
+
+## The envelope
+Every command prints the same envelope:
+
+```json
+{"format": 1, "kind": "pareto", "data": {}}
+```
+
+`kind` is the command's name, `data-check` for `nas data check`. Where a command fails there is no `data`,
+but `error`, with `kind` (the error's class), `message` (its line), `exit_code` and `details` (such as a
+phone's failure with its class and code). The exit code is the same as without `--json`. `nas schema KIND`
+prints the JSON Schema; the project's tests hold every command to it.
 """
 # What the documents' entries mean, by document. A test compares the names with real documents.
 ENTRIES: dict[str, dict[str, str]] = {
-    "A model, as `nas pareto RUN --json` lists it": {
+    "A model, as `nas pareto RUN --json` lists it in `models`": {
         "key": "12 hexadecimal digits that are equal exactly where candidates are",
         "label": "the network's short name",
         "trial": "the trial's number",
@@ -35,7 +51,6 @@ ENTRIES: dict[str, dict[str, str]] = {
         "artifact": "the `.tflite`",
         "sources": "by figure: measured, simulated, computed, published, modelled or synthetic",
         "definitions": "by figure: its recipe",
-        "device_names": "by device: its name for people",
     },
     "A trial, `trials/NNNNN/result.json`": {
         "format": "the version of this layout",
@@ -87,12 +102,45 @@ ENTRIES: dict[str, dict[str, str]] = {
 def page() -> str:
     """Return the page's Markdown."""
     from documentation.reference.study_fields import section
+    from nas.cli.documents import KINDS
     from nas.devices.measurement import Measurement
 
-    parts = [INTRODUCTION]
+    rows = [(f"`{kind}`", _of(kind), _about(kind)) for kind in KINDS]
+    parts = [INTRODUCTION, "## The kinds", table(("Kind", "Data", "What it is"), rows)]
     for title, entries in ENTRIES.items():
         rows = [(f"`{name}`", words) for name, words in entries.items()]
         parts += [f"## {title}", table(("Entry", "Meaning"), rows)]
     measured = section(Measurement).partition("\n\n")[2]
     parts += ["## A measurement, as `nas measure MODEL --json` prints it", measured]
     return "\n\n".join(parts) + "\n"
+
+
+def _classes(kind: str) -> tuple[Any, ...]:
+    from nas.cli.documents import KINDS
+
+    return tuple(_members(KINDS[kind]))
+
+
+def _members(type_: Any) -> Iterator[Any]:
+    """Yield the classes that a list or a union, or both, is made of."""
+    inner = get_args(type_)
+    if not inner:
+        yield type_
+    for one in inner:
+        yield from _members(one)
+
+
+def _of(kind: str) -> str:
+    """Say whether a kind's data is an object or a list, and name its fields."""
+    from nas.cli.documents import KINDS
+
+    names = [
+        f"`{field.name}`"
+        for field in dict.fromkeys(field for one in _classes(kind) for field in fields(one))
+    ]
+    listed = "a list of objects with " if get_origin(KINDS[kind]) is list else ""
+    return listed + ", ".join(dict.fromkeys(names))
+
+
+def _about(kind: str) -> str:
+    return " ".join(docstring(one).split("\n\n")[0] for one in _classes(kind))

@@ -28,6 +28,7 @@ MEANINGS = {
     "throttled": "the phone stayed too hot, too busy or too low on battery",
     "storage_full": "the phone's storage is full, or can't be written",
     "tool_not_started": "the benchmark tool is missing, may not be run, or lacks a library",
+    "npu_libraries": "the vendor's libraries for the NPU are missing, or of another chip or version",
     "oom": "it needs more memory than the phone has",
     "crash": "the benchmark tool crashed",
     "driver_crash": "an accelerator's driver crashed",

@@ -27,9 +27,13 @@ PUBLIC: dict[str, list[str]] = {
     "Predictor": ["nas.predictor"],
     "Reports, exports, photographs": [
         "nas.report",
+        "nas.report.comparison:compare_runs",
+        "nas.report.explanation:explain_run",
+        "nas.report.explanation:explain_trial",
         "nas.report.export:export_models",
         "nas.report.restoring:restore_photos",
         "nas.study.pareto:front",
+        "nas.study.picker:best_within",
     ],
     "A `.tflite` file": ["nas.tflite.interpreter:Artifact", "nas.tflite.tiling:restore_tiled"],
 }

@@ -2,8 +2,8 @@
 
 Exit codes: 0 done; 1 a failure without a code of its own; 2 a wrong option, name or value; 3
 unusable pictures; 4 a run's folder that is held, damaged, full or of another study; 5 a
-conversion; 6 a training; 7 a device or a cluster; 8 no verdict, as others had the machine; 130
-Ctrl-C.
+conversion; 6 a training; 7 a device or a cluster; 8 no verdict, as others had the machine; 9 a
+model that is slower than its baseline; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import typer
 
 from nas import __version__
 from nas.cli.commands import CommandGroup
-from nas.cli.console import err, plain
+from nas.cli.console import err, note, plain
 from nas.errors import ClusterError, NasError
 
 EPILOG = (
     "Exit codes: 0 done, 2 wrong option or name, 3 unusable pictures, 4 run folder held, damaged "
-    "or full, 5 conversion, 6 training, 7 device or cluster, 8 machine too busy for a verdict, 130 "
-    "interrupted."
+    "or full, 5 conversion, 6 training, 7 device or cluster, 8 machine too busy for a verdict, 9 "
+    "slower than the baseline, 130 interrupted."
 )
 
 app = typer.Typer(
@@ -62,7 +62,8 @@ def main() -> None:
     try:
         app(with_addresses(sys.argv[1:]))
     except NasError as error:
-        err.print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
+        text = f"[bold red]error:[/] {plain(str(error))}"
+        err.print(text, highlight=False, soft_wrap=not err.is_terminal)
         if isinstance(error, ClusterError):
             sys.stdout.flush()
             os._exit(error.exit_code)  # Ray's threads would wait a minute for a head that is gone
@@ -79,7 +80,7 @@ def _tell_of_locks() -> None:
     """Have waits for a lock told above a live view; the import is slow for a page of help."""
     from nas.system.host_lock import teller
 
-    teller.append(lambda text: err.print(plain(text), highlight=False, soft_wrap=True))
+    teller.append(note)
 
 
 def with_addresses(arguments: list[str]) -> list[str]:

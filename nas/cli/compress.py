@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import named_architecture, parse_size
-from nas.cli.options import JsonOption, LimitOption
+from nas.cli.inspect import named_architecture
+from nas.cli.options import JsonOption, LimitOption, parse_size
 from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -21,31 +22,53 @@ if TYPE_CHECKING:
     from nas.report.compression_job import Job, PictureScore, Source
 
 
+SIZE = "1280x720"
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL_OR_ARCH",
-        help="An architecture's name or .json file (trained first), or a model's folder as "
+        autocompletion=complete.networks,
+        help="An architecture's name, .json or .py file (trained first), or a model's folder as "
         "`nas export` writes it.",
     ),
 ]
-DataOption = Annotated[str, typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S")]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S", autocompletion=complete.data_sets
+    ),
+]
 OutOption = Annotated[
     Path, typer.Option("--out", help="Where the files go; what is there is used.")
 ]
 PruneOption = Annotated[
     list[float] | None,
-    typer.Option(help="The share of the MACs to take away, 0 to 0.7; several times for a table."),
+    typer.Option(
+        help="The share of the MACs to take away, 0 to 0.7; repeatable, for a table.",
+        show_default="0",
+    ),
 ]
 PrecisionOption = Annotated[
     list[str] | None,
-    typer.Option(help="float | int8-ptq | int8-qat (default) | int16-ptq; several times, too."),
+    typer.Option(
+        help="float | int8-ptq | int8-qat | int16-ptq; repeatable.",
+        show_default="int8-qat",
+        autocompletion=complete.precisions,
+    ),
 ]
 DeviceOption = Annotated[
-    list[str] | None, typer.Option(help="A device to time on; several times, too.")
+    list[str] | None,
+    typer.Option(
+        help="A device to time on; repeatable.",
+        show_default="none",
+        autocompletion=complete.devices,
+    ),
 ]
 MethodOption = Annotated[str, typer.Option(help="adaptive | uniform-l1")]
-SizeOption = Annotated[str, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
+SizeOption = Annotated[
+    str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.", show_default=SIZE)
+]
 StepsOption = Annotated[int, typer.Option(min=1, help="Steps of the float training.")]
 SeedOption = Annotated[int, typer.Option(help="Of the trainings.")]
 SmokeOption = Annotated[
@@ -62,7 +85,7 @@ def compress(
     device: DeviceOption = None,
     limit: LimitOption = None,
     method: MethodOption = "adaptive",
-    size: SizeOption = "1280x720",
+    size: SizeOption = None,
     steps: StepsOption = 600,
     seed: SeedOption = 0,
     smoke: SmokeOption = False,
@@ -80,8 +103,10 @@ def compress(
     wanted = _wanted(prune or [0.0], precision or ["int8-qat"])
     deepest = max(compression.pruned_share for compression in wanted)
     settings = Pruning(method)  # type: ignore[arg-type]
-    source, pixels, schedule = _source(model), parse_size(size), short_schedule(steps)
+    source, pixels, schedule = _source(model), parse_size(size or SIZE), short_schedule(steps)
     if smoke:
+        if size is not None:
+            raise ConfigError(f"--smoke and --size {size}: a smoke test has a size of its own")
         source, pixels, schedule = smoke_test(source, deepest, schedule)
     check_reach(source.architecture, pixels, deepest, settings)
     devices = _devices(device or [])
@@ -101,7 +126,7 @@ def _run(job: Job, source: Source, wanted: list[Compression], json_: bool) -> No
         if "rows" in document:
             _write_tables(document, source.architecture, job.folder)
     if json_:
-        emit_json(document)
+        emit_json("compress", document)
     else:
         _print(document, job.folder)
     failed = failed or first_unmeasured(document)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from nas.cli.console import emit_json, out
+from nas.cli.console import counted, emit_json, out
 from nas.cli.options import JsonOption
 from nas.errors import DataError
 
@@ -62,7 +62,7 @@ def check(
     with progress_bar("pairs checked") as report:
         verdict = check_dataset(spec, full, report, patch)
     if json:
-        emit_json(verdict.to_dict())
+        emit_json("data-check", verdict.to_dict())
     else:
         _print(verdict)
     if not verdict.usable:
@@ -95,6 +95,7 @@ def prepare(
         )
     if json:
         emit_json(
+            "data-prepare",
             {
                 "spec": spec,
                 "folder": str(pack.folder),
@@ -102,12 +103,11 @@ def prepare(
                 "patch": pack.side,
                 "bytes": pack.size_bytes,
                 "identity": dataset.identity(),
-            }
+            },
         )
     else:
-        out.print(
-            f"{len(pack):,} pairs of patches, {pack.side}x{pack.side}, {_size(pack.size_bytes)}, in"
-        )
+        pairs = counted(len(pack), "pair")
+        out.print(f"{pairs} of patches, {pack.side}x{pack.side}, {_size(pack.size_bytes)}, in")
         out.print(escape(str(pack.folder)), highlight=False)
 
 
@@ -118,13 +118,15 @@ def _print(dataset: Check) -> None:
     more = f" and {len(sizes) - 6} other sizes" if len(sizes) > 6 else ""
     rows = {
         "task": dataset.task or "-",
-        "training": f"{dataset.training_pairs:,} pairs in {dataset.training_clips:,} shards",
-        "held out": f"{dataset.heldout_pairs:,} pairs ({dataset.split})",
+        "training": f"{counted(dataset.training_pairs, 'pair')} in "
+        f"{counted(dataset.training_clips, 'shard')}",
+        "held out": f"{counted(dataset.heldout_pairs, 'pair')} ({dataset.split})",
         "sizes": ", ".join(sizes[:6]) + more or "-",
-        "decoded": f"{dataset.decoded_pairs:,} pairs",
+        "decoded": counted(dataset.decoded_pairs, "pair"),
     }
     if dataset.blurred_psnr_db is not None:
-        mean = f"{dataset.blurred_psnr_db:.2f} dB, mean of {dataset.psnr_pairs} held-out pairs"
+        pairs = counted(dataset.psnr_pairs, "held-out pair")
+        mean = f"{dataset.blurred_psnr_db:.2f} dB, mean of {pairs}"
         rows["PSNR before"] = f"{mean} ({PSNR_ID})"
     if dataset.pack_bytes is not None:
         packed = f"{dataset.patches:,} patches of {dataset.patch}x{dataset.patch}"

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from nas.cli.console import emit_json, err, out, print_table, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
-from nas.errors import ConfigError, DeviceError, NasError
-
-if TYPE_CHECKING:
-    from nas.devices import Measurement, TimingProtocol
+from nas.cli import complete
+from nas.cli.console import emit_json, err, note, out, print_table, table
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LibrariesOption,
+    LimitOption,
+    PrecisionOption,
+    ProtocolOption,
+    StrictOption,
+)
+from nas.errors import ConfigError
 
 
 def phone_spec(
-    device: str, delegate: str | None, protocol: str | None, binaries: list[str] | None
+    device: str,
+    delegate: str | None,
+    protocol: str | None,
+    binaries: list[str] | None,
+    precision: str | None = None,
+    strict: bool = False,
+    libraries: Path | None = None,
 ) -> str:
     """Add a phone's options to its name; raise ConfigError where the device is no phone."""
     from nas.devices.phone.spec import PREFIX, with_options
 
-    if (delegate or protocol or binaries) and not device.startswith(PREFIX):
+    given = delegate or protocol or binaries or precision or strict or libraries
+    if given and not device.startswith(PREFIX):
         raise ConfigError(
-            "--delegate, --protocol and --benchmark-binary are for phones (adb:SERIAL), not for "
-            f"{device}"
+            "--delegate, --protocol, --benchmark-binary, --precision, --strict and --npu-libraries "
+            f"are for phones (adb:SERIAL), not for {device}"
         )
-    return with_options(device, delegate, protocol, tuple(binaries or ()))
+    binaries_ = tuple(binaries or ())
+    return with_options(device, delegate, protocol, binaries_, precision, strict, libraries)
 
 
 def phone_specs(
@@ -35,28 +49,20 @@ def phone_specs(
     delegate: str | None,
     protocol: str | None,
     binaries: list[str] | None,
+    precision: str | None = None,
+    strict: bool = False,
+    libraries: Path | None = None,
 ) -> list[str]:
     """Return each device once, with a phone's options added; the host where none is given.
 
     The host takes no options: they are for the phones beside it. Raises as `phone_spec`.
     """
     return [
-        spec if spec == "host" else phone_spec(spec, delegate, protocol, binaries)
+        spec
+        if spec == "host"
+        else phone_spec(spec, delegate, protocol, binaries, precision, strict, libraries)
         for spec in dict.fromkeys(devices or ["host"])
     ]
-
-
-def measured(device: str, model: Path, timing: TimingProtocol, as_json: bool) -> Measurement:
-    """Measure; where a phone fails, print the failure as JSON and raise its error."""
-    from nas.devices import open_device
-    from nas.devices.failures import PhoneError
-
-    try:
-        return open_device(device).measure(model, timing)
-    except DeviceError as error:
-        if as_json and isinstance(error, PhoneError):
-            emit_json(error.to_dict(device))
-        raise
 
 
 def devices(
@@ -67,187 +73,116 @@ def devices(
         list[str] | None, typer.Option(help="HOST:PORT of a phone to connect to first.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that the mask is for.")] = 4,
+    benchmark_binary: BinaryOption = None,
+    npu_libraries: LibrariesOption = None,
     modelled: Annotated[
-        bool, typer.Option("--modelled", help="The paper's phones instead, which need no adb.")
+        bool,
+        typer.Option("--modelled", help="The paper's phones alone, with their models' errors."),
     ] = False,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """List the phones that adb sees, with their state, and the NPUs that are simulated here."""
+    """List the devices: this machine, phones by adb, simulated NPUs and GPUs, paper's phones.
+
+    Of each phone also which delegates it can run, and what is missing for the others.
+    """
+    from nas.cli.modelled import host_row, modelled_rows, show_host, show_modelled
+
     if modelled:
-        _list_modelled(json_)
+        rows = modelled_rows(with_errors=True)
+        if json_:
+            emit_json("devices", rows)
+        else:
+            show_modelled(rows)
         return
+    from nas.cli.gpus import gpu_rows, show_gpus
     from nas.cli.npus import npu_rows, show_npus
+    from nas.cli.phone_list import ToolFiles, device_rows, show_devices
 
     npus = [] if server else npu_rows()  # a server elsewhere is asked for its phones
-    rows = _device_rows(server, connect or [], threads)
+    gpus = [] if server else gpu_rows()
+    papers = [] if server else modelled_rows(with_errors=False)
+    files = ToolFiles(tuple(benchmark_binary or ()), npu_libraries)
+    rows = device_rows(server, connect or [], threads, files)
     if json_:
-        emit_json([*rows, *npus])
+        hosts = [] if server else [host_row()]
+        emit_json("devices", [*hosts, *rows, *npus, *gpus, *papers])
         return
+    if not server:
+        show_host(host_row())
     if rows:
-        _show_devices(rows)
+        show_devices(rows)
     else:
         other = "" if connect else ", or give --connect HOST:PORT"
-        err.print(
+        note(
             f"no phone is connected: plug one in with USB debugging on{other} "
             "(docs/phones.md tells how to try an emulated one)"
         )
     if npus:
         show_npus(npus)
-
-
-def _device_rows(server: str, connect: list[str], threads: int) -> list[dict[str, Any]]:
-    """Connect to the given addresses and describe every phone that adb then lists."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from nas.devices.adb.server import AdbServer
-
-    adb_server = AdbServer.parse(server) if server else AdbServer.from_environment()
-    adb_server.ensure()
-    answers = {address: adb_server.connect(address) for address in connect}
-    entries = _settled(adb_server)
-    _tell_unconnected(answers, {entry.serial for entry in entries})
-    suffix = f"@{server}" if server else ""
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda e: _device_row(adb_server, e, suffix, threads), entries))
-
-
-def _show_devices(rows: list[dict[str, Any]]) -> None:
-    columns = {"device": "left", "state": "left", "model": "left", "chip": "left"}
-    columns |= {"Android": "left", "accelerators": "left", "mask": "right", "battery": "right"}
-    columns |= {"thermal": "right"}
-    print_table(table("", columns, [_cells(row) for row in rows]))
-    for row in rows:
-        if row["advice"]:
-            err.print(f"{row['serial']}: {row['advice']}", highlight=False)
-
-
-def _tell_unconnected(answers: dict[str, str], listed: set[str]) -> None:
-    """Print adb's answer for each address that it does not list after all."""
-    for address, words in answers.items():
-        if not {address, f"{address}:5555"} & listed:
-            err.print(f"{address} is not connected; adb said: {words.strip()}", highlight=False)
-
-
-def _list_modelled(as_json: bool) -> None:
-    from nas.devices.paper_phones.device import PREFIX
-    from nas.devices.paper_phones.latency_model import leave_one_out
-    from nas.devices.paper_phones.published import phones
-
-    rows = []
-    for phone in phones():
-        errors = leave_one_out(phone.phone)
-        row: dict[str, Any] = {"device": f"{PREFIX}{phone.phone}", "model": phone.name}
-        row |= {"chip": phone.chipset, "accelerators": list(phone.nnapi_runtimes)}
-        row |= {"source": ["published", "modelled"], "structures": len(errors.rows)}
-        rows.append(row | {"median_error": errors.median_error("all")})
-    if as_json:
-        emit_json(rows)
-        return
-    columns = {"device": "left", "model": "left", "chip": "left", "NNAPI runtimes": "left"}
-    columns |= {"fitted to": "right", "left-out error": "right"}
-    cells = [
-        [row["device"], row["model"], row["chip"], ", ".join(row["accelerators"]),
-         f"{row['structures']} networks", f"{row['median_error']:.0%}"]
-        for row in rows
-    ]  # fmt: skip
-    print_table(table("", columns, cells))
-    err.print(
-        "nothing is measured there: the paper's own networks get its published figures, others "
-        "what a model fitted to those says (docs/modelled-phones.md)",
-        highlight=False,
-    )
-
-
-def _settled(server: Any, seconds: float = 2.0) -> list[Any]:
-    """Wait until no phone is still connecting, at most `seconds`; return the entries of adb."""
-    deadline = time.monotonic() + seconds
-    while True:
-        entries: list[Any] = server.entries()
-        passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
-        if not passing or time.monotonic() >= deadline:
-            return entries
-        time.sleep(0.1)
-
-
-def _device_row(server: Any, entry: Any, suffix: str, threads: int) -> dict[str, Any]:
-    from nas.devices.adb.connection import Adb
-    from nas.devices.phone.conditions import read_conditions, strongest_mask
-    from nas.devices.phone.device import AdbDevice
-    from nas.devices.phone.fitness import Limits
-    from nas.devices.phone.idle_state import Habits
-    from nas.devices.phone.info import read_info
-
-    row: dict[str, Any] = {"device": f"adb:{entry.serial}{suffix}", "serial": entry.serial}
-    names = ("model", "manufacturer", "chip", "android", "sdk", "build", "abis", "accelerators")
-    row |= {"state": entry.state, **dict.fromkeys(names), "source": None, "big_core_mask": None}
-    row |= {"battery_percent": None, "thermal_status": None, "fit": None, "advice": ""}
-    try:
-        AdbDevice(entry.serial, server=server).check()
-        adb = Adb(server, entry.serial)
-        info, conditions = read_info(adb), read_conditions(adb)
-    except NasError as error:
-        return {**row, "advice": str(error)}
-    usual = Habits.of(entry.serial).look(conditions)
-    complaints = Limits.from_environment().complaints(conditions, usual)
-    return row | {
-        "model": info.model,
-        "manufacturer": info.manufacturer,
-        "chip": info.chip,
-        "android": info.android,
-        "sdk": info.sdk,
-        "build": info.fingerprint,
-        "abis": list(info.abis),
-        "accelerators": list(info.accelerators),
-        "source": info.source,
-        "big_core_mask": strongest_mask(conditions.cores, threads),
-        "battery_percent": conditions.battery_percent,
-        "thermal_status": conditions.thermal_status,
-        "fit": not complaints,
-        "usual": usual.to_dict(),
-        "advice": f"not fit to measure now: {', '.join(complaints)}" if complaints else "",
-    }
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    battery, thermal = row["battery_percent"], row["thermal_status"]
-    return [
-        row["device"],
-        row["state"],
-        (row["model"] or "") + (" (synthetic)" if row["source"] == "synthetic" else ""),
-        row["chip"] or "",
-        row["android"] or "",
-        ", ".join(row["accelerators"] or []),
-        row["big_core_mask"] or "",
-        f"{battery} %" if battery is not None else "",
-        str(thermal) if thermal is not None else "",
-    ]
+    if gpus:
+        show_gpus(gpus)
+    if papers:
+        show_modelled(papers)
 
 
 def probe(
-    device: Annotated[list[str], typer.Option(help="adb:SERIAL; may be given several times.")],
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="adb:SERIAL, npu:CHIP or gpu; repeatable.", autocompletion=complete.devices
+        ),
+    ],
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT of an NPU's graphs; repeatable."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even what is known.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure which operations a phone accelerates: operation x data type x neighbour."""
-    from nas.devices.phone.operation_support import probe_support
-    from nas.devices.phone.spec import open_phone, with_options
+    """Find which operations a device accelerates: operation x data type x neighbour.
 
-    matrices = []
+    An NPU is asked at several sizes, and tells the reason of each refusal.
+    """
+    from nas.devices.phone.operation_support import probe_support
+    from nas.devices.phone.spec import open_phone
+
+    matrices: list[Any] = []
+    chosen = (delegate, protocol, benchmark_binary, precision, strict, npu_libraries)
     for spec in device:
-        binaries = tuple(benchmark_binary or ())
-        phone = open_phone(with_options(spec, delegate, protocol, binaries))
+        if spec.startswith("npu:"):
+            from nas.cli.npus import probed
+
+            phone_spec(spec, *chosen)
+            matrices.append(probed(spec, size, again))
+            continue
+        if size:
+            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
+        if spec.partition(":")[0] == "gpu":
+            from nas.cli.gpus import probed_gpu
+
+            phone_spec(spec, *chosen)
+            matrices.append(probed_gpu(spec, again))
+            continue
+        phone = open_phone(phone_spec(spec, *chosen))
         err.print(f"probing {spec} ...")
         matrices.append(probe_support(phone, again))
     if json_:
-        documents = [matrix.to_dict() for matrix in matrices]
-        emit_json(documents[0] if len(documents) == 1 else documents)
+        emit_json("probe", [m if isinstance(m, dict) else m.to_dict() for m in matrices])
         return
     for matrix in matrices:
-        _show_matrix(matrix)
+        if isinstance(matrix, dict):
+            from nas.cli.npus import show_probe
+
+            show_probe(matrix)
+        else:
+            _show_matrix(matrix)
 
 
 def _show_matrix(matrix: Any) -> None:
@@ -268,7 +203,9 @@ def _show_matrix(matrix: Any) -> None:
 
 
 def parse_log(
-    file: Annotated[Path, typer.Argument(help="A saved output of the tool, or a saved logcat.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A saved output of the tool, or a saved logcat.")
+    ],
     exit_code: Annotated[
         int | None, typer.Option(help="The tool's exit code, where it is known.")
     ] = None,
@@ -289,9 +226,8 @@ def parse_log(
             "logcat, or an excerpt of either"
         )
     if json_:
-        documents = [report.to_dict() for report in reports]
-        single = len(documents) == 1
-        emit_json({"file": str(file), **(documents[0] if single else {"runs": documents})})
+        runs = [report.to_dict() for report in reports]
+        emit_json("parse-log", {"file": str(file), "runs": runs})
         return
     for number, report in enumerate(reports, 1):
         if len(reports) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,17 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, print_table, table
 from nas.cli.devices import phone_specs
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
+    LibrariesOption,
+    PrecisionOption,
     ProtocolOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
 )
-from nas.errors import ConfigError, DeviceError, RunError
+from nas.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -38,18 +43,37 @@ ModelArgument = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    list[str] | None, typer.Option(help="host or adb:SERIAL; repeat for several. [host]")
+    list[str] | None,
+    typer.Option(
+        help="host, adb:SERIAL, gpu, gpu:fp32 or npu:CHIP; repeatable.",
+        show_default="host",
+        autocompletion=complete.devices,
+    ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S [the folder's]"),
+    typer.Option(
+        help="photos | reds:PATH | gopro:PATH,blur | pairs:B,S",
+        show_default="the folder's",
+        autocompletion=complete.data_sets,
+    ),
 ]
 ReferenceOption = Annotated[
     Path | None,
-    typer.Option(help="A .tflite to compare with, run on this machine. [the Keras model]"),
+    typer.Option(
+        help="A .tflite to compare with, run on this machine.", show_default="the Keras model"
+    ),
 ]
 PicturesOption = Annotated[
-    int | None, typer.Option(min=1, help="The first N held-out pictures. [all]")
+    int | None, typer.Option(min=1, help="The first N held-out pictures.", show_default="all")
+]
+CropOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WxH",
+        help="Size of the pictures to compute.",
+        show_default="the model's; 128x128 on npu:CHIP",
+    ),
 ]
 PictureSecondsOption = Annotated[float, typer.Option(min=1, help="Seconds a picture may take.")]
 
@@ -61,36 +85,38 @@ def fidelity(
     reference: ReferenceOption = None,
     pictures: PicturesOption = None,
     size: SizeOption = None,
+    crop: CropOption = None,
     threads: ThreadsOption = 4,
     timeout: PictureSecondsOption = 300.0,
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compare a device's outputs with the model's: PSNR with its deviation, per-pixel L2 error."""
-    from nas.cli.inspect import parse_size
-    from nas.devices.fidelity import check_outputs_of
+    from nas.cli.options import parse_size
+    from nas.devices.output_devices import open_output_device
     from nas.tflite.size import at_given_size
 
-    specs = phone_specs(device, delegate, protocol, benchmark_binary)
+    specs = phone_specs(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     for spec in specs:
-        check_outputs_of(spec)
+        open_output_device(spec).check_outputs()
     folder = _model_folder(model)
     dataset = _dataset(folder, data)
     pixels = parse_size(size) if size else None
     with ExitStack() as files:
-        original = folder.artifact if folder else model
-        artifact = files.enter_context(at_given_size(original, pixels))
+        artifact = files.enter_context(at_given_size(folder.artifact if folder else model, pixels))
         if reference is not None:
             reference = files.enter_context(at_given_size(reference, pixels))
-        expected = _reference(folder, artifact, reference, threads)
-        err.print(f"{artifact} on {', '.join(specs)}, against {expected.name} ...", highlight=False)
-        comparison = _Comparison(artifact, expected, dataset, pictures, threads, timeout)
-        results = [comparison.on(spec, json_) for spec in specs]
+        compared = _Comparison(folder, artifact, reference, dataset, pictures, threads, timeout)
+        results = [compared.on(spec, parse_size(crop) if crop else None) for spec in specs]
     if json_:
-        documents = [result.to_dict() for result in results]
-        emit_json(documents[0] if len(documents) == 1 else documents)
+        emit_json("fidelity", [result.to_dict() for result in results])
     else:
         _show(results)
 
@@ -100,35 +126,49 @@ def fidelity(
 class _Comparison:
     """A file and what its outputs are compared with; `pictures` None means all held-out ones."""
 
+    folder: _ModelFolder | None
     artifact: Path
-    expected: ExpectedOutput
+    reference: Path | None
     dataset: Dataset
     pictures: int | None
     threads: int
     timeout_seconds: float
 
-    def on(self, spec: str, as_json: bool) -> Fidelity:
-        """Compare on one device; where that fails, print the failure as JSON and raise it."""
-        from nas.devices.fidelity import measure_fidelity
+    def on(self, spec: str, crop: tuple[int, int] | None) -> Fidelity:
+        """Compare on one device, on pictures of the size `crop` or what the device can."""
+        from nas.devices.output_devices import open_output_device
+        from nas.tflite.file import read_tflite
+        from nas.tflite.size import at_other_size
 
-        report = _reporter(spec) if err.is_terminal else None
-        pairs = islice(self.dataset.heldout(), self.pictures)
-        try:
-            result = measure_fidelity(
-                self.artifact,
-                spec,
-                pairs,
-                self.expected,
-                self.threads,
-                self.timeout_seconds,
-                report,
-            )
-        except DeviceError as error:
-            if as_json:
-                emit_json(_failed(spec, error))
-            raise
+        own = read_tflite(self.artifact).size
+        size = crop or (own and open_output_device(spec).crop(own))
+        with ExitStack() as files:
+            artifact, reference = self.artifact, self.reference
+            if size is not None and size != own:
+                artifact = files.enter_context(at_other_size(artifact, size))
+                if reference is not None and read_tflite(reference).size == own:
+                    reference = files.enter_context(at_other_size(reference, size))
+            result = self._compared(spec, artifact, reference)
         result.conditions["data"] = self.dataset.split
         return result
+
+    def _compared(self, spec: str, artifact: Path, reference: Path | None) -> Fidelity:
+        from nas.devices.fidelity import measure_fidelity
+        from nas.devices.output_devices import open_output_device
+
+        expected = _reference(self.folder, artifact, reference, self.threads)
+        err.print(f"{self.artifact} on {spec}, against {expected.name} ...", highlight=False)
+        pairs = list(islice(self.dataset.heldout(), self.pictures))
+        seconds = open_output_device(spec).seconds_a_picture(artifact)
+        return measure_fidelity(
+            artifact,
+            spec,
+            pairs,
+            expected,
+            self.threads,
+            self.timeout_seconds,
+            _reporter(spec, len(pairs), seconds),
+        )
 
 
 @final
@@ -190,19 +230,29 @@ def _dataset(folder: _ModelFolder | None, given: str | None) -> Dataset:
     return open_dataset(spec)
 
 
-def _reporter(spec: str) -> Callable[[int], None]:
-    return lambda count: err.print(f"{spec}: {count} pictures", highlight=False)
+def _reporter(spec: str, count: int, seconds: float | None) -> Callable[[int], None] | None:
+    """Tell how far a comparison is: on a terminal always, elsewhere where it takes long.
 
+    `seconds` is what a picture is expected to take, None where that is soon.
+    """
+    from nas.report.numbers import duration
 
-def _failed(device: str, error: DeviceError) -> dict[str, Any]:
-    failure = getattr(error, "failure", None)
-    return {
-        "device": device,
-        "psnr_db": None,
-        "l2_error": None,
-        "failure": failure.to_dict() if failure is not None else None,
-        "message": str(error),
-    }
+    if seconds is not None:
+        err.print(
+            f"{spec}: about {duration(seconds)} a picture, {duration(count * seconds)} in all; "
+            "Ctrl-C stops at any moment, --pictures and --crop make it shorter",
+            highlight=False,
+        )
+    elif not err.is_terminal:
+        return None
+    started = time.monotonic()
+
+    def report(done: int) -> None:
+        left = (time.monotonic() - started) / done * (count - done)
+        rest = f", about {duration(left)} left" if seconds is not None and done < count else ""
+        err.print(f"{spec}: {done} of {count} pictures{rest}", highlight=False)
+
+    return report
 
 
 def _show(results: list[Fidelity]) -> None:

@@ -7,7 +7,7 @@ Typer's own drawing imports Rich's Markdown and its tracebacks, which take longe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.align import Align
 from rich.console import Console, RenderableType
@@ -32,7 +32,9 @@ def print_help(group: TyperGroup, context: typer.Context) -> None:
     console.print(Padding(_usage(group.get_usage(context)), 1), style="bold")
     console.print(Padding(Align(Text(group.help or ""), pad=False), (0, 1, 1, 1)))
     console.print(_panel("Options", _options(group, context)))
-    console.print(_panel("Commands", _commands(group)))
+    width = max(map(len, group.commands))
+    for panel in dict.fromkeys(map(_panel_of, group.commands.values())):
+        console.print(_panel(panel, _commands(group, panel, width)))
     if group.epilog:
         console.print(Padding(Align(Text(group.epilog), pad=False), 1))
 
@@ -65,11 +67,16 @@ def _options(group: TyperGroup, context: typer.Context) -> Table:
     )
 
 
-def _commands(group: TyperGroup) -> Table:
+def _panel_of(command: Any) -> str:
+    """Return the name of the group that a command is listed in."""
+    return command.rich_help_panel or "Commands"
+
+
+def _commands(group: TyperGroup, panel: str, width: int) -> Table:
     grid = Table(show_header=False, expand=True, box=None, pad_edge=False, padding=(0, 1))
-    width = max(map(len, group.commands))
     grid.add_column(style="bold cyan", no_wrap=True, width=width)
     grid.add_column(ratio=10)
     for name, command in group.commands.items():
-        grid.add_row(Text(name), Text.from_markup(command.help or ""))
+        if _panel_of(command) == panel:
+            grid.add_row(Text(name), Text.from_markup(command.help or ""))
     return grid

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import emit_json, err, out, table
+from nas.cli import complete
+from nas.cli.console import counted, emit_json, err, out, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
     SizeOption,
+    StrictOption,
     ThreadsOption,
+    parse_size,
 )
 from nas.errors import ConfigError, unknown
 
@@ -28,17 +33,14 @@ if TYPE_CHECKING:
     from nas.networks.candidate import Architecture
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read (width, height) in pixels from "WxH"; raise ConfigError on anything else."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise ConfigError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, for example 1280x720")
-    return int(width), int(height)
-
-
 def describe(
     architecture: Annotated[
-        str, typer.Argument(help="A name, e.g. unet-resizebilinear-relu, or a .json file.")
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.",
+            autocompletion=complete.networks,
+        ),
     ],
     size: Annotated[str, typer.Option(help="Picture size, WIDTHxHEIGHT.")] = "1280x720",
     json_: JsonOption = False,
@@ -48,7 +50,7 @@ def describe(
     width, height = parse_size(size)
     document = described(value, width, height)
     if json_:
-        emit_json(document)
+        emit_json("describe", document)
     else:
         _show_layers(document)
 
@@ -58,17 +60,17 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
 
     MACs are in billions, by both conventions; a layer's shape is (height, width, channels).
     """
-    from nas.networks.graph import layer_kind
+    from nas.networks.graph import NO_MACS, layer_kind
 
-    graph = architecture.graph()
-    macs = graph.macs(height, width)
+    rows = architecture.graph().costs(height, width)
+    macs = sum((row.macs for row in rows), NO_MACS)
     return {
         "architecture": architecture.to_dict(),
         "label": architecture.label,
         "size": [width, height],
         "gmacs_conv": macs.conv / 1e9,
         "gmacs_profiler": macs.profiler / 1e9,
-        "parameters": graph.parameters(),
+        "parameters": sum(row.parameters for row in rows),
         "layers": [
             {
                 "name": row.layer.name,
@@ -79,7 +81,7 @@ def described(architecture: Architecture, width: int, height: int) -> dict[str, 
                 "gmacs_profiler": row.macs.profiler / 1e9,
                 "parameters": row.parameters,
             }
-            for row in graph.costs(height, width)
+            for row in rows
         ],
     }
 
@@ -108,7 +110,10 @@ def _show_layers(document: dict[str, Any]) -> None:
 
 
 def named_architecture(name: str) -> Any:
-    """Return the architecture of that name or of a JSON file; raise ConfigError on others."""
+    """Return the architecture of that name, of a JSON file, or the value NETWORK of a .py file.
+
+    Raises ConfigError on others.
+    """
     from search_spaces import ARCHITECTURES, architecture_from_dict
 
     if name in ARCHITECTURES:
@@ -118,6 +123,8 @@ def named_architecture(name: str) -> Any:
             f"{name} is a .tflite file, which holds no architecture to describe or train: "
             f"`nas measure {name}` times it, and tells where its operations run"
         )
+    if name.endswith(".py"):
+        return _own_network(Path(name))
     if not name.endswith(".json"):
         raise unknown("architecture", name, ARCHITECTURES)
     try:
@@ -129,9 +136,25 @@ def named_architecture(name: str) -> Any:
     return architecture_from_dict(values)
 
 
+def _own_network(path: Path) -> Any:
+    from nas.cli.own_file import own_values
+    from nas.networks.candidate import Architecture
+
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file; give a network's name, a .json or a .py file")
+    network = own_values(path).get("NETWORK")
+    if not isinstance(network, Architecture):
+        raise ConfigError(
+            f"{path} has no value NETWORK with label, graph() and to_dict(), but {network!r}"
+        )
+    return network
+
+
 def measure(
-    model: Annotated[Path, typer.Argument(help="A .tflite file.")],
-    device: Annotated[str, typer.Option(help="The device that runs it.")] = "host",
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file.")],
+    device: Annotated[
+        str, typer.Option(help="The device that runs it.", autocompletion=complete.devices)
+    ] = "host",
     launches: LaunchesOption = 5,
     runs: RunsOption = 10,
     threads: ThreadsOption = 2,
@@ -140,27 +163,39 @@ def measure(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Time a model on a device: the median over launches, with its interval and conditions."""
-    from nas.cli.devices import measured, phone_spec
-    from nas.devices import TimingProtocol
+    from nas.cli.devices import phone_spec
+    from nas.cli.gpus import place_on_gpu
+    from nas.devices import TimingProtocol, open_device
+    from nas.devices.gpu.device import is_gpu
     from nas.devices.names import device_name
     from nas.tflite.size import at_given_size
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    device = phone_spec(device, delegate, protocol, benchmark_binary)
+    device = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     at = f" at {size}" if size else ""
+    if not model.is_file():
+        raise ConfigError(f"{model} is no file; give a .tflite file")
     if not json_:
-        doings = {"paper": "looking up", "npu": "simulating"}
+        doings = {"paper": "looking up", "npu": "simulating", "gpu": "placing"}
         doing = doings.get(device.partition(":")[0], "measuring")
         err.print(f"{doing} {model.name}{at} on {device} ...", highlight=False)
     with at_given_size(model, parse_size(size) if size else None) as path:
-        measurement = measured(device, path, timing, json_)
+        if is_gpu(device):
+            place_on_gpu(device, path, timeout, json_)
+            return
+        measurement = open_device(device).measure(path, timing)
     name = device_name(device, measurement.conditions)
     if json_:
-        emit_json({**measurement.to_dict(), "device_name": name.full})
+        emit_json("measure", {**measurement.to_dict(), "device_name": name.full})
     elif measurement.measured:
         _show_measured(measurement, f"{name.full}{at}")
     else:
@@ -169,10 +204,11 @@ def measure(
 
 def _show_measured(measurement: Measurement, where: str) -> None:
     low, high = measurement.interval_ms
+    launches = counted(len(measurement.samples_ms), "launch", "es")
+    inferences = counted(measurement.count, "inference")
     out.print(
         f"[bold]{measurement.latency_ms:.2f} ms[/] on {where} ({measurement.source}; "
-        f"{low:.2f} to {high:.2f} over {len(measurement.samples_ms)} launches, "
-        f"{measurement.count} inferences)",
+        f"{low:.2f} to {high:.2f} over {launches}, {inferences})",
         highlight=False,
     )
     if measurement.init_ms is not None and measurement.first_ms is not None:
@@ -180,6 +216,8 @@ def _show_measured(measurement: Measurement, where: str) -> None:
             f"init {measurement.init_ms:.1f} ms, first inference {measurement.first_ms:.2f} ms"
             + (f", peak {measurement.peak_memory_mb:.0f} MB" if measurement.peak_memory_mb else "")
         )
+    if (compile_ms := measurement.figures.get("compile_ms")) is not None:
+        out.print(f"compiled for the NPU in {compile_ms:.0f} ms, which no other figure holds")
     if measurement.spread > 0.1:
         out.print(f"[yellow]unsteady:[/] launches differ by {measurement.spread:.0%}")
     if measurement.disturbed:
@@ -190,6 +228,10 @@ def _show_measured(measurement: Measurement, where: str) -> None:
 def _show_unmeasured(measurement: Measurement) -> None:
     """Print a latency that was not measured here, its origin first."""
     about = measurement.conditions
+    if not measurement.timed:
+        out.print(f"{measurement.device}: {about['about']}", highlight=False)
+        _show_figures(measurement)
+        return
     interval = ""
     if measurement.stated_interval_ms is not None:
         low, high = measurement.stated_interval_ms
@@ -201,8 +243,13 @@ def _show_unmeasured(measurement: Measurement) -> None:
         f"{measurement.device} ({about['about']}{interval})",
         highlight=False,
     )
-    if about["caution"]:
-        out.print(f"[yellow]mind:[/] {about['caution']}", highlight=False)
+    _show_figures(measurement)
+
+
+def _show_figures(measurement: Measurement) -> None:
+    """Print what to mind of figures that nobody measured, those beside a latency, the placement."""
+    if caution := measurement.conditions["caution"]:
+        out.print(f"[yellow]mind:[/] {caution}", highlight=False)
     if measurement.figures:
         pairs = measurement.figures.items()
         out.print(", ".join(f"{name} {value:.4g}" for name, value in pairs), highlight=False)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from nas.cli.console import err
+from nas.cli.console import err, note
 from nas.devices.names import DeviceName
 from nas.execution.trial.task import TrialProgress
 from nas.search.learning import learning_of
@@ -25,6 +26,8 @@ from nas.study.study import Study
 from nas.study.trial_result import STOPPED, TrialResult
 
 FRONT_ROWS = 8
+WIDE = 60
+"""Columns of a terminal from which on the view has bars."""
 
 
 @contextmanager
@@ -50,6 +53,7 @@ class _Lines:
         self._drawn = drawn
         self._tally = _Tally(study)
         self._packed = -1
+        _line(f"{study.name}: opening the pictures and the devices")
 
     def preparing(self, what: str, done: int, total: int) -> None:
         tenth = 10 * done // max(1, total)
@@ -89,7 +93,8 @@ class _View:
         self._drawn = drawn
         self._tally = _Tally(study)
         self._running: dict[int, TrialProgress] = {}
-        self._packing = ""
+        self._packing = "opening the pictures and the devices"
+        self._labels: dict[int, str] = {}
 
     def preparing(self, what: str, done: int, total: int) -> None:
         self._packing = f"packing pictures {done}/{total} {what}" if done < total else ""
@@ -100,6 +105,8 @@ class _View:
         _say_learning(run, trials, self._drawn)
 
     def progress(self, progress: TrialProgress) -> None:
+        if progress.label:
+            self._labels[progress.number] = progress.label
         if progress.stage == "warning":  # stays above the view
             _line(f"trial {progress.number}: {progress.note}")
             return
@@ -120,7 +127,10 @@ class _View:
     def note(self, text: str) -> None:
         _line(text)  # stays above the view
 
-    def __rich__(self) -> Group:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._drawn_at(options.max_width)
+
+    def _drawn_at(self, columns: int) -> Group:
         width, height = self._study.size
         head = Text.assemble(
             (self._study.name, "bold"),
@@ -131,39 +141,70 @@ class _View:
         if self._packing:
             parts.append(Text(self._packing))
         if self._tally.trials:
-            parts += [self._overall(), self._trials(), self._front()]
+            parts += [self._overall(columns), self._trials(columns), self._front(columns)]
         return Group(*parts)
 
-    def _overall(self) -> Progress:
+    def _overall(self, columns: int) -> Progress:
         bar = Progress(
             TextColumn("{task.completed:.0f}/{task.total:.0f} trials"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=30 if columns >= WIDE else 6),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),
             console=err,
         )
-        task = bar.add_task(self._tally.summary(), total=self._tally.trials)
+        begun = sum(_share(progress) for progress in self._running.values())
+        task = bar.add_task(self._tally.summary(begun), total=self._tally.trials)
         bar.update(task, completed=len(self._tally.results))
         bar.tasks[0].start_time = bar.get_time() - (time.monotonic() - self._tally.began)
         return bar
 
-    def _trials(self) -> Table:
-        rows = Table(box=None, pad_edge=False, show_header=False)
+    def _trials(self, columns: int) -> Table:
+        cells = []
         for number, progress in sorted(self._running.items()):
-            share = progress.done / progress.total if progress.total else 0.0
-            counted = f"{_bar(share)} {share:4.0%}" if progress.total else ""
-            rows.add_row(f"trial {number}", progress.stage, counted, progress.note)
-        return rows
+            share = _share(progress)
+            bar = f"{_bar(share)} " if columns >= WIDE else ""
+            counted = f"{bar}{share:4.0%}" if progress.total else progress.note
+            label = self._labels.get(number, progress.note)
+            cells.append([f"trial {number}", progress.stage, counted, label])
+        return _filling(cells, columns, (8, 9, 21 if columns >= WIDE else 7))
 
-    def _front(self) -> Table:
+    def _front(self, columns: int) -> Table:
         names = [objective.metric for objective in self._study.expanded_objectives]
-        rows = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        for name in names:
-            rows.add_column(Text(self._tally.title(name)), justify="right", no_wrap=True)
-        rows.add_column("best trade-offs so far", overflow="ellipsis", no_wrap=True)
-        for result in self._tally.front()[:FRONT_ROWS]:
-            rows.add_row(*(f"{result.value(name):.2f}" for name in names), result.label)
-        return rows
+        best = self._tally.front()[:FRONT_ROWS]
+        figures = [[f"{result.value(name):.2f}" for name in names] for result in best]
+        headings = [self._tally.heading(name) for name in names]
+        widths = [
+            max(map(len, [*heading.split(), *(row[index] for row in figures)]))
+            for index, heading in enumerate(headings)
+        ]
+        if columns >= WIDE:
+            pairs = zip(widths, map(len, headings), strict=True)
+            widths = [max(pair) for pair in pairs]
+        labels = [result.label for result in best]
+        cells = [[*row, label] for row, label in zip(figures, labels, strict=True)]
+        return _filling(cells, columns, widths, [*headings, "best trade-offs so far"])
+
+
+def _filling(
+    cells: Sequence[Sequence[str]],
+    columns: int,
+    widths: Sequence[int],
+    headings: Sequence[str] = (),
+) -> Table:
+    """Return a table whose first columns keep their `widths`; the last one has what is left."""
+    rows = Table(box=None, pad_edge=False, show_header=bool(headings), header_style="bold")
+    rest = columns - sum(widths) - 2 * len(widths)
+    for index, width in enumerate((*widths, max(1, rest))):
+        justify: Literal["left", "right"] = "left"
+        if headings and index < len(widths):
+            justify = "right"
+        rows.add_column(
+            Text(headings[index]) if headings else "",
+            width=width, justify=justify, overflow="ellipsis", no_wrap=not headings,
+        )  # fmt: skip
+    for row in cells:
+        rows.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    return rows
 
 
 class _Tally:
@@ -196,19 +237,34 @@ class _Tally:
         self.resting.discard(result.number)
         self._front = self._sorted(front([*self._front, result], self._objectives))
 
+    def device(self, device: str) -> str:
+        """Name a device as people call it."""
+        return self.names[device].name if device in self.names else device
+
     def title(self, metric: str) -> str:
         """Name a metric with its device as people call it: `latency_ms[Mate30-like]`."""
         base, bracket, device = metric.partition("[")
-        device = device.removesuffix("]")
-        called = self.names[device].name if device in self.names else device
+        called = self.device(device.removesuffix("]"))
         return f"{base}[{called}]" if bracket else base
+
+    def heading(self, metric: str) -> str:
+        """Name a metric as a narrow column does: "PSNR dB", "ms Mate30-like"."""
+        base, bracket, device = metric.partition("[")
+        names = {"psnr_db": "PSNR dB", "ssim": "SSIM", "latency_ms": "ms"}
+        if base not in names:
+            return self.title(metric)
+        called = self.device(device.removesuffix("]"))
+        return f"{names[base]} {called}" if bracket else names[base]
 
     def front(self) -> list[TrialResult]:
         """Return the best trade-offs, best quality first."""
         return self._front
 
-    def summary(self) -> str:
-        """Put the failures and the time that is left into words."""
+    def summary(self, begun: float = 0.0) -> str:
+        """Put the failures and the time that is left into words.
+
+        `begun` counts what running trials have done, in trials.
+        """
         words = []
         for state in ("infeasible", "failed", STOPPED):
             count = sum(result.state == state for result in self.results)
@@ -218,11 +274,12 @@ class _Tally:
             words.append(f"{len(self.resting)} wait at a rung")
         if self.looks():
             words.append(self.looks().removeprefix("; "))
-        done = len(self.results) + len(self.resting) - self._before
-        left = self.trials - len(self.results) - len(self.resting)
-        if done and left > 0:
+        done = len(self.results) + len(self.resting) - self._before + begun
+        left = self.trials - len(self.results) - len(self.resting) - begun
+        if done >= 1 and left > 0:
             seconds = (time.monotonic() - self.began) / done * left
-            words.append(f"about {seconds / 60:.0f} min left" if seconds > 90 else "nearly done")
+            minutes = f"about {seconds / 60:.0f} min left"
+            words.append(minutes if seconds > 90 else "less than 2 min left")
         return ", ".join(words)
 
     def looks(self) -> str:
@@ -251,6 +308,10 @@ def _is_named(name: DeviceName) -> bool:
 def _outcome(result: TrialResult, tally: _Tally) -> str:
     if result.failure:
         return f"{result.state} ({result.failure.message})"
+    if result.state == "infeasible":
+        from nas.report.explanation import reason
+
+        return reason(result, tally.device).removeprefix("is ")
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
         f"{tally.title(name)} {result.value(name):.2f}{_unless_measured(result, name)}"
@@ -265,10 +326,15 @@ def _unless_measured(result: TrialResult, name: str) -> str:
     return f" ({source})" if source in ("simulated", "modelled", "published") else ""
 
 
+def _share(progress: TrialProgress) -> float:
+    """Return which part of a trial is done: of its training, which is most of it."""
+    return progress.done / progress.total if progress.total else 0.0
+
+
 def _bar(share: float, width: int = 16) -> str:
     done = round(share * width)
     return "━" * done + "╌" * (width - done)
 
 
 def _line(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    note(text)

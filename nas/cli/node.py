@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import err
+from nas.cli.console import note
 from nas.errors import ConfigError
 
 PORT = 6379
@@ -20,7 +20,9 @@ def node(
         str | None, typer.Option(help="HOST:PORT of the cluster; without it, start a new one.")
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of a new cluster.")] = PORT,
-    cores: Annotated[int | None, typer.Option(min=0, help="To train on. [all]")] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=0, help="To train on.", show_default="all")
+    ] = None,
     run: Annotated[
         Path | None, typer.Option(help="A folder for runs that must be reachable here, too.")
     ] = None,
@@ -87,4 +89,4 @@ def _cores(cores: int | None) -> int:
 
 
 def _say(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    note(text)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from nas.cli.console import err, out
+from nas.cli.console import err, note, out
 from nas.cli.options import ArtifactsOption, DataOption, LimitOption, StorageOption
 from nas.errors import unknown
 
 if TYPE_CHECKING:
+    from nas.execution.trial.task import OnLostPhone
     from nas.paper import PaperScale
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
 
 FolderOption = Annotated[
     Path | None,
-    typer.Option("--out", help="The run's folder. [runs/paper-SCALE, and -measured]"),
+    typer.Option("--out", help="The run's folder.", show_default="runs/paper-SCALE, and -measured"),
 ]
 ScaleOption = Annotated[
     str, typer.Option(help="smoke (minutes), short (a workstation's hours), paper (REDS).")
@@ -38,12 +39,19 @@ StepOption = Annotated[
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="Timed beside this host where they can be: adb:SERIAL, paper:PHONE."),
+    typer.Option(
+        help="Timed beside this host where they can be: adb:SERIAL, npu:CHIP, paper:PHONE."
+    ),
 ]
-LostPhoneOption = Annotated[str, typer.Option(help="stop | continue, once a phone is set aside.")]
+KeepGoingOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going/--no-keep-going", help="Go on without a phone once it is set aside."
+    ),
+]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes; 1 stays in this one. By default as many as fit."),
+    typer.Option(min=1, help="Processes; 1 stays in this one.", show_default="as many as fit"),
 ]
 
 
@@ -57,7 +65,7 @@ def paper(
     data: DataOption = None,
     device: DeviceOption = None,
     limit: LimitOption = None,
-    on_lost_phone: LostPhoneOption = "continue",
+    keep_going: KeepGoingOption = True,
     workers: WorkersOption = None,
     storage: StorageOption = None,
     artifacts: ArtifactsOption = None,
@@ -69,12 +77,13 @@ def paper(
     if context.invoked_subcommand is not None:
         return
     from nas.cli.live import watch
-    from nas.cli.search import lost_phone_rule, resumable, say_next
+    from nas.cli.search import resumable, say_next
     from nas.paper.run import Select, run_name, run_steps, study_of
 
     if select not in get_args(Select):
         raise unknown("value of --select", select, get_args(Select))
-    whose, lost = cast("Select", select), lost_phone_rule(on_lost_phone)
+    whose = cast("Select", select)
+    lost: OnLostPhone = "continue" if keep_going else "stop"
     chosen = _scale(scale, data, tuple(device or ()))
     folder = out_ or Path("runs") / run_name(scale, select)
     processes = workers or _processes(chosen)
@@ -97,7 +106,10 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder of `nas paper`.")],
     measure: Annotated[
         bool,
-        typer.Option(help="Take what Table 5 and Figure 4 need of this run's devices."),
+        typer.Option(
+            "--measure/--no-measure",
+            help="Take what Table 5 and Figure 4 need of this run's devices.",
+        ),
     ] = True,
 ) -> None:
     """Write RUN/paper: the paper's tables and figures beside ours, one page and CSV files."""
@@ -110,14 +122,14 @@ def report(
     quiet_tensorflow()
     with err.status("putting the paper beside the run"):
         written = write_comparison(
-            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure
+            RunFolder(run), SCALES, ARCHITECTURES, architecture_from_dict, measure, _compiling
         )
     out.print(str(written.html), highlight=False)
-    err.print(
-        f"CSV beside it: {', '.join(path.name for path in written.csvs)}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    note(f"CSV beside it: {', '.join(path.name for path in written.csvs)}")
+
+
+def _compiling(what: str) -> None:
+    err.print(f"compiling {what} ...", highlight=False, markup=False)
 
 
 def _scale(name: str, data: str | None, devices: tuple[str, ...]) -> PaperScale:

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import parse_size
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
     JsonOption,
     LaunchesOption,
     LaunchSecondsOption,
+    LibrariesOption,
     LimitOption,
+    PrecisionOption,
     ProtocolOption,
     RunsOption,
+    StrictOption,
     ThreadsOption,
+    parse_size,
 )
 
 if TYPE_CHECKING:
@@ -27,15 +31,23 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    model: Annotated[Path, typer.Argument(help="A .tflite file, at whatever size.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite file, at whatever size.")
+    ],
     out_: Annotated[Path, typer.Option("--out", help="Folder for figures, files and the plot.")],
     device: Annotated[
         list[str] | None,
-        typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE; repeatable. [host]"),
+        typer.Option(
+            help="host, adb:SERIAL, npu:CHIP or paper:PHONE; repeatable.",
+            show_default="host",
+            autocompletion=complete.devices,
+        ),
     ] = None,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="WIDTHxHEIGHT; repeatable. [five, from 640x360 to 1920x1080]"),
+        typer.Option(
+            help="WIDTHxHEIGHT; repeatable.", show_default="five, from 640x360 to 1920x1080"
+        ),
     ] = None,
     launches: LaunchesOption = 5,
     runs: RunsOption = 10,
@@ -44,6 +56,9 @@ def sweep(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -57,12 +72,14 @@ def sweep(
     from nas.devices.sweep import sweep as run_sweep
 
     timing = TimingProtocol(launches=launches, runs=runs, threads=threads, timeout_seconds=timeout)
-    specs = phone_specs(device, delegate, protocol, benchmark_binary)
+    specs = phone_specs(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
     sizes = [parse_size(text) for text in size] if size else SIZES
     err.print(f"{model.name}: {len(sizes)} sizes on {', '.join(specs)} ...", highlight=False)
     rows = run_sweep(model, specs, out_, timing, sizes)
     if json_:
-        emit_json([row.to_dict() for row in rows])
+        emit_json("sweep", [row.to_dict() for row in rows])
         return
     _show(rows, model)
     err.print(f"{out_ / 'sweep.json'}, {out_ / 'sweep.png'}", highlight=False)

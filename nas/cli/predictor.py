@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from nas.cli import complete
 from nas.cli.console import emit_json, err, out, table
-from nas.cli.options import BinaryOption, DelegateOption, JsonOption, LimitOption, ProtocolOption
-from nas.errors import BusyMachineError
+from nas.cli.options import (
+    BinaryOption,
+    DelegateOption,
+    JsonOption,
+    LibrariesOption,
+    LimitOption,
+    PrecisionOption,
+    ProtocolOption,
+    StrictOption,
+)
 
 if TYPE_CHECKING:
     from nas.predictor.checking import NetworkCheck
@@ -26,15 +35,28 @@ app = typer.Typer(
 )
 _WARNINGS = 5
 
-DeviceOption = Annotated[str, typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE.")]
-StudyOption = Annotated[
-    str, typer.Option(help="Whose networks, protocol and size: a name or a .py file.")
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="host, adb:SERIAL, npu:CHIP or paper:PHONE.", autocompletion=complete.devices
+    ),
 ]
-SizeOption = Annotated[str | None, typer.Option(help="Picture size, WIDTHxHEIGHT. [the study's]")]
+StudyOption = Annotated[
+    str,
+    typer.Option(
+        help="Whose networks, protocol and size: a name or a .py file.",
+        autocompletion=complete.studies,
+    ),
+]
+SizeOption = Annotated[
+    str | None, typer.Option(help="Picture size, WIDTHxHEIGHT.", show_default="the study's")
+]
 NetworksOption = Annotated[int, typer.Option(help="Whole networks to measure.")]
 AgainOption = Annotated[bool, typer.Option("--again", help="Measure even what is known.")]
 UnseenOption = Annotated[int, typer.Option(min=2, max=200, help="Unseen ones to measure.")]
-PlotOption = Annotated[Path | None, typer.Option(help="The picture (PNG). [beside the predictor]")]
+PlotOption = Annotated[
+    Path | None, typer.Option(help="The picture (PNG).", show_default="beside the predictor")
+]
 
 
 @app.command("fit")
@@ -47,6 +69,9 @@ def fit(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -55,21 +80,25 @@ def fit(
     The same command goes on where it was stopped.
     """
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.fitting import check_count
     from nas.predictor.fitting import fit as run_fit
 
     check_count(networks)
-    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    spec = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
+    chosen = load_study(study)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
     with stage_bars(f"{spec}, {chosen.name}") as report:
         predictor, path = run_fit(spec, chosen, pixels, networks, report, again, _warn)
     seconds = time.monotonic() - started
     if json_:
-        emit_json({**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)})
+        facts = {**_facts(predictor), "file": str(path), "seconds": round(seconds, 1)}
+        emit_json("predictor-fit", facts)
         return
     _show_kinds(predictor)
     err.print(f"{path}, {seconds:.0f} s", highlight=False)
@@ -86,30 +115,31 @@ def check(
     delegate: DelegateOption = None,
     protocol: ProtocolOption = None,
     benchmark_binary: BinaryOption = None,
+    precision: PrecisionOption = None,
+    strict: StrictOption = False,
+    npu_libraries: LibrariesOption = None,
     limit: LimitOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure networks that the predictor never saw, and show how near it was."""
     from nas.cli.devices import phone_spec
-    from nas.cli.inspect import parse_size
+    from nas.cli.options import parse_size
     from nas.cli.progress import stage_bars
     from nas.cli.search import load_study
     from nas.predictor.checking import check as run_check
 
-    chosen, spec = load_study(study), phone_spec(device, delegate, protocol, benchmark_binary)
+    spec = phone_spec(
+        device, delegate, protocol, benchmark_binary, precision, strict, npu_libraries
+    )
+    chosen = load_study(study)
     pixels = parse_size(size) if size else None
     started = time.monotonic()
-    try:
-        with stage_bars(f"{spec}, {chosen.name}") as report:
-            predictor, rows = run_check(spec, chosen, pixels, networks, report, _warn)
-    except BusyMachineError as error:
-        if json_:
-            emit_json({"device": spec, "study": chosen.name, "scores": None, "refused": str(error)})
-        raise
+    with stage_bars(f"{spec}, {chosen.name}") as report:
+        predictor, rows = run_check(spec, chosen, pixels, networks, report, _warn)
     document = _check_document(predictor, rows)
     picture = _written(predictor, chosen.name, rows, document, plot)
     if json_:
-        emit_json({**document, "plot": str(picture)})
+        emit_json("predictor-check", {**document, "plot": str(picture)})
         return
     _show_scores(rows)
     _show_warnings(rows)

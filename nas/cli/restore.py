@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import emit_json, err, out
-from nas.cli.inspect import parse_size
-from nas.cli.options import JsonOption, SizeOption
+from nas.cli.console import emit_json, note, out
+from nas.cli.options import JsonOption, SizeOption, parse_size
 
 SAMPLES = Path("photos")
 
 
 def restore(
-    model: Annotated[Path, typer.Argument(help="A .tflite, or a model's folder of `nas export`.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A .tflite, or a model's folder of `nas export`."),
+    ],
     photos: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PHOTO...",
+            metavar="PHOTO",
             help="Photographs, folders of them, or `photos`: those of the quickstart, blurred.",
         ),
     ],
@@ -53,11 +55,11 @@ def restore(
     ):
         done = restore_photos(fixed, files, out_, format_, threads, progress, str(model))
     if json_:
-        emit_json({"out": str(out_), "photos": [photo.to_dict() for photo in done]})
+        emit_json("restore", {"out": str(out_), "photos": [photo.to_dict() for photo in done]})
         return
     for photo in done:
         tiles = f" in {photo.tiles} tiles" if photo.tiles > 1 else ""
         seam = "" if photo.seam_levels is None else f", seams of {photo.seam_levels}/255"
         text = f"{out_ / photo.file}  {photo.size[0]}x{photo.size[1]}{tiles}{seam}"
         out.print(text, highlight=False, markup=False)
-    err.print(f"before and after: {out_ / 'index.html'}", highlight=False, soft_wrap=True)
+    note(f"before and after: {out_ / 'index.html'}")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
 import os
-import runpy
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import emit_json, err, out, table
-from nas.cli.inspect import named_architecture, parse_size
+from nas.cli import complete
+from nas.cli.console import emit_json, err, note, out, table
+from nas.cli.inspect import named_architecture
 from nas.cli.options import (
     ArtifactsOption,
     DataOption,
@@ -24,7 +22,9 @@ from nas.cli.options import (
     LimitOption,
     StorageOption,
     StudyArgument,
+    parse_size,
 )
+from nas.cli.own_file import own_values
 from nas.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -32,40 +32,68 @@ if TYPE_CHECKING:
     from nas.study.study import Study
 
 
-TrialsOption = Annotated[int | None, typer.Option(min=1, help="Different candidates in all.")]
+TrialsOption = Annotated[
+    int | None, typer.Option(min=1, help="Different candidates in all.", show_default="the study's")
+]
 FolderOption = Annotated[
     Path | None,
-    typer.Option("--out", help="The run's folder; the same one resumes. [runs/STUDY]"),
+    typer.Option(
+        "--out", help="The run's folder; the same one resumes.", show_default="runs/STUDY"
+    ),
 ]
 DeviceOption = Annotated[
     list[str] | None,
-    typer.Option(help="host, adb:SERIAL, npu:CHIP or paper:PHONE, required; repeatable."),
+    typer.Option(
+        help="host, adb:SERIAL, npu:CHIP or paper:PHONE, required; repeatable.",
+        show_default="the study's",
+        autocompletion=complete.devices,
+    ),
 ]
 BaselineOption = Annotated[
     list[str] | None,
-    typer.Option(help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable."),
+    typer.Option(
+        help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable.",
+        autocompletion=complete.networks,
+    ),
 ]
 OptionalDeviceOption = Annotated[
-    list[str] | None, typer.Option(help="Measured where it can be; repeatable.")
+    list[str] | None,
+    typer.Option(help="Measured where it can be; repeatable.", autocompletion=complete.devices),
 ]
-LostPhoneOption = Annotated[
-    str, typer.Option(help="stop | continue, once a required phone is set aside.")
+KeepGoingOption = Annotated[
+    bool,
+    typer.Option("--keep-going", help="Go on without a required phone once it is set aside."),
 ]
 ConstraintOption = Annotated[
-    list[str] | None, typer.Option(help="E.g. 'latency_ms[host]<=50'; repeatable.")
+    list[str] | None, typer.Option(help="E.g. 'latency_ms\\[host]<=50'; repeatable.")
 ]
-SizeOption = Annotated[str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.")]
+SizeOption = Annotated[
+    str | None, typer.Option(help="Deployment size, WIDTHxHEIGHT.", show_default="the study's")
+]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Processes; 1 stays in this one. [cores, at most 4]")
+    int | None,
+    typer.Option(
+        min=1, help="Processes; 1 stays in this one.", show_default="as many as cores, at most 4"
+    ),
 ]
-SeedOption = Annotated[int | None, typer.Option(help="Of the candidates and trainings.")]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Of the candidates and trainings.", show_default="the study's")
+]
 HalvingOption = Annotated[
-    str | None,
-    typer.Option(help="on: train most candidates for a part only | off. [as the study says]"),
+    bool | None,
+    typer.Option(
+        "--halving/--no-halving",
+        help="Train most candidates for a part of the schedule only.",
+        show_default="as the study says",
+    ),
 ]
 ReplicatesOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Networks to train again, to know the noise, at most. [3]"),
+    typer.Option(
+        min=0,
+        help="Networks to train again, to know the noise, at most.",
+        show_default="the study's",
+    ),
 ]
 SupernetOption = Annotated[
     bool, typer.Option("--supernet", help="Rank by one elastic network, train the best only.")
@@ -99,7 +127,7 @@ def search(
     device: DeviceOption = None,
     baseline: BaselineOption = None,
     optional_device: OptionalDeviceOption = None,
-    on_lost_phone: LostPhoneOption = "stop",
+    keep_going: KeepGoingOption = False,
     limit: LimitOption = None,
     data: DataOption = None,
     constraint: ConstraintOption = None,
@@ -121,12 +149,14 @@ def search(
 
     The same --out goes on where it was stopped; Ctrl-C stops at any moment.
     """
-    from nas.cli.live import watch
-    from nas.search.supernet_ranking import searching
+    began = time.monotonic()
+    with err.status("loading"):
+        from nas.cli.live import watch
+        from nas.search.supernet_ranking import searching
 
-    lost = lost_phone_rule(on_lost_phone)
+    lost: OnLostPhone = "continue" if keep_going else "stop"
     changes: dict[str, Any] = {"data": data, "seed": seed, "replicates": replicates}
-    changes |= {"halving": _is_on(halving), "size": parse_size(size) if size else None}
+    changes |= {"halving": halving, "size": parse_size(size) if size else None}
     changes |= {"devices": device, "optional_devices": optional_device, "constraints": constraint}
     chosen = with_baselines(with_changes(load_study(study), changes), baseline or [])
     chosen.check()
@@ -143,23 +173,8 @@ def search(
                 "leave out one of the two"
             )
         run_search(chosen, folder, trials, processes, watcher, lost, ray, **places)
+    say_finished(folder, time.monotonic() - began)
     say_next("report", folder)
-
-
-def lost_phone_rule(word: str) -> OnLostPhone:
-    """Return what to do once a phone is set aside; ConfigError on an unknown word."""
-    from nas.execution.trial.task import OnLostPhone
-
-    if word not in get_args(OnLostPhone):
-        raise unknown("value of --on-lost-phone", word, get_args(OnLostPhone))
-    return cast("OnLostPhone", word)
-
-
-def _is_on(halving: str | None) -> bool | None:
-    """Return what --halving means; None where it is not given, ConfigError on another word."""
-    if halving not in (None, "on", "off"):
-        raise unknown("value of --halving", halving, ("on", "off"))
-    return None if halving is None else halving == "on"
 
 
 def with_changes(study: Study, changes: dict[str, Any]) -> Study:
@@ -181,17 +196,31 @@ def resumable(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        err.print(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
+        note(f"stopped. Nothing finished is lost; the same command goes on in {folder}")
         raise typer.Exit(130) from None
+
+
+def say_finished(folder: Path, seconds: float) -> None:
+    """Print how long a search took, and its result in sentences."""
+    from nas.report.choice import open_front
+    from nas.report.explanation import explain_run
+    from nas.report.numbers import duration
+    from nas.storage.run_devices import run_names
+    from nas.storage.run_folder import RunFolder
+
+    run = RunFolder(folder)
+    found = open_front(run)
+    names = {device: name.name for device, name in run_names(run, found.results).items()}
+    done = "1 trial" if len(found.results) == 1 else f"{len(found.results)} trials"
+    note(f"finished in {duration(seconds)}: {done}, {len(found.front)} on the front")
+    for sentence in explain_run(found, lambda device: names.get(device, device)):
+        note(sentence)
 
 
 def say_next(report: str, folder: Path) -> None:
     """Print the two commands that follow a search: `report`, for example "report", and export."""
-    err.print(
-        f"next: [bold]nas {report} {folder}[/]   [bold]nas export {folder} --out models[/]",
-        soft_wrap=True,
-        highlight=False,
-    )
+    note(f"next:  nas {report} {folder}", style="bold")
+    note(f"       nas export {folder} --out models", style="bold")
 
 
 def _processes(study: Study) -> int:
@@ -224,6 +253,7 @@ def studies(
 
     if json_:
         emit_json(
+            "studies",
             [
                 {
                     "name": study.name,
@@ -234,7 +264,7 @@ def studies(
                     "data": study.data,
                 }
                 for study in STUDIES.values()
-            ]
+            ],
         )
         return
     rows = [[study.name, str(study.trials), study.description] for study in STUDIES.values()]
@@ -257,29 +287,10 @@ def load_study(name: str) -> Study:
         raise unknown("study", name, STUDIES)
     if not path.is_file():
         raise ConfigError(f"{path} is no file; give a study's name or a .py file with STUDY")
-    study = _values(path).get("STUDY")
+    study = own_values(path).get("STUDY")
     if not isinstance(study, Study):
         raise ConfigError(f"{path} has no value STUDY of type nas.study.Study, but {study!r}")
     return study
-
-
-def _values(path: Path) -> dict[str, Any]:
-    """Return the names that a user's file defines, its classes such that workers can import them.
-
-    For that the file's name must belong to no other module; else the file is only run.
-    """
-    name, folder = path.stem, str(path.parent.resolve())
-    sys.path.append(folder)
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    try:
-        if spec is None or Path(spec.origin or "").resolve() != path.resolve():
-            sys.path.remove(folder)
-            return runpy.run_path(str(path))
-        return vars(importlib.import_module(name))
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{path} can't be run: {type(error).__name__}: {error}") from error
 
 
 def available_cores() -> int:

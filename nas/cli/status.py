@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import emit_json, out
-from nas.cli.options import JsonOption
+from nas.cli.options import JsonOption, RunArgument
 
 if TYPE_CHECKING:
     from nas.execution.status import Status
@@ -23,7 +22,7 @@ _STYLES = {"busy": "green", "idle": "dim", "starting": "yellow"}
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: RunArgument,
     watch: Annotated[bool, typer.Option("--watch", help="Until Ctrl-C or the run's end.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -36,7 +35,7 @@ def status(
     look = Look(RunFolder(run))
     now = look.status()
     if json_:
-        emit_json(now.to_dict())
+        emit_json("status", now.to_dict())
     elif not watch or not out.is_terminal:
         out.print(_page(now, None), soft_wrap=False)
     else:
@@ -53,15 +52,30 @@ def _page(now: Status, rows: int | None) -> RenderableType:
         parts += [Text(), _workers(now, rows)]
     if now.failures or now.retried or now.lost_devices:
         parts += [Text(), _troubles(now)]
+    if now.driver is None and now.front:
+        parts += [Text(f"next: nas explain {now.folder}   nas report {now.folder}", style="bold")]
     return Group(*parts)
 
 
 def _head(now: Status) -> Text:
-    who = f"driven by {now.driver}" if now.driver else "nobody drives it"
-    return Text.assemble((now.name, "bold"), "  ", (now.folder, "cyan"), f"  {who}")
+    return Text.assemble((now.name, "bold"), "  ", (now.folder, "cyan"), f"  {_stand(now)}")
+
+
+def _stand(now: Status) -> str:
+    """Say whether a run goes on, has finished, or was stopped."""
+    from nas.report.numbers import duration
+
+    if now.driver:
+        return f"driven by {now.driver}"
+    if now.goal is not None and now.finished < now.goal:
+        return "stopped; the same command goes on"
+    after = f", {duration(now.seconds)} after its start" if now.seconds else ""
+    return f"finished{after}" if now.finished else "not started"
 
 
 def _counts(now: Status) -> Text:
+    from nas.report.numbers import duration
+
     running = len({row["trial"] for row in now.workers if "trial" in row})
     waiting = sum(now.queued.values())
     of = f" of {now.goal}" if now.goal else ""
@@ -69,20 +83,22 @@ def _counts(now: Status) -> Text:
     states += [f"{running} running"] if running else []
     states += [f"{waiting} waiting"] if waiting else []
     line = f"{now.finished}{of} trials: {', '.join(states) or 'none yet'}"
-    second = [f"front {now.front}"]
+    second = [f"{now.front} on the front"]
     if now.hypervolume is not None:
         second.append(f"hypervolume {now.hypervolume:.4g}")
     if now.looks:
         looks = "look" if now.looks == 1 else "looks"
-        second.append(f"{now.looks} {looks} in {_duration(now.look_seconds)}")
+        second.append(f"{now.looks} {looks} in {duration(now.look_seconds)}")
     if now.rate_per_hour is not None:
         second.append(f"{now.rate_per_hour:.3g} trials an hour")
     if now.left_s is not None:
-        second.append(f"about {_duration(now.left_s)} left")
+        second.append(f"about {duration(now.left_s)} left")
     return Text(f"{line}\n{', '.join(second)}")
 
 
 def _workers(now: Status, rows: int | None) -> Table:
+    from nas.report.numbers import duration
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("worker", "for", "where", "state", "trial", "stage", "", "since"):
         right = heading in ("trial", "since")
@@ -102,7 +118,7 @@ def _workers(now: Status, rows: int | None) -> Table:
             Text(str(row.get("trial", ""))),
             Text(str(row.get("stage", "")) + again),
             Text(share),
-            Text(_duration(row["for_s"]) if "for_s" in row else ""),
+            Text(duration(float(row["for_s"])) if "for_s" in row else ""),
         )
     if len(ordered) > len(shown):
         busy = sum(row["state"] == "busy" for row in ordered)
@@ -125,12 +141,3 @@ def _troubles(now: Status) -> Table:
 
 def _kind(kind: str) -> str:
     return {"train": "training", "light": "screening"}.get(kind, kind)
-
-
-def _duration(seconds: Any) -> str:
-    seconds = max(0, round(float(seconds)))
-    if seconds < 100:
-        return f"{seconds} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import err
+from nas.cli.console import err, note
+from nas.cli.options import RunArgument
 from nas.errors import ConfigError
 
 app = typer.Typer(
@@ -38,18 +39,26 @@ def copy(
 
     databases = ["://" in place for place in (source, target)]
     if databases.count(True) != 1:
-        raise ConfigError(f"{source} and {target}: expected a run's folder and a database's URL")
+        raise ConfigError(
+            f"{source} and {target}: one must be a run's folder and the other a database's URL, "
+            "postgresql://USER@HOST/DATABASE"
+        )
     run, url = (Path(target), source) if databases[0] else (Path(source), target)
     trials = copy_study(RunFolder(run), url, to_database=databases[1])
     where = public(url) if databases[1] else str(RunFolder(run).journal)
-    err.print(f"{trials} trials are in {where}", highlight=False, soft_wrap=True)
+    note(f"{trials} trials are in {where}")
 
 
 @app.command("send")
 def send(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: RunArgument,
     url: Annotated[
-        str | None, typer.Argument(help="s3://BUCKET/PREFIX, ... [where its search sends them]")
+        str | None,
+        typer.Argument(
+            metavar="URL",
+            help="s3://BUCKET/PREFIX, ...",
+            show_default="where its search sends them",
+        ),
     ] = None,
 ) -> None:
     """Copy a run's finished trials to object storage, as far as they are not there."""
@@ -62,18 +71,22 @@ def send(
     with held(run):
         store = ObjectStore(url, run.resolve().name) if url else ObjectStore.of(folder)
         if store is None:
-            raise ConfigError(f"{run} names no object storage: give its URL")
+            raise ConfigError(f"{run} was searched without object storage: give its URL")
         store.claim(folder)
         numbers = sorted(folder.finished_numbers())
         for number in numbers:
             store.send(folder, number)
-    err.print(f"{len(numbers)} trials are in {store.where}", highlight=False, soft_wrap=True)
+    note(f"{len(numbers)} trials are in {store.where}")
 
 
 @app.command("fetch")
 def fetch(
-    url: Annotated[str, typer.Argument(help="s3://BUCKET/PREFIX, as the search was given it.")],
-    run: Annotated[Path, typer.Argument(help="The folder to be; of the same name as it was.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="s3://BUCKET/PREFIX, as the search was given it.")
+    ],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A new folder, with the name that the run's had.")
+    ],
 ) -> None:
     """Get a run's results back from object storage; models follow once they are needed."""
     from nas.search.uploads import restored
@@ -82,7 +95,7 @@ def fetch(
 
     folder = RunFolder(run)
     with held(run):
-        store = restored(folder, url, lambda text: err.print(text, highlight=False, soft_wrap=True))
+        store = restored(folder, url, note)
         if store is not None and not (run / "run.json").exists():
             raise ConfigError(f"{store.where} holds no run: look at the URL and the folder's name")
         if store is not None:
@@ -90,7 +103,7 @@ def fetch(
 
 
 def dashboard(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: RunArgument,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     storage: Annotated[str | None, typer.Option(help="The database, where it is in one.")] = None,
@@ -107,9 +120,21 @@ def dashboard(
         raise ConfigError(
             "optuna-dashboard is not installed; install it: pip install 'portable-nas[dashboard]'"
         ) from error
-    err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
     with tempfile.TemporaryDirectory() as snapshot:
-        if storage is None:
+        store = None
+        if storage is not None:
+            shown = read_only(storage)
+        else:
+            from optuna.artifacts import FileSystemArtifactStore
+
+            from nas.report.dashboard import dashboard_storage
+
             shutil.copy(folder.journal, snapshot)
-        copied = Path(snapshot) / folder.journal.name
-        run_server(read_only(storage or copied), host=host, port=port)
+            copied = read_only(Path(snapshot) / folder.journal.name)
+            pictures = Path(snapshot) / "pictures"
+            pictures.mkdir()
+            store = FileSystemArtifactStore(pictures)
+            with err.status("reading the run, and restoring a picture with each model"):
+                shown = dashboard_storage(folder, copied, store, Path(snapshot))
+        err.print(f"http://{host}:{port} shows {run}; Ctrl-C ends it", highlight=False)
+        run_server(shown, host=host, port=port, artifact_store=store)

@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="One elastic network for a study's whole space.",
 )
-STEPS_HELP = "Of its training. [as many as one candidate's]"
+STEPS_HELP = "Of its training."
 
 
 @app.callback()
@@ -31,10 +31,12 @@ def train(
     study: StudyArgument,
     out_: Annotated[
         Path | None,
-        typer.Option("--out", help="The supernet's folder. [runs/STUDY/supernet]"),
+        typer.Option("--out", help="The supernet's folder.", show_default="runs/STUDY/supernet"),
     ] = None,
     data: DataOption = None,
-    steps: Annotated[int | None, typer.Option(min=1, help=STEPS_HELP)] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help=STEPS_HELP, show_default="as many as one candidate's")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of its training.")] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -54,16 +56,16 @@ def train(
     except KeyboardInterrupt:
         err.print(f"stopped; the same command goes on in {folder}", highlight=False)
         raise typer.Exit(130) from None
-    _show(folder, json_)
+    _show("supernet-train", folder, json_)
 
 
 @app.command("show")
 def show(
-    folder: Annotated[Path, typer.Argument(help="A supernet's folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A supernet's folder.")],
     json_: JsonOption = False,
 ) -> None:
-    """What a supernet was trained for, and what it cost."""
-    _show(folder, json_)
+    """Tell what a supernet was trained for, and what it cost."""
+    _show("supernet-show", folder, json_)
 
 
 def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
@@ -89,12 +91,12 @@ def _train(spec: SupernetSpec, dataset: Any, folder: Path) -> None:
         bar.update(task, completed=spec.schedule.steps)
 
 
-def _show(folder: Path, json_: bool) -> None:
+def _show(kind: str, folder: Path, json_: bool) -> None:
     from nas.training.supernet.spec import supernet_of
 
     document = supernet_of(folder)
     if json_:
-        emit_json({"folder": str(folder), **document})
+        emit_json(kind, {"folder": str(folder), **document})
         return
     spec = document["spec"]
     choices = ", ".join(

@@ -24,7 +24,7 @@ from nas.compression.calibration import (
     with_full_range,
 )
 from nas.compression.quantization import fake_quantized, int16_form, with_trained_ranges
-from nas.compression.verify import MINIMUM_DB, UNTRAINED_MINIMUM_DB, verify
+from nas.compression.verify import CROP_SIDE, MINIMUM_DB, UNTRAINED_MINIMUM_DB, verify
 from nas.data import Pack
 from nas.errors import ConversionError, one_line, unknown
 from nas.networks.candidate import PRECISIONS, Precision
@@ -35,7 +35,9 @@ from nas.networks.keras_model import build_model, folded_model
 from nas.system.host_lock import working
 from nas.system.native_logs import quiet_native_logs
 from nas.tflite.editing import with_headroom
-from nas.tflite.interpreter import Float32
+from nas.tflite.interpreter import Artifact, Float32
+from nas.tflite.relu_apart import with_relu_apart, with_signature
+from nas.tflite.resizing import at_size
 from nas.training.schedule import Schedule
 from nas.training.train import trained, untrained
 
@@ -43,6 +45,8 @@ from nas.training.train import trained, untrained
 # on such pictures int16 agrees with float32 to 73 dB at 1, 87 at 1.5, 84 at 2, 78 at 4.
 INT16_HEADROOM = 1.5
 _LEVELLED_SIDE = 32  # of the picture on which an untrained network's activations are levelled
+# By how much an output may change when a ReLU leaves a convolution: nothing but rounding.
+SAME = 1e-6
 # The ranges of the activations come from calibration pictures, not from a training.
 _CALIBRATED: tuple[Precision, ...] = ("int8-ptq", "int16-ptq")
 
@@ -84,6 +88,7 @@ def convert(
             content: bytes = configured_converter(concrete, precision, frames).convert()
             if precision == "int16-ptq":
                 content = with_headroom(content, INT16_HEADROOM)
+            content = with_signature(content)
     except Exception as error:  # the converter raises a dozen types, some of them bare Exceptions
         name = _operation_in(str(error))
         raise ConversionError(
@@ -130,14 +135,16 @@ def convert_trained(
     precision: Precision,
     pack: Pack,
     minimum_db: Mapping[Precision, float] = MINIMUM_DB,
+    relu_apart: bool = False,
 ) -> bytes:
     """Return the verified `.tflite` of a finished training, calibrated on patches of its own pack.
 
     The file is compared with its model on other patches than those that set its ranges. For
     "int8-qat" the weights are those of `train_quantized`. `minimum_db` is the least agreement by
     precision; after a handful of steps no more than `UNTRAINED_MINIMUM_DB` can be asked for. Not to
-    be called inside `nas.system.host_lock.working`, which it takes itself. Raises as `convert` and
-    `verify`.
+    be called inside `nas.system.host_lock.working`, which it takes itself. `relu_apart`: no ReLU
+    is inside a transposed convolution, which LiteRT's GPU does not take; the outputs are compared.
+    Raises as `convert` and `verify`.
     """
 
     def model() -> keras.Model:
@@ -147,11 +154,16 @@ def convert_trained(
 
     count = max(1, round(CALIBRATION_PIXELS / (height * width)))
     frames = [mosaic(pack, height, width, index) for index in range(count + 1)]
-    return _verified(model, graph, precision, frames, minimum_db)
+    return _verified(model, graph, precision, frames, minimum_db, relu_apart=relu_apart)
 
 
 def convert_untrained(
-    graph: Graph, height: int, width: int, precision: Precision, schedule: Schedule
+    graph: Graph,
+    height: int,
+    width: int,
+    precision: Precision,
+    schedule: Schedule,
+    relu_apart: bool = False,
 ) -> bytes:
     """Return the verified `.tflite` of an architecture before its training, for latency and
     placement.
@@ -171,7 +183,8 @@ def convert_untrained(
     side = graph.fits(_LEVELLED_SIDE)
     noise = np.random.default_rng(0).random((1, height, width, 3), dtype=np.float32)
     # On a crop: the trained file, which has to have this one's structure, is compared whole.
-    return _verified(model, graph, precision, [noise, noise], UNTRAINED_MINIMUM_DB, crop=True)
+    frames, bounds = [noise, noise], UNTRAINED_MINIMUM_DB
+    return _verified(model, graph, precision, frames, bounds, crop=True, relu_apart=relu_apart)
 
 
 def _verified(
@@ -181,6 +194,7 @@ def _verified(
     frames: Sequence[Float32],
     minimum_db: Mapping[Precision, float],
     crop: bool = False,
+    relu_apart: bool = False,
 ) -> bytes:
     """Convert, calibrated on all frames but the last, and verify on the last."""
     *calibration, sample = frames
@@ -191,4 +205,23 @@ def _verified(
         content = convert(model, height, width, precision, calibration)
     with working():  # a second slice: whoever waits to measure goes first
         verify(content, graph, model, precision, sample[0], minimum_db[precision], crop)
-    return content
+        return _with_relu_apart(content, graph, sample[0]) if relu_apart else content
+
+
+def _with_relu_apart(content: bytes, graph: Graph, sample: Float32) -> bytes:
+    """Take ReLUs out of transposed convolutions; ConversionError where that changes an output."""
+    apart = with_relu_apart(content)
+    if apart == content:
+        return content
+    height, width = (min(side, graph.fits(CROP_SIDE)) for side in sample.shape[:2])
+    corner = sample[:height, :width]
+    before, after = (
+        Artifact(at_size(data, height, width)).run(corner) for data in (content, apart)
+    )
+    largest = float(np.max(np.abs(before - after)))
+    if not largest <= SAME:
+        raise ConversionError(
+            "a ReLU taken out of a transposed convolution changed the file's output by "
+            f"{largest:.2g}, expected {SAME:g} at most"
+        )
+    return apart

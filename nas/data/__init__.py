@@ -3,7 +3,8 @@
 A data set is named by a SPEC:
 
 - `photos`: photographs that ship with scikit-image, one known camera shake; nothing to download.
-  `photos:random`: a random shake each; `photos:seed=7`, `photos:random,seed=7`: other patches.
+  `photos:random-shake`: a random shake each. `photos:noise=25`, `photos:jpeg=20`,
+  `photos:dark=0.1`: other tasks. `photos:seed=7`, `photos:noise=25,seed=7`: other patches.
 - `reds:PATH`: REDS as it unpacks. Held out: `reds-val300-p9`.
 - `gopro:PATH,blur` or `gopro:PATH,blur_gamma`: GoPro as it unpacks, or flat folders.
 - `pairs:BLURRED_DIR,SHARP_DIR`: your own pictures, matched by name.
@@ -25,7 +26,7 @@ __all__ = ["SPECS", "Dataset", "Pack", "Pair", "Progress", "open_dataset", "spli
 
 # How each kind of data set is written, for messages.
 SPECS = {
-    "photos": "photos[:random][,seed=N]",
+    "photos": "photos[:shake|random-shake|noise=SIGMA|jpeg=QUALITY|dark=GAIN][,seed=N]",
     "reds": "reds:PATH",
     "gopro": "gopro:PATH,blur|blur_gamma",
     "pairs": "pairs:BLURRED_DIR,SHARP_DIR",

@@ -1,4 +1,4 @@
-"""The photographs that ship inside scikit-image's wheel, blurred by a camera shake: no download.
+"""The photographs that ship inside scikit-image's wheel, degraded: nothing to download.
 
 Sixteen of them: eleven serve training, five (`HELD_OUT`) are never trained on. A scene's pictures
 stay on one side: both eyes of the stereo pair are training pictures. Grey ones are repeated to RGB.
@@ -6,8 +6,10 @@ stay on one side: both eyes of the stereo pair are training pictures. Grey ones 
 `photos` uses one known curved shake of about 9 pixels for every picture, so that a small network
 learns to undo it in minutes: a demonstration. Before deblurring the five held-out pictures have a
 mean PSNR of 25.59 dB (chelsea 28.85, coffee 24.61, rocket 26.54, grass 19.24, text 28.71).
-`photos:random` draws another shake for every patch and every held-out picture (25.45 dB): what
-blind deblurring is about, and nothing that small networks learn in minutes.
+`photos:random-shake` (or `photos:random`) draws another shake for every patch and every held-out
+picture (25.45 dB): what blind deblurring is about, and nothing that small networks learn in
+minutes. `photos:noise=SIGMA`, `photos:jpeg=QUALITY` and `photos:dark=GAIN` are other tasks on the
+same pictures (`nas.data.degradations`).
 """
 
 from __future__ import annotations
@@ -18,17 +20,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nas.data.degradations import FORMS, KNOWN_SHAKE, Degradation, parse_degradation
 from nas.data.image_quality import UInt8Image
 from nas.data.pack import Pack, PatchPairs, Progress, Unit, open_or_build
 from nas.data.pair import Pair
 from nas.data.pictures import read_picture
-from nas.data.shake import MARGIN, blur, blur_inner, known_shake, random_shake
+from nas.data.shake import MARGIN
 from nas.errors import ConfigError, DataError, unknown
 from nas.system.hashing import content_key, file_sha256
 
@@ -52,44 +55,40 @@ PATCH = 48  # pixels a side, where nobody gives another
 PATCHES = 4096  # in a pack, of patches up to 64x64
 TEXTURE = 0.02  # a patch's least mean gradient, in shares of the full range a pixel
 SCALES = (1.0, 0.6)  # at which each photograph gives patches
-_CHUNK = 64  # patches blurred at a time
+_NAMES = [form.partition("=")[0] for form in FORMS]
+_CHUNK = 64  # patches degraded at a time
 _BORDER = 8  # pixels cut off a held-out picture, whose blur there depends on what is outside
 _MULTIPLE = 16  # a held-out picture's sides divide by this, so that networks fit without padding
-
-Shake = Literal["known", "random"]
 
 
 @final
 @dataclass(frozen=True)
 class Photos:
-    """The photographs of the module's docstring, with a known or a random shake.
+    """The photographs of the module's docstring, with a degradation.
 
-    `seed` draws the training patches and their random shakes; the held-out pictures and theirs are
-    always the same.
+    `seed` draws the training patches and what is random in degrading them; the held-out pictures
+    and theirs are always the same.
     """
 
     spec: str
-    shake: Shake = "known"
+    degradation: Degradation = KNOWN_SHAKE
     seed: int = 0
 
     default_patch = PATCH
 
     @property
     def split(self) -> str:
-        """The name of the held-out split: "photos-heldout" or "photos-random-heldout"."""
-        return "photos-heldout" if self.shake == "known" else "photos-random-heldout"
+        """The name of the held-out split, for example "photos-heldout" or
+        "photos-noise25-heldout".
+        """
+        return "-".join(filter(None, ["photos", self.degradation.name, "heldout"]))
 
     @property
     def task(self) -> str:
-        """A sentence for reports: which blur, and which pictures."""
-        blurred = (
-            "all blurred by one known, curved camera shake of about 9 pixels"
-            if self.shake == "known"
-            else "each blurred by a random camera shake of its own, 5 to 13 pixels"
-        )
+        """A sentence for reports: what was done, and to which pictures."""
         return (
-            f"photographs that ship with scikit-image, {blurred} (frames averaged in linear "
-            f"light); {len(TRAINING)} to train on, {len(HELD_OUT)} others held out"
+            f"photographs that ship with scikit-image, {self.degradation.words}; "
+            f"{len(TRAINING)} to train on, {len(HELD_OUT)} others held out"
         )
 
     def identity(self) -> dict[str, Any]:
@@ -100,8 +99,7 @@ class Photos:
         return {
             "kind": "photos",
             "version": 1,  # of this module's way to make patches
-            "shake": self.shake,
-            "path": content_key(np.round(known_shake(), 6).tolist()),
+            **self.degradation.identity(),
             "seed": self.seed,
             "texture": TEXTURE,
             "training": list(TRAINING),
@@ -110,16 +108,16 @@ class Photos:
         }
 
     def heldout(self) -> Iterator[Pair]:
-        """Yield the five held-out photographs, blurred: each side a multiple of 16, 624x496 at
+        """Yield the five held-out photographs, degraded: each side a multiple of 16, 624x496 at
         most.
         """
         for index in range(len(HELD_OUT)):
-            yield _heldout(index, self.shake)
+            yield _heldout(index, self.degradation)
 
     def prepare(self, patch: int, progress: Progress | None = None) -> Pack:
         """Return patches of `patch` x `patch`, chosen for texture.
 
-        The photographs were turned, mirrored and shrunk before they were blurred (afterwards would
+        The photographs were turned, mirrored and shrunk before they were degraded (afterwards would
         change the known shake). There are 4096 patches up to 64x64, fewer of larger ones; an equal
         share from each photograph. Raises ConfigError where no photograph is large enough.
         """
@@ -156,32 +154,30 @@ class Photos:
                 for i in range(start, min(start + _CHUNK, count))
             ]
             sharp = np.stack(crops)
-            if self.shake == "known":
-                blurred = blur_inner(sharp, known_shake())
-            else:
-                blurred = np.concatenate(
-                    [blur_inner(crop[None], random_shake(rng)) for crop in sharp]
-                )
+            blurred = self.degradation.patches(sharp, rng)
             inner = sharp[:, MARGIN : MARGIN + patch, MARGIN : MARGIN + patch]
             yield np.stack([blurred, inner], axis=1)
 
 
 def parse_photos(spec: str, options: str) -> Photos:
-    """Return the data set of `photos`, `photos:random`, `photos:seed=7` or `photos:random,seed=7`.
+    """Return the data set of `photos`, `photos:noise=25` or `photos:random-shake,seed=7`.
 
-    `options` is the part behind the colon. Raises ConfigError where it is of another form.
+    `options` is the part behind the colon: a degradation, a seed, both or none. Raises ConfigError
+    where it is of another form.
     """
-    shake: Shake = "known"
+    degradation: Degradation | None = None
     seed = 0
     for option in filter(None, options.split(",")):
         name, _, value = option.partition("=")
-        if option in get_args(Shake):
-            shake = option  # type: ignore[assignment]
-        elif name == "seed" and value.isdecimal():
+        if name == "seed" and value.isdecimal():
             seed = int(value)
-        else:
-            raise unknown(f"option of {spec!r}", option, [*get_args(Shake), "seed=0"])
-    return Photos(spec, shake, seed)
+            continue
+        if option not in ("known", "random") and name not in _NAMES:
+            raise unknown(f"option of {spec!r}", option, [*FORMS, "random", "seed=0"])
+        if degradation is not None:
+            raise ConfigError(f"{spec!r} has several degradations; expected one at most")
+        degradation = parse_degradation(option)
+    return Photos(spec, degradation or KNOWN_SHAKE, seed=seed)
 
 
 def photograph_path(name: str) -> Path:
@@ -203,15 +199,13 @@ def read_photograph(name: str) -> UInt8Image:
 
 
 @cache
-def _heldout(index: int, shake: Shake) -> Pair:
+def _heldout(index: int, degradation: Degradation) -> Pair:
     """Return a held-out photograph; it stays in memory (9 MB in all), as every trial
     asks for it.
     """
     sharp = read_photograph(HELD_OUT[index])
-    path = known_shake()
-    if shake == "random":
-        path = random_shake(np.random.default_rng((0, 2, index)))
-    pair = Pair(Path(HELD_OUT[index]).stem, _inner(blur(sharp, path)), _inner(sharp))
+    degraded = degradation.whole(sharp, np.random.default_rng((0, 2, index)))
+    pair = Pair(Path(HELD_OUT[index]).stem, _inner(degraded), _inner(sharp))
     pair.blurred.flags.writeable = pair.sharp.flags.writeable = False
     return pair
 

@@ -2,7 +2,8 @@
 
 A spec names a device: `host`, `adb:SERIAL` for a phone, `npu:CHIP` for a Snapdragon's NPU by its
 compiler and simulator, or `paper:PHONE` for one of the paper's phones, which are modelled from
-published tables.
+published tables. `gpu`, LiteRT's GPU in software, has no latency: `nas.devices.gpu.device` opens it
+for placement, `nas.devices.outputs` for what it computes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
-from nas.errors import unknown
+from nas.errors import ConfigError, unknown
 
 __all__ = ["Device", "Measurement", "Phone", "Placement", "TimingProtocol", "open_device"]
 
@@ -73,7 +74,8 @@ class Phone(Device, Protocol):
 def open_device(spec: str) -> Device:
     """Open the device that `spec` names.
 
-    Raises ConfigError, with the valid names, where there is no such device.
+    Raises ConfigError, with the valid names, where there is no such device; for `gpu`, too, which
+    has no latency.
     """
     if spec.startswith("adb:"):
         from nas.devices.phone.spec import open_phone
@@ -88,6 +90,10 @@ def open_device(spec: str) -> Device:
         from nas.devices.npu.device import open_npu
 
         return open_npu(spec)
+    if spec.partition(":")[0] == "gpu":
+        from nas.devices.gpu.device import NO_LATENCY, open_gpu
+
+        raise ConfigError(f"{open_gpu(spec).spec} {NO_LATENCY}")
     from nas.devices.host.device import HostDevice
 
     if spec == "host":
@@ -96,4 +102,4 @@ def open_device(spec: str) -> Device:
     from nas.devices.paper_phones.device import SPECS
 
     npus = [chip.spec for chip in CHIPS.values()]
-    raise unknown("device", spec, ["host", "adb:SERIAL", *npus, *SPECS])
+    raise unknown("device", spec, ["host", "adb:SERIAL", "gpu", *npus, *SPECS])

@@ -8,6 +8,8 @@ from nas.errors import ConfigError, unknown
 
 DELEGATES = ("nnapi", "gpu", "cpu", "hexagon", "external", "npu")
 """The kinds of delegates."""
+BY_ANDROID = "by Android's version"
+"""The kind of a phone's delegate as long as none was named and the phone was not asked."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ FailureClass = Literal[
     "throttled",
     "storage_full",
     "tool_not_started",
+    "npu_libraries",
     "oom",
     "crash",
     "driver_crash",
@@ -47,11 +48,18 @@ TRANSIENT: frozenset[str] = frozenset(
         "throttled",
         "storage_full",
         "tool_not_started",
+        "npu_libraries",
         "driver_crash",
     }
 )
 """The classes that are about the device or the moment, not (yet) about the candidate."""
-RETRIED: frozenset[str] = TRANSIENT - {"unauthorized", "held", "storage_full", "tool_not_started"}
+RETRIED: frozenset[str] = TRANSIENT - {
+    "unauthorized",
+    "held",
+    "storage_full",
+    "tool_not_started",
+    "npu_libraries",
+}
 """The classes for which another try may help without a person's hand."""
 WITH_LATENCY: frozenset[str] = frozenset({"not_delegated", "partially_delegated"})
 """The classes of runs that ended well, but whose latency is not that of the accelerator alone."""
@@ -63,6 +71,10 @@ ADVICE: dict[str, str] = {
     "storage_full": "free some space on the phone (its cache is /data/local/tmp/portable-nas)",
     "tool_not_started": "see that the benchmark tool, and each library it needs, is on the phone, "
     "for its processor, and may be run",
+    "npu_libraries": "give libraries of the tool's LiteRT version and of this chip with "
+    "--npu-libraries DIR",
+    "crash": "the tool died, not the phone; LiteRT's GPU dies of 16-bit integers, for one: take "
+    "another precision, or --delegate cpu",
     "op_refused": "the tool lacks one of its operations, or can't run it in this form: take a "
     "newer tool, one with that operation built in, or another precision",
     "oom": "it needs more memory than the phone has free: close apps, or take a smaller network "
@@ -138,6 +150,16 @@ class PhoneError(DeviceError):
         self.failure = failure
         self.evidence = evidence
         self.placement: tuple[Placement, ...] = ()
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The phone, its failure, NNAPI's plan, and the source of the refusal, as JSON types."""
+        return {
+            "serial": self.evidence.serial,
+            "failure": self.failure.to_dict(),
+            "placement": [asdict(row) for row in self.placement],
+            "source": self.source,
+        }
 
     def to_dict(self, device: str) -> dict[str, Any]:
         """Return the failed measurement on `device` as JSON types, with a measurement's keys."""

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nas.data import Pair
 from nas.data.image_quality import PSNR_ID, UInt8Image, psnr_db, to_uint8
-from nas.devices import TimingProtocol, open_device
+from nas.devices.output_devices import open_output_device
 from nas.errors import ConfigError, DeviceStableError
 from nas.tflite.expected_output import ExpectedOutput, picture_size
-from nas.tflite.file import Tensor, TfliteFile, read_tflite
-from nas.tflite.interpreter import Artifact, Float32, real_values, stored_values
+from nas.tflite.file import read_tflite
+from nas.tflite.interpreter import Float32
 from nas.tflite.size import check_fixed
 
 ERROR_ID = "psnr-rgb-clipped-peak1-imgmean"
@@ -56,8 +55,8 @@ class PictureError:
 class Fidelity:
     """How far a device's outputs are from those of `reference`, over all pictures.
 
-    `source` is "measured" or "synthetic"; `conditions` tells the size, the fitting of pictures, the
-    threads and the device. The module's docstring defines the figures.
+    `source` is "measured", "simulated" or "synthetic"; `conditions` tells the size, the fitting of
+    pictures and the device. The module's docstring defines the figures.
     """
 
     device: str
@@ -125,7 +124,6 @@ class Fidelity:
             },
             "pictures": [asdict(picture) for picture in self.pictures],
             "conditions": self.conditions,
-            "failure": None,
         }
 
 
@@ -148,36 +146,41 @@ def measure_fidelity(
     A picture of another size than the artifact's is cut at its centre, or its edges are mirrored.
     `progress` is called with the number of pictures done. Raises ConfigError where the device can't
     give outputs or the artifact is no network from one picture to one, DeviceError as
-    `Device.measure`, and DeviceStableError where an output is not finite.
+    `OutputDevice.open_outputs`, and DeviceStableError where an output is not finite.
     """
     file = read_tflite(artifact)
     check_fixed(file, artifact)
     height, width = picture_size(file, artifact)
-    runner = _runner(device, artifact, file, threads, timeout_seconds)
+    opened = open_output_device(device)
+    opened.check_outputs()
+    runner = opened.open_outputs(artifact, threads, timeout_seconds)
     fittings, rows = set[str](), list[PictureError]()
     rest = iter(pairs)
     size = max(1, min(BATCH, BATCH_BYTES // (height * width * 12)))
     while batch := list(islice(rest, size)):
-        fitted = [_fitted(pair, height, width) for pair in batch]
+        fitted = [fitted_pair(pair, height, width) for pair in batch]
         fittings |= {how for _, how in fitted}
         frames = [picture.blurred.astype(np.float32) / np.float32(255) for picture, _ in fitted]
-        for (pair, _), frame, output in zip(fitted, frames, runner.run(frames), strict=True):
+        outputs = runner.run(frames, _from(len(rows), progress))
+        for (pair, _), frame, output in zip(fitted, frames, outputs, strict=True):
             rows.append(_compared(pair, output, expected.run(frame), device))
-            if progress is not None:
-                progress(len(rows))
     if not rows:
         raise ConfigError("there are no held-out pictures to compare on")
     conditions = {
         "pictures": len(rows),
         "size": [width, height],
         "fitting": " / ".join(sorted(fittings)),
-        "threads": threads,
         **runner.conditions,
     }
     return Fidelity(device, runner.source, expected.name, tuple(rows), conditions)
 
 
-def _fitted(pair: Pair, height: int, width: int) -> tuple[Pair, str]:
+def _from(before: int, progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
+    """Count on from the pictures of earlier batches."""
+    return None if progress is None else lambda done: progress(before + done)
+
+
+def fitted_pair(pair: Pair, height: int, width: int) -> tuple[Pair, str]:
     """Cut or pad a pair to the artifact's size; returns it, and in words how it was fitted."""
     have = pair.blurred.shape[:2]
     if have == (height, width):
@@ -214,82 +217,3 @@ def _compared(pair: Pair, output: Float32, expected: Float32, device: str) -> Pi
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-@dataclass(frozen=True)
-class _OutputSource:
-    """A device that gives outputs, the source of its figures, and their conditions."""
-
-    source: str
-    run: Callable[[Sequence[Float32]], Iterator[Float32]]
-    conditions: dict[str, Any]
-
-
-def check_outputs_of(device: str) -> None:
-    """Raise at once where a device can't give outputs.
-
-    ConfigError for a device that has none, an unknown serial or a tool that can't; DeviceError
-    where the phone can't be used now.
-    """
-    opened = open_device(device)
-    if device == "host":
-        return
-    if not device.startswith("adb:"):
-        raise ConfigError(f"device {device}: only host and phones (adb:SERIAL) give outputs")
-    from nas.devices.phone.benchmark_tool import check_outputs
-    from nas.devices.phone.spec import open_phone
-
-    phone = open_phone(opened.spec)
-    phone.answer()
-    check_outputs(phone.tool())
-
-
-def _runner(
-    device: str, artifact: Path, file: TfliteFile, threads: int, seconds: float
-) -> _OutputSource:
-    check_outputs_of(device)
-    if device == "host":
-        from nas.system.environment import processor, versions
-
-        here = Artifact(artifact, threads)
-        conditions = {"processor": processor(), "versions": versions()}
-        return _OutputSource(
-            "measured", lambda frames: (here.run(frame) for frame in frames), conditions
-        )
-    return _phone_runner(device, artifact, file, TimingProtocol(1, 0, 1, 0.0, threads, seconds))
-
-
-def _phone_runner(
-    device: str, artifact: Path, file: TfliteFile, protocol: TimingProtocol
-) -> _OutputSource:
-    from nas.devices.phone.spec import open_phone
-    from nas.devices.placement import accelerated_mac_share, fallbacks
-
-    phone = open_phone(device)
-    tool = phone.tool()
-    placement, _ = phone.place(artifact)  # a failure is raised with the first outputs
-    conditions = {
-        "phone": phone.info().to_dict(),
-        "delegate": str(phone.options.delegate),
-        "method": phone.options.method,
-        "half_precision_allowed": tool.knows("allow_fp16")
-        and phone.options.delegate.kind == "nnapi",
-        "tool": {"path": tool.path, "sha256": tool.sha256},
-        "accelerated_mac_share": accelerated_mac_share(artifact, placement),
-        "fallbacks": fallbacks(placement),
-    }
-    source, target = (_details(tensor) for tensor in (file.inputs[0], file.outputs[0]))
-
-    def run(frames: Sequence[Float32]) -> Iterator[Float32]:
-        inputs = [stored_values(frame[None], source).tobytes() for frame in frames]
-        for data in phone.outputs(artifact, inputs, protocol):
-            stored: npt.NDArray[Any] = np.frombuffer(data, target["dtype"])
-            yield real_values(stored.reshape(file.outputs[0].shape), target)[0]
-
-    return _OutputSource(phone.info().source, run, conditions)
-
-
-def _details(tensor: Tensor) -> dict[str, Any]:
-    quantization = tensor.quantization
-    pair = (quantization.scales[0], quantization.zero_points[0]) if quantization else (0.0, 0)
-    return {"dtype": np.dtype(tensor.dtype).type, "quantization": pair}

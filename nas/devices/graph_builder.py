@@ -20,6 +20,7 @@ _SCALE, _WEIGHT_SCALE = 0.05, 0.01
 _INT8_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "PRELU": 1, "RESHAPE": 1}
 
 Shape = tuple[int, ...]
+Scales = npt.NDArray[np.float32]
 
 
 class GraphBuilder:
@@ -36,7 +37,7 @@ class GraphBuilder:
         self._graph: Any = schema.SubGraphT()
         self._graph.name, self._graph.tensors, self._graph.operators = b"main", [], []
         self._model.subgraphs = [self._graph]
-        self._codes: dict[str, int] = {}
+        self._codes: dict[tuple[str, int | None], int] = {}
         self._graph.inputs = []
         self.input = self.add_input(shape)
 
@@ -55,15 +56,17 @@ class GraphBuilder:
         """Return a tensor's shape."""
         return tuple(self._graph.tensors[tensor].shape)
 
-    def _tensor(self, shape: Shape, dtype: str, scale: float | None) -> Any:
+    def _tensor(self, shape: Shape, dtype: str, scale: float | Scales | None, axis: int = 0) -> Any:
         tensor: Any = self._schema.TensorT()
         tensor.name = f"tensor_{len(self._graph.tensors)}".encode()
         tensor.shape, tensor.buffer = list(shape), 0
         tensor.type = getattr(self._schema.TensorType, dtype.upper())
         if scale is not None:
             tensor.quantization = self._schema.QuantizationParametersT()
-            tensor.quantization.scale = np.array([scale], np.float32)
-            tensor.quantization.zeroPoint = np.array([0], np.int64)
+            scales = np.atleast_1d(np.asarray(scale, np.float32))
+            tensor.quantization.scale = scales
+            tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+            tensor.quantization.quantizedDimension = axis
         self._graph.tensors.append(tensor)
         return tensor
 
@@ -72,9 +75,14 @@ class GraphBuilder:
         self._tensor(shape, self._dtype, None if self._dtype == "float32" else _SCALE)
         return len(self._graph.tensors) - 1
 
-    def constant(self, values: npt.NDArray[Any], scale: float | None = None) -> int:
-        """Add a tensor whose values the file holds; returns its number."""
-        tensor = self._tensor(values.shape, str(values.dtype), scale)
+    def constant(
+        self, values: npt.NDArray[Any], scale: float | Scales | None = None, axis: int = 0
+    ) -> int:
+        """Add a tensor whose values the file holds; returns its number.
+
+        Several scales are those of the channels, along the dimension `axis`.
+        """
+        tensor = self._tensor(values.shape, str(values.dtype), scale, axis)
         buffer: Any = self._schema.BufferT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self._model.buffers.append(buffer)
@@ -91,7 +99,8 @@ class GraphBuilder:
         """Add a constant bias of zeros; returns its tensor."""
         if self._dtype == "float32":
             return self.constant(np.zeros(channels, np.float32))
-        return self.constant(np.zeros(channels, np.int32), _SCALE * _WEIGHT_SCALE)
+        kind = np.int64 if self._dtype == "int16" else np.int32
+        return self.constant(np.zeros(channels, kind), _SCALE * _WEIGHT_SCALE)
 
     def options(self, name: str, **values: Any) -> Any:
         """Make an operation's attributes; by default stride and dilation are 1, padding is SAME."""
@@ -103,17 +112,26 @@ class GraphBuilder:
                 setattr(options, key, value)
         return options
 
-    def add(self, op: str, inputs: list[int], shape: Shape, options: Any = None) -> int:
-        """Append an operation; returns its output tensor."""
-        if op not in self._codes:
+    def add(
+        self,
+        op: str,
+        inputs: list[int],
+        shape: Shape,
+        options: Any = None,
+        version: int | None = None,
+    ) -> int:
+        """Append an operation, of the type's usual version or of another; returns its output."""
+        key = (op, version)
+        if key not in self._codes:
             code: Any = self._schema.OperatorCodeT()
             code.builtinCode = getattr(self._schema.BuiltinOperator, op)
             code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-            code.version = 1 if self._dtype == "float32" else _INT8_VERSIONS.get(op, 2)
-            self._codes[op] = len(self._model.operatorCodes)
+            usual = 1 if self._dtype == "float32" else _INT8_VERSIONS.get(op, 2)
+            code.version = usual if version is None else version
+            self._codes[key] = len(self._model.operatorCodes)
             self._model.operatorCodes.append(code)
         operator: Any = self._schema.OperatorT()
-        operator.opcodeIndex, operator.inputs = self._codes[op], inputs
+        operator.opcodeIndex, operator.inputs = self._codes[key], inputs
         output = self.activation(shape)
         operator.outputs = [output]
         if options is not None:
@@ -122,6 +140,12 @@ class GraphBuilder:
             operator.builtinOptions = options
         self._graph.operators.append(operator)
         return output
+
+    def require_version(self, op: str, version: int) -> None:
+        """Set the version of an operation's kernel that the graph needs, for all of that kind."""
+        for (name, _), code in self._codes.items():
+            if name == op:
+                self._model.operatorCodes[code].version = version
 
     def write(self, outputs: list[int], path: Path) -> Path:
         """Write the graph to a file, whole or not at all; returns `path`."""

@@ -100,7 +100,7 @@ def run(
     """Run a program in `folder` and wait for it; nothing that it started stays behind.
 
     It counts as work of ours: it runs beside trainings, and waits while this machine's own
-    latency is measured. `watch` is called while it runs, every half second. Raises OSError where it
+    latency is measured. `watch` is called every half second and at the end. Raises OSError where it
     can't be started, and whatever `watch` raises.
     """
     launcher = [sys.executable, "-I", "-S", limit_worker.__file__]
@@ -137,6 +137,20 @@ def ended_failure(stage: str, ended: Ended, limits: Limits) -> DeviceFailure:
     return DeviceFailure("crash", f"{stage} ended {how}: {last[:200]}")
 
 
+def counted(folder: Path, progress: Callable[[int], None]) -> Callable[[], None]:
+    """Watch a program that writes `output-N.npy`: tell how many there are, when it is one more."""
+    seen = 0
+
+    def look() -> None:
+        nonlocal seen
+        done = len(list(folder.glob("output-*.npy")))
+        if done > seen:
+            seen = done
+            progress(done)
+
+    return look
+
+
 def memory_failure(stage: str, limits: Limits) -> DeviceFailure:
     """The failure of a program that wanted more memory than its limit."""
     detail = f"{stage} needs more than the {limits.memory_mb:,.0f} MB that it may have"
@@ -149,7 +163,10 @@ def _waited(
     """The exit code of a program; None where it was not done by then."""
     while (rest := deadline - time.monotonic()) > 0:
         try:
-            return process.wait(rest if watch is None else min(rest, LOOK_SECONDS))
+            code = process.wait(rest if watch is None else min(rest, LOOK_SECONDS))
+            if watch is not None:
+                watch()
+            return code
         except subprocess.TimeoutExpired:
             if watch is not None:
                 watch()

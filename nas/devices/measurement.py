@@ -6,6 +6,8 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nas.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -35,6 +37,8 @@ class Measurement:
     no counts, no init_ms and no first_ms; `stated_interval_ms` then holds the true latency with
     probability `stated_coverage`. Both are None where nothing is known of its spread, the
     probability alone where a simulator gives bounds of its own.
+    A device that tells where operations run, and no latency, gives no samples: `timed` is False
+    then, and whatever follows from samples raises ConfigError.
     `accelerated_mac_share` is the share of the MACs that ran on an accelerator, None where nothing
     tells. `figures` are what else the device tells of an inference, by names with units.
     """
@@ -59,6 +63,11 @@ class Measurement:
         return self.source in ("measured", "synthetic")
 
     @property
+    def timed(self) -> bool:
+        """Whether there is a latency."""
+        return bool(self.samples_ms)
+
+    @property
     def disturbed(self) -> str | None:
         """The other work that disturbed the measurement, in words; None where there was none."""
         words: str | None = self.conditions.get("disturbed")
@@ -72,6 +81,8 @@ class Measurement:
     @property
     def latency_ms(self) -> float:
         """The median over the launches' medians, in ms."""
+        if not self.timed:
+            raise ConfigError(f"{self.device} tells where operations run, and no latency")
         return statistics.median(self.launch_medians_ms)
 
     @property
@@ -102,15 +113,19 @@ class Measurement:
             return 0
         return sum(self.counts) or sum(len(launch) for launch in self.samples_ms)
 
+    def _latency(self) -> dict[str, Any]:
+        names = ("latency_ms", "interval_ms", "interval_coverage", "spread")
+        if not self.timed:
+            return dict.fromkeys(names)
+        values = (self.latency_ms, list(self.interval_ms), self.interval_coverage, self.spread)
+        return dict(zip(names, values, strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and what is derived from them, as JSON types."""
         return {
             "device": self.device,
             "source": self.source,
-            "latency_ms": self.latency_ms,
-            "interval_ms": list(self.interval_ms),
-            "interval_coverage": self.interval_coverage,
-            "spread": self.spread,
+            **self._latency(),
             "count": self.count,
             "samples_ms": [list(launch) for launch in self.samples_ms],
             "init_ms": self.init_ms,

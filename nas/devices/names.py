@@ -57,7 +57,10 @@ def device_name(device: str, conditions: Mapping[str, Any], processor: str = "")
     if not device.startswith("adb:"):
         return DeviceName(device, device, processor=processor if device == "host" else "")
     place, _, query = device.removeprefix("adb:").partition("?")
-    options = ", ".join(value for key, value in parse_qsl(query) if key in ("delegate", "protocol"))
+    chosen = dict(parse_qsl(query))
+    listed = [chosen[key] for key in ("delegate", "precision", "protocol") if key in chosen]
+    listed += ["strict"] if chosen.get("strict") == "true" else []
+    options = ", ".join(listed)
     phone, tool = conditions.get("phone", {}), conditions.get("tool", {})
     return DeviceName(
         device,

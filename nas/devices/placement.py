@@ -12,6 +12,8 @@ from pathlib import Path
 
 from nas.devices.delegate import Delegate
 from nas.devices.logs import LogReport
+from nas.devices.logs.benchmark_log import DISPATCH_OP, RuntimeNode
+from nas.devices.logs.delegation import family
 from nas.devices.logs.nnapi import REFERENCE
 from nas.devices.measurement import Placement
 from nas.tflite.file import Operation, read_tflite
@@ -51,6 +53,9 @@ def join(
     listed = list(operations)
     nnapi = delegate.kind == "nnapi"
     names = [nnapi_name(step.name) if nnapi else step.name for step in listed]
+    if report.benchmark.runtime:
+        where = _from_runtime(listed, report.benchmark.runtime)
+        return _placed(listed, names, where)
     on_cpu = _cpu_nodes(listed, report)
     if any(row.inside or "XNNPack" in row.node_type for row in report.benchmark.profile):
         on_cpu = None  # XNNPACK is the CPU, too, and its node does not tell what is in it
@@ -58,10 +63,38 @@ def join(
         where = _from_nnapi(names, on_cpu, report)
     else:
         where = _from_delegation(listed, on_cpu, report, delegate)
+    return _placed(listed, names, where)
+
+
+def _placed(
+    operations: list[Operation], names: list[str], where: list[str | None]
+) -> tuple[Placement, ...]:
     return tuple(
         Placement(step.index, name, place)
-        for step, name, place in zip(listed, names, where, strict=True)
+        for step, name, place in zip(operations, names, where, strict=True)
     )
+
+
+def _from_runtime(operations: list[Operation], nodes: tuple[RuntimeNode, ...]) -> list[str | None]:
+    """Tell where operations ran by the graph that ran.
+
+    That graph is the file's, or what an NPU's compiler left of it: what is no longer there went
+    into a DISPATCH_OP. Operations are known by their order, else by their name and their output.
+    """
+    places = [CPU if n.delegate is None else family(n.delegate) for n in nodes]
+    own = [step.name.removeprefix("CUSTOM ") for step in operations]
+    if own == [node.op for node in nodes]:
+        return list(places)
+    compiled = next((p for n, p in zip(nodes, places, strict=True) if DISPATCH_OP in n.op), None)
+    left = {
+        (node.op, node.outputs[0]): place
+        for node, place in zip(nodes, places, strict=True)
+        if node.outputs and node.outputs[0]
+    }
+    return [
+        left.get((name, step.outputs[0].name if step.outputs else ""), compiled)
+        for name, step in zip(own, operations, strict=True)
+    ]
 
 
 def _cpu_nodes(operations: list[Operation], report: LogReport) -> frozenset[int] | None:

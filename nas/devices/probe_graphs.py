@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.devices.graph_builder import CHANNELS, VALID, GraphBuilder
+from nas.devices.graph_builder import CHANNELS, SIZE, VALID, GraphBuilder
 
 TYPES = ("float32", "int8")
 """The data types that phones are asked about."""
@@ -40,12 +40,19 @@ def _depthwise(g: GraphBuilder, x: int) -> int:
     return g.add("DEPTHWISE_CONV_2D", inputs, g.shape(x), options)
 
 
-def _transpose(g: GraphBuilder, x: int) -> int:
+def _transpose(g: GraphBuilder, x: int, fused: int = 0, version: int | None = None) -> int:
     _, height, width, depth = g.shape(x)
     shape = (1, 2 * height, 2 * width, CHANNELS)
-    options = g.options("TransposeConvOptions", padding=VALID, strideH=2, strideW=2)
+    options = g.options(
+        "TransposeConvOptions", padding=VALID, strideH=2, strideW=2, fusedActivationFunction=fused
+    )
     inputs = [g.constant(np.array(shape, np.int32)), g.weights((CHANNELS, 2, 2, depth)), x]
-    return g.add("TRANSPOSE_CONV", inputs, shape, options)
+    return g.add("TRANSPOSE_CONV", inputs, shape, options, version)
+
+
+def _transpose_with_relu(g: GraphBuilder, x: int) -> int:
+    """Add the form that converters make of a transposed convolution and a ReLU."""
+    return _transpose(g, x, fused=1, version=4)
 
 
 def _concat(g: GraphBuilder, x: int) -> int:
@@ -113,6 +120,7 @@ OPERATIONS: dict[str, Callable[[GraphBuilder, int], int]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "TRANSPOSE_CONV": _transpose,
+    "TRANSPOSE_CONV+RELU": _transpose_with_relu,
     "CONCATENATION": _concat,
     "ADD": _two("ADD", "AddOptions"),
     "MUL": _two("MUL", "MulOptions"),
@@ -125,7 +133,7 @@ OPERATIONS: dict[str, Callable[[GraphBuilder, int], int]] = {
     "PRELU": _prelu,
     "RELU": _relu,
 }
-"""The operations in question, by TFLite's names."""
+"""The operations in question, by TFLite's names; `A+RELU` is an A with a ReLU fused into it."""
 NEIGHBOURS = (
     "CONV_2D",
     "CONCATENATION",
@@ -146,9 +154,47 @@ A chain `A>B` is B after A: the joints of a U-Net, where the paper's fallbacks a
 """
 
 
-def write_probe(path: Path, dtype: str, after: str, ops: tuple[str, ...]) -> tuple[Question, ...]:
-    """Write a graph with a segment for each of `ops` after `after`; returns its questions."""
-    graph = GraphBuilder(dtype)
+NO_INT16 = ("PRELU", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
+"""Operations that int16 files spell in others (`nas.compression.quantization.int16_form`)."""
+_HALVING = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "SPACE_TO_DEPTH")
+_DOUBLING = ("TRANSPOSE_CONV", "DEPTH_TO_SPACE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+
+
+def possible(dtype: str, after: str) -> tuple[str, ...]:
+    """The operations that files of a type have behind another: int16 has no PRELU, for example."""
+    missing = NO_INT16 if dtype == "int16" else ()
+    if set(after.split(">")) & set(missing):
+        return ()
+    return tuple(op for op in OPERATIONS if op not in missing)
+
+
+def fits(op: str, after: str, size: tuple[int, int]) -> bool:
+    """Return whether `op` can stand after `after` in a probe for pictures of (width, height).
+
+    Moving pixels to channels needs even sides. Other operations drop a last pixel.
+    """
+    for step in (*after.split(">"), op):
+        if step == "SPACE_TO_DEPTH" and (size[0] % 2 or size[1] % 2):
+            return False
+        if step in _HALVING:
+            size = (size[0] // 2, size[1] // 2)
+        elif step in _DOUBLING:
+            size = (2 * size[0], 2 * size[1])
+    return True
+
+
+def write_probe(
+    path: Path,
+    dtype: str,
+    after: str,
+    ops: tuple[str, ...],
+    size: tuple[int, int] = (SIZE, SIZE),
+) -> tuple[Question, ...]:
+    """Write a graph with a segment for each of `ops` after `after`; returns its questions.
+
+    It takes pictures of `size` (width, height).
+    """
+    graph = GraphBuilder(dtype, (1, size[1], size[0], CHANNELS))
     questions, outputs = [], []
     for op in ops:
         tensor = _conv(graph, graph.input)

@@ -96,7 +96,8 @@ def sweep(
         write_atomically(path, lambda file, data=form.content: file.write(data))  # type: ignore[misc]
         outcomes = measure_everywhere(path, devices, protocol, out / "measurements")
         outcomes_by_form += [(form, outcome) for outcome in outcomes]
-    unit = outcomes_by_form[0][1].measurement
+    first = outcomes_by_form[0][1].measurement
+    unit = first if first is not None and first.timed else None
     names = _names([outcome for _, outcome in outcomes_by_form])
     rows = [_row(*one, unit.latency_ms if unit else None) for one in outcomes_by_form]
     rows = [replace(row, name=names[row.device]) for row in rows]
@@ -182,9 +183,9 @@ def _row(form: _SizedFile, outcome: Outcome, unit_ms: float | None) -> SweepRow:
         outcome.device,
         size,
         run_size,
-        measured.latency_ms,
-        measured.interval_ms,
-        measured.latency_ms / unit_ms if unit_ms else None,
+        measured.latency_ms if measured.timed else None,
+        measured.interval_ms if measured.timed else None,
+        measured.latency_ms / unit_ms if unit_ms and measured.timed else None,
         measured.accelerated_mac_share,
         None,
         measured.source,

@@ -76,6 +76,7 @@ class InProcessExecutor:
         if before is not None and before.stage != progress.stage:
             counted = {"done": progress.done, "total": progress.total} if progress.total else {}
             self._log.event(progress.number, "stage", stage=progress.stage, **counted)
+        self._log.progress(progress)
         self._leases.heard(DRIVER, progress.stage, progress.done, progress.total)
         self._log.publish(self._table)
         self._report(progress)

@@ -213,6 +213,7 @@ class PoolExecutor:
         before = self._leases.of(worker)
         if before is not None and before.stage != progress.stage:
             self._log.event(progress.number, "stage", stage=progress.stage, note=progress.note)
+        self._log.progress(progress)
         self._leases.heard(worker, progress.stage, progress.done, progress.total)
         self._report(progress)
 

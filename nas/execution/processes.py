@@ -22,6 +22,8 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
+from nas.devices.host.ahead import AHEAD
+from nas.devices.host.device import HostDevice
 from nas.errors import ConfigError, RunError
 from nas.execution.measurement_jobs import MeasureJob
 from nas.execution.pool import PoolExecutor
@@ -78,6 +80,8 @@ class ProcessCrew:
             theirs.close()
             name = f"process-{self._started}"
         else:
+            if kind == HostDevice.spec:
+                AHEAD.keep()  # they import beside the trainings, not while these have to rest
             threading.Thread(target=_serve_device, args=(theirs,), name=kind, daemon=True).start()
             name = kind
         self._members[name] = _Member(ours, process)
@@ -122,6 +126,8 @@ class ProcessCrew:
         for member in self._members.values():
             if member.process is not None:
                 member.process.kill()
+        if HostDevice.spec in self._members:
+            AHEAD.end()
         for name in list(self._members):
             self.stop(name)
 

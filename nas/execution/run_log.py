@@ -1,7 +1,8 @@
 """What a driver writes for those who look on: the table of running work, and a log a trial.
 
     leases.json                  what runs where, and what waits; written whole, about once a second
-    trials/00012/log.jsonl       one line an event of a trial: given, stage, lost, measured, ended
+    trials/00012/log.jsonl       one line an event of a trial: given, stage, progress, lost,
+                                 measured, ended
 
 Both are for people and for `nas status`. A search that goes on reads of them only how often a
 trial was begun in vain (`nas.execution.attempts`).
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from nas.execution.trial.task import TrialProgress
 from nas.execution.trial.waiting import WaitingTrial
 from nas.storage.run_folder import RunFolder
 from nas.study.halving import RUNG_NAMES
@@ -26,6 +28,8 @@ from nas.study.trial_result import TrialResult
 from nas.system.files import cannot_write
 
 EVERY_SECONDS = 1.0
+PARTS = 20
+"""The lines of progress that a stage has in a trial's log, at most."""
 _SHARE = 0.01  # of the driver's time that may go into the table
 _OPEN = 16  # logs at a time
 _LAST = ("ended", "rests", "stopped")  # events after which a log is closed
@@ -47,6 +51,7 @@ class RunLog:
         self._clock = clock
         self._next = 0.0
         self._files: dict[int, IO[bytes]] = {}
+        self._parts: dict[int, tuple[str, int]] = {}
 
     def event(self, number: int, event: str, **about: Any) -> None:
         """Append a line to a trial's log; RunError where the disk is full."""
@@ -63,6 +68,17 @@ class RunLog:
             raise cannot_write(path, error) from error
         if event in _LAST:
             self._files.pop(number).close()
+            self._parts.pop(number, None)
+
+    def progress(self, progress: TrialProgress) -> None:
+        """Note how far a trial is, at most `PARTS` times a stage: a curve for those who look on."""
+        if not progress.total:
+            return
+        part = (progress.stage, progress.done * PARTS // progress.total)
+        if self._parts.get(progress.number) != part:
+            self._parts[progress.number] = part
+            about = {"stage": progress.stage, "done": progress.done, "total": progress.total}
+            self.event(progress.number, "progress", **about, note=progress.note)
 
     def _append(self, number: int, path: Path, content: bytes) -> None:
         file = self._files.get(number)

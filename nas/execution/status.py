@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nas.study.trial_result import TrialResult
 from nas.system.files import read_json
 
 RECENT = 50  # trials, for the rate
+CREATED = "%Y-%m-%dT%H:%M:%S%z"  # as run.json says when the run was made
 SILENT_SECONDS = 30.0  # a driver writes its table every second, or after a long step
 
 
@@ -28,7 +30,8 @@ class Status:
     `states` counts finished trials; `driver` says who drives it, None where nobody does.
     `workers` are rows of the driver's table (see `nas.execution.pool`), with times in seconds.
     `looks` counts candidates that were measured before a training, in `look_seconds`.
-    Rates are finished trials an hour, over the last `RECENT` of them.
+    Rates are finished trials an hour, over the last `RECENT` of them. `seconds` have passed from
+    the run's making to its last result, rests included; None before there is one.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Status:
     lost_devices: tuple[str, ...] = ()
     looks: int = 0
     look_seconds: float = 0.0
+    seconds: float | None = None
 
     @property
     def finished(self) -> int:
@@ -99,7 +103,16 @@ class Look:
             lost_devices=tuple(sorted(self.run.lost_devices())),
             looks=looks.count,
             look_seconds=round(looks.seconds, 1),
+            seconds=self._seconds(description),
         )
+
+    def _seconds(self, description: Mapping[str, Any]) -> float | None:
+        try:
+            made = datetime.strptime(str(description.get("created")), CREATED).timestamp()
+        except ValueError:
+            return None
+        last = max(self._ended.values(), default=0.0)
+        return round(last - made, 1) if last > made else None
 
     def _read(self) -> None:
         for number in self.run.finished_numbers() - self._results.keys():

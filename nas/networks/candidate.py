@@ -21,12 +21,17 @@ MOST_PRUNED = 0.7
 """The largest share of the MACs that a candidate may have pruned."""
 
 
+@runtime_checkable
 class Architecture(Protocol):
     """A frozen value that describes a network; see `search_spaces.unet.UNet`."""
 
     @property
     def label(self) -> str:
         """A short name for people, for example "unet-resizebilinear-relu 8-16-24"."""
+        ...
+
+    def __hash__(self) -> int:
+        """Return a hash that equal values share."""
         ...
 
     def graph(self) -> Graph:

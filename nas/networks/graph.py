@@ -16,16 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.errors import ConfigError
+from nas.networks.convolutions import BranchedConv, Conv, DepthwiseConv, TransposeConv
 from nas.networks.layer_costs import NO_MACS, Macs, Shape, TooSmallError
 from nas.networks.layers import (
     Add,
     AveragePool,
     BatchNorm,
-    BranchedConv,
     Concat,
-    Conv,
     DepthToSpace,
-    DepthwiseConv,
     Input,
     Layer,
     LeakyReLU,
@@ -38,7 +36,6 @@ from nas.networks.layers import (
     SpaceToDepth,
     Subtract,
     Tanh,
-    TransposeConv,
     ZeroPad,
     layer_kind,
 )

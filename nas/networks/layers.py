@@ -316,13 +316,19 @@ Layer = (
 
 NETWORK_FORMAT = 2
 """Counted up where layers become other operations than before, so that their files have another
-structure. Since 2, transposed convolutions may have the padding "valid"; see `changed_in_format`.
+structure. Since 2, transposed convolutions may have the padding "valid", and in files for GPUs no
+ReLU inside; see `changed_in_format`.
 """
 
 
-def changed_in_format(layer: Layer) -> bool:
-    """Return whether the layer becomes another operation than in the format before."""
-    return isinstance(layer, TransposeConv) and layer.padding == "valid"
+def changed_in_format(layer: Layer, for_gpu: bool = False) -> bool:
+    """Return whether the layer becomes another operation than in the format before.
+
+    `for_gpu`: in files that LiteRT's GPU shall take.
+    """
+    if not isinstance(layer, TransposeConv):
+        return False
+    return layer.padding == "valid" or (for_gpu and layer.activation == "relu")
 
 
 def layer_kind(layer: Layer) -> str:

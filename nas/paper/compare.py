@@ -345,7 +345,7 @@ class _CellMaker:
             scale = self.scale.name
             return OwnFigure(own.value, own.source, scale, about, own.interval, None, fallen)
         why = note.get("failure") or (trial.failure.message if trial.failure else "not timed")
-        source = "modelled" if device.startswith("paper:") else "measured"
+        source = {"paper": "modelled", "npu": "simulated"}.get(device.split(":")[0], "measured")
         return OwnFigure(None, source, self.scale.name, trial.label, None, str(why), fallen)
 
 

@@ -18,8 +18,10 @@ from nas.paper.figure3 import Pictures, pictures
 from nas.paper.figure4 import SizeCell, size_cells
 from nas.paper.steps import PaperScale
 from nas.paper.table5 import OutputRow, ReadArchitecture, output_rows
-from nas.report.offline import chart_scripts, policy
-from nas.report.page import number, webp
+from nas.paper.today import Tell, TodayLine, today_lines
+from nas.report.numbers import number
+from nas.report.offline import ICON, chart_scripts, policy
+from nas.report.page import webp
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
@@ -46,18 +48,21 @@ def write_comparison(
     networks: Mapping[str, Architecture],
     read: ReadArchitecture,
     measure: bool = True,
+    tell: Tell | None = None,
 ) -> Pages:
     """Write `paper/` into the run's folder: index.html and CSV files.
 
     `networks` are the paper's at full size, by name; `read` makes an architecture of its JSON. With
-    `measure`, what Table 5 and Figure 4 need of our devices is taken, unless it is kept. It works
-    on an unfinished run. Raises RunError where the folder is no run of the staged study, is
+    `measure`, what Table 5 and Figure 4 need of our devices is taken, unless it is kept, and the
+    paper's networks are compiled for the run's NPUs, which `tell` is told of. It works on an
+    unfinished run. Raises RunError where the folder is no run of the staged study, is
     damaged, or can't be written.
     """
     comparison = compare(run, scales, networks)
     outputs = output_rows(comparison, run, read, measure)
     sizes = size_cells(comparison, run, networks, measure)
     shown = pictures(comparison, run)
+    today = today_lines(comparison.devices, networks, measure, tell)
     folder = run.path / "paper"
     files = {
         "cells.csv": rows.cell_rows(comparison),
@@ -66,11 +71,12 @@ def write_comparison(
         "table1.csv": rows.table1_rows(comparison),
         "table5.csv": rows.table5_rows(outputs, comparison.scale.name),
         "figure4.csv": rows.size_rows(sizes, comparison.scale.name),
+        **({"today.csv": rows.today_rows(today)} if today else {}),
     }
     for name, lines in files.items():
         rows.write_csv(folder / name, lines)
     names = run_names(run, run.results())
-    page = comparison_html(comparison, outputs, sizes, shown, tuple(files), names)
+    page = comparison_html(comparison, outputs, sizes, shown, files, names, today)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return Pages(folder / "index.html", tuple(folder / name for name in files))
 
@@ -80,10 +86,14 @@ def comparison_html(
     outputs: Sequence[OutputRow],
     sizes: Sequence[SizeCell],
     shown: Pictures,
-    files: Sequence[str] = (),
+    files: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     names: Mapping[str, DeviceName] | None = None,
+    today: Sequence[TodayLine] = (),
 ) -> str:
-    """Render the page as one HTML text that needs no network; `names` are people's for devices."""
+    """Render the page as one HTML text that needs no network.
+
+    `files` are rows by the name of a CSV file to download; `names` are people's for devices.
+    """
     from markupsafe import Markup
 
     called = {device: name.name for device, name in (names or {}).items()}
@@ -94,8 +104,11 @@ def comparison_html(
         output_devices=list(dict.fromkeys(one.device for row in outputs for one in row.here)),
         sizes=sizes,
         shown=shown,
+        today=today,
+        today_devices=list(dict.fromkeys(cell.device for line in today for cell in line.cells)),
         crops=[webp(version.image) for version in shown.versions],
-        files=files,
+        files=[(name, rows.csv_link(lines)) for name, lines in (files or {}).items()],
+        icon=ICON,
         css=Markup(css),
         policy=policy(),
         scripts=chart_scripts(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.devices.npu.chips import FIGURES, PREFIX, chip_named
 from nas.devices.paper_phones.published import PHONES, phones
 from nas.paper.cells import FULL, ComparedCell
 from nas.paper.compare import Comparison, phone_name
 from nas.paper.figure4 import SizeCell
 from nas.paper.table5 import OutputRow
+from nas.paper.today import TodayLine
 from nas.study.trial_result import TrialResult
 from nas.system.files import write_atomically
 
@@ -128,6 +131,11 @@ def _own_device(comparison: Comparison, device: str) -> Columns:
     if phone:
         row["chipset"] = phone.get("chip") or None
         row["runtime"] = ", ".join(phone.get("accelerators") or ()) or None
+    if device.startswith(PREFIX):
+        chip = chip_named(device)
+        row |= {"chipset": chip.title, "ai_engine": f"Hexagon {chip.hexagon}"}
+        source = "simulated" if chip.simulated else "modelled"
+        return {"device": f"{device} ({chip.stands_for})", **row, "source": source}
     modelled = device.startswith("paper:")
     name = f"{device} ({phone['manufacturer']} {phone['model']})" if phone else device
     source = "modelled" if modelled else "synthetic" if phone and phone["synthetic"] else "measured"
@@ -197,11 +205,44 @@ def size_rows(cells: Sequence[SizeCell], scale: str) -> list[Columns]:
     ]
 
 
+def today_rows(lines: Sequence[TodayLine]) -> list[Columns]:
+    """Return the published rows on NPUs of today, at full size."""
+    return [
+        {
+            "table": line.row.table,
+            "row": line.row.row,
+            "network": line.row.network,
+            "precision": line.row.precision,
+            "device": cell.device,
+            "latency_ms": cell.latency_ms,
+            "low_ms": cell.interval_ms[0] if cell.interval_ms else None,
+            "high_ms": cell.interval_ms[1] if cell.interval_ms else None,
+            "source": cell.source,
+            "operations_taken": cell.taken,
+            "operations": cell.operations,
+            **{name: cell.figures.get(name) for name in FIGURES},
+            "failure": cell.failure,
+            "about": cell.about,
+        }
+        for line in lines
+        for cell in line.cells
+    ]
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows to a file, whole or not at all; raises RunError where that can't be."""
+    write_atomically(path, lambda file: file.write(_csv_text(rows).encode()))
+
+
+def csv_link(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a data URI: a page that was sent to somebody still has its files."""
+    return "data:text/csv;base64," + base64.b64encode(_csv_text(rows).encode()).decode()
+
+
+def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return text.getvalue()

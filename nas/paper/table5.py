@@ -123,12 +123,17 @@ def _measure(
 ) -> OwnOutput:
     from nas.compression.keras_reference import keras_reference
     from nas.devices.fidelity import measure_fidelity
+    from nas.devices.output_devices import open_output_device
+    from nas.tflite.file import read_tflite
+    from nas.tflite.size import at_other_size
 
     network = trial.conditions.get("network") or trial.candidate["architecture"]
     precision = trial.candidate["compression"]["precision"]
     weights = fetched(run, trial.number, str(trial.weights))
     reference = keras_reference(read(network).graph(), weights, precision)
-    fidelity = measure_fidelity(artifact, device, _pairs(run), reference)
+    own = read_tflite(artifact).size or (0, 0)
+    with at_other_size(artifact, open_output_device(device).crop(own)) as path:
+        fidelity = measure_fidelity(path, device, _pairs(run), reference)
     about = f"{trial.label}, against {fidelity.reference}; {fidelity.conditions['fitting']}"
     return OwnOutput(
         device, fidelity.psnr_db, fidelity.psnr_db_std, fidelity.l2_error, len(fidelity.pictures),

@@ -19,7 +19,7 @@ from nas.system.hashing import content_key
 
 FORMAT = 2
 """The format of files, counted up whenever older ones would mean something else. Since 2,
-transposed convolutions are timed as `nas.networks.layers.TransposeConv.padding` has them.
+operations are timed with weights and paddings as converted files have them.
 """
 FILE = "predictor.json"
 
@@ -100,6 +100,22 @@ def read(path: Path, about: Mapping[str, Any] | None = None) -> Predictor:
             f"one here: {_to_fit(about)}"
         )
     return predictor
+
+
+def newest_predictor(device: str, size: tuple[int, int]) -> Predictor | None:
+    """Return the predictor that was fitted last to a device at a picture size (width, height).
+
+    Of whichever study; None where none is kept, or its file is damaged.
+    """
+    files = (cache_folder() / "predictors").glob(f"*/{FILE}")
+    for path in sorted(files, key=lambda path: -path.stat().st_mtime):
+        try:
+            predictor = read(path)
+        except (ConfigError, RunError):
+            continue
+        if predictor.device == device and predictor.about.get("size") == list(size):
+            return predictor
+    return None
 
 
 def command(about: Mapping[str, Any], verb: str = "fit", study: str | None = None) -> str:

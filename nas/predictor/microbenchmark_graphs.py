@@ -12,28 +12,52 @@ from typing import Any, final
 
 import numpy as np
 
-from nas.devices.graph_builder import SAME, VALID, GraphBuilder
+from nas.devices.graph_builder import SAME, VALID, GraphBuilder, Scales
 from nas.errors import ConfigError
-from nas.predictor.terms import Term
+from nas.networks.candidate import Precision
+from nas.networks.folding import folded
+from nas.networks.graph import Conv, Graph, TransposeConv
+from nas.predictor.terms import Term, terms_of
+from nas.tflite.operations import PICTURE, of_graph
 
 DTYPES = ("float32", "int8", "int16")
 _SCALE, _WEIGHT_SCALE = 0.05, 0.01  # as the builder's
 _RELU = 1
 
 
+def _scales(channels: int) -> Scales:
+    return np.linspace(0.5, 1, channels, dtype=np.float32) * np.float32(_WEIGHT_SCALE)
+
+
 @final
 class _Graph(GraphBuilder):
-    """A builder of graphs, with biases and operations as int16 files have them."""
+    """A builder of graphs, with weights and operations as converted files have them.
+
+    Weights are random, and those of integers have a scale for each channel. Where all weights and
+    scales of a file are equal, an NPU's compiler makes another program (40 % slower, for one
+    network).
+    """
 
     def __init__(self, term: Term) -> None:
         super().__init__(term.dtype, (1, *term.given, term.channels[0]))
         self.dtype = term.dtype
+        self._random = np.random.default_rng(0)
+
+    def weights(self, shape: tuple[int, ...], axis: int = 0) -> int:
+        """Add random constant weights; `axis` is the dimension of a convolution's channels."""
+        if self.dtype == "float32":
+            return self.constant(self._random.normal(0, 0.1, shape).astype(np.float32))
+        values = self._random.integers(-127, 128, shape, dtype=np.int8)
+        if len(shape) != 4:
+            return self.constant(values, _WEIGHT_SCALE)
+        return self.constant(values, _scales(shape[axis]), axis)
 
     def bias(self, channels: int) -> int:
-        """Add a constant bias of zeros."""
-        if self.dtype != "int16":
+        """Add a constant bias of zeros, with the scales of the products."""
+        if self.dtype == "float32":
             return super().bias(channels)
-        return self.constant(np.zeros(channels, np.int64), _SCALE * _WEIGHT_SCALE)
+        kind = np.int64 if self.dtype == "int16" else np.int32
+        return self.constant(np.zeros(channels, kind), _SCALE * _scales(channels))
 
     def slopes(self, channels: int) -> int:
         """Add constant slopes of a PReLU, one a channel."""
@@ -106,7 +130,7 @@ def _depthwise(g: _Graph, term: Term, inputs: list[int], relu: bool) -> int:
         "DepthwiseConv2DOptions", strideH=1, strideW=1, depthMultiplier=1,
         fusedActivationFunction=_RELU * relu,
     )  # fmt: skip
-    operands = [inputs[0], g.weights((1, *_kernel(term), term.cout)), g.bias(term.cout)]
+    operands = [inputs[0], g.weights((1, *_kernel(term), term.cout), 3), g.bias(term.cout)]
     return g.add("DEPTHWISE_CONV_2D", operands, _made(term), options)
 
 
@@ -245,6 +269,28 @@ _WRITERS: dict[str, Callable[[Any, Term, list[int], bool], int]] = {
 }
 OPERATIONS = tuple(_WRITERS)
 """TFLite's names of the operations that have micro-benchmarks."""
+
+
+def write_network(graph: Graph, size: tuple[int, int], precision: Precision, path: Path) -> Path:
+    """Write a whole network's file at a picture `size` (width, height), with random weights.
+
+    Its operations, types and shapes are those of the converted file; its scales are made up. Raises
+    ConfigError where the network can't take the size, or has a layer that has no operation here.
+    """
+    operations = of_graph(graph, size, precision)
+    terms = terms_of(operations)
+    for term in terms:
+        _check(term)
+    layers = folded(graph).layers
+    fused = iter([x.activation == "relu" for x in layers if isinstance(x, (Conv, TransposeConv))])
+    file = _Graph(terms[0])
+    made: list[int] = []
+    for step, term in zip(operations.steps, terms, strict=True):
+        inputs = [file.input if n == PICTURE else made[n] for n in step.sources]
+        relu = next(fused) if term.op in ("CONV_2D", "TRANSPOSE_CONV") else False
+        made.append(_WRITERS[term.op](file, term, inputs, relu))
+    file.write([made[-1]], path)
+    return path
 
 
 def write_chain(term: Term, path: Path, count: int) -> Path:

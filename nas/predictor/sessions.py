@@ -21,6 +21,7 @@ from typing import IO, Any, Protocol, final
 
 from nas.devices import Device, TimingProtocol, open_device
 from nas.devices.host.pipes import read_some
+from nas.devices.npu.device import NpuDevice
 from nas.devices.phone.conditions import strongest_mask
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.launch import PhoneOptions
@@ -41,6 +42,11 @@ class Session(Protocol):
     @property
     def repeats(self) -> bool:
         """True where another pass gives another time; False where a formula gives the times."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many files may be timed side by side: more than one where nothing is measured."""
         ...
 
     def time(self, artifact: Path) -> float:
@@ -68,6 +74,8 @@ def open_session(spec: str, protocol: TimingProtocol) -> Iterator[Session]:
             session = _HostTimer(protocol)
             stack.callback(session.close)
             yield session
+        elif isinstance(device, NpuDevice):
+            yield _SimulatorTimer(device, protocol)
         else:
             yield _FormulaTimer(device, protocol)
 
@@ -80,9 +88,24 @@ class _FormulaTimer:
     device: Device
     protocol: TimingProtocol
     repeats: bool = False
+    lanes: int = 1
 
     def time(self, artifact: Path) -> float:
         return self.device.measure(artifact, self.protocol).latency_ms
+
+
+@final
+@dataclass
+class _SimulatorTimer:
+    """A session with an NPU whose compiler and simulator tell the latency: no traffic."""
+
+    device: NpuDevice
+    protocol: TimingProtocol
+    repeats: bool = False
+    lanes: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def time(self, artifact: Path) -> float:
+        return self.device.latency_ms(artifact, self.protocol)
 
 
 @final
@@ -93,6 +116,7 @@ class _PhoneTimer:
     phone: PhoneSession
     protocol: TimingProtocol
     repeats: bool = True
+    lanes: int = 1
     _looked: float = field(default=-FIT_SECONDS)
     _mask: str | None = None
 
@@ -115,6 +139,7 @@ class _HostTimer:
 
     protocol: TimingProtocol
     repeats: bool = True
+    lanes: int = 1
     runs: int = 2
     seconds: float = 0.03
     most: int = 40

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
+from nas.report.label_places import label_places
 from nas.report.numbers import short_number
 from nas.report.offline import Chart
 from nas.report.report_data import ReportData
@@ -94,6 +93,7 @@ def history_chart(data: ReportData) -> Chart:
         "x": [numbers[index] for index in rises],
         "y": [data.history[index] for index in rises],
         "text": [data.results[index].label for index in rises],
+        "customdata": [numbers[index] for index in rises],
         "marker": {"color": "var(--front)", "size": 7},
         "hovertemplate": "<b>trial %{x}</b><br>%{text}<br>%{y:.3f}<extra></extra>",
     }
@@ -134,6 +134,7 @@ def _dots(
         "x": [result.value(x) for result in results],
         "y": [result.value(y) for result in results],
         "text": [_hover(result, data) for result in results],
+        "customdata": [result.number for result in results],
         "marker": {
             "symbol": symbol,
             "color": colours.get(name, "var(--muted)"),
@@ -146,21 +147,22 @@ def _dots(
 
 def _members(data: ReportData, x: str, y: str) -> Chart:
     shown = [result for result in data.front if x in result.metrics and y in result.metrics]
+    places = places_of(shown, x, y)
     return {
         "type": "scatter",
         "mode": "markers+text",
         "name": "Pareto front",
         "x": [result.value(x) for result in shown],
         "y": [result.value(y) for result in shown],
-        "text": [str(result.number) if len(shown) <= 24 else "" for result in shown],
+        "text": [
+            str(result.number) if place else "" for result, place in zip(shown, places, strict=True)
+        ],
         "hovertext": [_hover(result, data) for result in shown],
         "customdata": [result.number for result in shown],
-        "textposition": [
-            "bottom right" if low else "top left" for low in labels_below(shown, x, y)
-        ],
+        "textposition": [place or "top left" for place in places],
         "textfont": {"color": "var(--front)", "size": 11},
-        "error_x": _bars(shown, x, "var(--front)"),
-        "error_y": _bars(shown, y, "var(--front)"),
+        "error_x": _bars(shown, x, "var(--front-line)"),
+        "error_y": _bars(shown, y, "var(--front-line)"),
         "marker": {
             "symbol": ["diamond" if result.baseline else "circle" for result in shown],
             "size": [12 if result.baseline else 10 for result in shown],
@@ -172,22 +174,10 @@ def _members(data: ReportData, x: str, y: str) -> Chart:
     }
 
 
-def labels_below(members: Sequence[TrialResult], x: str, y: str) -> list[bool]:
-    """Tell for each member whether its label goes below its dot.
-
-    It does where a neighbour's label stands above already. `members` are in the front's order; `x`
-    and `y` are the metrics of the axes, the x axis logarithmic.
-    """
-    below: list[bool] = []
-    if not members:
-        return below
-    places = np.array([[math.log10(r.value(x)), r.value(y)] for r in members])
-    extent = np.ptp(places, axis=0)
-    places = places / np.where(extent > 0, extent, 1.0)
-    for index in range(len(members)):
-        near = index > 0 and bool((np.abs(places[index] - places[index - 1]) < (0.06, 0.08)).all())
-        below.append(near and not below[-1])
-    return below
+def places_of(members: Sequence[TrialResult], x: str, y: str) -> list[str | None]:
+    """Return where each member's label goes, as `label_places`; the x axis is logarithmic."""
+    points = [(math.log10(member.value(x)), member.value(y)) for member in members]
+    return label_places(points, [str(member.number) for member in members])
 
 
 def _over(results: Sequence[TrialResult]) -> list[TrialResult]:
@@ -227,6 +217,7 @@ def _rug(data: ReportData, results: Sequence[TrialResult], x: str) -> list[Chart
                 "x": [result.value(x) for result in rows],
                 "y": [0] * len(rows),
                 "text": [_hover(result, data) for result in rows],
+                "customdata": [result.number for result in rows],
                 "marker": {
                     "symbol": symbol,
                     "size": 7,
@@ -272,7 +263,7 @@ def _bars(results: Sequence[TrialResult], metric: str, colour: str) -> Chart:
         "array": high,
         "arrayminus": low,
         "color": colour,
-        "thickness": 1.2,
+        "thickness": 1,
         "width": 0,
         "visible": any(high) or any(low),
     }

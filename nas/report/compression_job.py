@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from nas.data.image_quality import PSNR_ID, SSIM_ID
+from nas.devices.gpus import may_use_gpu
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 from nas.networks.candidate import Architecture, Candidate, Compression
 from nas.study.metric import Metric
@@ -196,6 +197,7 @@ class Job:
         from nas.system.hashing import content_key, file_sha256
 
         depends = [made.key, wanted.precision, self.size, shop.schedule.patch]
+        depends += ["relu apart"] if may_use_gpu(self.devices) else []
         key = content_key([*depends, self.dataset.identity(), versions(), NETWORK_FORMAT])
         kept = self.folder / "figures" / f"{key}.json"
         if not (kept.exists() and path.exists() and read_json(kept)["sha256"] == file_sha256(path)):
@@ -221,7 +223,14 @@ class Job:
         graph = made.architecture.graph()
         bounds = UNTRAINED_MINIMUM_DB if self.schedule.steps < FEW_STEPS else MINIMUM_DB
         content = convert_trained(
-            graph, made.weights, height, width, wanted.precision, shop.pack, bounds
+            graph,
+            made.weights,
+            height,
+            width,
+            wanted.precision,
+            shop.pack,
+            bounds,
+            may_use_gpu(self.devices),
         )
         write_atomically(path, lambda file: file.write(content))
         score = self.score(path, self.dataset.heldout())
@@ -250,8 +259,8 @@ class Job:
                 {"failure": str(outcome.error)}
                 if taken is None
                 else {
-                    "latency_ms": taken.latency_ms,
-                    "interval_ms": list(taken.interval_ms),
+                    "latency_ms": taken.latency_ms if taken.timed else None,
+                    "interval_ms": list(taken.interval_ms) if taken.timed else None,
                     "source": taken.source,
                 }
             )

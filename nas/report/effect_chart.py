@@ -68,6 +68,7 @@ def _effect_dots(rows: Sequence[tuple[float, float, int]], on_front: bool) -> Ch
         "x": [x for x, _, _ in rows],
         "y": [y for _, y, _ in rows],
         "text": [f"trial {number}" for _, _, number in rows],
+        "customdata": [number for _, _, number in rows],
         "marker": {
             "size": 5 if on_front else 4,
             "color": "var(--front)" if on_front else "var(--dot)",

@@ -50,7 +50,7 @@ def _effect(
         if name in choices[result.number] and metric in result.metrics:
             group = groups.setdefault(choices[result.number][name], [])
             group.append((result.number, result.value(metric)))
-    ordered = sorted(groups, key=lambda value: (isinstance(value, str), value))
+    ordered = sorted(groups, key=_rank)
     logarithmic = metric.startswith("latency_ms")
     values = [np.array([value for _, value in groups[key]]) for key in ordered]
     share = explained([np.log10(group) if logarithmic else group for group in values])
@@ -75,7 +75,14 @@ def explained(groups: Sequence[np.ndarray[Any, np.dtype[Any]]]) -> float | None:
     return max(0.0, (total - within - noise) / total)
 
 
+def _rank(value: Any) -> tuple[Any, ...]:
+    """Return what values are ordered by: numbers, then names, then a choice that is not made."""
+    return (2,) if value is None else (int(isinstance(value, str)), value)
+
+
 def _say(value: Any) -> str:
+    if value is None:
+        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

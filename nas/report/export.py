@@ -2,7 +2,9 @@
 
 out/export.json            which run this is an export of, and what was exported
 out/pareto.csv             all exported models, a row each
-out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml
+out/LABEL-KEY/model.tflite, model.weights.h5, card.json, README.md, perf.yaml, numerics.yaml;
+              model.onnx where it is asked for
+out/LABEL-KEY/restore.py, restore.cpp, Restorer.kt, crops.png, .eval_results/restoration.yaml
 """
 
 from __future__ import annotations
@@ -14,13 +16,28 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nas.devices.measurement import Placement
 from nas.devices.names import DeviceName
-from nas.errors import ConversionError, RunError
-from nas.report.model_card import model_card, numerics, performance
+from nas.errors import ConfigError, ConversionError, NasError, RunError
+from nas.report.crops import CropComparison
+from nas.report.model_card import (
+    CPP,
+    CROPS,
+    KOTLIN,
+    USAGE,
+    USAGE_FILE,
+    model_card,
+    numerics,
+    performance,
+)
 from nas.report.noise import noise_of, with_intervals
+from nas.report.operations import kept_placement
+from nas.report.programs import cpp_program, form_of, kotlin_program
+from nas.report.ship_kit import crops_picture, eval_results, readable_title
 from nas.storage.object_store import fetched
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
@@ -33,7 +50,15 @@ from nas.system.hashing import content_key, file_sha256
 TOLERANCE_DB = 1e-6
 FORMAT = 1
 
+RESULTS = ".eval_results/restoration.yaml"
+
 Rescore = Callable[[Path], float]
+WriteOnnx = Callable[[Path, Path], dict[str, Any]]
+"""A function that writes the ONNX form of a `.tflite` to another path, and tells how far the two
+agree, as JSON types.
+"""
+Compare = Callable[[TrialResult], Sequence[CropComparison]]
+"""Restores crops of held-out pictures with a trial's model."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +76,8 @@ def export_models(
     rescore: Rescore,
     everything: bool = False,
     progress: Callable[[int, int, TrialResult], None] | None = None,
+    write_onnx: WriteOnnx | None = None,
+    compare: Compare | None = None,
 ) -> list[ExportedModel]:
     """Export the front's models, best first, then the study's other baselines.
 
@@ -58,7 +85,10 @@ def export_models(
 
     `rescore` returns the PSNR in dB of an artifact on the run's held-out pictures, taken as the
     search took it. Each model's folder appears whole or not at all, after its copied artifact
-    scored what was reported. Models that an earlier export of the same run left there stay.
+    scored what was reported. With `write_onnx` each folder holds model.onnx, too, and the card says
+    how far it agrees with the `.tflite`. `compare` restores crops with a model for its card;
+    without it, or where it fails, the card has no picture. Models that an earlier export of the
+    same run left there stay.
 
     Raises RunError where `out` holds something else, a file is missing or nothing can be written;
     ConversionError, with both figures, where a model does not score what was reported.
@@ -82,7 +112,10 @@ def export_models(
         if progress is not None:
             progress(index, len(models), result)
         names = run_names(run, [result, *results])  # by its own measurement, if kept
-        exported.append(_export_one(run, description, result, out, rescore, names))
+        texts = partial(
+            _write_texts, run, description, names=names, compare=compare, write_onnx=write_onnx
+        )
+        exported.append(_export_one(run, result, out, rescore, texts))
     _write_csv(out / "pareto.csv", exported, on_front)
     write_json(out / "export.json", _manifest(run, identity, exported))
     return exported
@@ -144,11 +177,10 @@ def _claim(out: Path, run: RunFolder, identity: str) -> None:
 
 def _export_one(
     run: RunFolder,
-    description: dict[str, Any],
     result: TrialResult,
     out: Path,
     rescore: Rescore,
-    names: Mapping[str, DeviceName],
+    write_texts: Callable[[Path, TrialResult, float], None],
 ) -> ExportedModel:
     """Fill a hidden folder beside the final one, check it, then put it in place."""
     target = out / model_folder_name(result)
@@ -162,7 +194,7 @@ def _export_one(
         _copy(run, result.weights, hidden / "model.weights.h5", result)
         rescored = rescore(hidden / "model.tflite")
         _check(result, rescored)
-        _write_texts(hidden, description, result, rescored, names)
+        write_texts(hidden, result, rescored)
         _replace(hidden, target)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -192,24 +224,63 @@ def _check(result: TrialResult, rescored: float) -> None:
 
 
 def _write_texts(
-    folder: Path,
+    run: RunFolder,
     description: dict[str, Any],
+    folder: Path,
     result: TrialResult,
     rescored: float,
+    *,
     names: Mapping[str, DeviceName],
+    compare: Compare | None,
+    write_onnx: WriteOnnx | None,
 ) -> None:
+    """Write everything that an exported model has beside its file and its weights."""
+    study = description["study"]
+    _write_programs(folder, readable_title(result, study["devices"], names))
+    _write_crops(folder, result, compare)
+    model = folder / "model.tflite"
+    onnx = write_onnx(model, folder / "model.onnx") if write_onnx else None
     files = {
         path.name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
     }
-    write_json(folder / "card.json", card_document(description, result, rescored, files, names))
+    card = card_document(description, result, rescored, files, names)
+    write_json(folder / "card.json", card if onnx is None else {**card, "onnx": dict(onnx)})
     texts = {
-        "README.md": model_card(description, result, names),
-        "perf.yaml": performance(description, result, names),
+        "README.md": model_card(description, result, names, files),
+        "perf.yaml": performance(description, result, names, _placements(run, result)),
         "numerics.yaml": numerics(description, result, rescored),
+        RESULTS: eval_results(study, result, str(description.get("created", ""))),
     }
     for name, text in texts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
+
+
+def _write_programs(folder: Path, title: str) -> None:
+    """Write the programs that run the model; only the Python one for a file of an unusual form."""
+    (folder / USAGE_FILE).write_text(USAGE)
+    try:
+        form = form_of(folder / "model.tflite")
+    except ConfigError:
+        return
+    (folder / CPP).write_text(cpp_program(form, title))
+    (folder / KOTLIN).write_text(kotlin_program(form, title))
+
+
+def _write_crops(folder: Path, result: TrialResult, compare: Compare | None) -> None:
+    try:
+        comparisons = compare(result) if compare else ()
+    except NasError:
+        return  # a card without a picture is a card all the same
+    if comparisons:
+        (folder / CROPS).write_bytes(crops_picture(comparisons))
+
+
+def _placements(run: RunFolder, result: TrialResult) -> dict[str, tuple[Placement, ...]]:
+    """Return where the operations ran, by device, as far as the run's folder tells."""
+    notes = result.conditions.get("devices", {})
+    return {device: kept_placement(run, note["measurement"]) for device, note in notes.items()}
 
 
 def card_document(

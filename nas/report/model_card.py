@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from nas.devices.measurement import Placement
 from nas.devices.names import DeviceName
+from nas.report.ship_kit import datasets, layer_counts, primary_unit, readable_title
+from nas.report.titles import UNITS
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
 
@@ -70,21 +73,48 @@ Every model card and docs/tutorials/ship.md have this very text. It cuts a photo
 """
 
 
+CROPS, KOTLIN, CPP, USAGE_FILE = "crops.png", "Restorer.kt", "restore.cpp", "restore.py"
+ALWAYS = ("model.tflite", "model.weights.h5", "card.json", "perf.yaml")
+FILES = (
+    ("model.tflite", "the artifact that every figure belongs to"),
+    ("model.weights.h5", "its float weights (tf_keras), before any quantization"),
+    ("card.json", "everything on this page for machines, with checksums"),
+    ("perf.yaml", "speed by device; `numerics.yaml`: quality by runtime"),
+    (USAGE_FILE, "the program above"),
+    (KOTLIN, "a class for Android"),
+    (CPP, "a program for TensorFlow Lite's C++ interface"),
+    (CROPS, "the pictures above: blurred, restored, sharp"),
+)
+"""The files of an exported model, each with what it is."""
+_CROPS = (
+    f"![Held-out photographs: blurred, restored by this model, sharp]({CROPS})\n\n"
+    "*Held-out photographs, never seen in training: blurred, restored, sharp. Pictures and crops "
+    "were chosen by their detail alone.*"
+)
+_PROGRAMS = (
+    f"In an app: [`{KOTLIN}`]({KOTLIN}) for Android and [`{CPP}`]({CPP}) for C++ have this model's "
+    "size, types and scales in them."
+)
+
+
 def model_card(
     description: Mapping[str, Any],
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
+    files: Collection[str] = (),
 ) -> str:
     """Return the text of a model's README.md, laid out as a card of the Hugging Face Hub.
 
-    `description` is what run.json holds, `names` are people's names for the study's devices. The
-    licence is left to whoever publishes the model: the front matter says "other".
+    `description` is what run.json holds, `names` are people's names for the study's devices, and
+    `files` are the names of the files beside it. The licence is left to whoever publishes the
+    model: the front matter says "other".
     """
     study, names = description["study"], names or {}
     width, height = study["size"]
     sections = [
-        f"---\n{_front_matter()}\n---",
-        f"# {result.label}",
+        f"---\n{_front_matter(study)}\n---",
+        f"# {readable_title(result, study['devices'], names)}",
+        *([_CROPS] if CROPS in files else []),
         f"A {_kind(result)} that restores blurred photographs of {width}x{height} pixels on phones "
         f"and other small machines, found by an architecture search. It reaches "
         f"{_headline(result, names)}.",
@@ -92,28 +122,26 @@ def model_card(
         _details(description, result),
         "## Uses",
         "### Direct use\n\nRemoving the kind of blur that it was trained on from photographs.",
-        f"### Out-of-scope use\n\nThe training blur was: {study['data']['task']}. Other blur, "
-        "noise or compression is restored badly or not at all. Restored detail is a guess: do not "
-        "use it as evidence, nor for medical or forensic pictures.",
+        "### Out-of-scope use\n\nBlur of another kind than that of the training data below, "
+        "noise or compression: these are restored badly or not at all. Restored detail is a guess: "
+        "do not use it as evidence, nor for medical or forensic pictures.",
         "## How to get started with the model",
         "It needs `pip install ai-edge-litert numpy pillow` and nothing else. "
         "`python restore.py model.tflite photo.jpg` writes `restored.png`, of the photo's own size "
         f"and the right way up: the model takes {width}x{height}, so the photo goes through it in "
         f"tiles that overlap.\n\n```python\n{USAGE}```",
+        *([_PROGRAMS] if KOTLIN in files else []),
         "## Training details",
         _training(study),
         "## Evaluation",
         _evaluation(study, result, names),
         "## Files",
-        "- `model.tflite`: the artifact that every figure belongs to\n"
-        "- `model.weights.h5`: its float weights (tf_keras), before any quantization\n"
-        "- `card.json`: everything on this page for machines, with checksums\n"
-        "- `perf.yaml`, `numerics.yaml`: speed by device, quality by runtime",
+        "\n".join(f"- `{name}`: {what}" for name, what in FILES if name in (*ALWAYS, *files)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter() -> str:
+def _front_matter(study: Mapping[str, Any]) -> str:
     """Return the YAML by which the Hugging Face Hub files a model."""
     from huggingface_hub import ModelCardData
 
@@ -124,6 +152,7 @@ def _front_matter() -> str:
         pipeline_tag="image-to-image",
         tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
         metrics=["psnr", "ssim"],
+        datasets=datasets(study) or None,
     )
     return str(values.to_yaml()).strip()
 
@@ -132,8 +161,13 @@ def performance(
     description: Mapping[str, Any],
     result: TrialResult,
     names: Mapping[str, DeviceName] | None = None,
+    placements: Mapping[str, Sequence[Placement]] | None = None,
 ) -> str:
-    """Return the text of perf.yaml: what the model needs on each device."""
+    """Return the text of perf.yaml: what the model needs on each device.
+
+    `placements` say by device where each operation ran, as far as that is known.
+    """
+    placements = placements or {}
     called = {device: _called(name) for device, name in (names or {}).items()}
     devices = {
         device: {
@@ -146,6 +180,7 @@ def performance(
                 "conditions": latency.conditions,
                 **({"taken_on_busy_processor": latency.disturbed} if latency.disturbed else {}),
                 **_further(result, device),
+                **_units(placements.get(device, ())),
             },
         }
         for device in description["study"]["devices"]
@@ -160,6 +195,13 @@ def performance(
             "tool_versions": dict(description.get("conditions", {}).get("versions", {})),
         }
     )
+
+
+def _units(placement: Sequence[Placement]) -> dict[str, Any]:
+    counts = layer_counts(placement)
+    if not counts:
+        return {}
+    return {"primary_compute_unit": primary_unit(counts).upper(), "layer_counts": counts}
 
 
 def _called(name: DeviceName) -> dict[str, str]:
@@ -294,7 +336,8 @@ def _evaluation(
         )
         phone = _name(name, names) if "[adb:" in name or "[paper:" in name else ""
         figure = f"`{name}`, {phone}" if phone else f"`{name}`"
-        cells = (figure, f"{metric.value:.6g}", interval, metric.source)
+        unit = UNITS.get(name.partition("[")[0], "")
+        cells = (figure, f"{metric.value:.6g} {unit}".strip(), interval, metric.source)
         busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
         more = (metric.definition or "", ", ".join(filter(None, (metric.conditions, busy))))
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in (*cells, *more)) + " |")

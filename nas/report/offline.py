@@ -43,6 +43,13 @@ POLICY = (
 Plotly compiles the programs of its WebGL charts (thousands of trials), hence 'unsafe-eval'.
 """
 
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
+    "%3Crect width='32' height='32' rx='7' fill='%230a6b66'/%3E%3Cpath d='M6 25h6v-7h7v-6h7' "
+    "fill='none' stroke='white' stroke-width='3'/%3E%3C/svg%3E"
+)
+"""Every page's icon: the step of a front."""
+
 _HERE = Path(__file__).parent
 
 

@@ -107,12 +107,12 @@ def _looks(run: RunFolder, results: Sequence[TrialResult]) -> Iterator[_TrialOnD
         for device, note in notes.items():
             if not device.startswith(("adb:", "npu:")) or "delegate=cpu" in device:
                 continue
-            placement = _placement(run, note["measurement"])
+            placement = kept_placement(run, note["measurement"])
             measured = note["measurement"] is not None
             yield _TrialOnDevice(result.number, device, placement, note["failure"], measured)
 
 
-def _placement(run: RunFolder, key: str | None) -> tuple[Placement, ...]:
+def kept_placement(run: RunFolder, key: str | None) -> tuple[Placement, ...]:
     """Return the placement that is kept with a measurement; nothing where the file is gone."""
     try:
         rows = read_json(run.path / "measurements" / f"{key}.json")["placement"] if key else []

@@ -4,62 +4,93 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
-from nas.devices.names import DeviceName
 from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import front_chart, history_chart
 from nas.report.compression import compression_chart, network_of
 from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
-from nas.report.effects import Effect, parameters_of
-from nas.report.offline import chart_scripts, policy
+from nas.report.effects import Effect
+from nas.report.evidence import Evidence, held, ribbon
+from nas.report.labels import label_in_words
+from nas.report.numbers import duration, number
+from nas.report.offline import ICON, chart_scripts, policy
 from nas.report.picks import Pick
 from nas.report.report_data import ReportData, latency_metrics
+from nas.report.run_conditions import reference_in_words, run_conditions
+from nas.report.slow_page import slow_models
+from nas.report.slowness import Slowness
 from nas.report.supernet import supernet_chart
 from nas.report.titles import unit
-from nas.study.halving import RUNG_NAMES, readings_of
+from nas.report.trial_table import trial_table
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
 
-SHORT = {"gmacs_conv": "MACs, conv"}
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 HERE = Path(__file__).parent
+LEAST_SHARE = 0.05
+"""What a choice must explain of an objective's differences to be shown."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found out of single models, beside what `ReportData` holds.
+
+    `overlays` are the names of the files beside the page that lay the times of operations over a
+    model's graph.
+    """
+
+    slow: Sequence[Slowness] = ()
+    evidence: Sequence[Evidence] = ()
+    overlays: Sequence[str] = ()
 
 
 def report_html(
-    data: ReportData, comparisons: Sequence[CropComparison] = (), no_pictures: str = ""
+    data: ReportData,
+    comparisons: Sequence[CropComparison] = (),
+    no_pictures: str = "",
+    found: Findings | None = None,
 ) -> str:
     """Render the whole page as one HTML text that needs no network.
 
-    `no_pictures` says why there are no comparisons, where there are none.
+    `no_pictures` says why there are no comparisons, where there are none. `found` is what was
+    found out of single models.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["count"] = count
-    environment.filters["duration"] = duration
-    return environment.get_template("report.html.j2").render(
+    found = found or Findings()
+    css = "".join((HERE / name).read_text() for name in ("report.css", "models.css"))
+    slow = slow_models(found.slow, data)
+    effects = _effects(data)
+    return _environment().get_template("report.html.j2").render(
         data=data,
-        css=Markup((HERE / "report.css").read_text()),
+        css=Markup(css),
+        icon=ICON,
         policy=policy(),
-        scripts=_scripts(data, comparisons) if data.results else "",
+        scripts=_scripts(data, comparisons, found) if data.results else "",
+        contents=_contents(data, comparisons, found, slow, effects),
+        slow=slow,
+        overlays=found.overlays,
+        evidence=[(one, ribbon(one)) for one in found.evidence],
+        **_columns(data),
+        mute_effects=len(data.effects) - sum(map(len, effects.values())),
+        least_share=f"{100 * LEAST_SHARE:.0f}",
+        first_shown=_first_shown(data, comparisons),
         facts=_facts(data),
         stats=_stats(data),
         picks=[_card(pick, data) for pick in data.picks],
         front_rows=[_front_row(result, data) for result in data.front],
         source_of=lambda metric: data.named(source_of(metric)),
         named=data.named,
-        effects=_effects(data),
+        effects=effects,
         compressions=_compressions(data),
         title=data.title,
         unit=unit,
@@ -68,32 +99,71 @@ def report_html(
         pictures=[_picture(comparison) for comparison in comparisons],
         versions=[version.trial for version in comparisons[0].restored] if comparisons else [],
         no_pictures=no_pictures,
-        reference=_reference(data),
+        reference=reference_in_words(data),
         definitions=data.definitions,
-        conditions=_conditions(data),
+        conditions=run_conditions(data),
     )  # fmt: skip
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Write a number of `digits` significant digits, with a thin space between thousands."""
-    if abs(value) >= 1000 or float(value).is_integer():
-        return f"{value:,.0f}".replace(",", "\u202f")
-    return f"{value:#.{digits}g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.1e}"
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    environment.filters["count"] = count
+    environment.filters["duration"] = duration
+    return environment
 
 
-def count(amount: int, noun: str) -> str:
-    """Write `amount` and the noun, in the plural where it should be."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+def _columns(data: ReportData) -> dict[str, bool]:
+    """Tell which columns of the front's table would not be empty."""
+    names = {"has_ssim": "ssim", "has_macs": "gmacs_conv", "has_parameters": "parameters"}
+    return {
+        key: any(name in member.metrics for member in data.front) for key, name in names.items()
+    }
 
 
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: "8.2 s", "3 min 20 s", "5 h 12 min"."""
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+def _contents(
+    data: ReportData,
+    comparisons: Sequence[CropComparison],
+    found: Findings,
+    slow: Sequence[Any],
+    effects: Mapping[str, Any],
+) -> list[tuple[str, str]]:
+    """Return the line of contents: each section's name and a word for it."""
+    some = bool(data.results)
+    places = (
+        ("pictures", "Pictures", bool(comparisons)),
+        ("slow", "Why slow", bool(slow or data.fallen or data.refusals)),
+        ("best", "Best", bool(data.picks)),
+        ("front", "Front", some),
+        ("budget", "Budget", some and bool(budget_rows(data))),
+        ("evidence", "Evidence", bool(found.evidence)),
+        ("history", "Search", bool(data.front)),
+        ("effects", "Choices", bool(effects)),
+        ("compression", "Pruning", pruned(data)),
+        ("ends", "Failures", some),
+        ("trials", "All trials", some),
+        ("conditions", "Conditions", True),
+    )
+    return [(name, text) for name, text, there in places if there]
+
+
+def _first_shown(data: ReportData, comparisons: Sequence[CropComparison]) -> int | None:
+    """Return the trial whose pictures are shown first: the first card's, where it has any."""
+    if not comparisons:
+        return None
+    trials = [version.trial for version in comparisons[0].restored]
+    first = data.picks[0].result.number if data.picks else trials[0]
+    return first if first in trials else trials[0]
+
+
+def count(amount: int, noun: str, nouns: str = "") -> str:
+    """Write `amount` and the noun, in the plural where it should be, which may be `nouns`."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {nouns or noun + 's'}"
 
 
 def source_of(metric: Metric) -> str:
@@ -103,14 +173,16 @@ def source_of(metric: Metric) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _scripts(data: ReportData, comparisons: Sequence[CropComparison]) -> Any:
+def _scripts(data: ReportData, comparisons: Sequence[CropComparison], found: Findings) -> Any:
     payload = {
         "charts": _charts(data),
-        "table": _table(data),
+        "table": trial_table(data),
+        "raw": held(found.evidence),
         "choice": {
             **choice_values(data),
             "labels": {member.number: member.label for member in data.front},
             "words": {member.number: _words(member, data) for member in data.front},
+            "files": {m.number: f"../{m.artifact}" for m in data.front if m.artifact},
             "pictured": [version.trial for version in comparisons[0].restored]
             if comparisons
             else [],
@@ -127,7 +199,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
     members = [result.number for result in data.front]
     charts["history"] = history_chart(data)
     charts["supernet"] = supernet_chart(data.ranking)
-    for metric in ("psnr_db", "ssim"):
+    for metric in ("psnr_db", "ssim") if pruned(data) else ():
         name = f"compression-{metric}"
         charts[name] = compression_chart(data.compressions, metric, members)
     for index, effect in enumerate(data.effects):
@@ -136,11 +208,11 @@ def _charts(data: ReportData) -> dict[str, Any]:
 
 
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
-    """Return the effects on each objective, with their charts' names."""
+    """Return the effects that say something on each objective, with their charts' names."""
     named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
-    return {
-        o.metric: [pair for pair in named if pair[1].metric == o.metric] for o in data.objectives
-    }
+    said = [pair for pair in named if (pair[1].share or 0.0) >= LEAST_SHARE]
+    by_objective = {o.metric: [p for p in said if p[1].metric == o.metric] for o in data.objectives}
+    return {metric: effects for metric, effects in by_objective.items() if effects}
 
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
@@ -235,20 +307,38 @@ def _front_row(result: TrialResult, data: ReportData) -> dict[str, Any]:
     timed = latency_metrics(result)
     return {
         "result": result,
-        "precision": parameters_of(result).get("precision", ""),
-        "latencies": [timed.get(device) for device in data.devices],
+        "words": label_in_words(result.candidate),
+        "alike": _as_sharp_as_the_best(result, data),
+        "latencies": [(index, timed.get(device)) for index, device in enumerate(data.devices)],
+        "sources": ", ".join(dict.fromkeys(metric.source for metric in timed.values())),
     }
+
+
+def _as_sharp_as_the_best(result: TrialResult, data: ReportData) -> bool:
+    """Tell whether noise can't tell a model of the front from the sharpest one."""
+    if data.certainty is None or "psnr_db" not in result.metrics:
+        return False
+    best = max(m.value("psnr_db") for m in data.front if "psnr_db" in m.metrics)
+    return 0 < best - result.value("psnr_db") <= data.certainty.noise.resolved_db
+
+
+def pruned(data: ReportData) -> bool:
+    """Tell whether anything was pruned, or one network was compressed in several ways."""
+    rows = data.compressions
+    networks = {network_of(trial) for row in rows for trial in row.trials}
+    return bool(rows) and (len(networks) == 1 or any(row.pruned_share for row in rows))
 
 
 def _compressions(data: ReportData) -> dict[str, Any]:
     """Return the table of pruned shares and precisions: devices, rows, and what its rows share."""
-    rows = data.compressions
+    rows = data.compressions if pruned(data) else ()
     devices = list(dict.fromkeys(name for row in rows for name in latency_metrics(row.best)))
     return {
         "devices": devices,
         "rows": [
             (row, [latency_metrics(row.best).get(device) for device in devices]) for row in rows
         ],
+        "ssim": any("ssim" in row.best.metrics for row in rows),
         "drops": any(row.drop_db is not None for row in rows),
         "sizes": any("bytes" in row.best.metrics for row in rows),
         "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,
@@ -278,127 +368,3 @@ def webp(image: UInt8Image) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", lossless=True, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _reference(data: ReportData) -> list[tuple[str, str, str]]:
-    if data.reference is None:
-        return []
-    rows = zip(data.objectives, data.reference.values, data.reference.reasons, strict=True)
-    return [
-        (data.title(o.metric), f"{number(v, 4)} {unit(o.metric)}", reason) for o, v, reason in rows
-    ]
-
-
-def _conditions(data: ReportData) -> dict[str, list[tuple[str, str]]]:
-    """Return what the run was made with, by subject."""
-    study = data.study
-    made_with = data.description.get("conditions", {})
-    protocols = [e["protocol"] for e in study.get("evaluators", []) if "protocol" in e]
-    search = {name: study[name] for name in ("sampler", "seed", "startup_trials") if name in study}
-    aims = [f"{data.title(o.metric)} ({o.direction})" for o in data.objectives]
-    search["objectives"] = ", ".join(aims)
-    search["constraints"] = data.named(", ".join(study.get("constraints", []))) or "none"
-    return {
-        "Data": _pairs({k: v for k, v in study["data"].items() if k != "identity"}),
-        "Search": _pairs(search),
-        "Training": _pairs(study.get("schedule", {})),
-        "Timing": [pair for protocol in protocols for pair in _pairs(protocol)],
-        **{f"Device {name.name}": _pairs(_about_device(name)) for name in data.names.values()},
-        "Machine": _pairs({"processor": made_with.get("processor", "unknown")}),
-        "Versions": _pairs(made_with.get("versions", {})),
-    }
-
-
-def _about_device(name: DeviceName) -> dict[str, str]:
-    """Return what is known of a phone, for the page's last part; nothing of other devices."""
-    if not name.serial:
-        return {}
-    facts = {
-        "chip": name.processor,
-        "Android": name.android,
-        "serial": name.serial,
-        "options": name.options,
-        "benchmark tool, SHA-256": name.tool_sha256,
-        "in files": name.device,
-    }
-    return {key: value for key, value in facts.items() if value}
-
-
-def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " "), _plain(value)) for name, value in values.items()]
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, dict | list):
-        return json.dumps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _table(data: ReportData) -> dict[str, Any]:
-    """Return all trials as columns and rows; hidden columns are in the files to download only."""
-    parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
-    metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
-    first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), "gmacs_conv"]
-    first = [name for name in (*first, "parameters") if name in metrics]
-    rest = [name for name in metrics if name not in first]
-    columns = [
-        {"name": "trial", "title": "Trial"},
-        {"name": "label", "title": "Candidate"},
-        {"name": "state", "title": "State"},
-        *(_figure_column(name, data) for name in first),
-        {"name": "note", "title": "Note"},
-        *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
-        *({"name": f"{n}.source", "hidden": True} for n in metrics),
-        *({"name": f"parameter.{n}", "hidden": True} for n in parameters),
-    ]  # fmt: skip
-    front = {result.number for result in data.front}
-    rows = [
-        _table_row(data, r, (first, rest, metrics, parameters), r.number in front)
-        for r in data.results
-    ]
-    return {"columns": columns, "rows": rows, "name": data.name}  # fmt: skip
-
-
-def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
-    heading = SHORT.get(name, data.title(name))
-    return {"name": name, "title": heading, "unit": unit(name), "digits": _digits(name)}
-
-
-def _table_row(
-    data: ReportData, result: TrialResult, names: tuple[list[str], ...], on_front: bool
-) -> list[Any]:
-    first, rest, metrics, parameters = names
-    chosen = parameters_of(result)
-
-    def value(name: str) -> float | None:
-        return result.value(name) if name in result.metrics else None
-
-    sources = [result.metrics[n].source if n in result.metrics else None for n in metrics]
-    return [
-        result.number,
-        result.label,
-        "front" if on_front else result.state,
-        *(value(name) for name in first),
-        data.named(_note(result)),
-        result.key,
-        result.baseline,
-        on_front,
-        *(value(name) for name in rest),
-        *sources,
-        *(chosen.get(name) for name in parameters),
-    ]
-
-
-def _note(result: TrialResult) -> str:
-    if result.failure is not None:
-        return f"{result.failure.kind}: {result.failure.message}"
-    if result.state == STOPPED:
-        return f"stopped at {RUNG_NAMES[len(readings_of(result)) - 1]} of the training"
-    broken = [name for name, amount in result.violations.items() if amount > 0]
-    return ("breaks " + ", ".join(broken)) if broken else ("baseline" if result.baseline else "")
-
-
-def _digits(metric: str) -> int:
-    return {"psnr_db": 2, "ssim": 4}.get(metric, -1)

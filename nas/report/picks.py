@@ -37,10 +37,10 @@ def find_picks(found: RunFront, names: Mapping[str, DeviceName]) -> list[Pick]:
     wanted: list[tuple[str, Mapping[str, float] | None, TrialResult]] = []
     for objective in objectives if found.front else ():
         best = _best(found.front, objective)
-        budgets = {objective.metric: best.value(objective.metric)}
+        limits: Mapping[str, float] | None = {objective.metric: best.value(objective.metric)}
         if objective.direction == "maximize":
-            budgets = {} if objective == found.quality else None
-        wanted.append((_superlative(objective, names), budgets, best))
+            limits = {} if objective == found.quality else None
+        wanted.append((_superlative(objective, names), limits, best))
     bend = knee(found.front, objectives)
     if bend is not None:
         wanted.insert(1, ("Balanced", {cost: bend.value(cost) for cost in costs}, bend))

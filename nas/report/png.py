@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
-from nas.report.charts import labels_below, ticks
+from nas.report.charts import places_of, ticks
 from nas.report.compression import APART, STYLES, CompressionRow, network_lines
 from nas.report.crops import CropComparison, evenly_spaced
 from nas.report.effects import Effect
@@ -251,21 +252,25 @@ def _front_markers(axes: Axes, members: Sequence[TrialResult], x: str, y: str) -
         markersize=8,
         capsize=2.5,
         markeredgecolor="white",
-        elinewidth=1.2,
+        elinewidth=0.8,
         zorder=4,
         label="Pareto front",
     )
-    if len(members) <= 16:
-        for result, below in zip(members, labels_below(members, x, y), strict=True):
-            axes.annotate(
-                str(result.number),
-                (result.value(x), result.value(y)),
-                xytext=(5, -13) if below else (-5, 6),
-                textcoords="offset points",
-                ha="left" if below else "right",
-                fontsize=9,
-                color=FRONT,
-            )
+    for result, place in zip(members, places_of(members, x, y), strict=True):
+        if place is None:
+            continue
+        vertical, horizontal = place.split()
+        above = vertical == "top"
+        across = {"left": -5, "right": 5, "center": 0}[horizontal]
+        axes.annotate(
+            str(result.number),
+            (result.value(x), result.value(y)),
+            xytext=(across, 6 if above else -13),
+            textcoords="offset points",
+            ha={"left": "right", "right": "left", "center": "center"}[horizontal],
+            fontsize=9,
+            color=FRONT,
+        )
 
 
 def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
@@ -305,6 +310,14 @@ def _log(axis: Any, values: Sequence[float]) -> None:
     axis.set_major_locator(FixedLocator(places))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+@contextmanager
+def styled_figure(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+    """Give a figure in the report's style, with one pair of axes; its size is in inches."""
+    with _styled():
+        figure, (axes,) = _figure(1, width, height)
+        yield figure, axes
 
 
 def _figure(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

@@ -1,42 +1,144 @@
 "use strict";
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
-  const { offers, resolved, stops, names, labels, words, pictured } = payload.choice;
+  const { offers, resolved, stops, names, labels, words, files, pictured } = payload.choice;
 
-  /* The front's charts show the chosen model as a larger dot. */
+  /* One trial is chosen: its dots, cards, rows, pictures and operations show it together. */
+  const { columns, rows, name } = payload.table;
+  const at = Object.fromEntries(columns.map((column, index) => [column.name, index]));
+  const byNumber = new Map(rows.map((row) => [row[at.trial], row]));
+  const onFront = offers.map((offer) => offer.trial);
   let chosen = null;
   function mark(element) {
     if (!element.data || !element.closest("#front")) return;
-    const trace = element.data.findIndex((one) => one.customdata);
+    const trace = element.data.findIndex((one) => one.name === "Pareto front");
     if (trace < 0) return;
     const sizes = [...element.data[trace].customdata].map((trial) => (trial === chosen ? 17 : 10));
     Plotly.restyle(element, { "marker.size": [sizes] }, [trace]);
   }
-  drawWhenNear((element) => charts.draw(element).then(() => mark(element)));
+  drawWhenNear((element) => charts.draw(element).then(() => {
+    mark(element);
+    if (element.linked || !element.on) return;
+    element.linked = true;
+    element.on("plotly_click", ({ points }) => {
+      const trial = points.map((point) => point.customdata).find(Number.isInteger);
+      if (trial !== undefined) pick(trial);
+    });
+  }));
+  const marked = () => document.querySelectorAll("tr[data-trial], article[data-trial]");
+  function choose(trial) {
+    chosen = trial;
+    for (const element of marked()) {
+      const own = Number(element.dataset.trial) === chosen;
+      element.classList.toggle("chosen", own);
+      own ? element.setAttribute("aria-current", "true") : element.removeAttribute("aria-current");
+    }
+    if (stages.length && pictured.includes(chosen)) { right.value = `t${chosen}`; show(); }
+    if (apart && [...apart.options].some((option) => Number(option.value) === chosen)) { apart.value = chosen; takeApart(); }
+    charts.all.filter((element) => element.drawn).forEach(mark);
+  }
+  /* What the reader picks by hand is told at the foot of the page, with ways to its other places. */
+  const bar = document.getElementById("chosen");
+  function tell() {
+    const row = byNumber.get(chosen);
+    const label = labels[chosen] || (row && row[at.label]) || "";
+    bar.querySelector("p").textContent = `Trial ${chosen} · ${label}${words[chosen] ? ": " + words[chosen] : row ? " · " + row[at.state] : ""}`;
+    const places = [
+      ["Pictures", pictured.includes(chosen) && "#pictures"],
+      ["Why slow", apart && Number(apart.value) === chosen && "#slow"],
+      ["Front", onFront.includes(chosen) && "#front-table"],
+      ["The file", files[chosen]],
+      ["How it was timed", document.querySelector(`#evidence [data-trial="${chosen}"]`) && "#evidence"],
+    ].filter(([, place]) => place);
+    bar.querySelector("nav").replaceChildren(...places.map(([text, place]) => {
+      const link = document.createElement("a");
+      link.href = place;
+      link.textContent = text;
+      return link;
+    }));
+    bar.hidden = false;
+  }
+  function pick(trial) {
+    picked = trial;
+    choose(trial);
+    tell();
+    keep();
+  }
+  let picked = null;
+  document.getElementById("unchoose").addEventListener("click", () => { bar.hidden = true; picked = null; keep(); });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-trial]");
+    const row = event.target.closest("a, button, input, summary, details table") ? null : event.target.closest("tr[data-trial], article.pick");
+    if (!link && !row) return;
+    if (link) event.preventDefault();
+    pick(Number((link || row).dataset.trial));
+  });
+  for (const chart of document.querySelectorAll("figure.front")) {
+    chart.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: -1, ArrowLeft: 1 }[event.key];
+      if (!step || !onFront.length) return;
+      event.preventDefault();
+      const here = onFront.indexOf(chosen);
+      pick(onFront[Math.min(onFront.length - 1, Math.max(0, (here < 0 ? 0 : here) + step))]);
+    });
+  }
 
   /* Pictures: two versions on top of each other. */
   const [left, right] = ["left", "right"].map((id) => document.getElementById(id));
   const stages = [...document.querySelectorAll(".stage")];
   function show() {
+    const errors = document.getElementById("errors").checked;
     for (const stage of stages) {
+      stage.classList.toggle("errors", errors);
       for (const image of stage.querySelectorAll("img")) {
         const [isLeft, isRight] = [image.dataset.key === left.value, image.dataset.key === right.value];
-        image.classList.toggle("show", isLeft || isRight);
-        image.classList.toggle("over", isLeft && left.value !== right.value);
+        image.classList.toggle("show", isRight || (isLeft && !errors) || (errors && image.dataset.key === "sharp"));
+        image.classList.toggle("over", isLeft && !errors && left.value !== right.value);
         const said = `${image.dataset.name}${image.dataset.quality ? " · " + image.dataset.quality : ""}`;
-        if (isLeft) stage.querySelector(".corner.left").textContent = said;
-        if (isRight) stage.querySelector(".corner.right").textContent = said;
+        if (isLeft) stage.querySelector(".corner.left").textContent = errors ? "" : said;
+        if (isRight) stage.querySelector(".corner.right").textContent = errors ? `${said}, less sharp` : said;
       }
     }
   }
   if (stages.length) {
-    for (const select of [left, right]) select.addEventListener("change", show);
+    for (const select of [left, right, document.getElementById("errors")]) select.addEventListener("change", show);
     for (const stage of stages) {
       const slider = stage.querySelector("input");
       slider.addEventListener("input", () => stage.style.setProperty("--cut", `${slider.value}%`));
     }
+    for (const button of document.querySelectorAll(".zoom")) {
+      button.addEventListener("click", () => {
+        const on = button.closest("figure").classList.toggle("big");
+        button.setAttribute("aria-pressed", String(on));
+      });
+    }
     document.body.classList.add("ready");
     show();
+  }
+
+  /* One model is taken apart at a time; all of them are printed. */
+  const apart = document.getElementById("slow-model");
+  function takeApart() {
+    for (const article of document.querySelectorAll("article.slow")) article.hidden = article.dataset.trial !== apart.value;
+  }
+  if (apart) {
+    apart.addEventListener("change", takeApart);
+    addEventListener("beforeprint", () => document.querySelectorAll("article.slow").forEach((article) => { article.hidden = false; }));
+    addEventListener("afterprint", takeApart);
+    takeApart();
+  }
+
+  /* The raw file of a latency: from the page itself, or else from beside it. */
+  const raw = document.getElementById("raw");
+  for (const link of document.querySelectorAll("a[data-raw]")) {
+    link.addEventListener("click", (event) => {
+      const held = payload.raw[link.dataset.raw];
+      if (!held) return;
+      event.preventDefault();
+      raw.querySelector("h3").textContent = link.dataset.raw;
+      raw.querySelector("pre").textContent = JSON.stringify(held, null, 1);
+      raw.showModal();
+    });
   }
 
   /* A budget for each device chooses a model of the front: in the chart, the table, the pictures. */
@@ -56,16 +158,11 @@
     const seen = !pictured.length || pictured.includes(model.trial) ? "" : " No pictures were made with it.";
     return `Trial ${model.trial}, ${labels[model.trial]}: ${words[model.trial]}.${equal}${seen}`;
   }
-  function choose() {
+  function within() {
     const limits = budgets();
     const choice = bestWithin(offers, limits, resolved);
-    chosen = choice && choice.model.trial;
     document.getElementById("choice").textContent = reason(limits, choice);
-    for (const row of document.querySelectorAll("#front-table tr[data-trial]")) {
-      row.classList.toggle("chosen", Number(row.dataset.trial) === chosen);
-    }
-    if (stages.length && pictured.includes(chosen)) { right.value = `t${chosen}`; show(); }
-    charts.all.filter((element) => element.drawn).forEach(mark);
+    choose(choice && choice.model.trial);
   }
   const say = (slider) => {
     const values = stops[slider.dataset.metric];
@@ -84,17 +181,25 @@
     const given = budgets();
     const named = fields.filter((field) => field.dataset.metric in given)
       .map((field) => [field.dataset.device, given[field.dataset.metric]]);
+    if (picked !== null) named.push(["trial", picked]);
     history.replaceState(null, "", fragmentOf(Object.fromEntries(named)));
-    choose();
   }
   function restore() {
-    if (location.hash.length > 1 && !location.hash.includes("=")) return choose(); // a section's link
-    const given = budgetsIn(location.hash, fields.map((field) => field.dataset.device));
+    if (location.hash.length > 1 && !location.hash.includes("=")) return; // a section's link
+    const given = budgetsIn(location.hash, [...fields.map((field) => field.dataset.device), "trial"]);
     fields.forEach((field, index) => {
       field.value = given[field.dataset.device] ?? "";
       place(field, sliders[index]);
     });
-    choose();
+    if (fields.length) within();
+    const trial = new URLSearchParams(location.hash.slice(1)).get("trial");
+    if (trial !== null && byNumber.has(Number(trial))) { picked = Number(trial); choose(picked); tell(); }
+  }
+  function change() {
+    picked = null;
+    bar.hidden = true;
+    within();
+    keep();
   }
   fields.forEach((field, index) => {
     const slider = sliders[index];
@@ -102,16 +207,16 @@
     slider.addEventListener("input", () => {
       field.value = Number(slider.value) < values.length ? values[Number(slider.value)] : "";
       say(slider);
-      keep();
+      change();
     });
-    field.addEventListener("input", () => { place(field, slider); keep(); });
+    field.addEventListener("input", () => { place(field, slider); change(); });
     say(slider);
   });
-  addEventListener("hashchange", () => { if (fields.length) restore(); });
-  if (fields.length) restore();
+  addEventListener("hashchange", restore);
+  if (fields.length) within();
+  restore();
 
   /* The table of all trials: sorted, filtered, a page at a time. */
-  const { columns, rows, name } = payload.table;
   const PAGE = 50;
   const visible = columns.map((column, index) => ({ ...column, index })).filter((column) => !column.hidden);
   const head = document.querySelector("#all thead");
@@ -139,6 +244,12 @@
       tag.className = `tag ${value === "complete" ? "plain" : value}`;
       tag.textContent = value;
       td.append(tag);
+    } else if (column.name === "trial") {
+      const link = document.createElement("a");
+      link.href = `#trial=${value}`;
+      link.dataset.trial = value;
+      link.textContent = value;
+      td.append(link);
     } else td.textContent = value;
     td.className = numeric(column) ? "r" : column.name === "label" ? "name" : column.name;
     return td;
@@ -154,6 +265,8 @@
     const part = wanted.slice(page * PAGE, (page + 1) * PAGE);
     body.replaceChildren(...part.map((row) => {
       const tr = document.createElement("tr");
+      tr.dataset.trial = row[at.trial];
+      tr.classList.toggle("chosen", row[at.trial] === chosen);
       tr.append(...visible.map((column) => cell(row, column)));
       return tr;
     }));

@@ -15,6 +15,7 @@ from nas.report.choice import open_front, quality_of
 from nas.report.compression import CompressionRow, compression_rows
 from nas.report.definitions import Definition, definitions
 from nas.report.effects import Effect, find_effects
+from nas.report.explanation import explain_run
 from nas.report.operations import FallenOperation, Refusal, fallen_operations, refusals
 from nas.report.picks import Pick, find_picks
 from nas.report.supernet import SupernetRanking, supernet_ranking
@@ -87,6 +88,8 @@ class ReportData:
     looks: LookTotals | None = None
     """Candidates that were measured before a training; None where none were."""
     """How well a supernet's ranks held; None where no supernet ranked the candidates."""
+    sentences: tuple[str, ...] = ()
+    """The result in words: which models are alike, the one to take, the price of the next step."""
     offers: tuple[Offer, ...] = ()
     """The front's models as budgets see them, in the front's order."""
     resolved: float = 0.0
@@ -186,6 +189,7 @@ def gather(run: RunFolder) -> ReportData:
         objectives=objectives,
         results=results,
         front=found.front,
+        sentences=tuple(explain_run(found, lambda one: names[one].name if one in names else one)),
         offers=found.offers,
         resolved=found.resolved,
         picks=tuple(find_picks(found, names)),

@@ -121,6 +121,7 @@ def restore_photos(
     about = {"file": name or str(file), "sha256": file_sha256(file)}
     suffix = ".jpg" if format_ == "jpeg" else ".png"
     rows = _claimed(out, about, photos)
+    _write_manifest(out, about, rows)
     artifact: Artifact | None = None
     done: list[RestoredPhoto] = []
     for path in photos:
@@ -131,11 +132,15 @@ def restore_photos(
             target = out / _free_name(path.stem, suffix, {other.file for other in rows})
             row = _restore(artifact, path, digest, target, progress)
             rows.append(row)
-            content = {"format": _VERSION, "model": about, "photos": [r.to_dict() for r in rows]}
-            write_json(out / MANIFEST, content)
+            _write_manifest(out, about, rows)
         done.append(row)
     _write_page(about["file"], rows, out)
     return done
+
+
+def _write_manifest(out: Path, about: dict[str, Any], rows: Sequence[RestoredPhoto]) -> None:
+    photos = [row.to_dict() for row in rows]
+    write_json(out / MANIFEST, {"format": _VERSION, "model": about, "photos": photos})
 
 
 def _write_page(model: str, rows: Sequence[RestoredPhoto], out: Path) -> None:
@@ -221,7 +226,7 @@ def _claimed(out: Path, about: dict[str, Any], photos: Sequence[Path]) -> list[R
     values = read_json(manifest)
     if not isinstance(values, dict) or values.get("format") != _VERSION:
         raise RunError(f"{manifest} is no list of `nas restore`; choose another --out")
-    if values["model"]["sha256"] != about["sha256"]:
+    if values["photos"] and values["model"]["sha256"] != about["sha256"]:
         raise RunError(
             f"{out} holds photographs restored by another model, {values['model']['file']}; "
             "choose another --out to keep both"

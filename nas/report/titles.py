@@ -9,6 +9,7 @@ from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 UNITS = {
     "psnr_db": "dB",
     "psnr_db_gain": "dB",
+    "fidelity_db": "dB",
     "latency_ms": "ms",
     "init_ms": "ms",
     "peak_memory_mb": "MB",
@@ -31,6 +32,7 @@ TITLES = {
     "worst_latency_ratio": "Worst latency over the reference's",
     "macs_ratio": "MACs over the paper's final network's",
     "accelerated_mac_share": "Accelerated share of the MACs",
+    "fidelity_db": "Fidelity",
     "parameters": "Parameters",
     "bytes": "Size",
     "ddr_read_mb": "Read from DDR",

@@ -9,10 +9,23 @@ from pathlib import Path
 from nas.data import Pair
 from nas.errors import NasError
 from nas.report.budget import models_to_picture
-from nas.report.crops import MODELS, CropComparison, OpenModel, compare_crops, heldout_pairs
-from nas.report.page import report_html
+from nas.report.crops import (
+    MODELS,
+    CropComparison,
+    OpenModel,
+    compare_crops,
+    evenly_spaced,
+    heldout_pairs,
+)
+from nas.report.evidence import evidence_of
+from nas.report.overlay import write_overlays
+from nas.report.page import Findings, report_html
+from nas.report.replacements import ReadArchitecture
 from nas.report.report_data import ReportData, gather
+from nas.report.slowness import MODELS as SLOW_MODELS
+from nas.report.slowness import ProfileHost, slowness
 from nas.storage.run_folder import RunFolder
+from nas.study.trial_result import TrialResult
 from nas.system.files import write_atomically
 
 
@@ -21,12 +34,17 @@ def write_report(
     pictures: int = 3,
     pairs: Iterable[Pair] | None = None,
     open_model: OpenModel | None = None,
+    read: ReadArchitecture | None = None,
+    profile_host: ProfileHost | None = None,
 ) -> Path:
     """Write `report/` into the run's folder and return the path of its `index.html`.
 
     Works on an unfinished run too. Up to `pictures` held-out pictures are restored by the front's
     models; `pairs` (by default the run's own data set) and `open_model` (by default LiteRT) say
     which and how. Where the pictures can't be had, the report says why and has everything else.
+    `read` makes an architecture of its JSON, which the modelled costs of operations need.
+    `profile_host` times a file's operations on this machine; without it, only kept profiles are
+    shown.
 
     Raises RunError where the folder is no run's, is damaged, or can't be written.
     """
@@ -37,9 +55,37 @@ def write_report(
         comparisons, reason = _compare(run, data, pictures, pairs, open_model)
     folder = run.path / "report"
     _write_prints(folder, data, comparisons)
-    page = report_html(data, comparisons, reason)
+    found = _findings(run, data, folder, read, profile_host)
+    page = report_html(data, comparisons, reason, found)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return folder / "index.html"
+
+
+def _findings(
+    run: RunFolder,
+    data: ReportData,
+    folder: Path,
+    read: ReadArchitecture | None,
+    profile_host: ProfileHost | None,
+) -> Findings:
+    """Find out of single models why they are slow, and what stands behind their latencies."""
+    if not data.front:
+        return Findings()
+    models = models_to_picture(data, SLOW_MODELS) or _of_the_front(data)
+    slow = slowness(run, data, models, read, profile_host)
+    timed = list({model.number: model for model in (*data.front, *models)}.values())
+    return Findings(
+        slow=slow,
+        evidence=evidence_of(run, data, timed),
+        overlays=write_overlays(run, folder, slow),
+    )
+
+
+def _of_the_front(data: ReportData) -> list[TrialResult]:
+    """Return the cards' models, and others evenly over the front: for runs that made no files."""
+    picked = [pick.result for pick in data.picks]
+    models = [*picked, *evenly_spaced(data.front, SLOW_MODELS)]
+    return list({model.number: model for model in models}.values())[:SLOW_MODELS]
 
 
 def _compare(

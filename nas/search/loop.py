@@ -9,7 +9,7 @@ from typing import Any, final
 
 from nas.data import Dataset
 from nas.execution.executor import Executor
-from nas.execution.trial.task import OnLostPhone, TrialTask
+from nas.execution.trial.task import OnLostPhone, TrialProgress, TrialTask
 from nas.execution.trial.waiting import WaitingTrial
 from nas.search.ask_tell import AskedTrial, OptunaStudy
 from nas.search.watcher import Watcher
@@ -39,7 +39,9 @@ class OpenSearch:
     on_lost_phone: OnLostPhone = "stop"
 
     def task(self, asked: AskedTrial) -> TrialTask:
-        """Return the task of evaluating a candidate whole."""
+        """Return the task of evaluating a candidate whole; tell the watcher that it waits."""
+        label = asked.candidate.label
+        self.watcher.progress(TrialProgress(asked.number, "in line", label=label))
         return TrialTask(
             asked.number,
             asked.candidate,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import optuna
 
+from nas.devices.gpus import may_use_gpu
 from nas.errors import RunError
 from nas.execution.trial.waiting import waiting_results
 from nas.networks.candidate import Architecture
@@ -27,16 +28,17 @@ def check_network_format(run: RunFolder, study: Study) -> None:
     if all(evaluator.needs == "architecture" for evaluator in study.evaluators):
         return  # no file is made
     older = [r for r in _results(run) if r.conditions.get(CONDITION, 1) < NETWORK_FORMAT]
-    changed = [result.label for result in older if _has_changed(_architecture(study, result))]
+    gpu = may_use_gpu([*study.devices, *study.optional_devices])
+    changed = [r.label for r in older if _has_changed(_architecture(study, r), gpu)]
     reference = study.reference_candidate if study.uses_reference else None
-    if older and reference is not None and _has_changed(reference.architecture):
+    if older and reference is not None and _has_changed(reference.architecture, gpu):
         changed.insert(0, f"{reference.label}, which latency ratios refer to")
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         raise RunError(
-            f"{run.path} was made when transposed convolutions of kernel 2 were built with padding "
-            f'"same" (network format 1, now {NETWORK_FORMAT}): their files have another structure '
-            'now, padding "valid", and their latencies can\'t be mixed with those of '
+            f"{run.path} was made when files had other transposed convolutions (network format 1, "
+            f"now {NETWORK_FORMAT}: no padding where the kernel is the stride, no ReLU inside for "
+            "GPUs): latencies of today's files can't be mixed with those of "
             f"{'; '.join(changed[:_NAMED])}{more}. Start the search in another folder; pareto, "
             "report and export of this run work as before"
         )
@@ -49,8 +51,9 @@ def _results(run: RunFolder) -> Iterator[TrialResult]:
 
 def _architecture(study: Study, result: TrialResult) -> Architecture:
     sampled = optuna.trial.FixedTrial(dict(result.parameters))
-    return study.space.sample(sampled)
+    architecture: Architecture = study.space.sample(sampled)
+    return architecture
 
 
-def _has_changed(architecture: Architecture) -> bool:
-    return any(changed_in_format(layer) for layer in architecture.graph().layers)
+def _has_changed(architecture: Architecture, for_gpu: bool) -> bool:
+    return any(changed_in_format(layer, for_gpu) for layer in architecture.graph().layers)

@@ -38,7 +38,8 @@ def _conditions(
         if not key:
             continue
         try:
-            conditions = read_json(run.path / "measurements" / f"{key}.json").get("conditions", {})
+            kept = read_json(run.path / "measurements" / f"{key}.json")
+            conditions = kept.get("conditions") or {}
         except (RunError, AttributeError):
             continue
         if conditions.get("phone"):

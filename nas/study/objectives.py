@@ -34,7 +34,9 @@ class Objective:
     def of(cls, metric: str) -> Objective:
         """Return the objective for a metric: quality goes up, everything else goes down."""
         base = metric.split("[")[0]
-        up = base in ("psnr_db", "ssim", "supernet_psnr_db", "accelerated_mac_share")
+        up = base in (
+            "psnr_db", "ssim", "supernet_psnr_db", "accelerated_mac_share", "fidelity_db"
+        )  # fmt: skip
         return cls(metric, "maximize" if up else "minimize")
 
     @property

@@ -115,11 +115,14 @@ class Study:
 
     @property
     def expanded_objectives(self) -> tuple[Objective, ...]:
-        """The objectives, with "latency_ms" expanded to one for each device."""
-        names = []
+        """The objectives, with "latency_ms" expanded to one for each device that has a latency."""
+        names: list[str] = []
         for name in self.objectives:
-            per_device = name == "latency_ms"
-            names += [f"{name}[{device}]" for device in self.devices] if per_device else [name]
+            if name != "latency_ms":
+                names.append(name)
+                continue
+            each, there = [f"{name}[{one}]" for one in self.devices], self._metrics(self.devices)
+            names += [one for one in each if one in there] or each
         return tuple(Objective.of(name) for name in names)
 
     @property
@@ -209,7 +212,7 @@ def check_halving(study: Study) -> None:
     if late:
         raise ConfigError(
             f"halving can't tell {', '.join(late)} before the end of a training; take it out of "
-            "the objectives, or use --halving off"
+            "the objectives, or use --no-halving"
         )
     if study.schedule.steps < ETA ** len(SHARES):
         raise ConfigError(

@@ -8,6 +8,7 @@ with the file on a crop. Both are made from the file's own bytes: its weights, i
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,26 @@ def packed(model: Any) -> bytes:
     for index, buffer in enumerate(model.buffers):
         if index not in used:  # what `put_values` left behind
             buffer.data = None
-    builder = flatbuffers.Builder(1024)
+    builder = _aligning(flatbuffers.Builder)(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+@cache
+def _aligning(base: Any) -> Any:
+    """Make a builder that puts weights where the format wants them, at multiples of 16 bytes.
+
+    The Python builder would not, and runtimes that read a file in place then copy the weights.
+    """
+
+    class Aligning(base):  # type: ignore[misc]
+        def CreateNumpyVector(self, values: npt.NDArray[Any]) -> Any:  # noqa: N802
+            if values.dtype != np.uint8:
+                return super().CreateNumpyVector(values)
+            self.StartVector(1, values.size, 16)
+            self.head = self.Head() - values.size
+            self.Bytes[self.Head() : self.Head() + values.size] = values.tobytes()
+            self.vectorNumElems = values.size
+            return self.EndVector()
+
+    return Aligning

@@ -67,6 +67,24 @@ def at_given_size(model: Path, size: Size | None) -> Iterator[Path]:
         yield path
 
 
+@contextmanager
+def at_other_size(model: Path, size: Size) -> Iterator[Path]:
+    """Yield the file for pictures of `size` (width, height): itself, or a copy that is removed.
+
+    Raises ConfigError where the file has no form of that size.
+    """
+    if read_tflite(model).size == size:
+        yield model
+        return
+    with TemporaryDirectory(prefix="sized-") as folder:
+        path = Path(folder) / model.name
+        try:
+            path.write_bytes(resized(model.read_bytes(), size, str(model)))
+        except ConversionError as error:
+            raise ConfigError(f"{model} can't run at {size[0]}x{size[1]}: {error}") from error
+        yield path
+
+
 def _check_own(file: TfliteFile, name: object, size: Size | None) -> None:
     if size is None or size == file.size:
         return

@@ -10,6 +10,7 @@ from typing import Protocol, final
 import numpy as np
 
 from nas.data.image_quality import UInt8Image
+from nas.errors import ConversionError
 
 Span = tuple[int, int, int]
 """Where a tile starts, and the part (from, to) of the result that it fills, along one side."""
@@ -67,11 +68,12 @@ def restore_tiled(
 ) -> Tiled:
     """Restore a picture (h, w, 3) as `restore_any_size`, and measure its seams.
 
-    `progress` is called with the number of tiles that are done, and of all.
+    `progress` is called with the number of tiles that are done, and of all. Raises ConversionError
+    where the network gives pictures of another size than it takes.
     """
     height, width = image.shape[:2]
     if (height, width) == (restorer.height, restorer.width):
-        return Tiled(restorer.restore(image), "whole frames", 1, None)
+        return Tiled(_checked(restorer, image), "whole frames", 1, None)
     below, right = max(0, restorer.height - height), max(0, restorer.width - width)
     work = _Work(restorer, _mirror(image, below, right), progress or (lambda done, total: None))
     work.do()
@@ -79,6 +81,18 @@ def restore_tiled(
     at = f"{restorer.width}x{restorer.height}"
     fitting = f"tiled by {at}" if larger else f"edges mirrored to {at}"
     return Tiled(work.result[:height, :width], fitting, work.tiles, work.seam_levels)
+
+
+def _checked(restorer: Restorer, tile: UInt8Image) -> UInt8Image:
+    """Return the restored tile; a network that enlarges pictures can't restore them."""
+    done = restorer.restore(tile)
+    if done.shape != tile.shape:
+        (height, width), (high, wide) = done.shape[:2], tile.shape[:2]
+        raise ConversionError(
+            f"the network gives pictures of {width}x{height} for pictures of {wide}x{high}: "
+            "expected the same size"
+        )
+    return done
 
 
 def _mirror(image: UInt8Image, below: int, right: int) -> UInt8Image:
@@ -121,7 +135,7 @@ class _Work:
     def _tile(self, row: Span, column: Span) -> UInt8Image:
         (top, row_from, row_to), (left, column_from, column_to) = row, column
         tile = self._image[top : top + self._restorer.height, left : left + self._restorer.width]
-        done = self._restorer.restore(tile)
+        done = _checked(self._restorer, tile)
         self.result[row_from:row_to, column_from:column_to] = done[
             row_from - top : row_to - top, column_from - left : column_to - left
         ]

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from nas.networks.candidate import MOST_PRUNED, PRECISIONS, Candidate, Compression
 from search_spaces import ARCHITECTURES, UNet
-from search_spaces.unet import ACTIVATIONS, UPSAMPLINGS
+from search_spaces.unet_axes import (
+    ALL_ACTIVATIONS,
+    BLOCKS,
+    DOWNSAMPLINGS,
+    PLAIN,
+    SKIPS,
+    STEMS,
+    UPSAMPLINGS,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "start" / "labels.md").read_text()
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", PAGE, re.MULTILINE))
@@ -31,7 +39,7 @@ def test_the_choices_are_those_of_the_code() -> None:
         return set(re.findall(r"`([^`]+)`", ROWS[part].rpartition(" | ")[2]))
 
     assert choices("depthtospace") == {name.replace("-", "") for name in UPSAMPLINGS}
-    assert choices("prelu") == set(ACTIVATIONS)
+    assert choices("prelu") == {name.replace("-", "") for name in ALL_ACTIVATIONS}
     assert choices("int8-ptq") == set(PRECISIONS)
     assert choices("p30%") == {f"p{100 * MOST_PRUNED:g}%"}
     families = {network.to_dict()["family"] for network in ARCHITECTURES.values()}
@@ -43,3 +51,18 @@ def test_the_names_on_the_command_line() -> None:
     assert len(named) >= 6
     for name, label in named.items():
         assert ARCHITECTURES[name].label == label
+
+
+def test_every_word_that_a_label_can_have_is_explained() -> None:
+    axes = {"skip": SKIPS, "downsampling": DOWNSAMPLINGS, "block": BLOCKS, "stem": STEMS}
+    axes |= {"decoder_convolutions": (1,), "bottleneck_convolutions": (3,)}
+    assert axes.keys() == PLAIN.keys()
+    plain = UNet("resize-bilinear", "relu", (8, 16), 2, 3, False).label.split()
+    said = " ".join(ROWS)
+    for axis, choices in axes.items():
+        for choice in choices:
+            if choice != PLAIN[axis]:
+                network = UNet("resize-bilinear", "relu", (8, 16), 2, 3, False, **{axis: choice})
+                (word,) = set(network.label.split()) - set(plain)
+                form = r"`?x2\+\d\+\d" if word.startswith("x2+") else re.sub(r"\d", r"\\d", word)
+                assert re.search(form, said), word

@@ -30,7 +30,7 @@ def test_every_command_with_every_option() -> None:
     from nas.cli.commands import COMMANDS
 
     page = PAGES["reference/commands.md"]()
-    sections = dict(re.findall(r"^## (nas .*?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    sections = dict(re.findall(r"^### (nas .*?)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
     seen = 0
     for entry in COMMANDS:
         for path, command in leaves(entry.load(), f"nas {entry.name}"):
@@ -45,7 +45,7 @@ def test_every_command_with_every_option() -> None:
 
 
 def test_a_commands_help_stands_without_marks() -> None:
-    assert plain("[bold]Search[/]: the run's folder [runs/STUDY] [x>=1]") == (
+    assert plain(r"[bold]Search[/]: the run's folder \[runs/STUDY] [x>=1]") == (
         "Search: the run's folder [runs/STUDY] [x>=1]"
     )
 
@@ -108,7 +108,7 @@ def test_every_public_name() -> None:
 
 
 def test_every_entry_of_a_document(tmp_path: Path) -> None:
-    from nas.cli.results import model_json
+    from nas.cli.pareto import model_json
     from nas.data.image_quality import PSNR_ID
     from nas.report.export import card_document
     from nas.report.restored_page import RestoredPhoto
@@ -120,7 +120,7 @@ def test_every_entry_of_a_document(tmp_path: Path) -> None:
     result = TrialResult(0, "k", "l", {}, "complete", metrics={"psnr_db": Metric(1, "s", PSNR_ID)})
     photo = RestoredPhoto("a", "b", "c", (1, 2), "d", 3, None, 0.5)
     real = {
-        "A model": {*model_json(RunFolder(tmp_path), result), "device_names"},
+        "A model": {*model_json(RunFolder(tmp_path), result)},
         "A trial": {*result.to_dict()},
         "A model's card": {*card_document(describe(), result, 1.0, {})},
         "Restored photographs": {*photo.to_dict()},

@@ -3,6 +3,7 @@
 python -m tests.emulated_phone start modern pixel4-like    # runs until Ctrl-C
 python -m tests.emulated_phone fault FOLDER unplug --seconds 5
 python -m tests.emulated_phone models FOLDER               # small files to try
+python -m tests.emulated_phone libraries FOLDER            # stand-ins for Qualcomm's libraries
 python -m tests.emulated_phone profiles
 """
 
@@ -37,12 +38,20 @@ def main(arguments: list[str] | None = None) -> int:
     fault.add_argument("--seconds", type=float, default=1.0)
     written = commands.add_parser("models", help="write small .tflite files to try")
     written.add_argument("folder", type=Path)
+    libraries = commands.add_parser("libraries", help="write stand-ins for an NPU's libraries")
+    libraries.add_argument("folder", type=Path)
+    libraries.add_argument("--hexagon", default="75", help="the generation of Qualcomm's NPU")
     commands.add_parser("profiles", help="list profiles and faults")
     given = parser.parse_args(arguments)
     if given.command == "profiles":
         return _list()
     if given.command == "models":
         return _models(given.folder)
+    if given.command == "libraries":
+        from tests.emulated_phone.libraries import write_qualcomm
+
+        print(write_qualcomm(given.folder, given.hexagon))
+        return 0
     if given.command == "fault":
         switched = faults.Fault(given.kind, given.match, given.times, given.seconds)
         print(faults.inject(given.folder / "faults", switched))

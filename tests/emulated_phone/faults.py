@@ -28,6 +28,8 @@ KINDS = {
     "meet": "the tool waits, SECONDS at most, until those of TIMES phones have come to MATCH",
     "driver-crash": "the accelerator's driver dies in the middle of an inference",
     "op-failed": "NNAPI refuses to compile",
+    "no-files": "the CompiledModel tool leaves out a file that it was asked for",
+    "half-files": "the CompiledModel tool leaves half of a file",
     "slow": "inferences take SECONDS times as long",
     "clock-jump": "the phone's clock, which the tool measures by, jumps by SECONDS among its runs",
 }

@@ -124,8 +124,8 @@ def _fill(run: Run, interpreter: Any) -> None:
 
 def _value_files(run: Run) -> list[str | None]:
     """List a file, or None, for each input that `--input_layer` names, by the tool's rules."""
-    names = [name for name in run.flags["input_layer"].split(",") if name]
-    shapes = [shape for shape in run.flags["input_layer_shape"].split(":") if shape]
+    names = [name for name in run.flags.get("input_layer", "").split(",") if name]
+    shapes = [shape for shape in run.flags.get("input_layer_shape", "").split(":") if shape]
     if len(names) != len(shapes):
         run.say(f"The number of items in --input_layer_shape must match {names}", "ERROR")
         run.fail()

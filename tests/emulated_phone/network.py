@@ -36,6 +36,7 @@ class Step:
     inputs: int
     kernel_over_stride: bool
     sources: tuple[int, ...]
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def read(data: bytes) -> Network:
                 len(data_inputs),
                 _kernel_over_stride(op, operator, inputs),
                 tuple(producers[int(i)] for i in data_inputs if int(i) in producers),
+                int(code.version),
             )
         )
         producers.update({int(output): index for output in operator.outputs})

@@ -142,10 +142,11 @@ class EmulatedPhone:
             (cpu / "cpufreq/cpuinfo_max_freq").write_text(f"{khz}\n")
             if self.profile.capacities:
                 (cpu / "cpu_capacity").write_text(f"{self.profile.capacities[number]}\n")
-        for library in self.profile.external_libraries:
+        own = ("libOpenCL.so",) if self.profile.gpu else ()
+        for library in (*self.profile.external_libraries, *own):
             (self.root / "vendor/lib64" / library).touch()
         write_programs(self.folder, self.profile)
-        write_tool(self.path(TOOL_PATH), self.profile.tool)
+        write_tool(self.path(TOOL_PATH), self.profile.tool, self.profile.tool_lacks)
         self.render()
 
     def celsius(self) -> float:

@@ -42,6 +42,12 @@ class Profile:
     `half_precision`: where 16 bits are allowed for float32 (`allow_fp16`), an accelerator's output
     is rounded to them; what it computes before is this machine's. `load` is that of a phone that
     does nothing, `allowed_khz` what its vendor allows of `max_frequencies_khz`.
+
+    `tool` is "2020" or "2026" for the classic tool, "compiled-model" for LiteRT's. For the latter:
+    `npu` is the vendor of the NPU, `npu_unsupported` are the operations that its compiler does not
+    take, `npu_fault` is "jit" where that compiler fails, `gpu_unsupported` are the operations that
+    the GPU does not take, `gpu_built_in` says whether the tool contains LiteRT's GPU library, and
+    `tool_lacks` names flags that an older tool does not know.
     """
 
     name: str
@@ -74,6 +80,12 @@ class Profile:
     gpu: bool = True
     hexagon: bool = False
     half_precision: bool = False
+    npu: str = ""
+    npu_unsupported: tuple[str, ...] = ()
+    npu_fault: str = ""
+    gpu_unsupported: tuple[str, ...] = ()
+    gpu_built_in: bool = True
+    tool_lacks: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the profile as JSON."""
@@ -171,8 +183,8 @@ MODERN = Profile(
     manufacturer="emulated",
     model="Modern",
     chip="modern-npu",
-    android="15",
-    sdk=35,
+    android="14",
+    sdk=34,
     accelerators=("vendor-npu",),
     half_precision=True,
     rules=(Rule("TRANSPOSE_CONV"), Rule("PRELU", types=INT8)),
@@ -189,8 +201,8 @@ HOST_SPEED = Profile(
     manufacturer="emulated",
     model="Host-speed",
     chip="this-machine",
-    android="15",
-    sdk=35,
+    android="14",
+    sdk=34,
     accelerators=("vendor-npu",),
     timing="real",
 )
@@ -203,8 +215,44 @@ NO_NNAPI = Profile(
     sdk=26,
     accelerators=(),
 )
+GPU_2024 = Profile(
+    name="gpu-2024",
+    manufacturer="emulated",
+    model="Gpu-2024",
+    chip="Tensor G3",
+    android="15",
+    sdk=35,
+    accelerators=("google-edgetpu",),
+    tool="compiled-model",
+    gmacs_per_s=220.0,
+    gpu_unsupported=("RESIZE_NEAREST_NEIGHBOR", "DEPTH_TO_SPACE", "MIRROR_PAD"),
+)
+NPU_2025 = Profile(
+    name="npu-2025",
+    manufacturer="emulated",
+    model="Npu-2025",
+    chip="SM8650",
+    android="16",
+    sdk=36,
+    accelerators=(),
+    tool="compiled-model",
+    gmacs_per_s=900.0,
+    npu="Qualcomm",
+)
+NPU_ON_CPU = replace(NPU_2025, name="npu-on-cpu", model="Npu-on-CPU", npu_fault="jit")
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
-    for profile in (MATE30, RENO3, PIXEL4, MODERN, PICKY, HOST_SPEED, NO_NNAPI)
+    for profile in (
+        MATE30,
+        RENO3,
+        PIXEL4,
+        MODERN,
+        PICKY,
+        HOST_SPEED,
+        NO_NNAPI,
+        GPU_2024,
+        NPU_2025,
+        NPU_ON_CPU,
+    )
 }

@@ -101,16 +101,16 @@ def write_programs(folder: Path, profile: Profile) -> None:
         (folder / "props" / name).write_text(value + "\n")
 
 
-def write_tool(path: Path, tool: str = "2026") -> None:
+def write_tool(path: Path, tool: str = "2026", lacks: tuple[str, ...] = ()) -> None:
     """Write the launcher of the stand-in for `benchmark_model` to `path`, executable.
 
-    Tools of different years have different contents, as their flags are kept by content.
+    Tools with different flags have different contents, as their flags are kept by content.
     """
     here = Path(__file__).parents[2]
     site = sysconfig.get_paths()
     paths = dict.fromkeys([str(here), site["purelib"], site["platlib"]])
     listed = ", ".join(repr(entry) for entry in paths)
-    text = _LAUNCHER.format(python=sys.executable, paths=listed, tool=tool)
+    text = _LAUNCHER.format(python=sys.executable, paths=listed, tool=" ".join((tool, *lacks)))
     _executable(path, text)
 
 

@@ -104,6 +104,11 @@ def main() -> None:
     """Run as the phone's shell does."""
     folder = Path(os.environ["EMULATED_PHONE"])
     profile = Profile.from_json((folder / "profile.json").read_text())
+    if profile.tool == "compiled-model":
+        from tests.emulated_phone import compiled_tool
+
+        compiled_tool.main(folder, profile)
+        return
     known = dict(FLAGS_2020 if profile.tool == "2020" else FLAGS_2026)
     if "--help" in sys.argv:
         print("usage: benchmark_model\nFlags:")
@@ -121,11 +126,11 @@ def main() -> None:
     run.say("STARTING!")
     if unknown:
         run.say(f"Unconsumed cmdline flags: {' '.join(unknown)}", "WARN")
-    _show_faults_before(run)
+    show_faults_before(run)
     _benchmark(run)
 
 
-def _show_faults_before(run: Run) -> None:
+def show_faults_before(run: Run) -> None:
     sys.stdout.flush()
     if run.fault("crash"):
         print("Segmentation fault", file=sys.stderr, flush=True)
@@ -309,8 +314,8 @@ def _time(run: Run, model: Network, plan: Plan, path: Path) -> None:
     first = (warmup or timed or [0.0])[0]
     run.say(
         f"Inference timings in us: Init: {clock.init_ms * 1000:.6g}, First inference: "
-        f"{first * 1000:.6g}, Warmup (avg): {_mean(warmup) * 1000:.6g}, Inference (avg): "
-        f"{_mean(timed) * 1000:.6g}"
+        f"{first * 1000:.6g}, Warmup (avg): {mean(warmup) * 1000:.6g}, Inference (avg): "
+        f"{mean(timed) * 1000:.6g}"
     )
     _say_memory(run)
     if failed:
@@ -359,7 +364,7 @@ def statistics_line(samples_ms: list[float], modern: bool) -> str:
     return text
 
 
-def _mean(samples: list[float]) -> float:
+def mean(samples: list[float]) -> float:
     return sum(samples) / len(samples) if samples else 0.0
 
 

@@ -56,3 +56,10 @@ def test_the_worst_ratio_by_hand() -> None:
     assert ratio.value == 2.0
     assert ratio.source == "synthetic"
     assert ratio.conditions == "worst on b; the reference takes 4 ms there"
+
+
+def test_a_device_without_latencies_promises_none_and_stays_out_of_ratios() -> None:
+    spec = "npu:sm8650?partly=allowed"
+    told = ("accelerated_mac_share", "cpu_operations", "npu_pieces")
+    assert Latency().metrics((spec,)) == tuple(f"{name}[{spec}]" for name in told)
+    assert "worst_latency_ratio" in Latency().metrics((spec, "host"))

@@ -16,6 +16,7 @@ import pytest
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
+from nas.devices.delegate import Delegate
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
@@ -73,7 +74,7 @@ def adb_of(phone: EmulatedPhone, server: AdbServer) -> Adb:
 
 
 def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDevice:
-    """The device of an emulated phone, with waits fit for a test."""
+    """The device of an emulated phone, with waits fit for a test; NNAPI where that is usual."""
     defaults: dict[str, Any] = {
         "limits": Limits(wait_seconds=3.0, poll_seconds=0.1),
         "backoff_seconds": 0.05,
@@ -81,6 +82,8 @@ def device_of(phone: EmulatedPhone, server: AdbServer, **options: Any) -> AdbDev
         "lock_wait_seconds": 10.0,
         "reconnect_seconds": 8.0,
     }
+    if phone.profile.sdk < 35:
+        defaults["delegate"] = Delegate("nnapi")  # named, so nothing is told about the choice
     told: list[str] = []
     device = AdbDevice(
         phone.address, PhoneOptions(**{**defaults, **options}), server, tell=told.append

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from nas.devices.adb.wire import AdbEntry
@@ -41,6 +42,22 @@ except ValueError as error:  # it reads the port from the environment as it is l
 
 DEFAULT_PORT = 5037
 """The port of an adb server."""
+
+
+def adb_program() -> str | None:
+    """Find the adb program that a server would be started with; None where there is none."""
+    with suppress(AdbError, OSError):
+        return str(adb_path())
+    return None
+
+
+def adb_keys() -> list[str]:
+    """List the files of this computer's keys, by which phones know it."""
+    homes = [os.environ.get(name) for name in ("ANDROID_USER_HOME", "ANDROID_SDK_HOME")]
+    folders = [Path(home) for home in homes if home] + [Path.home() / ".android"]
+    files = [folder / "adbkey" for folder in folders]
+    files += [Path(p) for p in os.environ.get("ADB_VENDOR_KEYS", "").split(os.pathsep) if p]
+    return [str(path) for path in files if path.exists()]
 
 
 class _Connection(AdbConnection):  # type: ignore[misc]
@@ -162,6 +179,16 @@ class AdbServer:
             raise phone_error(failure, Evidence("(any)", stderr=repr(error)), advice) from error
         rows = [line.split("\t", 1) for line in text.splitlines() if "\t" in line]
         return [AdbEntry(serial, re.split(r" \(|;", state)[0].strip()) for serial, state in rows]
+
+    def settled_entries(self, seconds: float = 2.0) -> list[AdbEntry]:
+        """List as `entries`, once no phone is still connecting, or after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            entries = self.entries()
+            passing = {"offline", "connecting", "authorizing"} & {entry.state for entry in entries}
+            if not passing or time.monotonic() >= deadline:
+                return entries
+            time.sleep(0.1)
 
     def connect(self, address: str) -> str:
         """Run `adb connect`; returns its answer, which does not tell whether it worked."""

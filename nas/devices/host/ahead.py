@@ -20,8 +20,8 @@ AT_ONCE = 5
 class Ahead:
     """Processes for the next measurement, started while this process does something else.
 
-    A search that trains in this process keeps them. They import on another core meanwhile, then
-    sleep; that is half the time of a measurement of a small network.
+    A search keeps them. They import while something is trained, then sleep; that is half the time
+    of a measurement of a small network, during which all trainings would have to rest.
     """
 
     def __init__(self) -> None:

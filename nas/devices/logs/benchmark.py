@@ -53,6 +53,12 @@ _RESULT = re.compile(
     r"|p5|p95)\)|Init footprint|Overall footprint|Peak memory(?: usage)?):"
     rf"\s{{1,40}}{NUMBER}(?: (?:ms|MB))?(?: \((\d{{1,9}}) runs?\))?"
 )
+_COMPILATIONS = {
+    "JIT compilation changed model, reserializing": "now",
+    "Flatbuffer model initialized from cached model": "kept",
+    "JIT execution handles detected": "every time",
+    "pre-compiled. Plugins won't be applied": "ahead",
+}
 _COMPILED_MODEL = ("LiteRT environment", "LITERT_", "Dispatch runtime", "DispatchDelegate")
 _WRAPPED = re.compile(
     r"(?:with delegate|the remaining(?: \d{1,9})?|the model graph(?: will)?(?: not)?(?: be)?"
@@ -200,6 +206,12 @@ def _take_arguments(log: BenchmarkLog, text: str) -> None:
 def _take_compiled(log: BenchmarkLog, text: str) -> bool:
     if match := _SIGNATURE.match(text):
         log.signature = match[1]
+        return True
+    if words := next((words for words in _COMPILATIONS if words in text[:400]), None):
+        log.compilation, log.built = _COMPILATIONS[words], True
+        return True
+    if "Flatbuffer model initialized" in text[:400]:
+        log.built = True
         return True
     if match := _THROUGHPUT.match(text):
         log.throughput_mb_per_s = figure(match[1])

@@ -110,6 +110,20 @@ class DelegationFacts:
     listing: str | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class RuntimeNode:
+    """One operation of the graph that ran, as the CompiledModel tool's file of the runtime tells.
+
+    `outputs` are its outputs' names, `delegate` the delegate that ran it, None for a plain kernel
+    of the CPU. On an NPU the graph is the one that its compiler left: `DISPATCH_OP` stands for what
+    was compiled.
+    """
+
+    op: str
+    outputs: tuple[str, ...]
+    delegate: str | None
+
+
 @dataclass
 class BenchmarkLog:
     """The facts of one run's output; fields stay None or empty where the output does not tell.
@@ -121,7 +135,8 @@ class BenchmarkLog:
     the chip's name, `plugins` are the accelerators that the tool registered, `gpu_api` is the
     GPU's programming interface.
 
-    The model: its path `model`, `model_size_mb`. `loaded`: the tool said that it loaded the model.
+    The model: its path `model`, `model_size_mb`. `loaded`: the tool said that it loaded the model,
+    CompiledModel's that it was about to. `built`: the latter then had it in memory.
 
     Figures: `blocks` holds the untimed and the timed statistics, `profiled` those of the profile;
     `init_ms`, `first_ms`, `warmup_mean_ms` and `mean_ms` come from the summary line. `memory` holds
@@ -157,6 +172,8 @@ class BenchmarkLog:
     profile_summary: dict[str, int] = field(default_factory=dict)
     unread_profile: tuple[str, ...] = ()
     nodes_executed: int | None = None
+    runtime: tuple[RuntimeNode, ...] = ()
+    compilation: str | None = None
     limits: list[dict[str, float | None]] = field(default_factory=list)
     gpu_api: str | None = None
     signature: str | None = None
@@ -168,6 +185,7 @@ class BenchmarkLog:
     generation: str | None = None
     compiled: dict[str, float] = field(default_factory=dict)
     loaded: bool = False
+    built: bool = False
     finished: bool = False
     failed: bool = False
 

@@ -149,6 +149,23 @@ def unparsable(lines: list[Line], exit_code: int | None) -> DeviceFailure:
     return DeviceFailure("unparsable", f"{code}last lines: {last}")
 
 
+def _silent(log: BenchmarkLog) -> DeviceFailure | None:
+    """Find the failure of a CompiledModel tool that ended in its set-up without a reason.
+
+    Builds for users print no reason there, so how far it came has to tell.
+    """
+    if log.generation != "compiled-model" or not log.loaded or log.init_ms is not None:
+        return None
+    if not log.built:
+        return DeviceFailure("model_unreadable", f"the tool could not load {log.model}")
+    asked = [kind for kind in log.asked if kind != "cpu"]
+    if not asked:
+        return None
+    seen = [*log.facts.reasons[:1], *map(str, log.replaced)]
+    detail = f"{' and '.join(asked)} did not take the whole graph, and the tool gave up"
+    return DeviceFailure("delegate_refused", f"{detail}: {', '.join(seen)}" if seen else detail)
+
+
 def failure_of(
     log: BenchmarkLog, lines: list[Line], exit_code: int | None = None, pid: int | None = None
 ) -> DeviceFailure | None:
@@ -162,7 +179,7 @@ def failure_of(
     if failure is not None:
         return failure
     if log.failed or exit_code not in (None, 0):
-        return unparsable(lines, exit_code)
+        return _silent(log) or unparsable(lines, exit_code)
     if exit_code == 0 and (log.timed is None or log.timed.count < 1):
         return unparsable(lines, exit_code)
     return None

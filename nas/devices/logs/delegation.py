@@ -92,7 +92,7 @@ _REASON = re.compile(
     r"|(?:is not|isn't|not|un)[ ]?supported on this|elegate is not supported|unable to open library"
     r"|[Cc]an ?not open|Unable to load|Failed to (?:create|load|initiali[sz]e|obtain|fetch|apply)"
     r"|No usable|No (?:dispatch|compiler plugin)|You should provide the .{0,40}to use NPU"
-    r"|No operations will run on the GPU|not found\b"
+    r"|No operations will run on the GPU|not found\b|Plugin errs: \S"
 )
 _ABOUT_DELEGATES = re.compile(
     r"delegate|accelerator|acceleration|nnapi|neuralnetworks|gpu|opencl|opengl|hexagon|npu|qnn|htp"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _TITLE = re.compile(r"^={3,} ?([^=]{1,80}?) ?={3,}$")
@@ -34,7 +34,8 @@ class ProfileRow:
 
     `node` is its index among the `.tflite`'s operations (a delegate's node is numbered after
     them); None where the tool prints no index, and for what runs `inside` a delegate's node: a
-    delegate counts its own operations from 0.
+    delegate counts its own operations from 0. `calls` is how often the tool saw the row, in all
+    runs; rows of equal type and index are one to it, which `average_ms` is the mean of.
     """
 
     node_type: str
@@ -42,6 +43,7 @@ class ProfileRow:
     name: str
     node: int | None
     inside: bool = False
+    calls: int = field(default=1, compare=False)
 
     @property
     def is_delegate(self) -> bool:
@@ -196,4 +198,5 @@ def _row(columns: list[str], cells: list[str]) -> ProfileRow | None:
         name.strip("[]"),
         None if inside else index,
         inside,
+        int(calls) if (calls := values.get("timescalled", "")).isdigit() else 1,
     )

@@ -222,7 +222,8 @@ def _report(
     failure = _mixed(run) or failure_of(
         benchmark, lines, exit_code, run.pid if chosen is None else chosen
     )
-    failure = failure or delegated
+    if failure is None or _ran_elsewhere(benchmark, exit_code, delegated, failure):
+        failure = delegated
     layouts = tuple(dict.fromkeys(line.layout for line in lines if line.text))
     return LogReport(
         layouts,
@@ -235,6 +236,18 @@ def _report(
         _driver_errors(lines, chosen),
         _is_empty(benchmark, nnapi) and failure is None,
     )
+
+
+def _ran_elsewhere(
+    log: BenchmarkLog,
+    exit_code: int | None,
+    delegated: DeviceFailure | None,
+    failure: DeviceFailure,
+) -> bool:
+    """Whether LiteRT's tool ended well on the CPU after the delegate had not come up."""
+    ended = log.generation == "compiled-model" and log.finished and exit_code in (None, 0)
+    without = delegated is not None and delegated.failure_class == "not_delegated"
+    return ended and without and failure.failure_class == "delegate_refused"
 
 
 def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from nas.errors import unknown
+from nas.errors import ConfigError, unknown
 
 PREFIX = "npu:"
 FIGURES = ("ddr_read_mb", "ddr_write_mb", "spill_mb", "fill_mb", "context_mb")
 """What an NPU's compiler tells beside a latency; MB of 10^6 bytes."""
+PARTLY = "?partly=allowed"
+"""Behind a chip's name: networks that are cut between NPU and CPU are allowed; no latencies."""
+CUT_FIGURES = ("cpu_operations", "npu_pieces")
+"""What such a device tells: operations that are left to the CPU, and the pieces on the NPU."""
 ESTIMATED_AS = 52
 """The compiler's number of SA8255: phones' latencies are fitted to its simulator's estimates."""
 
@@ -65,8 +69,13 @@ CHIPS = {
 
 
 def chip_named(spec: str) -> Chip:
-    """The chip of a device `npu:CHIP`; ConfigError, with the nearest one, where there is none."""
-    name = spec.removeprefix(PREFIX).lower()
+    """The chip of a device `npu:CHIP`, or with `PARTLY` behind it.
+
+    Raises ConfigError, with the nearest name, where there is no such chip, and for other options.
+    """
+    name, _, options = spec.removeprefix(PREFIX).lower().partition("?")
+    if options not in ("", PARTLY[1:]):
+        raise ConfigError(f"{spec}: an NPU takes one option: {PREFIX}{name}{PARTLY}")
     if name not in CHIPS:
         raise unknown("chip", name, CHIPS)
     return CHIPS[name]

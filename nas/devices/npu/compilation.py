@@ -130,7 +130,7 @@ def _compile(artifact: Path, chip: int, device: str, limits: Limits) -> Compilat
         if answer["error"] is not None:
             if any(word in answer["error"] for word in OUT_OF_MEMORY):
                 raise memory_error(device, "compilation", limits, evidence)
-            raise _refused(device, answer["error"], ended.text, evidence)
+            raise refused(device, answer["error"], ended.text, evidence)
         try:
             estimate = estimate_in((folder / compile_worker.PROFILE).read_text())
             traffic = traffic_in(ended.text)
@@ -141,7 +141,7 @@ def _compile(artifact: Path, chip: int, device: str, limits: Limits) -> Compilat
     )
 
 
-def _refused(device: str, error: str, log: str, evidence: Evidence) -> NpuError | NpuTransientError:
+def refused(device: str, error: str, log: str, evidence: Evidence) -> NpuError | NpuTransientError:
     """What the provider's exception means.
 
     Its own front end may refuse what LiteRT's takes: then nothing is wrong with the network, but

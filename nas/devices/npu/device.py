@@ -15,7 +15,7 @@ from typing import Any, Literal, final
 from nas.devices.limited_process import Limits
 from nas.devices.measurement import Measurement, TimingProtocol
 from nas.devices.npu import calibration, requirements
-from nas.devices.npu.chips import FIGURES, Chip, chip_named
+from nas.devices.npu.chips import CUT_FIGURES, FIGURES, PARTLY, Chip, chip_named
 from nas.devices.npu.compilation import Compilation, compiled
 from nas.devices.npu.failures import NpuError, NpuTransientError, npu_error
 from nas.devices.npu.placement import NpuPlacement, placed
@@ -47,14 +47,19 @@ class Latency:
 @final
 @dataclass(frozen=True)
 class NpuDevice:
-    """One chip's NPU; safe to share. It disturbs no training, and waits for the host's timing."""
+    """One chip's NPU; safe to share. It disturbs no training, and waits for the host's timing.
+
+    With `partly` it says where operations run, also of networks that are cut between NPU and CPU,
+    and no latency.
+    """
 
     chip: Chip
+    partly: bool = False
 
     @property
     def spec(self) -> str:
         """The name that `open_device` takes."""
-        return self.chip.spec
+        return f"{self.chip.spec}{PARTLY if self.partly else ''}"
 
     def answer(self) -> None:
         """Raise ConfigError, with the remedy, where the extra `npu` can't be used here."""
@@ -75,7 +80,7 @@ class NpuDevice:
         The limit is one of processor time for each program. Raises ConfigError where the file is no
         `.tflite` of a fixed size or the extra can't be used, NpuError where the NPU does not take
         the network whole, the compiler refuses it or dies, or its latency can't be told,
-        NpuTransientError where this machine was too busy.
+        NpuTransientError where this machine was too busy. With `partly` the file is only placed.
         """
         self.answer()
         file = read_tflite(artifact)
@@ -83,8 +88,10 @@ class NpuDevice:
         # Chips without a simulator are compiled for themselves, and once more for the simulator's.
         numbers = tuple(dict.fromkeys((self.chip.number, self.chip.estimated_as)))
         placement = placed(artifact, self.chip, self.spec, limits)
+        if self.partly:
+            return self._placed(artifact, placement)
         if not placement.whole:
-            raise self._not_whole(placement)
+            raise self.not_whole(placement)
         try:
             own, estimated = _both(
                 lambda number: compiled(artifact, number, self.spec, limits), numbers
@@ -108,7 +115,25 @@ class NpuDevice:
             figures=_figures(own),
         )
 
-    def _not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+    def latency_ms(self, artifact: Path, protocol: TimingProtocol) -> float:
+        """Return the latency alone, in half the time of `measure` for a phone's chip: the file is
+        compiled for the simulator's chip, and not for its own, of which the memory traffic is told.
+
+        Raises as `measure`, and ConfigError with `partly`.
+        """
+        self.answer()
+        if self.partly:
+            raise ConfigError(f"{self.spec} tells where operations run, and no latency")
+        precision = _precision(read_tflite(artifact))
+        limits = Limits(protocol.timeout_seconds)
+        placement = placed(artifact, self.chip, self.spec, limits)
+        if not placement.whole:
+            raise self.not_whole(placement)
+        estimated = compiled(artifact, self.chip.estimated_as, self.spec, limits)
+        return self._latency(estimated, precision).milliseconds
+
+    def not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
+        """The error of a network that the NPU does not take whole, in one piece."""
         on_npu = len(placement.operations) - len(placement.refusals)
         detail = f"{on_npu} of {len(placement.operations)} operations on the NPU"
         if on_npu:
@@ -122,6 +147,28 @@ class NpuDevice:
         error = npu_error(self.spec, kind, f"{detail}; left to the CPU: {left}")
         error.placement = placement.operations
         return error
+
+    def _placed(self, artifact: Path, placement: NpuPlacement) -> Measurement:
+        """Where operations run, with the reasons of those that are left to the CPU."""
+        refusals = placement.refusals
+        figures = (float(len(refusals)), float(placement.partitions))
+        about = f"the compiler's placement for {self.chip.title}; no latency"
+        return Measurement(
+            device=self.spec,
+            source="simulated",
+            samples_ms=(),
+            init_ms=None,
+            first_ms=None,
+            peak_memory_mb=None,
+            placement=placement.operations,
+            conditions={
+                **self._chip_conditions(artifact),
+                "about": about,
+                "caution": "; ".join(map(str, refusals)) or None,
+            },
+            accelerated_mac_share=placement.accelerated_mac_share,
+            figures=dict(zip(CUT_FIGURES, figures, strict=True)),
+        )
 
     def _latency(self, estimated: Compilation, precision: str) -> Latency:
         estimate = estimated.estimate
@@ -162,15 +209,20 @@ class NpuDevice:
         self, artifact: Path, latency: Latency, own: Compilation, estimated: Compilation
     ) -> dict[str, Any]:
         return {
-            "chip": self.chip.title,
-            "hexagon": self.chip.hexagon,
-            "stands_for": self.chip.stands_for,
+            **self._chip_conditions(artifact),
             "about": latency.about,
             "caution": latency.caution,
             "simulated_chip_number": self.chip.estimated_as,
             "simulation": estimated.to_dict()["estimate"],
             "compile_seconds": own.seconds,
             "compile_peak_memory_mb": own.peak_memory_mb,
+        }
+
+    def _chip_conditions(self, artifact: Path) -> dict[str, Any]:
+        return {
+            "chip": self.chip.title,
+            "hexagon": self.chip.hexagon,
+            "stands_for": self.chip.stands_for,
             "packages": requirements.versions(),
             "artifact": {"sha256": file_sha256(artifact), "bytes": artifact.stat().st_size},
         }
@@ -210,5 +262,5 @@ def _figures(own: Compilation) -> dict[str, float]:
 
 
 def open_npu(spec: str) -> NpuDevice:
-    """The device that `npu:CHIP` names; ConfigError, with the nearest one, where there is none."""
-    return NpuDevice(chip_named(spec))
+    """The device that `npu:CHIP` names, with `PARTLY` behind it or not; raises as `chip_named`."""
+    return NpuDevice(chip_named(spec), partly="?" in spec)

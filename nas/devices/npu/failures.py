@@ -13,7 +13,7 @@ from nas.devices.failures import (
 )
 from nas.devices.limited_process import Ended, Limits, ended_failure, memory_failure
 
-Stage = Literal["placement", "compilation"]
+Stage = Literal["placement", "compilation", "computation"]
 ADVICE = {
     "compiler_timeout": "raise --timeout, or take a smaller network or picture",
     "timeout": "this machine is very busy: try again, or raise --timeout",

@@ -14,6 +14,7 @@ from typing import Any, Literal, final
 from nas.devices.failures import DeviceFailure, Evidence, PhoneStableError
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.paper_phones import latency_model
+from nas.devices.paper_phones.evidence import in_words, unseen
 from nas.devices.paper_phones.latency_model import features, fitted
 from nas.devices.paper_phones.networks import recognised, row_of
 from nas.devices.paper_phones.published import FOLDER, OP_FAILED, Cell, Row, phones
@@ -29,7 +30,7 @@ PREFIX = "paper:"
 """Specs of the paper's phones begin so."""
 SPECS = tuple(f"{PREFIX}{phone}" for phone in RULES)
 """The specs of all three phones."""
-FORM = 1
+FORM = 2
 """Counted up whenever the model gives another figure for the same cells."""
 _FILES = ("latencies.csv", "operations.csv", "table2_networks.csv", "table3_unet_operations.csv",
           "table4_optimizations.csv")  # fmt: skip
@@ -95,12 +96,15 @@ def _modelled(phone: str, operations: Operations, planned: Plan, row: Row | None
         cautions.append(
             "NNAPI has no 16-bit fixed point: taken to run on the CPU as slowly as what falls back"
         )
+    doubtful = unseen(phone, operations)
+    cautions += filter(None, [in_words(doubtful)])
     caution = "; ".join(cautions) or None
     if planned.failure is not None:
         failure = DeviceFailure("nnapi_error", f"modelled: {planned.failure}", planned.code)
         return PaperFigure("modelled", None, None, None, failure, planned, about, caution)
-    wanted = features(RULES[phone], operations)
-    estimate = fitted(phone).estimate(wanted)
+    model, wanted = fitted(phone), features(RULES[phone], operations)
+    known = features(RULES[phone], operations, without=doubtful)
+    estimate = model.estimate(wanted, model.share_beyond(known, wanted))
     return PaperFigure(
         "modelled", estimate.latency_ms, estimate.interval_ms, estimate.coverage, None, planned,
         about, caution,

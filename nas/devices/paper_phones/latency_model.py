@@ -12,7 +12,7 @@ something the prior is all that is known, and the interval shows it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, final
@@ -81,18 +81,36 @@ class Features:
         return not self.fallen.any()
 
 
-def features(phone: PhoneRules, operations: Operations) -> Features:
-    """Count a network's work on a phone, in GMAC, millions of elements, and operations."""
+def features(phone: PhoneRules, operations: Operations, without: Collection[int] = ()) -> Features:
+    """Count a network's work on a phone, in GMAC, millions of elements, and operations.
+
+    The steps of `without`, by number, are left out of the count.
+    """
+    accelerated, cpu = np.zeros((len(_TYPES), len(_A))), np.zeros(len(_B))
+    for number, on_cpu in enumerate(runs_on_cpu(phone, operations)):
+        if number not in without:
+            one = _features_of(operations.steps[number], on_cpu)
+            accelerated += one.accelerated
+            cpu += one.fallen
+    return Features(accelerated, cpu)
+
+
+def runs_on_cpu(phone: PhoneRules, operations: Operations) -> list[bool]:
+    """Tell for each step whether it costs what it costs on the CPU."""
     fallen = plan(phone, operations).fallen
     steps = operations.steps
     transposed = any(steps[n].op == "TRANSPOSE_CONV" for n in fallen)
+    slow = {n for n, step in enumerate(steps) if step.op == "PRELU"} if transposed else set()
+    return [n in fallen or (phone.slow_prelu and n in slow) for n in range(len(steps))]
+
+
+def _features_of(step: Step, on_cpu: bool) -> Features:
+    """Count the work of one step."""
     accelerated, cpu = np.zeros((len(_TYPES), len(_A))), np.zeros(len(_B))
-    for number, step in enumerate(steps):
-        slow = phone.slow_prelu and transposed and step.op == "PRELU"
-        if number in fallen or slow:
-            name, amount = _fallen(step)
-            cpu[_B.index(name)] += amount
-            continue
+    if on_cpu:
+        name, amount = _fallen(step)
+        cpu[_B.index(name)] += amount
+    else:
         row = accelerated[_TYPES.index(step.dtype if step.dtype in _TYPES else "float32")]
         for name, amount in _accelerated(step):
             row[_A.index(name)] += amount
@@ -156,6 +174,12 @@ class LatencyModel:
         """Return the latency in ms, which is positive and grows with every feature."""
         return float(predict(self.logarithms, [wanted])[0][0])
 
+    def by_step_ms(self, phone: PhoneRules, operations: Operations) -> list[float]:
+        """Return the time of each step in ms; their sum is the network's latency."""
+        on_cpu = runs_on_cpu(phone, operations)
+        wanted = [_features_of(*pair) for pair in zip(operations.steps, on_cpu, strict=True)]
+        return [float(ms) for ms in _latencies_ms(self.logarithms, wanted)]
+
     def deviation(self, wanted: Features) -> float:
         """Return the standard deviation of the latency's logarithm.
 
@@ -164,15 +188,25 @@ class LatencyModel:
         slope = predict(self.logarithms, [wanted])[1][0]
         return math.sqrt(float(slope @ self.covariance @ slope) + NOISE**2)
 
-    def estimate(self, wanted: Features) -> Estimate:
-        """Return a latency with its interval."""
+    def share_beyond(self, part: Features, wanted: Features) -> float:
+        """Return the share of the latency of `wanted` that its `part` leaves out."""
+        empty = not part.accelerated.any() and part.accelerated_only
+        return 1.0 if empty else 1 - self.latency_ms(part) / self.latency_ms(wanted)
+
+    def estimate(self, wanted: Features, unseen: float = 0.0) -> Estimate:
+        """Return a latency with its interval.
+
+        `unseen` is the share of the latency of which no cell says anything: it deviates as a
+        coefficient does before any cell is seen.
+        """
         middle = self.latency_ms(wanted)
-        factor = math.exp(self.widening * self.deviation(wanted))
+        deviation = math.hypot(self.widening * self.deviation(wanted), SPREAD * unseen)
+        factor = math.exp(deviation)
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
-def predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
-    """Return latencies in ms (n), and derivatives of their logarithms by each one (n, names)."""
+def _parts(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats, Floats]:
+    """Return ms by type (n, types), by accelerated work (n, features) and by fallen work."""
     values = np.exp(logarithms)
     a, b = values[: len(_A)], values[len(_A) : len(_A) + len(_B)]
     factors = np.concatenate([[1.0], values[len(_A) + len(_B) :]])
@@ -180,6 +214,19 @@ def predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Flo
     by_type = factors * (work @ a)
     by_work = np.einsum("t,ntf->nf", factors, work) * a
     by_fallen = np.array([row.fallen for row in wanted]) * b
+    return by_type, by_work, by_fallen
+
+
+def _latencies_ms(logarithms: Floats, wanted: Sequence[Features]) -> Floats:
+    """Return latencies in ms, 0 where there is no work."""
+    by_type, _, by_fallen = _parts(logarithms, wanted)
+    latencies: Floats = by_type.sum(1) + by_fallen.sum(1)
+    return latencies
+
+
+def predict(logarithms: Floats, wanted: Sequence[Features]) -> tuple[Floats, Floats]:
+    """Return latencies in ms (n), and derivatives of their logarithms by each one (n, names)."""
+    by_type, by_work, by_fallen = _parts(logarithms, wanted)
     latency: Floats = by_type.sum(1) + by_fallen.sum(1)
     if (latency <= 0).any():
         raise ValueError("a network without any operation has no latency")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from nas.devices.adb.connection import Adb
 from nas.devices.delegate import DELEGATES, Delegate
 from nas.devices.measurement import TimingProtocol
+from nas.devices.phone.elf import MACHINES, machine_of, processor_named
 from nas.errors import ConfigError, RunError, one_line, unknown
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
@@ -22,7 +23,6 @@ CACHE_FOLDER = "/data/local/tmp/portable-nas"
 """The folder on a phone that holds everything of ours."""
 DEFAULT_TOOL = "/data/local/tmp/benchmark_model"
 """The path of an installed tool on a phone, unless another is named."""
-_MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62, "x86": 3}
 _FLAG = re.compile(r"^\s*--?([a-z][a-z0-9_-]*)(?:=|\s|$)", re.MULTILINE)
 _EXECUTABLE_TROUBLE = (
     (r"Permission denied", "it has no run permission: `adb shell chmod 755` it"),
@@ -30,6 +30,9 @@ _EXECUTABLE_TROUBLE = (
     (r"CANNOT LINK|Library not loaded|shared libraries", "it lacks a library on the phone"),
     (r"not found|No such file", "there is no such file on the phone"),
 )
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+"""No further flags."""
 
 Method = Literal["robust", "paper"]
 
@@ -66,8 +69,8 @@ def parse_binaries(values: list[str]) -> dict[str, Path]:
         abi, equals, path = value.partition("=")
         if not equals:
             abi, path = "", value
-        elif abi not in _MACHINES:
-            raise unknown("ABI", abi, _MACHINES)
+        elif abi not in MACHINES:
+            raise unknown("ABI", abi, MACHINES)
         if not Path(path).is_file():
             raise ConfigError(f"benchmark binary {path}: no such file")
         binaries[abi] = Path(path)
@@ -128,16 +131,15 @@ def _for_phone(adb: Adb, binaries: Mapping[str, Path], abis: list[str]) -> Path:
 def _checked(adb: Adb, path: Path, abis: list[str]) -> Path:
     """Return the binary where it is a script or an ELF file for the phone; else ConfigError."""
     with path.open("rb") as file:
-        head = file.read(20)
-    if head[:2] == b"#!":
-        return path
-    if head[:4] != b"\x7fELF" or len(head) < 20:
+        if file.read(2) == b"#!":
+            return path
+    machine = machine_of(path)
+    if machine is None:
         raise ConfigError(f"benchmark binary {path} is no program for Android (no ELF header)")
-    (machine,) = struct.unpack("<H", head[18:20])
-    if machine not in [_MACHINES.get(abi) for abi in abis]:
-        name = next((abi for abi, number in _MACHINES.items() if number == machine), str(machine))
+    if machine not in [MACHINES.get(abi) for abi in abis]:
         raise ConfigError(
-            f"benchmark binary {path} is for {name}; phone {adb.serial} runs {', '.join(abis)}"
+            f"benchmark binary {path} is for {processor_named(machine)}; phone {adb.serial} runs "
+            f"{', '.join(abis)}"
         )
     return path
 
@@ -171,20 +173,27 @@ def _flags(adb: Adb, path: str, digest: str) -> frozenset[str]:
 
 
 def timed_arguments(
-    tool: Tool, model: str, delegate: Delegate, method: Method, protocol: TimingProtocol
+    tool: Tool,
+    model: str,
+    delegate: Delegate,
+    method: Method,
+    protocol: TimingProtocol,
+    settings: Mapping[str, str] = NO_SETTINGS,
 ) -> list[str]:
     """Return the program and its arguments for one timed launch.
+
+    `settings` are further flags, of `nas.devices.phone.tool_settings`.
 
     "paper" is exactly what the paper ran; its count of runs is whatever the tool's own limits of
     seconds leave. "robust" fixes the counts. Raises ConfigError where the tool lacks a flag.
     """
     if method == "paper":
-        arguments = {"graph": model, **_delegate_flags(tool, delegate, method)}
+        arguments = {"graph": model, **_delegate_flags(tool, delegate, method, settings)}
         arguments |= {"num_runs": "10", "num_threads": "4"}
     else:
         arguments = {
             "graph": model,
-            **_delegate_flags(tool, delegate, method),
+            **_delegate_flags(tool, delegate, method, settings),
             "num_threads": str(protocol.threads),
             "num_runs": str(protocol.runs),
             "warmup_runs": str(protocol.warmup),
@@ -197,11 +206,20 @@ def timed_arguments(
     return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
 
 
-def probe_arguments(tool: Tool, model: str, delegate: Delegate, method: Method) -> list[str]:
-    """Return the program and its arguments for the untimed launch that shows the placement."""
+def probe_arguments(
+    tool: Tool,
+    model: str,
+    delegate: Delegate,
+    method: Method,
+    settings: Mapping[str, str] = NO_SETTINGS,
+) -> list[str]:
+    """Return the program and its arguments for the untimed launch that shows the placement.
+
+    `settings` are as in `timed_arguments`.
+    """
     arguments = {
         "graph": model,
-        **_delegate_flags(tool, delegate, method),
+        **_delegate_flags(tool, delegate, method, settings),
         "num_threads": "4",
         "num_runs": "1",
         "warmup_runs": "0",
@@ -241,18 +259,19 @@ def output_arguments(
     threads: int,
     shape: tuple[int, ...],
     files: tuple[str, str],
+    settings: Mapping[str, str] = NO_SETTINGS,
 ) -> list[str]:
     """Return the program and its arguments for one inference on a file of raw values.
 
     `shape` is that of the model's only input; `files` are the paths of input and output on the
-    phone.
+    phone, `settings` are as in `timed_arguments`.
     Raises ConfigError where the tool can't write outputs.
     """
     check_outputs(tool)
     input_file, output_file = files
     arguments = {
         "graph": model,
-        **_delegate_flags(tool, delegate, method),
+        **_delegate_flags(tool, delegate, method, settings),
         "num_threads": str(threads),
         # The name is only for the next flag: the tool warns where the model's differs.
         "input_layer": "picture",
@@ -267,8 +286,10 @@ def output_arguments(
     return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
 
 
-def _delegate_flags(tool: Tool, delegate: Delegate, method: Method) -> dict[str, str]:
-    flags = _wanted_flags(tool, delegate, method)
+def _delegate_flags(
+    tool: Tool, delegate: Delegate, method: Method, settings: Mapping[str, str]
+) -> dict[str, str]:
+    flags = _wanted_flags(tool, delegate, method) | dict(settings)
     missing = [name for name in flags if not tool.knows(name)]
     if missing:
         kind = "CompiledModel" if tool.compiled_model else "classic"
@@ -301,7 +322,4 @@ def _wanted_flags(tool: Tool, delegate: Delegate, method: Method) -> dict[str, s
         case "external":
             return {"external_delegate_path": str(delegate.detail)}
         case _:
-            flags = {"use_npu": "true"}
-            if delegate.detail:
-                flags["dispatch_library_path"] = delegate.detail
-            return flags
+            return {"use_npu": "true"}

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from nas.devices.adb.connection import Adb
 from nas.devices.adb.server import AdbServer
 from nas.devices.control_model import control_model
+from nas.devices.delegate import BY_ANDROID
 from nas.devices.failures import (
     RETRIED,
     DeviceFailure,
@@ -36,9 +38,11 @@ from nas.devices.phone.info import PhoneInfo, read_info
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
+from nas.devices.phone.npu_setup import NpuSetup, npu_setup
 from nas.devices.phone.outputs import run_inputs
 from nas.devices.phone.presence import NOT_CONNECTED, PhonePresence
 from nas.devices.phone.session import PhoneSession, shortened
+from nas.devices.phone.tool_settings import default_delegate
 from nas.devices.placement import join
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
@@ -72,6 +76,7 @@ class AdbDevice:
         self.presence = PhonePresence(self.adb)
         self._info: PhoneInfo | None = None
         self._tool: Tool | None = None
+        self._setup: NpuSetup | None = None
 
     @property
     def serial(self) -> str:
@@ -130,16 +135,19 @@ class AdbDevice:
         wait_seconds = self.options.lock_wait_seconds
         with phone_lock(self.adb, CACHE_FOLDER, wait_seconds, self.tell) as held:
             make_room(self.adb, CACHE_FOLDER, held, artifact, control_model())
+            info, tool, setup = self.info(), self._known_tool(), self._known_setup()
+            setup.send(self.adb, self._progress)
             yield PhoneSession(
                 self.adb,
                 self.options,
-                self.info(),
-                self._known_tool(),
+                info,
+                tool,
                 held,
                 self.spec,
                 self.tell,
                 self._progress,
                 Habits.of(self.serial),
+                setup if artifact is None else setup.of(read_tflite(artifact)),
             )
 
     def outputs(
@@ -170,15 +178,33 @@ class AdbDevice:
         self.presence.check()
 
     def answer(self) -> None:
-        """Raise at once, as `PhonePresence.answer`, where the phone can't be used."""
+        """Raise at once where the phone, or the delegate on it, can't be used.
+
+        Raises as `PhonePresence.answer`, and ConfigError where a vendor's library is missing.
+        """
         self.presence.answer()
+        if self.options.delegate.kind == "npu" or self.options.libraries is not None:
+            self._known_setup()
 
     def info(self) -> PhoneInfo:
         """Return the phone's lasting facts, which are asked once."""
         if self._info is None:
             self._info = read_info(self.adb)
             self.presence.seen = True
+            self._choose_delegate(self._info)
         return self._info
+
+    def _choose_delegate(self, info: PhoneInfo) -> None:
+        """Take the delegate for the phone's Android where none was named, and say so."""
+        if self.options.delegate.kind != BY_ANDROID:
+            return
+        delegate = default_delegate(info.sdk)
+        self.options = replace(self.options, delegate=delegate)
+        other = "nnapi, deprecated since 15" if delegate.kind == "gpu" else "gpu"
+        self.tell(
+            f"phone {self.serial}: Android {info.android or 'of unknown version'}, so networks run "
+            f"with --delegate {delegate} (name another one to change it: {other})"
+        )
 
     def identity(self) -> dict[str, str]:
         """Return what a measurement depends on beside the file and the protocol.
@@ -186,15 +212,29 @@ class AdbDevice:
         That is the phone's build, the tool's content, the delegate and the method. They are asked
         once, so that kept measurements can be read while the phone is away. Raises as `measure`.
         """
-        if self._info is None or self._tool is None:
-            self._retried(lambda: (self.info(), self._known_tool()), TimingProtocol())
+        if self._info is None or self._tool is None or self._setup is None:
+
+            def ask() -> None:
+                self.info()
+                self._known_setup()
+                self._known_tool()
+
+            self._retried(ask, TimingProtocol())
         return {
             "serial": self.serial,
             "build": self.info().fingerprint,
             "tool": self._known_tool().sha256,
             "delegate": str(self.options.delegate),
             "method": self.options.method,
+            **self._identity_of_settings(),
         }
+
+    def _identity_of_settings(self) -> dict[str, str]:
+        """Return the settings that differ from the tool's own: without any, old keys stay valid."""
+        options, libraries = self.options, self._known_setup().libraries
+        values = {"precision": options.precision, "strict": "true" if options.strict else None}
+        values["libraries"] = None if libraries is None else libraries.folder
+        return {name: value for name, value in values.items() if value is not None}
 
     def expect(self) -> None:
         """Take an absent phone for a pulled cable from now on, not for a wrong serial."""
@@ -210,6 +250,12 @@ class AdbDevice:
             binaries = dict(self.options.binaries)
             self._tool = have_tool(self.adb, binaries, abis, self.options.installed_tool)
         return self._tool
+
+    def _known_setup(self) -> NpuSetup:
+        if self._setup is None:
+            info = self.info()
+            self._setup = npu_setup(self.adb, info, self.options.delegate, self.options.libraries)
+        return self._setup
 
     def _retried(self, action: Callable[[], Result], protocol: TimingProtocol) -> Result:
         if self.set_aside:

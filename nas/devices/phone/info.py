@@ -15,6 +15,13 @@ service list 2>/dev/null | sed -n 's|.*neuralnetworks\.IDevice/\([^:]*\):.*|\1|p
 lshal 2>/dev/null | sed -n 's|.*neuralnetworks@[0-9.]*::IDevice/\([^ ]*\).*|\1|p'
 echo '#commands'
 command -v taskset
+echo '#libraries'
+for folder in /vendor/lib64 /system/vendor/lib64/egl /vendor/lib64/egl /system/lib64; do
+  for name in libOpenCL.so libOpenCL-pixel.so libPVROCL.so libGLES_mali.so libedgetpu_litert.so \
+      libenn_public_api_cpp.so libneuronusdk_adapter.mtk.so; do
+    [ -e $folder/$name ] && echo $name
+  done
+done
 true
 """
 SYNTHETIC_PROPERTY = "ro.portable_nas.synthetic"
@@ -26,8 +33,9 @@ class PhoneInfo:
     """The lasting facts about a phone; an empty text is a fact that the phone does not tell.
 
     `fingerprint` names its build, `sdk` is Android's API level, `abis` are its processors' binary
-    interfaces, best first, `accelerators` NNAPI's drivers by name. `synthetic`: it is the emulated
-    phone of the tests.
+    interfaces, best first, `accelerators` NNAPI's drivers by name. `libraries` are those of its GPU
+    and NPU that were looked for in its system and found. `synthetic`: it is the emulated phone of
+    the tests.
     """
 
     manufacturer: str
@@ -40,6 +48,7 @@ class PhoneInfo:
     accelerators: tuple[str, ...]
     has_taskset: bool
     synthetic: bool
+    libraries: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -60,7 +69,8 @@ def read_info(adb: Adb) -> PhoneInfo:
 def parse_info(text: str) -> PhoneInfo:
     """Parse the output of `read_info`'s command."""
     head, _, tail = text.partition("#accelerators\n")
-    accelerators, _, commands = tail.partition("#commands\n")
+    accelerators, _, tail = tail.partition("#commands\n")
+    commands, _, libraries = tail.partition("#libraries\n")
     values = dict(re.findall(r"^\[([^\]]+)\]: \[(.*)\]\r?$", head, re.MULTILINE))
 
     def first(*names: str) -> str:
@@ -79,4 +89,5 @@ def parse_info(text: str) -> PhoneInfo:
         accelerators=tuple(dict.fromkeys(accelerators.split())),
         has_taskset="taskset" in commands,
         synthetic=values.get(SYNTHETIC_PROPERTY) == "1",
+        libraries=tuple(dict.fromkeys(libraries.split())),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.devices.adb.wire import ShellResult
-from nas.devices.delegate import Delegate
+from nas.devices.delegate import BY_ANDROID, Delegate
 from nas.devices.failures import DeviceFailure
 from nas.devices.logs import LogReport, parse_output
 from nas.devices.logs.classify import driver_death
@@ -18,6 +18,7 @@ from nas.devices.phone.benchmark_tool import DEFAULT_TOOL, Method
 from nas.devices.phone.conditions import Conditions
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.idle_state import IdleState
+from nas.devices.phone.tool_settings import Precision
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,17 @@ class PhoneOptions:
     or one that ended hot, is taken again, up to `blocks` times. A transient failure is tried again
     up to `attempts` times, after `backoff_seconds`, then after twice that. After `set_aside_after`
     measurements in a row in which the control model failed, too, the phone is set aside.
+
+    `precision` is that of float32 networks on a GPU or under NNAPI, the tool's default where it is
+    None. `strict`: a network of which any operation would run on the CPU is refused. `libraries` is
+    the folder here with the vendor's libraries.
     """
 
-    delegate: Delegate = Delegate("nnapi")  # noqa: RUF009 - frozen
+    delegate: Delegate = Delegate(BY_ANDROID)  # noqa: RUF009 - frozen
     method: Method = "robust"
+    precision: Precision | None = None
+    strict: bool = False
+    libraries: Path | None = None
     binaries: tuple[tuple[str, Path], ...] = ()
     installed_tool: str = DEFAULT_TOOL
     limits: Limits = field(default_factory=Limits)

@@ -149,7 +149,7 @@ def _lock_script(folder: str) -> str:
         f"command -v flock >/dev/null || how=host; {clear_up(folder)}; "
         "{ if [ $how = host ] || flock -n 9; then "
         f"echo {shlex.quote(owner())} >lock.owner; clear_up; "
-        f"rm -rf *.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
+        f"rm -rf *.part */*.part {PICTURES}; stat -c '%s %n' *; echo held-$how; cat >/dev/null; "
         "[ $how = host ] || clear_up; "  # without a lock of its own, others may be at work by now
         "else echo busy; cat lock.owner 2>/dev/null; fi; } 9<>lock; } 2>&1"
     )

@@ -21,9 +21,9 @@ from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-FORMAT = 2
+FORMAT = 3
 """Counted up whenever kept answers would mean something else. Since 2, transposed convolutions have
-no padding, as in networks.
+no padding, as in networks; since 3, those with a ReLU in them are asked about, too.
 """
 
 

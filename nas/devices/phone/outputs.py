@@ -46,6 +46,7 @@ def run_inputs(
             protocol.threads,
             shape,
             (f"{_FOLDER}/{number}.in", f"{_FOLDER}/{number}.out"),
+            session.settings(),
         )
         for number in range(len(inputs))
     ]
@@ -65,9 +66,9 @@ def run_inputs(
 
 
 def _launch(session: PhoneSession, command: list[str], seconds: float) -> None:
-    result = session.run(command, seconds)
+    result, report = session.run(command, seconds)
     try:
-        session.believe(session.read(result))
+        session.believe(report)
     except PhoneError as error:
         error.evidence = Evidence(
             session.adb.serial, result.command, result.exit_code, result.stdout, result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from nas.devices.failures import (
     phone_error,
 )
 from nas.devices.logs import LogReport, parse_output
+from nas.devices.logs.output_files import with_output_files
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, probe_arguments, timed_arguments
 from nas.devices.phone.conditions import Conditions, read_conditions, strongest_mask
@@ -31,6 +33,17 @@ from nas.devices.phone.launch import Block, Launch, PhoneOptions, doubt, first_m
 from nas.devices.phone.leftovers import VLOG, VLOG_PROPERTY, note_process, vlog_back, vlog_on
 from nas.devices.phone.lock import PhoneHold
 from nas.devices.phone.model_cache import model_name
+from nas.devices.phone.npu_setup import NpuSetup
+from nas.devices.phone.tool_settings import (
+    RESULT_FILE,
+    RUNTIME_FILE,
+    check_settings,
+    computed_in,
+    environment_prefix,
+    file_flags,
+    fresh_files,
+    setting_flags,
+)
 from nas.devices.placement import accelerated_mac_share, fallbacks, join
 from nas.errors import ConfigError
 from nas.tflite.file import read_tflite
@@ -58,7 +71,7 @@ class PhoneSession:
 
     `spec` is the device's name in a measurement. `tell` is called with sentences for the user,
     `progress` with the bytes sent and the bytes in all of a file, `habits` learns the phone's idle
-    state.
+    state. `npu` holds the vendor's libraries on the phone, and the chip that they are for.
     """
 
     adb: Adb
@@ -70,6 +83,7 @@ class PhoneSession:
     tell: Callable[[str], None]
     progress: Callable[[int, int], None] | None = None
     habits: Habits = field(default_factory=Habits)
+    npu: NpuSetup = field(default_factory=NpuSetup)
 
     def measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
         """Time one artifact, after an untimed launch told where its operations run.
@@ -81,6 +95,7 @@ class PhoneSession:
         interleaved = self.options.method == "robust" and self.options.interleave
         remote = self.send(artifact)
         files = _Files(remote, self.send(control_model()) if interleaved else None)
+        self.npu.forget_compiled(self.adb)
         report = self.probe(remote)
         placement = join(file.operations, report, self.options.delegate)
         try:
@@ -105,26 +120,53 @@ class PhoneSession:
 
     def probe(self, remote: str) -> LogReport:
         """Launch once, untimed, with NNAPI's log on; the log's old setting is put back."""
-        arguments = probe_arguments(self.tool, remote, self.options.delegate, self.options.method)
-        if self.options.delegate.kind != "nnapi":
-            return self.read(self.run(arguments, PROBE_TIMEOUT_SECONDS))
+        options = self.options
+        arguments = probe_arguments(
+            self.tool, remote, options.delegate, options.method, self.settings()
+        )
+        if options.delegate.kind != "nnapi":
+            return self.run(arguments, PROBE_TIMEOUT_SECONDS)[1]
         self.adb.shell(f"{vlog_on(CACHE_FOLDER)}; logcat -G 16M; logcat -c")
         try:
-            result = self.run(arguments, PROBE_TIMEOUT_SECONDS)
+            result, _ = self.run(arguments, PROBE_TIMEOUT_SECONDS)
         finally:
             text = self._logcat_and_restore()
         return merged(result, text)
 
-    def read(self, result: ShellResult) -> LogReport:
-        """Parse the output of one start of the tool, judged by the session's delegate."""
-        return parse_output(result.output, result.exit_code, self.options.delegate.kind)
+    def settings(self) -> dict[str, str]:
+        """Return the flags beside the delegate's; raises ConfigError where they can't work."""
+        options = self.options
+        check_settings(options.delegate, options.method, options.precision, options.strict)
+        flags = setting_flags(self.tool, options.delegate, options.precision, options.strict)
+        return flags | self.npu.flags(self.tool) | file_flags(self.tool)
 
-    def run(self, arguments: Sequence[str], seconds: float, prefix: str = "") -> ShellResult:
-        """Start the tool once; arguments, result and errors are those of `Adb.run`.
+    def run(
+        self, arguments: Sequence[str], seconds: float, mask: str | None = None
+    ) -> tuple[ShellResult, LogReport]:
+        """Start the tool once; returns what it printed, and what that and its files tell.
 
-        A tool that outlives its connection ends before the phone is held again.
+        `mask` is that of its cores for `taskset`. Raises as `Adb.run`. A tool that outlives its
+        connection ends before the phone is held again.
         """
-        return self.adb.run(arguments, seconds, prefix, first=note_process(CACHE_FOLDER))
+        first = f"{fresh_files(self.tool)}; {note_process(CACHE_FOLDER)}"
+        prefix = environment_prefix(mask, self.npu.libraries)
+        result = self.adb.run(arguments, seconds, prefix, first=first)
+        kind = self.options.delegate.kind
+        report = parse_output(result.output, result.exit_code, kind)
+        if result.exit_code == 0 and file_flags(self.tool):
+            report = with_output_files(
+                report, kind, self._fetched(RESULT_FILE), self._fetched(RUNTIME_FILE)
+            )
+        return result, report
+
+    def _fetched(self, remote: str) -> bytes | None:
+        """Return the bytes of a file on the phone; None where there is none."""
+        if self.adb.size_of(remote) is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="phone-") as folder:
+            local = Path(folder) / "file"
+            self.adb.pull(remote, local)
+            return local.read_bytes()
 
     def _logcat_and_restore(self) -> str:
         """Fetch the phone's log and switch NNAPI's off; raises PhoneError where it stays on."""
@@ -218,13 +260,13 @@ class PhoneSession:
         fails or its figures make no sense.
         """
         options = self.options
-        arguments = timed_arguments(self.tool, remote, options.delegate, options.method, protocol)
+        arguments = timed_arguments(
+            self.tool, remote, options.delegate, options.method, protocol, self.settings()
+        )
         seconds = protocol.timeout_seconds
         if options.method == "paper":
             seconds = max(seconds, PAPER_TIMEOUT_SECONDS)
-        prefix = f"taskset {mask}" if mask else ""
-        result = self.run(arguments, seconds, prefix)
-        report = self.read(result)
+        result, report = self.run(arguments, seconds, mask)
         failure = doubt(report, WITH_LATENCY if tolerant else frozenset({"partially_delegated"}))
         latency = report.latency_ms
         if failure is None and latency is not None:
@@ -265,10 +307,12 @@ class PhoneSession:
             placement=placement,
             counts=tuple(launch.count for launch in block.launches),
             accelerated_mac_share=share,
+            figures=_compile_figures(probe, block),
             conditions={
                 **self._conditions_of_block(protocol, block, blocks),
                 **self._conditions_of_phone(block),
                 **_conditions_of_probe(probe, placement),
+                **self.npu.conditions(probe, block.launches[0].report),
                 "lock": self.held.by,
             },
         )
@@ -279,6 +323,8 @@ class PhoneSession:
         return {
             "method": self.options.method,
             "delegate": str(self.options.delegate),
+            "precision": computed_in(self.tool, self.options.delegate, self.options.precision),
+            "strict": self.options.strict,
             "threads": 4 if self.options.method == "paper" else protocol.threads,
             "statistic": block.launches[0].report.latency_statistic,
             "launches": [launch.to_dict() for launch in block.launches],
@@ -311,7 +357,24 @@ def _conditions_of_probe(probe: LogReport, placement: tuple[Placement, ...]) -> 
         "lost_lines": probe.lost_lines,
         "fallbacks": fallbacks(placement),
         "runtime_fallbacks": list(probe.nnapi.runtime_fallbacks),
+        "profile": [row.to_dict() for row in probe.benchmark.profile],
     }
+
+
+def _compile_figures(probe: LogReport, block: Block) -> dict[str, float]:
+    """Return the time of compiling for an NPU, in ms; nothing where the log can't tell it.
+
+    The first launch compiled and the others read what it had made, so it is the difference between
+    their times of initialisation.
+    """
+    first = probe.benchmark
+    later = [launch.report.benchmark for launch in block.launches]
+    if first.compilation != "now" or any(log.compilation != "kept" for log in later):
+        return {}
+    inits = [log.init_ms for log in later if log.init_ms is not None]
+    if first.init_ms is None or not inits:
+        return {}
+    return {"compile_ms": round(max(0.0, first.init_ms - statistics.median(inits)), 3)}
 
 
 def _disturbed(block: Block) -> str | None:

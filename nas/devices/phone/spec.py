@@ -1,4 +1,4 @@
-"""Specs of phones: `adb:SERIAL[@HOST[:PORT]][?delegate=…&protocol=…&binary=…]`, read and written.
+"""Specs of phones, read and written: `adb:SERIAL[@HOST[:PORT]][?delegate=…&precision=…&…]`.
 
 The whole spec is the device's name in a study, so two ways of using one phone are two devices.
 """
@@ -8,21 +8,24 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import cast
 from urllib.parse import parse_qsl, quote, urlencode
 
 from nas.devices.adb.server import AdbServer
-from nas.devices.delegate import Delegate
+from nas.devices.delegate import BY_ANDROID, Delegate
 from nas.devices.phone.benchmark_tool import parse_binaries
 from nas.devices.phone.device import AdbDevice
 from nas.devices.phone.fitness import LIMITS_VARIABLE, Limits
 from nas.devices.phone.launch import PhoneOptions
+from nas.devices.phone.tool_settings import PRECISIONS, Precision, check_settings
 from nas.errors import ConfigError, unknown
 
 PREFIX = "adb:"
 """Specs of phones begin so."""
 METHODS = ("robust", "paper")
 """The values of a spec's `protocol`."""
-_KEYS = ("delegate", "protocol", "binary", "tool")
+_KEYS = ("delegate", "precision", "strict", "protocol", "binary", "tool", "npu_libraries")
 
 
 def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
@@ -51,12 +54,24 @@ def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
                 options = replace(options, method="robust")
             case "protocol":
                 raise unknown("protocol", value, METHODS)
+            case "precision" if value in ("fp16", "fp32"):
+                options = replace(options, precision=cast("Precision", value))
+            case "precision":
+                raise unknown("precision", value, PRECISIONS)
+            case "strict" if value in ("true", "false"):
+                options = replace(options, strict=value == "true")
+            case "strict":
+                raise ConfigError(f"strict={value}: expected true or false")
+            case "npu_libraries":
+                options = replace(options, libraries=Path(value).expanduser())
             case "binary":
                 binaries.append(value)
             case "tool":
                 options = replace(options, installed_tool=value)
             case _:
                 raise unknown("key of a phone", key, _KEYS)
+    if options.delegate.kind != BY_ANDROID:
+        check_settings(options.delegate, options.method, options.precision, options.strict)
     return serial, server, replace(options, binaries=tuple(parse_binaries(binaries).items()))
 
 
@@ -65,9 +80,14 @@ def with_options(
     delegate: str | None = None,
     protocol: str | None = None,
     binaries: tuple[str, ...] = (),
+    precision: str | None = None,
+    strict: bool = False,
+    libraries: Path | None = None,
 ) -> str:
     """Add options to a spec, as the command line's flags give them; None adds nothing."""
-    pairs = [("delegate", delegate), ("protocol", protocol), *(("binary", b) for b in binaries)]
+    pairs = [("delegate", delegate), ("precision", precision), ("protocol", protocol)]
+    pairs += [("strict", "true" if strict else None), *(("binary", b) for b in binaries)]
+    pairs += [("npu_libraries", None if libraries is None else str(libraries))]
     options = [(key, value) for key, value in pairs if value is not None]
     if not options:
         return spec

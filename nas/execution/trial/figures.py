@@ -72,7 +72,7 @@ def _add_figures(
             if task.on_lost_phone == "stop":
                 raise RunError(
                     f"a required phone is lost: {error}. Nothing finished is lost: see to the "
-                    "phone and start the same command again, or give --on-lost-phone continue"
+                    "phone and start the same command again, or give --keep-going"
                 ) from error
             task.run.lose(error.device, str(error))
             note = f"{error.device} is lost, and optional from now on: {error}"

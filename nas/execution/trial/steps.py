@@ -11,12 +11,14 @@ from nas.compression.compress import (
     float_reading,
     float_training,
 )
+from nas.devices.gpus import may_use_gpu
 from nas.execution.trial.rung_reading import READ_ON, SCORES, Reader
 from nas.execution.trial.task import Findings, Report, TrialProgress, TrialTask
 from nas.networks.candidate import Architecture, Compression
 from nas.networks.layers import NETWORK_FORMAT
 from nas.study.halving import reading_name, rung_steps
 from nas.study.metric import Metric
+from nas.study.study import Study
 from nas.system.files import write_atomically
 from nas.system.hashing import content_key
 from nas.training.workshop import Workshop
@@ -39,10 +41,20 @@ def reference_file(task: TrialTask) -> Path:
         compression = candidate.compression
         network = expected_architecture(candidate.architecture, compression.pruned_share)
         content = convert_untrained(
-            network.graph(), height, width, compression.precision, study.schedule
+            network.graph(),
+            height,
+            width,
+            compression.precision,
+            study.schedule,
+            _relu_apart(study),
         )
         write_atomically(path, lambda file: file.write(content))
     return path
+
+
+def _relu_apart(study: Study) -> bool:
+    """Whether files keep a ReLU apart from transposed convolutions: for a GPU among the devices."""
+    return may_use_gpu([*study.devices, *study.optional_devices])
 
 
 def write_untrained(task: TrialTask, findings: Findings, network: Architecture) -> None:
@@ -53,7 +65,14 @@ def write_untrained(task: TrialTask, findings: Findings, network: Architecture) 
     width, height = task.study.size
     precision = task.candidate.compression.precision
     with findings.timed("convert"):
-        content = convert_untrained(network.graph(), height, width, precision, task.study.schedule)
+        content = convert_untrained(
+            network.graph(),
+            height,
+            width,
+            precision,
+            task.study.schedule,
+            _relu_apart(task.study),
+        )
         path = untrained_file(task)
         write_atomically(path, lambda file: file.write(content))
         findings.structure = structure_key(path)
@@ -126,6 +145,7 @@ def write_artifact(task: TrialTask, findings: Findings, made: Trained) -> None:
             width,
             task.candidate.compression.precision,
             task.dataset.prepare(task.study.schedule.patch),
+            relu_apart=_relu_apart(task.study),
         )
         write_atomically(path, lambda file: file.write(content))
         untrained_file(task).unlink(missing_ok=True)

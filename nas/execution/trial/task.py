@@ -55,13 +55,17 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class TrialProgress:
-    """Where a running trial stands; `done` of `total` where the stage can be counted."""
+    """Where a running trial stands; `done` of `total` where the stage can be counted.
+
+    `label` is the candidate's, which the first message of a trial has.
+    """
 
     number: int
     stage: str
     done: int = 0
     total: int = 0
     note: str = ""
+    label: str = ""
 
 
 Report = Callable[[TrialProgress], None]

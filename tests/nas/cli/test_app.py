@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.envelope import data_of
+
 
 def _nas(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     import os
@@ -45,7 +47,7 @@ def test_help_is_light() -> None:
 )
 def test_describe(name: str, conv: float, profiler: float) -> None:
     done = _nas("describe", name, "--size", "1280x720", "--json")
-    document = json.loads(done.stdout)
+    document = data_of(done.stdout, "describe")
     assert document["gmacs_conv"] == pytest.approx(conv, abs=0.005)
     assert document["gmacs_profiler"] == pytest.approx(profiler, abs=0.005)
     assert sum(layer["parameters"] for layer in document["layers"]) == document["parameters"]
@@ -66,7 +68,7 @@ def test_describe_reads_a_file_and_prints_a_table(tmp_path: Path) -> None:
 
 
 def test_studies() -> None:
-    listed = json.loads(_nas("studies", "--json").stdout)
+    listed = data_of(_nas("studies", "--json").stdout, "studies")
     assert "quickstart" in [study["name"] for study in listed]
     assert "quickstart" in _nas("studies").stdout
 

@@ -76,7 +76,7 @@ def test_a_commands_page_imports_its_own_module_only(arguments: tuple[str, ...])
     assert rooms == {"cli", "errors"}
 
 
-def _completion(words: str) -> set[str]:
+def completion(words: str) -> set[str]:
     """What zsh is offered for the last of `words`."""
     done = subprocess.run(
         [sys.executable, "-c", PAGE],
@@ -89,7 +89,7 @@ def _completion(words: str) -> set[str]:
 
 
 def test_completion_offers_the_commands_and_imports_none() -> None:
-    offered = _completion("nas s")
+    offered = completion("nas s")
     assert offered >= {"search", "status", "studies", "sweep", "study", "supernet"}
     assert not offered & {"pareto", "data"}
     asked = {"_NAS_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "nas s"}
@@ -100,7 +100,7 @@ def test_completion_offers_the_commands_and_imports_none() -> None:
     ("words", "offered"), [("nas data c", "check"), ("nas search --hal", "--halving")]
 )
 def test_completion_reaches_into_groups_and_options(words: str, offered: str) -> None:
-    assert offered in _completion(words)
+    assert offered in completion(words)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nas.cli.compress import compress
 from nas.errors import ConfigError, DataError
 from nas.tflite.file import read_tflite
 from search_spaces import UNet, architecture_from_dict
+from tests.helpers.envelope import data_of
 
 APP = typer.Typer()
 APP.command()(compress)
@@ -49,7 +50,7 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     common = [architecture(tmp_path), "--data", data, "--out", out, "--prune", "0.1", "--smoke"]
     ran = run(*common, "--precision", "int8-qat", "--json")
     assert ran.exit_code == 0, ran.exception
-    document = json.loads(ran.stdout)
+    document = data_of(ran.stdout, "compress")
     network = architecture_from_dict(document["conditions"]["network"])
     file = read_tflite(out / "model.tflite")
     assert file.inputs[0].dtype == "int8"
@@ -85,8 +86,10 @@ def test_pruned_and_quantized_and_then_quantized_otherwise(tmp_path, data):
     common = [floats, "--data", data, "--out", tmp_path / "next", "--size", "64x64", "--json"]
     deeper = run(*common, "--precision", "int8-ptq")
     assert deeper.exit_code == 0, deeper.exception
-    assert json.loads(deeper.stdout)["before"]["parameters"] == network.graph().parameters()
-    assert json.loads(deeper.stdout)["before"]["sha256"] == several["rows"][1]["sha256"]
+    assert (
+        data_of(deeper.stdout, "compress")["before"]["parameters"] == network.graph().parameters()
+    )
+    assert data_of(deeper.stdout, "compress")["before"]["sha256"] == several["rows"][1]["sha256"]
 
 
 def test_one_of_several_that_fails_leaves_the_others(tmp_path, data, monkeypatch):
@@ -106,7 +109,7 @@ def test_one_of_several_that_fails_leaves_the_others(tmp_path, data, monkeypatch
     ran = run(*common, "--precision", "int8-ptq", "--precision", "float", "--json")
     with pytest.raises(ConversionError, match="p0-int8-ptq: the operation PRELU works in floating"):
         raise ran.exception
-    rows = json.loads(ran.stdout)["rows"]
+    rows = data_of(ran.stdout, "compress")["rows"]
     assert rows[0]["failure"] == "the operation PRELU works in floating point"
     assert "psnr_db" in rows[1]
     assert "| 0 % | int8-ptq | failed |" in (out / "compression.md").read_text()

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from nas.cli.data import app
 from nas.data import open_dataset
 from nas.errors import ConfigError, DataError
 from tests.helpers import picture_trees as trees
+from tests.helpers.envelope import data_of
 
 runner = CliRunner()
 
@@ -22,7 +22,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def test_check_prints_one_json_document(tmp_path: Path) -> None:
     result = runner.invoke(app, ["check", f"reds:{trees.reds(tmp_path)}", "--json"])
     assert result.exit_code == 0
-    values = json.loads(result.stdout)
+    values = data_of(result.stdout, "data-check")
     assert values["usable"] is True
     assert values["training_pairs"] == 6
 
@@ -50,7 +50,7 @@ def test_check_exits_with_3_where_it_is_unusable(tmp_path: Path, json_too: bool)
     assert result.exit_code == DataError.exit_code == 3
     assert "00000001.png can't be read" in result.stdout
     if json_too:
-        assert json.loads(result.stdout)["usable"] is False
+        assert data_of(result.stdout, "data-check")["usable"] is False
     else:
         assert result.stdout.splitlines()[-1] == "not usable"
 
@@ -82,7 +82,7 @@ def test_prepare_packs_and_says_where(tmp_path: Path, cache: Path) -> None:
     spec = f"reds:{trees.reds(tmp_path)}"
     result = runner.invoke(app, ["prepare", spec, "--patch", "16", "--json", "--verify"])
     assert result.exit_code == 0
-    values = json.loads(result.stdout)
+    values = data_of(result.stdout, "data-prepare")
     assert (values["patches"], values["patch"]) == (12, 24)
     assert Path(values["folder"]).parent == cache / "packs"
     assert values["bytes"] == 12 * 2 * 24 * 24 * 3
@@ -123,5 +123,5 @@ def test_check_tells_what_was_passed_over(tmp_path: Path) -> None:
         (tmp_path / f"train/train_blur/000/IMG_{index}.HEIC").touch()
     result = runner.invoke(app, ["check", spec])
     assert "passed over HEIC pictures (3)" in result.stdout
-    values = json.loads(runner.invoke(app, ["check", spec, "--json"]).stdout)
+    values = data_of(runner.invoke(app, ["check", spec, "--json"]).stdout, "data-check")
     assert values["passed_over"] == {"HEIC pictures": 3}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from nas.cli import devices, inspect
+from nas.cli import devices
+from nas.cli.app import app
 from nas.devices.adb.server import AdbServer
+from nas.devices.gpu.device import SPECS
 from nas.devices.npu.chips import CHIPS
 from nas.devices.npu.requirements import Machine
 from nas.errors import ConfigError, DeviceStableError
@@ -20,15 +20,11 @@ from tests.emulated_phone import models
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.emulated_phone.profiles import PROFILES
 from tests.emulated_phone.server import PrivateAdbServer, free_port
+from tests.helpers.envelope import data_of, error_of
+from tests.helpers.gpu_graphs import needs_driver, write_refused
 from tests.helpers.npu_graphs import needs_extra, write_operation, write_transposed
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "device_logs"
-
-app = typer.Typer()
-app.command("devices")(devices.devices)
-app.command("probe")(devices.probe)
-app.command("parse-log")(devices.parse_log)
-app.command("measure")(inspect.measure)
 
 
 @pytest.fixture
@@ -53,7 +49,9 @@ def run(*arguments: str) -> Any:
 def test_devices(lab: list[EmulatedPhone]) -> None:
     one, other = lab
     one.set_state(battery=7)
-    rows = json.loads(run("devices", "--connect", other.address, "--json").stdout)
+    done = run("devices", "--connect", other.address, "--json")
+    rows = data_of(done.stdout, "devices")
+    assert rows[0]["device"] == "host"
     found = {row["serial"]: row for row in rows}
     first = found[one.address]
     assert first["device"] == f"adb:{one.address}"
@@ -67,7 +65,10 @@ def test_devices(lab: list[EmulatedPhone]) -> None:
     assert first["fit"] is False
     assert "low on battery" in first["advice"]
     assert found[other.address]["fit"] is True
+    assert (first["delegates"], first["default_delegate"]) == (["gpu", "nnapi", "cpu"], "nnapi")
+    assert first["missing_for"]["npu"].endswith("give LiteRT's CompiledModel one")
     text = run("devices").stdout
+    assert "gpu, nnapi*, cpu" in text
     assert "(synthetic)" in text
 
 
@@ -79,7 +80,8 @@ def test_devices_that_are_away_are_listed_with_advice(lab: list[EmulatedPhone]) 
     server = AdbServer.from_environment()
     server.client().disconnect(one.address)
     server.connect(one.address)
-    (row,) = (row for row in json.loads(run("devices", "--json").stdout) if row["serial"])
+    rows = data_of(run("devices", "--json").stdout, "devices")
+    (row,) = (row for row in rows if row["kind"] == "phone")
     assert row["state"] == "unauthorized"
     assert "accept this computer's key" in row["advice"]
     assert row["model"] is None
@@ -90,9 +92,13 @@ def test_npus_are_listed_with_what_is_missing(
 ) -> None:
     bare = Machine("Linux", "x86_64", (2, 36), {})
     monkeypatch.setattr(Machine, "here", classmethod(lambda cls: bare))
-    phone, *rows = json.loads(run("devices", "--json").stdout)
+    host, phone, *rows = data_of(run("devices", "--json").stdout, "devices")
+    assert (host["kind"], host["source"]) == ("host", "measured")
+    papers = [row for row in rows if row["kind"] == "paper"]
+    assert len(papers) == 3
+    rows = [row for row in rows if row["kind"] == "npu"]
     assert phone["serial"] == lab[0].address
-    found = {row["device"]: row for row in rows}
+    found = {row["device"]: row for row in rows if row["device"] not in SPECS}
     assert found.keys() == {chip.spec for chip in CHIPS.values()}
     row = found["npu:sm8650"]
     assert row.keys() == phone.keys()
@@ -104,12 +110,43 @@ def test_npus_are_listed_with_what_is_missing(
     assert "pip install 'portable-nas[npu]'" in " ".join(result.stderr.split())
 
 
+def test_the_gpu_is_listed_with_what_is_missing(
+    lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
+    _, phone, *rows = data_of(run("devices", "--json").stdout, "devices")
+    found = {row["device"]: row for row in rows if row["device"] in SPECS}
+    assert found.keys() == set(SPECS)
+    assert all(row.keys() == phone.keys() for row in found.values())
+    assert (found["gpu"]["state"], found["gpu"]["fit"]) == ("missing", False)
+    result = run("devices")
+    assert "which is no readable manifest of a Vulkan driver" in " ".join(result.stderr.split())
+
+
+@needs_driver
+def test_measure_on_the_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    model = str(write_operation(tmp_path / "m.tflite", "RELU", "float32"))
+    found = data_of(run("measure", model, "--device", "gpu:fp32", "--json").stdout, "measure")
+    assert (found["device"], found["latency_ms"]) == ("gpu:fp32", None)
+    assert [row["accelerator"] for row in found["placement"]] == ["gpu", "gpu"]
+    result = run("measure", model, "--device", "gpu:fp32")
+    assert "2 of 2 operations on the GPU" in result.stdout
+    assert "It has no latency" in result.stdout
+    model = str(write_refused(tmp_path / "refused.tflite"))
+    refused = CliRunner().invoke(app, ["measure", model, "--device", "gpu:fp32", "--json"])
+    details = error_of(refused.stdout, "measure")["details"]
+    assert details["failure"]["class"] == "not_delegated"
+    assert "MIRROR_PAD (Only Reflective padding" in str(refused.exception)
+
+
 @needs_extra
 def test_measure_on_an_npu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
     model = str(write_operation(tmp_path / "m.tflite", "RELU", "int8", (1, 32, 32, 16)))
-    found = json.loads(run("measure", model, "--device", "npu:sm8650", "--json").stdout)
+    done = run("measure", model, "--device", "npu:sm8650", "--json")
+    found = data_of(done.stdout, "measure")
     assert (found["device"], found["source"], found["count"]) == ("npu:sm8650", "modelled", 0)
     assert found["figures"]["ddr_read_mb"] > 0
     result = run("measure", model, "--device", "npu:sa8255")
@@ -125,8 +162,8 @@ def test_a_refusal_of_an_npu_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     model = str(write_transposed(tmp_path / "odd.tflite", "int8", 5))
     result = CliRunner().invoke(app, ["measure", model, "--device", "npu:sm8650", "--json"])
     assert isinstance(result.exception, DeviceStableError)
-    found = json.loads(result.stdout)
-    assert (found["latency_ms"], found["source"]) == (None, "simulated")
+    found = error_of(result.stdout, "measure")["details"]
+    assert found["source"] == "simulated"
     assert found["failure"]["class"] == "partially_delegated"
     assert [row["accelerator"] for row in found["placement"]] == ["npu", "cpu"]
 
@@ -134,7 +171,7 @@ def test_a_refusal_of_an_npu_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_no_devices() -> None:
     with PrivateAdbServer() as server:
         result = run("devices", "--adb-server", f"127.0.0.1:{server.port}", "--json")
-    assert json.loads(result.stdout) == []
+    assert data_of(result.stdout, "devices") == []
 
 
 def test_what_adb_said_to_an_address_that_nobody_answers_at() -> None:
@@ -153,7 +190,7 @@ def test_probe(lab: list[EmulatedPhone], monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(operation_support.probe_support, "__defaults__", short)
     one, _ = lab
     arguments = ("probe", "--device", f"adb:{one.address}", "--protocol", "paper")
-    matrix = json.loads(run(*arguments, "--json").stdout)
+    (matrix,) = data_of(run(*arguments, "--json").stdout, "probe")
     rows = {row["op"]: row for row in matrix["rows"]}
     assert rows["TRANSPOSE_CONV"]["accelerated"] is False
     assert rows["TRANSPOSE_CONV"]["accelerator"] == "nnapi-reference"
@@ -165,7 +202,7 @@ def test_measure_on_a_phone(lab: list[EmulatedPhone], tmp_path: Path) -> None:
     one, _ = lab
     unet = str(models.small_unet(tmp_path / "unet.tflite"))
     arguments = ("--device", f"adb:{one.address}", "--delegate", "nnapi", "--protocol", "paper")
-    found = json.loads(run("measure", unet, *arguments, "--json").stdout)
+    found = data_of(run("measure", unet, *arguments, "--json").stdout, "measure")
     assert found["device"] == f"adb:{one.address}?delegate=nnapi&protocol=paper"
     assert found["source"] == "synthetic"
     assert found["failure"] is None
@@ -187,8 +224,9 @@ def test_a_failed_measurement_is_a_document_and_an_error(
         app, ["measure", refused, "--device", f"adb:{one.address}", "--json"]
     )
     assert isinstance(result.exception, DeviceStableError)
-    assert json.loads(result.stdout)["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
-    assert json.loads(result.stdout)["latency_ms"] is None
+    error = error_of(result.stdout, "measure")
+    assert error["details"]["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
+    assert (error["kind"], error["exit_code"]) == (type(result.exception).__name__, 7)
 
 
 def test_options_are_added_to_each_phone_once_and_not_to_the_host() -> None:
@@ -205,10 +243,11 @@ def test_a_phones_options_are_for_phones(tmp_path: Path) -> None:
 
 def test_parse_log_json() -> None:
     (path,) = LOGS.glob("08_*.txt")
-    found = json.loads(run("parse-log", str(path), "--json").stdout)
+    log = data_of(run("parse-log", str(path), "--json").stdout, "parse-log")
+    (found,) = log["runs"]
     assert found["failure"]["class"] == "nnapi_error"
     assert found["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
-    assert found["file"] == str(path)
+    assert log["file"] == str(path)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from nas.errors import ConfigError, RunError
 from nas.networks.candidate import Candidate
 from nas.system.files import write_json
 from tests.helpers.artifacts import SIDE, artifact, keras_model, network
+from tests.helpers.envelope import data_of
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def invoke(*arguments: object) -> Any:
 
 
 def test_the_keras_model_is_the_reference(folder: Path) -> None:
-    found = json.loads(invoke(folder, "--pictures", 2, "--threads", 1, "--json").stdout)
+    found = data_of(invoke(folder, "--pictures", 2, "--threads", 1, "--json").stdout, "fidelity")[0]
     assert found["reference"] == "the Keras model, float32"
     assert found["source"] == "measured"
     assert found["psnr_db"] is None or found["psnr_db"] > 100
@@ -53,7 +53,7 @@ def test_other_weights_are_another_network(folder: Path, tmp_path: Path) -> None
     other = shutil.copytree(folder, tmp_path / "other")
     architecture = network("resize-bilinear", "relu")
     keras_model(architecture, seed=5).save_weights(other / "model.weights.h5")
-    found = json.loads(invoke(other, "--pictures", 1, "--json").stdout)
+    found = data_of(invoke(other, "--pictures", 1, "--json").stdout, "fidelity")[0]
     assert found["psnr_db"] < 60
 
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from nas.cli.inspect import described, named_architecture, parse_size
+from nas.cli.inspect import described, named_architecture
+from nas.cli.options import parse_size
 from nas.errors import ConfigError
 from search_spaces import ARCHITECTURES, UNet
 

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from tests.helpers.artifacts import artifact, network
+from tests.helpers.envelope import data_of
 
 
 def test_photos_go_through_a_model(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_photos_go_through_a_model(tmp_path: Path) -> None:
     assert said.exit_code == 0, said.output
     assert "out/p.png  70x40 in 8 tiles, seams of" in said.stdout
     assert "before and after:" in said.stderr
-    document = json.loads(CliRunner().invoke(app, [*given, "--json"]).stdout)
+    document = data_of(CliRunner().invoke(app, [*given, "--json"]).stdout, "restore")
     assert document["photos"][0]["size"] == [70, 40]
 
 

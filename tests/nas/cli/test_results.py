@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,16 +9,18 @@ import typer
 from typer.testing import CliRunner
 
 import nas.cli.results as results
+from nas.cli import pareto
 from nas.data import Pair
 from nas.errors import DataError, RunError
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.system.hashing import canonical_json
+from tests.helpers.envelope import data_of
 from tests.helpers.fake_run import make_run
 
 runner = CliRunner()
 app = typer.Typer()
-app.command()(results.pareto)
+app.command()(pareto.pareto)
 app.command()(results.report)
 app.command()(results.export)
 
@@ -48,7 +49,7 @@ class Pictures:
 def test_pareto_prints_one_json_document(run: RunFolder) -> None:
     result = runner.invoke(app, ["pareto", str(run.path), "--json"])
     assert result.exit_code == 0
-    models = json.loads(result.stdout)
+    models = data_of(result.stdout, "pareto")["models"]
     members = front(run.results(), run.objectives())
     assert [model["key"] for model in models] == [member.key for member in members]
     assert len(models) >= 3
@@ -88,7 +89,7 @@ def test_the_table_never_wraps_a_label(run: RunFolder, width: int) -> None:
 
     members = front(run.results(), run.objectives())
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(results.front_table(members, {"host": "host"}, width))
+    console.print(pareto.front_table(members, {"host": "host"}, width))
     lines = console.export_text().rstrip().splitlines()
     assert len(lines) == 1 + len(members)
     assert all(len(line) <= width for line in lines)
@@ -100,7 +101,10 @@ def test_pareto_of_a_run_without_models(tmp_path: Path) -> None:
     plain = runner.invoke(app, ["pareto", str(run.path)])
     assert plain.stdout == ""
     assert "no model yet: 15 trials finished" in plain.stderr
-    assert json.loads(runner.invoke(app, ["pareto", str(run.path), "--json"]).stdout) == []
+    assert (
+        data_of(runner.invoke(app, ["pareto", str(run.path), "--json"]).stdout, "pareto")["models"]
+        == []
+    )
 
 
 def test_no_run_is_one_clear_error(tmp_path: Path) -> None:

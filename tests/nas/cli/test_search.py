@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.envelope import data_of
+
 STUDY = """
 from evaluators import Cost, Latency, Quality
 from nas.devices import TimingProtocol
@@ -102,7 +104,7 @@ def test_its_front_is_listed_and_reported(killed_run: tuple[Path, str]) -> None:
     folder, _ = killed_run
     code, out, err = _run("pareto", "run", "--json", folder=folder)
     assert code == 0, err
-    models = json.loads(out)
+    models = data_of(out, "pareto")["models"]
     wanted = {"key", "architecture", "precision", "psnr_db", "ssim", "gmacs", "latency_ms"}
     assert all(wanted | {"artifact"} <= model.keys() for model in models)
     assert all((folder / model["artifact"]).is_file() for model in models)

@@ -15,6 +15,7 @@ from nas.execution.status import Look
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.system.files import held
+from tests.helpers.envelope import data_of
 from tests.helpers.fake_run import make_run
 
 TABLE = {
@@ -87,11 +88,11 @@ def test_the_page(tmp_path: Path) -> None:
         as_json = CliRunner().invoke(app, ["status", str(run.path), "--json"])
     assert "60 of 100 trials: " in shown.output
     assert "1 running, 2 waiting" in shown.output
-    assert "360 trials an hour, about 7 min left" in shown.output
+    assert "360 trials an hour, about 6 min 40 s left" in shown.output
     assert "training (attempt 2)" in shown.output
     assert "75%" in shown.output
     assert "1x tried again: its process was killed by signal 9" in " ".join(shown.output.split())
-    assert json.loads(as_json.output)["goal"] == 100
+    assert data_of(as_json.output, "status")["goal"] == 100
     nothing = CliRunner().invoke(app, ["status", str(tmp_path)])
     assert isinstance(nothing.exception, RunError)
 

@@ -1,6 +1,5 @@
 """`nas supernet` as its user runs it: a process and a real kill."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.errors import ConfigError, RunError
+from tests.helpers.envelope import data_of
 
 STUDY = """
 from evaluators import Cost, Quality
@@ -68,13 +68,15 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     again = _train(tmp_path, 200)
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
-    told = json.loads(out)
+    told = data_of(out, "supernet-train")
     assert told["spec"]["schedule"]["steps"] == 200
     assert told["cost"]["cpu_seconds"] > 0
     assert sorted(path.name for path in (tmp_path / "net").glob("[!.]*")) == [
         "supernet.json",
         "supernet.npz",
     ]
+    as_json = CliRunner().invoke(app, ["supernet", "show", str(tmp_path / "net"), "--json"])
+    assert data_of(as_json.output, "supernet-show")["key"] == told["key"]
     shown = CliRunner().invoke(app, ["supernet", "show", str(tmp_path / "net")])
     assert f"supernet {told['key']}" in shown.output
     assert "widths 4|8" in shown.output

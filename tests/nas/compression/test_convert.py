@@ -17,6 +17,7 @@ from nas.compression.quantization import fake_quantized
 from nas.data.image_quality import psnr_db, to_uint8
 from nas.errors import ConfigError, ConversionError, DataError
 from nas.networks.candidate import PRECISIONS
+from nas.networks.graph import Conv, Graph, Input, MaxPool, TransposeConv
 from nas.networks.keras_model import build_model
 from nas.tflite.file import parse_tflite
 from nas.tflite.interpreter import Artifact
@@ -228,3 +229,58 @@ def test_transposed_convolutions_need_no_padding_to_compute_what_they_did(precis
     assert parse_tflite(twin, "twin").structure_key != parse_tflite(content, "file").structure_key
     sample = np.random.default_rng(3).random((height, width, 3), np.float32)
     assert np.array_equal(Artifact(twin).run(sample), Artifact(content).run(sample))
+
+
+def up_and_out() -> Graph:
+    """A transposed convolution with a ReLU after it, which the converter fuses."""
+    return Graph(
+        (
+            Input("input"),
+            Conv("start", ("input",), 4),
+            MaxPool("down", ("start",), 2),
+            TransposeConv("up", ("down",), 4, 2, activation="relu"),
+            Conv("out", ("up",), 3),
+        )
+    )
+
+
+@pytest.mark.parametrize("precision", ["float", "int8-ptq"])
+def test_a_relu_leaves_a_transposed_convolution_where_a_gpu_is_meant(precision):
+    given = (up_and_out(), SIDE, SIDE, precision, Schedule(steps=1))
+    fused = parse_tflite(convert_untrained(*given), "x")
+    apart = parse_tflite(convert_untrained(*given, relu_apart=True), "x")
+    names = [step.name for step in fused.operations]
+    assert "RELU" not in names
+    index = names.index("TRANSPOSE_CONV")
+    assert [step.name for step in apart.operations] == [
+        *names[: index + 1],
+        "RELU",
+        *names[index + 1 :],
+    ]
+    assert apart.conv_macs == fused.conv_macs
+
+
+def test_a_relu_that_would_change_the_output_stops_the_conversion(monkeypatch):
+    from nas.tflite.editing import operation_name, packed
+    from nas.tflite.relu_apart import schema
+
+    def forgets_the_relu(content):
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        for step in model.subgraphs[0].operators:
+            if operation_name(model, step) == "TRANSPOSE_CONV":
+                step.builtinOptions.fusedActivationFunction = 0
+        return packed(model)
+
+    monkeypatch.setattr(module, "with_relu_apart", forgets_the_relu)
+    with pytest.raises(ConversionError, match="changed the file's output by"):
+        convert_untrained(up_and_out(), SIDE, SIDE, "float", Schedule(steps=1), relu_apart=True)
+
+
+def test_every_file_has_a_signature_that_litert_runs():
+    from ai_edge_litert.interpreter import Interpreter
+
+    for precision in PRECISIONS:
+        interpreter = Interpreter(model_content=artifact(CONV, precision))
+        assert interpreter.get_signature_list() == {
+            "serving_default": {"inputs": ["input"], "outputs": ["output"]}
+        }

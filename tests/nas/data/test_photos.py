@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nas.data import open_dataset
+from nas.data.degradations import Shaken
 from nas.data.image_quality import psnr_db
 from nas.data.photos import (
     HELD_OUT,
@@ -17,6 +18,7 @@ from nas.data.photos import (
 )
 from nas.data.shake import blur, known_shake
 from nas.errors import ConfigError, DataError
+from nas.system.hashing import content_key
 
 
 def mean_gradient(patch: np.ndarray) -> float:
@@ -34,7 +36,7 @@ def test_held_out_pictures_have_the_documented_psnr() -> None:
         "grass": 19.24,
         "text": 28.71,
     }
-    mixed = [psnr_db(pair.blurred, pair.sharp) for pair in Photos("p", "random").heldout()]
+    mixed = [psnr_db(pair.blurred, pair.sharp) for pair in Photos("p", Shaken("random")).heldout()]
     assert np.mean(mixed) == pytest.approx(25.45, abs=0.01)
 
 
@@ -75,7 +77,7 @@ def test_random_shakes_differ_from_patch_to_patch(
 ) -> None:
     monkeypatch.setattr("nas.data.photos.PATCHES", 256)
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path))
-    pack = Photos("photos:random", "random").prepare(24)
+    pack = Photos("photos:random", Shaken("random")).prepare(24)
     same = 0
     for index in range(0, len(pack), 4):
         blurred, sharp = pack.pair(index)
@@ -117,14 +119,14 @@ def test_the_same_spec_gives_the_same_bytes(
 ) -> None:
     monkeypatch.setattr("nas.data.photos.PATCHES", 256)
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "one"))
-    first = Photos("photos:random,seed=3", "random", 3).prepare(16)
+    first = Photos("photos:random,seed=3", Shaken("random"), 3).prepare(16)
     monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "two"))
-    second = Photos("photos:random,seed=3", "random", 3).prepare(16)
+    second = Photos("photos:random,seed=3", Shaken("random"), 3).prepare(16)
     assert first.folder != second.folder
     assert first.folder.name == second.folder.name
     for one, other in zip(first.shards, second.shards, strict=True):
         np.testing.assert_array_equal(one, other)
-    third = Photos("photos:random,seed=4", "random", 4).prepare(16)
+    third = Photos("photos:random,seed=4", Shaken("random"), 4).prepare(16)
     assert not np.array_equal(first.shards[0], third.shards[0])
 
 
@@ -145,10 +147,59 @@ def test_split_and_task_say_what_the_shake_is() -> None:
     assert "random" in mixed.task
 
 
+@pytest.mark.parametrize(
+    ("spec", "name", "words"),
+    [
+        ("photos:shake", "photos-heldout", "one known, curved camera shake"),
+        ("photos:random-shake", "photos-random-heldout", "a random camera shake of its own"),
+        ("photos:noise=25", "photos-noise25-heldout", "Gaussian noise of deviation 25 "),
+        ("photos:jpeg=20,seed=2", "photos-jpeg20-heldout", "JPEG of quality 20 "),
+        ("photos:dark=0.1", "photos-dark0.1-heldout", "darkened to 0.1 of its linear light"),
+    ],
+)
+def test_the_degradation_is_in_the_split_and_the_task(spec: str, name: str, words: str) -> None:
+    dataset = open_dataset(spec)
+    assert dataset.split == name
+    assert words in dataset.task
+
+
+def test_shakes_have_the_identities_that_they_had() -> None:
+    """Recorded before there were other degradations: trained weights are named by these."""
+    known = {"photos": "58255228f225", "photos:random,seed=7": "05e0cd843a1e"}
+    for spec, key in known.items():
+        assert content_key(open_dataset(spec).identity()) == key
+    same = open_dataset("photos:random-shake,seed=7").identity()
+    assert same == open_dataset("photos:random,seed=7").identity()
+    assert open_dataset("photos:shake").identity() == open_dataset("photos").identity()
+
+
+@pytest.mark.parametrize("spec", ["photos:noise=25", "photos:jpeg=20", "photos:dark=0.1"])
+def test_patches_and_pictures_of_other_tasks(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.data.photos.PATCHES", 256)
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path))
+    dataset = open_dataset(spec)
+    pack = dataset.prepare(24)
+    trained = [psnr_db(*pack.pair(index)) for index in range(0, len(pack), 9)]
+    held = [psnr_db(pair.blurred, pair.sharp) for pair in dataset.heldout()]
+    assert np.mean(trained) == pytest.approx(np.mean(held), abs=4)
+    again = [pair.blurred for pair in open_dataset(spec + ",seed=5").heldout()]
+    for pair, other in zip(dataset.heldout(), again, strict=True):
+        np.testing.assert_array_equal(pair.blurred, other)
+
+
+def test_several_degradations_are_refused() -> None:
+    with pytest.raises(ConfigError, match="has several degradations; expected one at most"):
+        open_dataset("photos:shake,noise=5")
+
+
 @pytest.mark.parametrize("spec", ["photos:randon", "photos:seed=x", "photos:seed"])
 def test_an_unknown_option_names_the_valid_ones(spec: str) -> None:
     option = spec.partition(":")[2]
-    with pytest.raises(ConfigError, match=rf"unknown option of '{spec}' '{option}'.*known, random"):
+    with pytest.raises(
+        ConfigError, match=rf"unknown option of '{spec}' '{option}'.*random-shake, "
+    ):
         open_dataset(spec)
 
 

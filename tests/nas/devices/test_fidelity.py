@@ -22,6 +22,7 @@ from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError, DeviceStableError, NasError
 from nas.tflite.expected_output import ExpectedOutput, file_output
 from tests.emulated_phone import models
+from tests.helpers.envelope import data_of
 from tests.helpers.phones import StartPhone, clean
 
 SIDE = 32
@@ -187,7 +188,7 @@ def test_the_command_on_a_file(start_phone: StartPhone, unet: Path) -> None:
     phone = start_phone()
     arguments = (unet, "--data", "photos", "--pictures", 2, "--device", f"adb:{phone.address}")
     done = invoke(*arguments, "--delegate", "nnapi", "--json")
-    found = json.loads(done.stdout)
+    (found,) = data_of(done.stdout, "fidelity")
     assert found["device"] == f"adb:{phone.address}?delegate=nnapi"
     assert found["reference"] == "the same file (float32) by LiteRT on this machine"
     assert found["psnr_db"] > 60
@@ -198,7 +199,7 @@ def test_the_command_on_a_file(start_phone: StartPhone, unet: Path) -> None:
     assert "measured" in text
     phone.inject("op-failed", times=2)  # where it is placed, and where it is run
     failed = invoke(*arguments, "--json")
-    assert json.loads(failed.stdout)["failure"]["code"] == "ANEURALNETWORKS_OP_FAILED"
+    assert failed.exception.failure.code == "ANEURALNETWORKS_OP_FAILED"
     assert isinstance(failed.exception, DeviceStableError)
 
 
@@ -215,3 +216,15 @@ def test_the_command_says_what_is_missing(unet: Path, tmp_path: Path) -> None:
     other = models.small_unet(tmp_path / "other.tflite", 16)
     told = message(unet, "--data", "photos", "--reference", other)
     assert "is for pictures of (16, 16) (height, width)" in told
+
+
+def test_the_command_at_another_size(unet: Path) -> None:
+    arguments = (unet, "--data", "photos", "--pictures", 1, "--crop", "48x16", "--json")
+    done = invoke(*arguments, "--reference", unet)
+    assert done.exception is None
+    text = json.dumps(json.loads(done.stdout))
+    assert "48x16 of the centre" in text
+    assert '"size": [48, 16]' in text
+    error = invoke(unet, "--data", "photos", "--crop", "47x16").exception
+    assert isinstance(error, ConfigError)
+    assert "can't run at 47x16" in str(error)

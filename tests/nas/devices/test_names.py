@@ -26,6 +26,11 @@ def test_a_phones_name_has_its_model_chip_and_android() -> None:
     }
 
 
+def test_a_precision_is_part_of_the_name() -> None:
+    found = device_name("adb:S1?delegate=gpu&precision=fp32&strict=true&binary=x", CONDITIONS)
+    assert found.options == "gpu, fp32, strict"
+
+
 def test_a_phone_that_was_never_measured_keeps_its_spec() -> None:
     assert device_name("adb:S1", {}).full == "adb:S1"
 

@@ -1,6 +1,5 @@
 """`nas measure`, `fidelity`, `describe` and `compress` on files of an open size, and of none."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from nas.devices.fleet import measure_everywhere
 from nas.devices.graph_builder import GraphBuilder
 from nas.errors import ConfigError
 from tests.emulated_phone import models
+from tests.helpers.envelope import data_of
 from tests.helpers.open_files import changed, open_batch
 from tests.helpers.phones import StartPhone
 
@@ -23,7 +23,7 @@ def run(command, *arguments: str) -> dict:
     app = typer.Typer()
     app.command()(command)
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
-    return json.loads(result.stdout)
+    return data_of(result.stdout, "measure")
 
 
 @pytest.fixture

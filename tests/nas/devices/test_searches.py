@@ -141,9 +141,10 @@ def _made_once(
     def convert_untrained(*arguments: Any) -> bytes:
         return kept(("untrained", repr(arguments)), lambda: untrained(*arguments))  # type: ignore[no-any-return]
 
-    def convert_trained(graph: Any, weights: Path, *arguments: Any) -> bytes:
-        key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]))
-        return kept(key, lambda: trained(graph, weights, *arguments))  # type: ignore[no-any-return]
+    def convert_trained(graph: Any, weights: Path, *arguments: Any, **how: Any) -> bytes:
+        key = ("trained", repr(graph), weights.read_bytes(), repr(arguments[:-1]), repr(how))
+        made: bytes = kept(key, lambda: trained(graph, weights, *arguments, **how))
+        return made
 
     def train_once(graph: Any, workshop: Any, key: str) -> Path:
         path: Path = workshop.folder / key / train.FINAL
@@ -226,7 +227,7 @@ def test_a_lost_phone_stops_the_search_and_the_same_command_goes_on(
     study = _study(
         spec_of(phone, **options), spec_of(other, **options), constraints=("psnr_db>=99",)
     )
-    with pytest.raises(RunError, match=r"a required phone is lost: adb:.*--on-lost-phone continue"):
+    with pytest.raises(RunError, match=r"a required phone is lost: adb:.*--keep-going"):
         search(study, tmp_path / "run", watcher=Watches(phone.unplug))
     assert len(RunFolder(tmp_path / "run").finished_numbers()) == 1
     phone.plug()

@@ -19,6 +19,7 @@ from nas.errors import ConfigError, ConversionError
 from nas.tflite.file import read_tflite
 from tests.emulated_phone import models, placing
 from tests.emulated_phone.network import read
+from tests.helpers.envelope import data_of
 from tests.helpers.phones import StartPhone
 
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=60)
@@ -126,7 +127,7 @@ def test_the_command(tmp_path: Path) -> None:
     arguments = [str(model), "--out", str(tmp_path / "out"), "--size", "32x16", "--size", "64x32"]
     arguments += ["--launches", "2", "--runs", "2"]
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
-    rows = json.loads(result.stdout)
+    rows = data_of(result.stdout, "sweep")
     assert [row["run_size"] for row in rows] == [[32, 16], [64, 32]]
     assert rows[0]["ratio"] == 1
     assert rows[1]["ratio"] == rows[1]["latency_ms"] / rows[0]["latency_ms"]

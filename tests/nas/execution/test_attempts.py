@@ -101,7 +101,8 @@ def test_a_candidate_that_kills_the_driver_fails_in_the_end(tmp_path: Path) -> N
 def test_ctrl_c_is_no_attempt(tmp_path: Path) -> None:
     class AtOnce(Stops):
         def progress(self, progress: TrialProgress) -> None:
-            raise KeyboardInterrupt
+            if progress.stage != "in line":  # the trial has begun
+                raise KeyboardInterrupt
 
     for _ in range(ATTEMPTS + 1):
         try:

@@ -85,3 +85,5 @@ def test_a_transposed_convolution_is_padded_only_where_its_kernel_is_larger_than
     changed = [changed_in_format(layer) for layer in (up, TransposeConv("t", ("a",), 8, 4, 8))]
     assert changed == [True, False]
     assert not changed_in_format(Conv("c", ("a",), 8, padding="valid"))
+    fused = TransposeConv("t", ("a",), 8, 4, 8, activation="relu")
+    assert [changed_in_format(fused, for_gpu) for for_gpu in (False, True)] == [False, True]

@@ -24,6 +24,7 @@ from nas.predictor.identity import folder_of, identity_of, load
 from nas.predictor.predictor import LEAST_NETWORKS
 from nas.tflite.operations import of_graph
 from search_spaces import CompressionSpace, UNetSpace
+from tests.helpers.envelope import data_of
 from tests.helpers.phones import StartPhone, adb_server, own_folders, start_phone
 from tests.helpers.small_study import small_study
 
@@ -162,7 +163,7 @@ def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     runner = CliRunner()
     done = runner.invoke(app, ["predictor", "fit", *asked, "--networks", "6", "--json"])
     assert done.exit_code == 0, done.output
-    facts = json.loads(done.stdout)
+    facts = data_of(done.stdout, "predictor-fit")
     assert facts["networks"] == {"float32": 6, "int8": 6}
     assert facts["about"]["device"] == PHONE
     picture = tmp_path / "check.png"
@@ -173,7 +174,7 @@ def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         assert word in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     done = runner.invoke(app, [*arguments, "--json"])
-    document = json.loads(done.stdout)
+    document = data_of(done.stdout, "predictor-check")
     assert document["scores"]["float"]["predictor"]["networks"] == 8
     assert document["scores"]["float"]["predictor"]["mape"] < 0.1
     assert len(document["networks"]) == 16

@@ -2,18 +2,30 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nas.devices.limited_process import Limits
+from nas.devices.npu.chips import ESTIMATED_AS
+from nas.devices.npu.compilation import compiled
 from nas.errors import ConfigError
+from nas.networks.candidate import Precision
 from nas.predictor.microbenchmark_graphs import (
     DTYPES,
     OPERATIONS,
     write_chain,
     write_joint,
     write_micrograph,
+    write_network,
 )
 from nas.predictor.terms import Term
+from nas.tflite.constants import constants
 from nas.tflite.file import read_tflite
+from nas.tflite.operations import of_file, of_graph
+from search_spaces import UNet
+from search_spaces.unet import UPSAMPLINGS, Activation, Upsampling
+from tests.helpers.artifacts import SIDE, artifact, network
+from tests.helpers.npu_graphs import needs_extra
 
 TERMS = (
     Term("CONV_2D", "float32", (16, 12), (12,), (16, 12), 8, 9),
@@ -72,6 +84,31 @@ def test_transposed_convolutions_are_padded_as_in_networks(tmp_path: Path) -> No
         assert dict(file.operations[0].options)["padding"] == padding
 
 
+def test_integer_weights_differ_and_have_a_scale_a_channel_as_in_converted_files(
+    tmp_path: Path,
+) -> None:
+    for term in (TERMS[0], Term("DEPTHWISE_CONV_2D", "int8", (8, 6), (3,), (8, 6), 3, 9)):
+        path = write_micrograph(term._replace(dtype="int8"), tmp_path / "w.tflite")
+        weights = read_tflite(path).operations[0].weights
+        assert weights is not None
+        assert weights.quantization is not None
+        assert len(weights.quantization.scales) == term.cout
+        assert len(np.unique(constants(path.read_bytes())[weights.index])) > 15
+
+
+@pytest.mark.parametrize("precision", ["float", "int8-ptq", "int16-ptq"])
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_a_whole_network_has_the_operations_of_its_graph_and_runs(
+    upsampling: Upsampling, precision: Precision, tmp_path: Path
+) -> None:
+    graph = UNet(upsampling, "prelu", (4, 8), 1, 3, True).graph()
+    path = write_network(graph, (16, 8), precision, tmp_path / "n.tflite")
+    assert _run(path) == (1, 8, 16, 3)
+    file = read_tflite(path)
+    assert of_file(file).structure == of_graph(graph, (16, 8), precision).structure
+    assert file.conv_macs == graph.macs(8, 16).conv
+
+
 def test_relu_is_fused_where_it_is_asked_for(tmp_path: Path) -> None:
     for relu, said in ((True, "RELU"), (False, "NONE")):
         file = read_tflite(write_micrograph(TERMS[0], tmp_path / "r.tflite", relu))
@@ -97,3 +134,29 @@ def test_a_chain_has_so_many_operations(tmp_path: Path) -> None:
 def test_what_has_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no micro-benchmark is known for SOFTMAX in float32"):
         write_micrograph(TERMS[0]._replace(op="SOFTMAX"), tmp_path / "x.tflite")
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("upsampling", "activation", "precision"),
+    [("transpose-conv", "relu", "int8-ptq"), ("resize-bilinear", "prelu", "float")],
+)
+def test_an_npus_simulator_can_not_tell_a_written_network_from_a_converted_one(
+    upsampling: Upsampling,
+    activation: Activation,
+    precision: Precision,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_LOCK_DIR", str(tmp_path / "locks"))
+    architecture = network(upsampling, activation)
+    written = write_network(architecture.graph(), (SIDE, SIDE), precision, tmp_path / "w.tflite")
+    converted = tmp_path / "c.tflite"
+    converted.write_bytes(artifact(architecture, precision))
+    cycles = []
+    for file in (written, converted):
+        estimate = compiled(file, ESTIMATED_AS, "test", Limits(60)).estimate
+        assert estimate is not None
+        cycles.append(estimate.cycles)
+    assert cycles[0] == pytest.approx(cycles[1], rel=0.01)

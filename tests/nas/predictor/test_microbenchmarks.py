@@ -1,5 +1,7 @@
 """The session: interleaved, kept as it goes, resumed after a kill, honest about refusals."""
 
+import itertools
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ class Fake:
     """A session that counts, and can stop or refuse."""
 
     def __init__(self, stop_after: int | None = None, refuses: int | None = None) -> None:
-        self.repeats, self.count = True, 0
+        self.repeats, self.count, self.lanes = True, 0, 1
         self.stop_after, self.refuses = stop_after, refuses
         self.files: list[bytes] = []
 
@@ -108,3 +110,23 @@ def test_a_device_that_runs_nothing_is_an_error() -> None:
     refused = dict.fromkeys(plan.files(), "no such thing")
     with pytest.raises(ConfigError, match=r"brick runs no operation in float32: no such thing"):
         microbenchmarks.fitted(plan, microbenchmarks.Timings(refused=refused), {"device": "brick"})
+
+
+def test_files_are_timed_side_by_side_where_nothing_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    session, plan = _opened(monkeypatch, Fake()), _plan()
+    session.repeats, session.lanes = False, 3
+    both, entered = threading.Barrier(2, timeout=20), itertools.count()
+    alone = session.time
+
+    def meeting(artifact: Path) -> float:
+        if next(entered) < 2:
+            both.wait()  # passed only by two threads at once
+        return alone(artifact)
+
+    monkeypatch.setattr(session, "time", meeting)
+    found = _measured(tmp_path / "m.json", plan)
+    assert set(found.times_ms) == set(plan.files())
+    assert all(len(times) == 1 for times in found.times_ms.values())
+    assert session.count == len(plan.files())

@@ -18,6 +18,7 @@ from nas.report.report_data import gather
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
+from tests.helpers.envelope import data_of
 from tests.helpers.fake_run import make_run
 from tests.helpers.report_pages import Page
 
@@ -58,7 +59,9 @@ def test_pareto_marks_it(run: RunFolder, busy: TrialResult) -> None:
     assert [line.split()[0].rstrip("*") for line in marked] == [str(busy.number)]
     told = " ".join(result.stderr.split())
     assert f"! taken on a busy processor: trial {busy.number} ({WHY})" in told
-    models = json.loads(CliRunner().invoke(app, ["pareto", str(run.path), "--json"]).stdout)
+    models = data_of(CliRunner().invoke(app, ["pareto", str(run.path), "--json"]).stdout, "pareto")[
+        "models"
+    ]
     assert [model["taken_on_busy_processor"] for model in models] == [
         {"host": WHY if model["trial"] == busy.number else None} for model in models
     ]

@@ -20,6 +20,7 @@ from nas.storage.run_folder import RunFolder
 from nas.study.halving import readings_of
 from nas.study.pareto import front
 from nas.system.files import write_json
+from tests.helpers.envelope import data_of
 from tests.helpers.fake_run import describe
 from tests.helpers.report_pages import Page
 from tests.helpers.trained_study import MadeUp, loop_of, trained_study
@@ -69,7 +70,9 @@ def test_the_list_has_intervals_and_names_what_is_not_apart(tmp_path: Path) -> N
     data = gather(run)
     assert data.certainty is not None
     assert data.certainty.ties in told.stderr.replace("\n", " ")
-    rows = json.loads(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout)
+    rows = data_of(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout, "pareto")[
+        "models"
+    ]
     for row in rows:
         low, high = row["psnr_db_interval"]
         assert low < row["psnr_db"] < high
@@ -79,7 +82,9 @@ def test_without_replicates_nothing_is_claimed(tmp_path: Path) -> None:
     run = _run(tmp_path, 16, replicates=0)
     assert gather(run).certainty is None
     assert "±" not in CliRunner().invoke(app, ["pareto", str(tmp_path)]).stdout
-    rows = json.loads(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout)
+    rows = data_of(CliRunner().invoke(app, ["pareto", str(tmp_path), "--json"]).stdout, "pareto")[
+        "models"
+    ]
     assert {row["psnr_db_interval"] for row in rows} == {None}
 
 

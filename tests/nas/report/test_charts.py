@@ -8,11 +8,9 @@ import re
 import pytest
 
 from nas.report import gather
-from nas.report.charts import front_chart, history_chart, labels_below, ticks
+from nas.report.charts import front_chart, history_chart, ticks
 from nas.report.effect_chart import effect_chart
 from nas.storage.run_folder import RunFolder
-from nas.study.metric import Metric
-from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_run
 
 
@@ -58,13 +56,3 @@ def test_ticks_are_few_and_round() -> None:
         assert 1 <= len(found) <= 9
         assert found == sorted(set(found))
     assert ticks(5, 50) == [5, 10, 20, 30, 50]
-
-
-def test_crowded_labels_alternate() -> None:
-    def at(x: float, y: float) -> TrialResult:
-        metrics = {"x": Metric(x, "synthetic"), "y": Metric(y, "synthetic")}
-        return TrialResult(0, "", "", {}, "complete", {}, metrics)
-
-    members = [at(100, 30), at(99, 29.9), at(98, 29.8), at(10, 20)]
-    assert labels_below(members, "x", "y") == [False, True, False, False]
-    assert labels_below([], "x", "y") == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nas.report import gather
-from nas.report.effects import explained, flatten, parameters_of
+from nas.report.effects import explained, find_effects, flatten, parameters_of
+from nas.study.objectives import Objective
 from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_run
 
@@ -23,6 +25,17 @@ def test_effects_hold_every_trial_that_has_the_metric(tmp_path: Path) -> None:
     shares = [e.share or 0 for e in data.effects if e.metric == "psnr_db"]
     assert shares == sorted(shares, reverse=True)
     assert [name for name, _ in found["width_0", "psnr_db"].groups] == ["8", "12", "16", "24", "32"]
+
+
+def test_a_choice_that_is_not_made_comes_last(tmp_path: Path) -> None:
+    results = gather(make_run(tmp_path, 30)).results
+    complete = [result for result in results if result.state == "complete"]
+    own = [
+        replace(result, parameters={"decoder_convolutions": (None, 3, 1)[index % 3]})
+        for index, result in enumerate(complete)
+    ]
+    (effect,) = find_effects(own, [Objective.of("psnr_db")])
+    assert [name for name, _ in effect.groups] == ["1", "3", "not set"]
 
 
 def test_explained_is_one_for_what_decides_and_nothing_for_noise() -> None:

@@ -17,7 +17,10 @@ from nas.system.hashing import file_sha256
 from tests.helpers.fake_run import describe, make_run
 from tests.helpers.report_pages import as_reported
 
-FILES = ["README.md", "card.json", "model.tflite", "model.weights.h5", "numerics.yaml", "perf.yaml"]
+FILES = [
+    ".eval_results", "README.md", "card.json", "model.tflite", "model.weights.h5", "numerics.yaml",
+    "perf.yaml", "restore.py",
+]  # fmt: skip
 
 
 def visible(folder: Path) -> list[str]:
@@ -167,3 +170,28 @@ def test_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no complete trial that meets its constraints"):
         export_models(run, tmp_path / "out", as_reported(run))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_onnx_file_beside_each_model_where_it_is_asked_for(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    def write_onnx(model: Path, out: Path) -> dict[str, float]:
+        out.write_bytes(b"onnx of " + model.read_bytes())
+        return {"largest": 2.0}
+
+    exported = export_models(run, tmp_path / "out", as_reported(run), write_onnx=write_onnx)
+    for one in exported:
+        assert visible(one.folder) == sorted([*FILES, "model.onnx"])
+        card = json.loads((one.folder / "card.json").read_text())
+        assert card["onnx"] == {"largest": 2.0}
+        assert card["files"]["model.onnx"]["sha256"] == file_sha256(one.folder / "model.onnx")
+
+
+def test_a_model_without_an_onnx_form_is_not_exported(run: RunFolder, tmp_path: Path) -> None:
+    def write_onnx(model: Path, out: Path) -> dict[str, float]:
+        raise ConversionError("operation 3 has no translation to ONNX")
+
+    out = tmp_path / "out"
+    with pytest.raises(ConversionError, match="operation 3 has no translation"):
+        export_models(run, out, as_reported(run), write_onnx=write_onnx)
+    assert visible(out) == ["export.json"]

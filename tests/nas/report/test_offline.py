@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 
 import nas
+from nas.networks.candidate import Candidate, Compression
 from nas.paper.page import write_comparison
 from nas.paper.run import run_steps
 from nas.report import write_report
 from nas.report.offline import BUTTONS, CHART_CONFIG, POLICY, safe_json
-from search_spaces import ARCHITECTURES, architecture_from_dict
+from nas.report.supernet import SCORE
+from nas.storage.run_folder import RunFolder
+from nas.study.metric import Metric
+from nas.study.trial_result import TrialResult
+from nas.system.files import write_json
+from search_spaces import ARCHITECTURES, UNet, architecture_from_dict
 from studies.paper import SCALES
-from tests.browser import probe
+from tests.browser import axe_violations, probe
 from tests.helpers.fake_run import make_run
 from tests.helpers.report_pages import open_model, pairs
 from tests.helpers.small_paper import small_scale
@@ -60,10 +66,43 @@ class Elements(HTMLParser):
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Each kind of page that is written as HTML."""
     folder = tmp_path_factory.mktemp("pages")
-    report = write_report(make_run(folder / "run", 40, ("host", "phone")), 2, pairs(), open_model)
+    fake = make_run(folder / "run", 40, ("host", "phone"))
+    report = write_report(fake, 2, pairs(), open_model, architecture_from_dict)
     run = run_steps(small_scale(), folder / "paper")
     paper = write_comparison(run, SCALES, ARCHITECTURES, architecture_from_dict, measure=False)
-    return {"report": report, "paper": paper.html}
+    return {
+        "report": report,
+        "paper": paper.html,
+        "supernet": write_report(_ranked(folder / "ranked"), 0),
+        "compression": write_report(_compressed(folder / "compressed"), 0),
+    }
+
+
+def _ranked(path: Path) -> RunFolder:
+    """A run whose candidates a supernet ranked."""
+    run = make_run(path, 30)
+    complete = [result for result in run.results() if result.state == "complete"]
+    rows = [{"key": r.key, "figures": {SCORE: r.value("psnr_db") - 1}} for r in complete]
+    document = {"supernet": "made-up", "ranked": 400, "candidates": rows}
+    write_json(path / "supernet" / "chosen.json", document)
+    return run
+
+
+def _compressed(path: Path) -> RunFolder:
+    """A run of one network in every precision and several pruned shares."""
+    run = make_run(path, 0)
+    network = UNet("resize-bilinear", "relu", (8, 16), 1, 3)
+    forms = [(p, share) for p in ("float", "int8-ptq", "int8-qat") for share in (0.0, 0.2, 0.5)]
+    for number, (precision, share) in enumerate(forms):
+        candidate = Candidate(network, Compression(precision, share))
+        figures = {
+            "psnr_db": Metric(30.0 - share - 0.1 * number, "synthetic"),
+            "latency_ms[host]": Metric(20.0 - number, "synthetic", interval=(5.0, 25.0)),
+            "gmacs_profiler": Metric(2.0 * (1 - share), "computed"),
+        }
+        key, label, values = candidate.key, candidate.label, candidate.to_dict()
+        run.write_result(TrialResult(number, key, label, values, "complete", {}, figures))
+    return run
 
 
 KINDS = ["report", "paper"]
@@ -163,6 +202,70 @@ def test_in_a_browser_the_bars_of_a_phone_s_page_are_full(pages: dict[str, Path]
     assert len(widths) >= 4
     assert max(widths) > 40
     assert min(widths) >= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "dark"),
+    [
+        ("report", 1400, False),
+        ("report", 390, True),
+        ("paper", 1400, False),
+        ("paper", 390, True),
+        ("supernet", 1400, False),
+        ("compression", 1400, True),
+    ],
+)
+def test_in_a_browser_axe_finds_nothing_to_mend(
+    pages: dict[str, Path], kind: str, width: int, dark: bool
+) -> None:
+    assert axe_violations(pages[kind], width, dark) == []
+
+
+LINKED = """
+const frames = (count) => new Promise((done) => setTimeout(done, count));
+const drawn = () => document.querySelector("#front .js-plotly-plot");
+for (let turn = 0; turn < 100 && !drawn(); turn++) await frames(100);
+const row = document.querySelectorAll("#front-table tr[data-trial]")[2];
+const trial = row.dataset.trial;
+const state = () => ({
+  rows: [...document.querySelectorAll("#front-table tr.chosen")].map((one) => one.dataset.trial),
+  said: document.querySelector("#chosen:not([hidden]) p")?.textContent.split(" · ")[0],
+  places: [...document.querySelectorAll("#chosen nav a")].map((one) => one.getAttribute("href")),
+  address: location.hash,
+});
+row.querySelector("a[data-trial]").click();
+const clicked = state();
+const chart = document.querySelector("figure.front");
+const members = chart.data.find((one) => one.name === "Pareto front").customdata;
+chart.emit("plotly_click", { points: [{ customdata: members[0] }] });
+const dotted = state();
+chart.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+const moved = state();
+document.getElementById("unchoose").click();
+const [first, second] = [...members].map(String);
+return { trial, first, second, clicked, dotted, moved, closed: state().said };
+"""
+
+
+def test_in_a_browser_a_row_a_dot_and_a_key_lead_to_a_trial(pages: dict[str, Path]) -> None:
+    seen = probe(pages["report"], LINKED)
+    for state, trial in (
+        (seen["clicked"], seen["trial"]),
+        (seen["dotted"], seen["first"]),
+        (seen["moved"], seen["second"]),
+    ):
+        assert state["rows"] == [trial]
+        assert state["said"] == f"Trial {trial}"
+        assert "#front-table" in state["places"]
+        assert state["address"] == f"#trial={trial}"
+    assert seen.get("closed") is None
+
+
+def test_in_a_browser_a_phone_s_page_shows_latency_beside_psnr(pages: dict[str, Path]) -> None:
+    code = """return [...document.querySelectorAll("#front-table thead th")]
+      .map((cell) => [cell.firstChild.textContent, cell.getBoundingClientRect().right]);"""
+    right = dict(probe(pages["report"], code, width=390))
+    assert right["PSNR"] < right["Latency"] <= 390
 
 
 def test_print_cuts_no_table() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from nas.data.pictures import read_photo, read_picture
-from nas.errors import ConfigError, DataError, NasError, RunError
+from nas.errors import ConfigError, ConversionError, DataError, NasError, RunError
 from nas.report.restored_page import SHOWN, restored_html
 from nas.report.restoring import model_file, photo_files, restore_photos
 from nas.system.files import read_json
@@ -69,6 +69,9 @@ def test_it_goes_on_where_it_was_stopped(
         if name == "1.png":
             raise KeyboardInterrupt
 
+    (tmp_path / "none.tflite").write_bytes(b"no model")
+    with pytest.raises(ConversionError, match="LiteRT refuses"):
+        restore_photos(tmp_path / "none.tflite", photos, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
         restore_photos(model, photos, tmp_path / "out", progress=stop)
     assert set(seen) == {"0.png", "1.png"}

@@ -20,6 +20,7 @@ from nas.report.export import export_models
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_json
+from tests.helpers.envelope import data_of
 from tests.helpers.fake_run import make_run
 from tests.helpers.report_pages import Page, as_reported
 from tests.helpers.small_study import small_study
@@ -94,7 +95,9 @@ def test_the_report_names_phones_wherever_a_person_reads(run: RunFolder) -> None
     shown = json.dumps(payload["charts"])
     assert "Latency on Mate30-like, ms, log" in shown
     assert "adb:" not in shown
-    assert payload["choice"]["names"] == {MATE: "Mate30-like", RENO: "Reno3-like"}
+    assert payload["choice"]["names"] == {
+        f"latency_ms[{MATE}]": "Mate30-like", f"latency_ms[{RENO}]": "Reno3-like",
+    }  # fmt: skip
     assert "adb:" not in json.dumps([list(payload["choice"]["words"].values())])
     titles = {one["name"]: one.get("title") for one in payload["table"]["columns"]}
     assert titles[f"latency_ms[{MATE}]"] == "Latency on Mate30-like"  # the key stays in the CSV
@@ -132,9 +135,9 @@ def test_pareto_names_phones(run: RunFolder) -> None:
     assert "ms Mate30-like  ms Reno3-like" in shown.stdout
     assert f"{MATE_FULL}; {RENO_FULL}" in shown.stderr
     done = CliRunner().invoke(app, ["pareto", str(run.path), "--json"], catch_exceptions=False)
-    row = json.loads(done.stdout)[0]
-    assert row["latency_ms"].keys() == row["device_names"].keys() == {MATE, RENO}
-    assert row["device_names"][MATE] == MATE_FULL
+    front = data_of(done.stdout, "pareto")
+    assert front["models"][0]["latency_ms"].keys() == front["device_names"].keys() == {MATE, RENO}
+    assert front["device_names"][MATE] == MATE_FULL
 
 
 def test_a_search_names_phones_as_soon_as_they_told(

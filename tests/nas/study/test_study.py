@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from evaluators import Latency
 from nas.cli.app import app
 from nas.cli.search import load_study
 from nas.errors import ConfigError
@@ -63,7 +64,7 @@ def test_without_the_option_it_is_refused_before_any_work(file: Path, tmp_path: 
 
 
 def test_what_an_option_can_mend_is_no_fault_of_the_file() -> None:
-    """Halving that `--halving off` takes back, devices, a reference that `--baseline` brings."""
+    """Halving that `--no-halving` takes back, devices, a reference that `--baseline` brings."""
     short = trained_study(halving=True, objectives=("psnr_db", "bytes"))
     with pytest.raises(ConfigError, match="can't tell bytes before the end"):
         short.check()
@@ -88,3 +89,16 @@ def test_a_name_that_no_device_makes_right_is_refused_at_once() -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_our_own_studies_fit_together(name: str) -> None:
     STUDIES[name].check()
+
+
+def test_latencies_are_objectives_of_the_devices_that_have_one() -> None:
+    placing = "npu:sm8650?partly=allowed"
+    study = small_study(
+        evaluators=(Latency(),), objectives=("latency_ms",), devices=("host", placing)
+    )
+    assert [one.metric for one in study.expanded_objectives] == ["latency_ms[host]"]
+    share = f"accelerated_mac_share[{placing}]"
+    both = replace(study, objectives=(share, "latency_ms"))
+    assert [one.metric for one in both.expanded_objectives] == [share, "latency_ms[host]"]
+    with pytest.raises(ConfigError, match=r"unknown objective 'latency_ms\[npu:sm8650"):
+        replace(study, devices=(placing,))

@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from nas.errors import ConversionError
 from nas.tflite.tiling import GRID, MARGIN, restore_any_size, restore_tiled
 
 
@@ -103,3 +104,18 @@ def test_a_network_gives_the_same_in_tiles_and_whole(height: int, width: int) ->
     assert tiled.seam_levels is not None
     assert tiled.seam_levels <= 1
     assert np.abs(whole.astype(int) - tiled.picture).max() <= 1
+
+
+class Doubled:
+    """A 'network' for super-resolution."""
+
+    height, width = 96, 128
+
+    def restore(self, image: np.ndarray) -> np.ndarray:
+        return image.repeat(2, 0).repeat(2, 1)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (200, 300), (50, 60)])
+def test_a_network_that_enlarges_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ConversionError, match="gives pictures of 256x192 for pictures of 128x96"):
+        restore_tiled(Doubled(), np.zeros((*size, 3), np.uint8))

@@ -5,6 +5,7 @@ import psutil
 from nas.devices import TimingProtocol
 from nas.devices.host.ahead import AHEAD
 from nas.devices.host.device import HostDevice
+from nas.execution.processes import ProcessCrew
 from tests.helpers.artifacts import network
 
 QUICK = TimingProtocol(launches=1, warmup=0, runs=2, threads=1, timeout_seconds=60)
@@ -43,3 +44,14 @@ def worker_of(child):
 
 def children():
     return {child.pid for child in psutil.Process().children() if worker_of(child)}
+
+
+def test_a_crew_of_processes_keeps_some_while_it_has_the_host():
+    crew = ProcessCrew(threads=1, networks=False)
+    assert AHEAD._kept is None
+    crew.start("paper:pixel-4")
+    assert AHEAD._kept is None  # nothing is timed here
+    crew.start(HostDevice.spec)
+    assert AHEAD._kept is not None
+    crew.close()
+    assert AHEAD._kept is None

@@ -40,11 +40,11 @@ def test_what_the_providers_exceptions_mean() -> None:
         "Resize }\x1b[m\n"
     )
     fallback = "Fail: assigned to the default CPU EP, but fallback has been disabled"
-    error = compilation._refused("npu:x", fallback, log, Evidence("npu:x"))
+    error = compilation.refused("npu:x", fallback, log, Evidence("npu:x"))
     assert error.failure.failure_class == "not_simulated"
     assert "does not take AveragePool of operation 1, Resize of operation 4; " in str(error)
     log = "0.0ms [ ERROR ]   <E> graph prepare failed at last\n"
-    error = compilation._refused("npu:x", "EPFail: can't finalize", log, Evidence("npu:x"))
+    error = compilation.refused("npu:x", "EPFail: can't finalize", log, Evidence("npu:x"))
     assert error.failure.failure_class == "compiler_refused"
     assert "EPFail: can't finalize (graph prepare failed at last)" in str(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,3 +153,33 @@ def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(NpuError, match="FLOOR") as caught:
         device.measure(only, PROTOCOL)
     assert caught.value.failure.failure_class in ("not_delegated", "not_simulated")
+
+
+@needs_extra
+def test_a_network_may_be_cut_where_that_is_allowed_but_has_no_latency(tmp_path: Path) -> None:
+    path = write_transposed(tmp_path / "odd.tflite", "int8", 5)
+    spec = "npu:sm8650?partly=allowed"
+    (outcome,) = measure_everywhere(path, (spec,), PROTOCOL, tmp_path / "run")
+    found = outcome.measurement
+    assert found is not None
+    assert (found.device, found.source, found.timed) == (spec, "simulated", False)
+    assert [row.accelerator for row in found.placement] == ["npu", "cpu"]
+    assert found.figures == {"cpu_operations": 1, "npu_pieces": 1}
+    assert found.accelerated_mac_share == pytest.approx(9 / (9 + 4), rel=1e-9)
+    assert "TRANSPOSE_CONV (operation 1: Incorrect output" in found.conditions["caution"]
+    with pytest.raises(ConfigError, match=f"{re.escape(spec)} tells where operations run, and no"):
+        _ = found.latency_ms
+    device = open_device(spec)
+    assert isinstance(device, NpuDevice)
+    with pytest.raises(ConfigError, match="tells where operations run, and no latency"):
+        device.latency_ms(path, PROTOCOL)
+    document = found.to_dict()
+    assert (document["latency_ms"], document["interval_ms"]) == (None, None)
+    assert Measurement.from_dict(document) == found
+    assert not (tmp_path / "cache" / "npu").exists()  # nothing was compiled
+
+
+def test_other_options_of_a_chip_are_refused() -> None:
+    message = r"npu:sm8650\?fast: an NPU takes one option: npu:sm8650\?partly=allowed"
+    with pytest.raises(ConfigError, match=message):
+        open_device("npu:sm8650?fast")

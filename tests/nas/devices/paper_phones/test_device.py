@@ -29,6 +29,7 @@ from search_spaces import ARCHITECTURES, UNet
 from tests.emulated_phone import models
 from tests.emulated_phone.models import Builder
 from tests.helpers import artifacts
+from tests.helpers.envelope import data_of, error_of
 
 PROTOCOL = TimingProtocol(launches=1)
 
@@ -234,13 +235,15 @@ def test_the_command_line_says_what_is_not_measured(whole: Path, tmp_path: Path)
     told = run(app, ["measure", small, "--device", PIXEL])
     assert "modelled, not measured:" in told.output
     assert "launches" not in told.output
-    document = json.loads(run(app, ["measure", small, "--device", PIXEL, "--json"]).stdout)
+    measured = run(app, ["measure", small, "--device", PIXEL, "--json"])
+    document = data_of(measured.stdout, "measure")
     assert document["source"] == "modelled"
     assert document["interval_ms"][0] < document["latency_ms"] < document["interval_ms"][1]
     failing = str(models.back_projection(tmp_path / "dbpn.tflite"))
-    failed = json.loads(run(app, ["measure", failing, "--device", PIXEL, "--json"]).stdout)
+    refused = run(app, ["measure", failing, "--device", PIXEL, "--json"])
+    failed = error_of(refused.stdout, "measure")["details"]
     assert (failed["source"], failed["failure"]["class"]) == ("modelled", "nnapi_error")
-    listed = json.loads(run(app, ["devices", "--modelled", "--json"]).stdout)
+    listed = data_of(run(app, ["devices", "--modelled", "--json"]).stdout, "devices")
     assert [row["device"] for row in listed] == list(SPECS)
 
 

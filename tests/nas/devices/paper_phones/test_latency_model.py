@@ -133,3 +133,16 @@ def test_a_network_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no latency"):
         model.fitted("pixel-4").latency_ms(empty)
     assert Operations((), (1, 1)).pixels == 1
+
+
+@pytest.mark.parametrize("phone", PHONES)
+@pytest.mark.parametrize("precision", ["float", "int8-ptq"])
+def test_the_times_of_the_steps_add_up_to_the_latency(phone: str, precision: Any) -> None:
+    network_ = UNet("transpose-conv", "prelu", (16, 24, 36))
+    operations = of_graph(network_.graph(), (640, 360), precision)
+    fitted = model.fitted(phone)
+    steps = fitted.by_step_ms(RULES[phone], operations)
+    assert len(steps) == len(operations.steps)
+    assert min(steps) > 0
+    whole = fitted.latency_ms(model.features(RULES[phone], operations))
+    assert sum(steps) == pytest.approx(whole, rel=1e-9)

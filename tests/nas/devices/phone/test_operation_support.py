@@ -72,3 +72,20 @@ def test_answers_are_a_phones_and_a_tools_own(
 
 def test_what_nobody_knows_is_no_answer() -> None:
     assert Support("ADD", "int8", "CONV_2D", None).accelerated is None
+
+
+def test_a_gpu_takes_a_transposed_convolution_without_a_relu_in_it(
+    start_phone: StartPhone, adb_server: AdbServer
+) -> None:
+    phone = start_phone("gpu-2024")
+    matrix = probe_support(
+        device_of(phone, adb_server), types=("float32",), neighbours=("CONV_2D",)
+    )
+    assert matrix.delegate == "gpu"
+    assert matrix.accelerated("TRANSPOSE_CONV") is True
+    assert matrix.accelerated("TRANSPOSE_CONV+RELU") is False
+    assert [r.op for r in matrix.rows if not r.accelerated] == [
+        "TRANSPOSE_CONV+RELU",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "DEPTH_TO_SPACE",
+    ]

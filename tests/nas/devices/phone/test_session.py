@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from nas.devices.adb.server import AdbServer
-from nas.devices.adb.wire import ShellResult
 from nas.devices.delegate import Delegate
 from nas.devices.failures import (
     PhoneStableError,
 )
+from nas.devices.logs import parse_output
 from nas.devices.measurement import TimingProtocol
 from nas.devices.phone.fitness import Limits
 from nas.devices.phone.launch import PhoneOptions
@@ -91,7 +91,7 @@ def believed(kind: str, *words: str) -> None:
         print,
     )
     output = COMPILED.format("\n".join(words))
-    session.believe(session.read(ShellResult("tool", 0, output, "", output, 1.0, 7)))
+    session.believe(parse_output(output, 0, kind))
 
 
 @pytest.mark.parametrize(

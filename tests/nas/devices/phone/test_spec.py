@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.devices.adb.server import AdbServer
-from nas.devices.delegate import Delegate
+from nas.devices.delegate import BY_ANDROID, Delegate
 from nas.devices.phone.spec import open_phone, parse_spec, with_options
 from nas.errors import ConfigError
 
@@ -14,8 +14,9 @@ def test_a_plain_serial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "6011")
     serial, server, options = parse_spec("adb:127.0.0.1:5555")
     assert (serial, server) == ("127.0.0.1:5555", AdbServer("127.0.0.1", 6011))
-    assert options.delegate == Delegate("nnapi")
+    assert options.delegate == Delegate(BY_ANDROID)
     assert options.method == "robust"
+    assert (options.precision, options.strict, options.libraries) == (None, False, None)
 
 
 def test_everything_that_a_spec_may_say(tmp_path: Path) -> None:
@@ -53,3 +54,25 @@ def test_wrong_specs(spec: str, message: str) -> None:
 
 def test_a_serial_of_shell_characters_stays_a_serial() -> None:
     assert parse_spec("adb:$(reboot); `x` & 'y'")[0] == "$(reboot); `x` & 'y'"
+
+
+def test_settings_are_part_of_the_name(tmp_path: Path) -> None:
+    spec = with_options("adb:A", "gpu", precision="fp32", strict=True, libraries=tmp_path)
+    assert spec.startswith("adb:A?delegate=gpu&precision=fp32&strict=true&npu_libraries=")
+    options = parse_spec(spec)[2]
+    assert (options.precision, options.strict, options.libraries) == ("fp32", True, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("precision=fp64", "unknown precision 'fp64'.*Valid: fp16, fp32"),
+        ("strict=maybe", "strict=maybe: expected true or false"),
+        ("delegate=npu&precision=fp16", "the delegate npu takes none; gpu and nnapi do"),
+        ("delegate=nnapi&protocol=paper&precision=fp32", "the paper's protocol is in fp16"),
+        ("delegate=cpu&strict=true", "nothing to be strict about"),
+    ],
+)
+def test_settings_that_make_no_sense(query: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_spec(f"adb:A?{query}")

@@ -1,0 +1,201 @@
+"""Tells what it would save to replace one choice of a network: an up-sampling, an activation, a
+precision.
+
+The choices are those that the run's own candidates made. What a replacement costs is known from
+another trial of the run, from the models of the paper's phones, or from a fitted predictor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.errors import NasError
+from nas.networks.candidate import Architecture, Precision
+from nas.report.report_data import latency_metrics
+from nas.study.trial_result import TrialResult
+from nas.tflite.operations import Operations, of_graph
+
+ReadArchitecture = Callable[[dict[str, Any]], Architecture]
+FEWEST_PERCENT = 2.0  # a smaller saving is not worth a line
+
+
+@dataclass(frozen=True)
+class Saving:
+    """A replaced network's latency on one device beside the network's own, in ms.
+
+    `source` is that of the less trusted of the two, `about` says where the new one is from.
+    """
+
+    device: str
+    before_ms: float
+    after_ms: float
+    source: str
+    about: str
+
+    @property
+    def change(self) -> float:
+        """The relative change; negative where the replacement is faster."""
+        return self.after_ms / self.before_ms - 1
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One choice of a network that is replaced by another.
+
+    `what` is the choice's name. `removed` and `added` are the operations by which the two networks
+    differ. `trial` is the trial of the run that is the replaced network, None where none is;
+    `quality_change` is its quality less the network's own.
+    """
+
+    what: str
+    before: str
+    after: str
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    savings: tuple[Saving, ...]
+    trial: int | None = None
+    quality_change: float | None = None
+
+    @property
+    def best(self) -> float:
+        """The largest relative saving, as a negative number."""
+        return min((one.change for one in self.savings), default=0.0)
+
+
+def network_operations(
+    result: TrialResult, size: tuple[int, int], read: ReadArchitecture
+) -> Operations:
+    """Return the operations of a trial's network, pruned if it is; raises ConfigError as `read`."""
+    network = result.conditions.get("network")
+    values = network if network else result.candidate["architecture"]
+    return of_graph(read(dict(values)).graph(), size, _precision(result.candidate))
+
+
+def replacements(
+    result: TrialResult,
+    results: Sequence[TrialResult],
+    devices: Sequence[str],
+    size: tuple[int, int],
+    read: ReadArchitecture,
+    quality: str = "psnr_db",
+) -> list[Replacement]:
+    """Return the replacements that save time on a device, the largest saving first."""
+    by_candidate = {_key(other.candidate): other for other in results}
+    timed = latency_metrics(result)
+    found = []
+    for what, before, after, candidate in _variants(result, results):
+        other = by_candidate.get(_key(candidate))
+        savings = []
+        for device in devices:
+            if device not in timed:
+                continue
+            new = _from_trial(device, other) or _calculated(device, candidate, size, read)
+            if new is not None:
+                milliseconds, source, about = new
+                savings.append(Saving(device, timed[device].value, milliseconds, source, about))
+        removed, added = _differences(result.candidate, candidate, size, read)
+        change = None
+        if other is not None and quality in other.metrics and quality in result.metrics:
+            change = other.value(quality) - result.value(quality)
+        number = None if other is None else other.number
+        one = Replacement(what, before, after, removed, added, tuple(savings), number, change)
+        if one.best <= -FEWEST_PERCENT / 100:
+            found.append(one)
+    return sorted(found, key=lambda one: one.best)
+
+
+def _variants(
+    result: TrialResult, results: Sequence[TrialResult]
+) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield each choice by name that some candidate of the family made otherwise."""
+    own: Mapping[str, Any] = result.candidate
+    network = own.get("architecture", {})
+    family = network.get("family")
+    for name, value in network.items():
+        if name == "family" or not isinstance(value, str):
+            continue
+        others = dict.fromkeys(
+            other.candidate.get("architecture", {}).get(name)
+            for other in results
+            if other.candidate.get("architecture", {}).get("family") == family
+        )
+        for choice in others:
+            if isinstance(choice, str) and choice != value:
+                yield name, value, choice, {**own, "architecture": {**network, name: choice}}
+    precision = _precision(own)
+    for choice in dict.fromkeys(_precision(other.candidate) for other in results):
+        if choice != precision:
+            compression = {**own.get("compression", {}), "precision": choice}
+            yield "precision", precision, choice, {**own, "compression": compression}
+
+
+def _precision(candidate: Mapping[str, Any]) -> Precision:
+    precision: Precision = candidate.get("compression", {}).get("precision", "float")
+    return precision
+
+
+def _key(candidate: Mapping[str, Any]) -> str:
+    return json.dumps(candidate, sort_keys=True)
+
+
+def _from_trial(device: str, other: TrialResult | None) -> tuple[float, str, str] | None:
+    metric = None if other is None else latency_metrics(other).get(device)
+    if other is None or metric is None:
+        return None
+    return metric.value, metric.source, f"trial {other.number}"
+
+
+def _calculated(
+    device: str, candidate: Mapping[str, Any], size: tuple[int, int], read: ReadArchitecture
+) -> tuple[float, str, str] | None:
+    """Ask the paper's phone, or a fitted predictor; None where neither can tell."""
+    try:
+        operations = _candidate_operations(candidate, size, read)
+        if device.startswith("paper:"):
+            from nas.devices.paper_phones.device import tell
+
+            figure = tell(device.removeprefix("paper:"), operations)
+            if figure.latency_ms is None:
+                return None
+            return figure.latency_ms, figure.source, figure.about
+        from nas.predictor.identity import newest_predictor
+        from nas.predictor.terms import terms_of
+
+        predictor = newest_predictor(device, size)
+        if predictor is None:
+            return None
+        latency = predictor.predict_terms(terms_of(operations)).latency_ms
+        return latency, "predicted", "by the fitted predictor"
+    except (NasError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _candidate_operations(
+    candidate: Mapping[str, Any], size: tuple[int, int], read: ReadArchitecture
+) -> Operations:
+    from nas.compression.compress import expected_architecture
+
+    share = candidate.get("compression", {}).get("pruned_share", 0.0)
+    network = expected_architecture(read(dict(candidate["architecture"])), share)
+    return of_graph(network.graph(), size, _precision(candidate))
+
+
+def _differences(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    size: tuple[int, int],
+    read: ReadArchitecture,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the kinds of operations that only the one and only the other network has."""
+    try:
+        kinds = [
+            dict.fromkeys(step.op for step in _candidate_operations(one, size, read).steps)
+            for one in (before, after)
+        ]
+    except (NasError, KeyError, TypeError, ValueError):
+        return (), ()
+    removed = tuple(op for op in kinds[0] if op not in kinds[1])
+    return removed, tuple(op for op in kinds[1] if op not in kinds[0])

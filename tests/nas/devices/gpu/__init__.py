@@ -1,0 +1,1 @@
+"""Tests of LiteRT's GPU in software."""
