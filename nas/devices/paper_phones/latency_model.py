@@ -82,10 +82,7 @@ class Features:
 
 
 def features(phone: PhoneRules, operations: Operations, without: Collection[int] = ()) -> Features:
-    """Count a network's work on a phone, in GMAC, millions of elements, and operations.
-
-    The steps of `without`, by number, are left out of the count.
-    """
+    """Count a network's work without some steps: GMAC, millions of elements, and operations."""
     accelerated, cpu = np.zeros((len(_TYPES), len(_A))), np.zeros(len(_B))
     for number, on_cpu in enumerate(runs_on_cpu(phone, operations)):
         if number not in without:
@@ -190,8 +187,8 @@ class LatencyModel:
 
     def share_beyond(self, part: Features, wanted: Features) -> float:
         """Return the share of the latency of `wanted` that its `part` leaves out."""
-        empty = not part.accelerated.any() and part.accelerated_only
-        return 1.0 if empty else 1 - self.latency_ms(part) / self.latency_ms(wanted)
+        rest = part.accelerated.any() or part.fallen.any()
+        return 1 - self.latency_ms(part) / self.latency_ms(wanted) if rest else 1.0
 
     def estimate(self, wanted: Features, unseen: float = 0.0) -> Estimate:
         """Return a latency with its interval.
@@ -200,8 +197,7 @@ class LatencyModel:
         coefficient does before any cell is seen.
         """
         middle = self.latency_ms(wanted)
-        deviation = math.hypot(self.widening * self.deviation(wanted), SPREAD * unseen)
-        factor = math.exp(deviation)
+        factor = math.exp(math.hypot(self.widening * self.deviation(wanted), SPREAD * unseen))
         return Estimate(middle, (middle / factor, middle * factor), COVERAGE)
 
 
