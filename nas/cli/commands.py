@@ -131,7 +131,7 @@ COMMANDS = (
         "push",
         "push",
         "push",
-        "Put an exported model on the Hugging Face Hub, with its card; --dry-run sends nothing.",
+        "Put an exported model on the Hugging Face Hub, with its card.",
         RESULTS,
     ),
     Command(
