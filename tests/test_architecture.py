@@ -214,7 +214,8 @@ def test_every_class_in_a_document_is_one(document: Path) -> None:
     named = {match for code in re.findall(r"`([^`]+)`", text) for match in CLASS.findall(code)}
     ours = {(name, member) for name, member in named if name not in FOREIGN}
     assert {name for name, _ in ours} <= _classes().keys()
-    assert not [f"{n}.{m}" for n, m in ours if m and m not in _classes()[n]]
+    members = {(name, member) for name, member in ours if member not in ("", "kt")}  # Restorer.kt
+    assert not [f"{n}.{m}" for n, m in members if m not in _classes()[n]]
 
 
 def _commands(command: Any, path: str) -> Iterator[str]:
