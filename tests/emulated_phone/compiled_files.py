@@ -1,7 +1,7 @@
 """The two protocol buffers that the CompiledModel tool's stand-in writes.
 
-The file of figures is encoded by hand, from the numbers in LiteRT's benchmark_result.proto: where
-the project's reader agrees, both may be believed. The other one uses the class that LiteRT ships.
+Both are encoded by hand, from the numbers in LiteRT's benchmark_result.proto and
+model_runtime_info.proto: where the project's reader agrees, both may be believed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ def _number(value: int) -> bytes:
     return bytes([*data, value])
 
 
+_TFLITE_SUBGRAPH = 1
+
+
 def _varint(field: int, value: int) -> bytes:
     return _number(field << 3) + _number(value)
 
@@ -57,11 +60,6 @@ def runtime(model: Network, plan: Plan, dispatched: frozenset[int]) -> bytes:
     Each row of operations that the NPU's compiler took is one DISPATCH_OP there. Nodes of delegates
     follow after all others, as in TFLite's interpreter.
     """
-    from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails, RuntimeSubgraph
-
-    details = ModelRuntimeDetails()
-    graph = details.subgraphs.add(subgraph_id=0, name="main")
-    graph.subgraph_type = RuntimeSubgraph.TFLITE_SUBGRAPH
     rows: list[tuple[str, str, str | None]] = []
     for inside, group in groupby(model.steps, key=lambda step: step.index in dispatched):
         steps = list(group)
@@ -69,20 +67,34 @@ def runtime(model: Network, plan: Plan, dispatched: frozenset[int]) -> bytes:
             rows.append(("DISPATCH_OP", steps[-1].name, "DispatchDelegate"))
         else:
             rows += [(step.op, step.name, plan.where[step.index]) for step in steps]
-    for number, (op, name, _) in enumerate(rows):
-        graph.edges.add(id=number, name=name)
-        graph.nodes.add(id=number, name=op, inputs=[], outputs=[number])
-    node = len(rows)
+    owners: dict[int, int] = {}
+    order: list[int] = []
+    delegates: list[bytes] = []
     for delegate, group in groupby(enumerate(rows), key=lambda pair: pair[1][2]):
         numbers = [number for number, _ in group]
         if delegate is None:
-            graph.execution_plan.extend(numbers)
+            order += numbers
             continue
-        for number in numbers:
-            graph.nodes[number].delegated_to_node_id = node
-        own = graph.nodes.add(id=node, name=delegate, type=delegate, outputs=[numbers[-1]])
-        own.delegate_node_details.delegate_name = delegate
-        own.delegate_node_details.tflite_node_ids_replaced.extend(numbers)
-        graph.execution_plan.append(node)
-        node += 1
-    return bytes(details.SerializeToString())
+        node = len(rows) + len(delegates)
+        owners |= dict.fromkeys(numbers, node)
+        details = _text(1, delegate) + _numbers(2, numbers)
+        head = _varint(1, node) + _text(2, delegate) + _text(3, delegate)
+        delegates.append(head + _numbers(5, [numbers[-1]]) + _message(8, details))
+        order.append(node)
+    graph = b"".join(
+        _message(2, _varint(1, number) + _text(2, name)) for number, (_, name, _) in enumerate(rows)
+    )
+    for number, (op, _, _) in enumerate(rows):
+        owner = _varint(9, owners[number]) if number in owners else b""
+        graph += _message(3, _varint(1, number) + _text(2, op) + _numbers(5, [number]) + owner)
+    graph += b"".join(_message(3, node) for node in delegates)
+    graph += _numbers(4, order) + _varint(5, _TFLITE_SUBGRAPH) + _text(6, "main")
+    return _message(2, graph)
+
+
+def _text(field: int, text: str) -> bytes:
+    return _message(field, text.encode())
+
+
+def _numbers(field: int, numbers: list[int]) -> bytes:
+    return _message(field, b"".join(_number(number) for number in numbers))

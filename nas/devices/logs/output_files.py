@@ -7,6 +7,7 @@ tool that dies in the middle leaves the first of them out.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -23,6 +24,9 @@ from nas.devices.logs.delegation import family
 from nas.devices.logs.report import LogReport
 
 _FLOAT, _INT32, _INT64, _MESSAGE, _STRING = 2, 5, 3, 11, 9
+_OPTIONAL, _LIST = 1, 3
+_Fields = tuple[tuple[int, str, int | str], ...]
+"""A message's fields: number, name, and type: one of the numbers above, or a message's name."""
 _RESULT = {
     "LatencyMetrics": (
         ("avg_ms", _FLOAT),
@@ -52,6 +56,24 @@ _RESULT = {
 
 The wheel does not contain this one.
 """
+_RUNTIME: dict[str, _Fields] = {
+    "Edge": ((1, "id", _INT32), (2, "name", _STRING)),
+    "DelegateNodeDetails": ((1, "delegate_name", _STRING),),
+    "Node": (
+        (1, "id", _INT32),
+        (2, "name", _STRING),
+        (5, "outputs", _INT32),
+        (8, "delegate_node_details", "DelegateNodeDetails"),
+        (9, "delegated_to_node_id", _INT32),
+    ),
+    "RuntimeSubgraph": ((2, "edges", "Edge"), (3, "nodes", "Node")),
+    "ModelRuntimeDetails": ((2, "subgraphs", "RuntimeSubgraph"),),
+}
+"""What is read of the messages of LiteRT's model_runtime_info.proto, each field with its number.
+
+The wheel has this one, but its class can't be loaded in a process that has loaded TensorFlow.
+"""
+_REPEATED = ("outputs", "edges", "nodes", "subgraphs")
 _TIMES = tuple(name for name, _ in _RESULT["LatencyMetrics"])
 
 
@@ -87,9 +109,7 @@ def read_runtime(data: bytes) -> tuple[RuntimeNode, ...]:
 
     Raises ValueError where the data are no such file.
     """
-    from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails
-
-    details = _parsed(ModelRuntimeDetails(), data)
+    details = _parsed(_runtime_type()(), data)
     if not details.subgraphs or not details.subgraphs[0].nodes:
         raise ValueError("it names no operation")
     graph = details.subgraphs[0]
@@ -192,22 +212,44 @@ def _parsed(message: Any, data: bytes) -> Any:
 @cache
 def _result_type() -> Any:
     """Make the class of LiteRT's message BenchmarkResult."""
+    messages: dict[str, _Fields] = {
+        name: tuple((number, *field) for number, field in enumerate(fields, 1))
+        for name, fields in _RESULT.items()
+    }
+    parts = tuple(
+        (number, name.removesuffix("Metrics").lower() + "_metrics", name)
+        for number, name in enumerate(_RESULT, 2)
+    )
+    messages["BenchmarkResult"] = ((1, "name", _STRING), *parts)
+    return _message_type("tflite.tools.benchmark", messages, "BenchmarkResult")
+
+
+@cache
+def _runtime_type() -> Any:
+    """Make the class of LiteRT's message ModelRuntimeDetails, with the fields that are read."""
+    return _message_type("tflite.profiling", _RUNTIME, "ModelRuntimeDetails")
+
+
+def _message_type(package: str, messages: Mapping[str, _Fields], name: str) -> Any:
+    """Make the class of the message `name` of a package, in a pool of its own.
+
+    In protobuf's own pool it would meet the copy that TensorFlow brings, under another file's name.
+    """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    package = "tflite.tools.benchmark"
     file = descriptor_pb2.FileDescriptorProto(
-        name="benchmark_result.proto", package=package, syntax="proto2"
+        name=f"{package}.proto", package=package, syntax="proto2"
     )
-    for name, fields in _RESULT.items():
-        message = file.message_type.add(name=name)
-        for number, (field, kind) in enumerate(fields, 1):
-            message.field.add(name=field, number=number, type=kind, label=1)
-    result = file.message_type.add(name="BenchmarkResult")
-    result.field.add(name="name", number=1, type=_STRING, label=1)
-    for number, name in enumerate(_RESULT, 2):
-        field = name.removesuffix("Metrics").lower() + "_metrics"
-        type_name = f".{package}.{name}"
-        result.field.add(name=field, number=number, type=_MESSAGE, label=1, type_name=type_name)
+    for title, fields in messages.items():
+        message = file.message_type.add(name=title)
+        for number, field, kind in fields:
+            added = message.field.add(name=field, number=number, label=_OPTIONAL)
+            if field in _REPEATED:
+                added.label = _LIST
+            if isinstance(kind, str):
+                added.type, added.type_name = _MESSAGE, f".{package}.{kind}"
+            else:
+                added.type = kind
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.BenchmarkResult"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))

@@ -1,6 +1,10 @@
-"""The CompiledModel tool's files: read by LiteRT's protocol buffers, and by hand-made bytes."""
+"""The CompiledModel tool's files: hand-made bytes, and what LiteRT's own class reads in them."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
 
 import pytest
 
@@ -131,3 +135,22 @@ def test_a_build_for_users_tells_no_reason(lines: int, failure: str, words: str)
     assert found is not None
     assert found.failure_class == failure
     assert words in found.detail
+
+
+def test_litert_reads_the_same_operations() -> None:
+    """In a process of its own: where TensorFlow was loaded, LiteRT's class can't be."""
+    data = files("TfLiteGpuDelegate", None, "TfLiteGpuDelegate")
+    program = (
+        "import json, sys; from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails; "
+        "graph = ModelRuntimeDetails.FromString(sys.stdin.buffer.read()).subgraphs[0]; "
+        "names = {e.id: e.name for e in graph.edges}; "
+        "owners = {n.id: n.delegate_node_details.delegate_name for n in graph.nodes}; "
+        "print(json.dumps([[n.name, [names[o] for o in n.outputs], "
+        "owners.get(n.delegated_to_node_id) or None] "
+        "for n in graph.nodes if not n.HasField('delegate_node_details')]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    litert = [RuntimeNode(op, tuple(out), by) for op, out, by in json.loads(ended.stdout)]
+    assert read_runtime(data) == tuple(litert)
+    assert [node.delegate for node in litert] == ["TfLiteGpuDelegate", None, "TfLiteGpuDelegate"]

@@ -49,7 +49,7 @@ def test_a_network_that_the_gpu_takes_in_part(
     assert found.conditions["delegation"] == {
         "delegate": "LITERT_CL",
         "coverage": "partial",
-        "kernels": None,
+        "kernels": 2,
     }
     assert found.peak_memory_mb == 41.5  # which the text does not tell
     assert found.figures == {}
