@@ -175,12 +175,14 @@ def convert_untrained(
     def model() -> keras.Model:
         network = untrained(graph, schedule, seed=0)
         fill_biases(network)
-        level_activations(graph, network, noise[:, : min(height, side), : min(width, side)])
+        level_activations(graph, network, crop)
         if precision != "int8-qat":
             return network
         return fake_quantized(folded_model(graph, network), [noise])
 
+    # Of one size, so that the weights of a network are the same at every size of its file.
     side = graph.fits(_LEVELLED_SIDE)
+    crop = np.random.default_rng(1).random((1, side, side, 3), dtype=np.float32)
     noise = np.random.default_rng(0).random((1, height, width, 3), dtype=np.float32)
     # On a crop: the trained file, which has to have this one's structure, is compared whole.
     frames, bounds = [noise, noise], UNTRAINED_MINIMUM_DB
