@@ -21,7 +21,7 @@ from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
 
-FORMAT = 1
+FORMAT = 2
 """Counted up whenever kept answers would mean something else."""
 TYPES = ("float32", "int8", "int16")
 _CPU_SECONDS = 60.0
@@ -79,9 +79,11 @@ def probe_gpu(
         for done, (dtype, after) in enumerate(graphs):
             if progress is not None:
                 progress(done, len(graphs))
-            asked = possible(dtype, after)
-            if asked:
-                rows += _ask(device, Path(folder) / "probe.tflite", dtype, after, asked)
+            ops = possible(dtype, after)
+            answers: list[GpuSupport] = []
+            for asked in _distinct(ops):
+                answers += _ask(device, Path(folder) / "probe.tflite", dtype, after, asked)
+            rows += sorted(answers, key=lambda row: ops.index(row.op))
     write_json(path, {"rows": [row.to_dict() for row in rows]})
     return tuple(rows)
 
@@ -101,4 +103,18 @@ def _ask(
             device, path, dtype, after, ops[half:]
         )
     reasons = {refusal.name: refusal.reason for refusal in placement.refusals}
-    return [GpuSupport(one.op, dtype, after, reasons.get(one.op)) for one in questions]
+    return [GpuSupport(one.op, dtype, after, reasons.get(_kind(one.op))) for one in questions]
+
+
+def _kind(op: str) -> str:
+    """Return the name by which LiteRT's log knows an operation, with a ReLU inside or without."""
+    return op.partition("+")[0]
+
+
+def _distinct(ops: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Part operations so that a graph has one form of each kind: LiteRT's log names kinds only."""
+    parted = (
+        tuple(op for op in ops if op == _kind(op)),
+        tuple(op for op in ops if op != _kind(op)),
+    )
+    return [part for part in parted if part]
