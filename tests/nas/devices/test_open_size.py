@@ -23,7 +23,7 @@ def run(command, *arguments: str) -> dict:
     app = typer.Typer()
     app.command()(command)
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
-    return data_of(result.stdout, "measure")
+    return data_of(result.stdout, command.__name__)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_an_open_batch_is_one_on_a_modelled_phone_too(tmp_path):
 def test_fidelity_asks_for_a_size_and_takes_it(open_file):
     with pytest.raises(ConfigError, match="--size WIDTHxHEIGHT"):
         run(fidelity.fidelity, str(open_file), "--data", "photos")
-    told = run(
+    [told] = run(
         fidelity.fidelity, str(open_file), "--data", "photos", "--size", "48x32", "--pictures", "1"
     )
     assert told["conditions"]["size"] == [48, 32]
