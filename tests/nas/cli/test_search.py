@@ -117,5 +117,6 @@ def test_another_option_on_the_same_folder_is_one_clear_line(
     code, out, err = _run("search", "mine.py", "--out", "run", "--size", "64x64", folder=folder)
     assert code == 4
     assert out == ""
-    assert "size: the run has [320, 256], asked for is [64, 64]" in err
-    assert len(err.strip().splitlines()) == 1
+    stage, error = err.strip().splitlines()
+    assert stage.endswith("opening the pictures and the devices")
+    assert "size: the run has [320, 256], asked for is [64, 64]" in error

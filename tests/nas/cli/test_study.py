@@ -10,8 +10,11 @@ from nas.errors import ConfigError, RunError
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        (["a", "b"], "a and b: expected a run's folder and a database's URL"),
-        (["postgresql://x/y", "postgresql://x/z"], "expected a run's folder and a database's URL"),
+        (["a", "b"], "a and b: one must be a run's folder and the other a database's URL"),
+        (
+            ["postgresql://x/y", "postgresql://x/z"],
+            "one must be a run's folder and the other a database's URL",
+        ),
     ],
 )
 def test_a_copy_needs_one_folder_and_one_database(places: list[str], message: str) -> None:
