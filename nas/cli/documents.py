@@ -248,12 +248,13 @@ class CompressionsDocument:
 
 @dataclass(frozen=True)
 class SupernetDocument:
-    """A supernet: its folder, its key, what it was trained for, and what that cost."""
+    """A supernet: its folder, its key, what it was trained for, what that cost, and on what."""
 
     folder: str
     key: str
     spec: Json
     cost: Json
+    conditions: Json
 
 
 @dataclass(frozen=True)

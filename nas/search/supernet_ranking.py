@@ -71,12 +71,12 @@ def supernet_spec(study: Study, data: dict[str, Any], steps: int | None = None) 
     It is trained for `steps`, or for as many as one of the study's candidates; its schedule is
     `gentle`. Raises ConfigError where the space is not one of U-Nets, or the study trains nothing.
     """
-    Elastic.of(study.space.to_dict())
     if not study.trains:
         raise ConfigError(
             f"study {study.name!r} trains nothing, so there is nothing that a supernet could "
             "spare it; search it without --supernet"
         )
+    Elastic.of(study.space.to_dict())
     schedule = gentle(study.schedule, steps or study.schedule.steps)
     return SupernetSpec(study.space.to_dict(), data, schedule, study.seed)
 
