@@ -51,9 +51,10 @@ def axe_violations(page: Path, width: int = 1400, dark: bool = False) -> Any:
     where npm keeps what was installed for everybody.
     """
     roots = (Path(__file__).parents[1], Path("/usr/lib"), Path("/usr/local/lib"))
-    paths = [root / "node_modules/axe-core/axe.min.js" for root in roots]
     named = os.environ.get("NAS_AXE")
-    script = next((path for path in [Path(named)] * bool(named) + paths if path.exists()), None)
+    paths = [Path(named)] if named else []
+    paths += [root / "node_modules/axe-core/axe.min.js" for root in roots]
+    script = next((path for path in paths if path.exists()), None)
     if script is None:
         pytest.skip("no axe-core: npm install axe-core, or NAS_AXE=PATH/axe.min.js")
     return probe(page, AXE, width, dark=dark, script=script.read_text())
