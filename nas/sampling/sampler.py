@@ -189,7 +189,7 @@ class EhviSampler(BaseSampler):
         """Return the best candidate, as looks have it; None where all are seen."""
         count = len(known.rows)
         most_points = self._most_points // (1 if count <= 500 else 2)
-        best = None
+        best: Floats | None = None
         for _ in range(_ROUNDS):
             beliefs = Beliefs(data, known.running, most_points)
             seen = known.seen | looker.refused

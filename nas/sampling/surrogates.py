@@ -54,6 +54,7 @@ class Beliefs:
         self._dear: Bools = ~self._predicted & ~by_look & ~data.scale.logs
         """The objectives (k) that only a trial tells: no predictor, no look, no logarithm."""
         self._told = self._looked_at()
+        self._objectives: list[_Surrogate | Quality] = []
         self._learn(rows, old, offsets)
         # What is on the front is what the surrogate says of it: a lucky reading is no progress.
         points = self._worth(rows[data.feasible[self._chosen]])
@@ -73,7 +74,6 @@ class Beliefs:
         bent = self._bent(losses) - offsets
         looks, looked = self._looks_to_learn()
         few = len(data.rows) <= 64
-        self._objectives: list[_Surrogate | Quality] = []
         for index in range(data.count):
             values, there = bent[:, index], known[:, index]
             x, early = rows, old

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log2, prod
+from math import log2
 from typing import Any, cast, final
 
 from nas.networks.candidate import Candidate
@@ -55,7 +55,7 @@ def of_terms(terms: Sequence[Term], left: float = 1.0) -> dict[str, float]:
     reach = sum(
         (term.area**0.5 - 1) * height / term.given[0]
         for term in convolutions
-        if term.op == "CONV_2D" and prod(term.given)
+        if term.op == "CONV_2D" and term.given[0] * term.given[1]
     )
     return {
         "log macs": log2(max(macs * left, 1.0)),

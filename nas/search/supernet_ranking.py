@@ -90,15 +90,16 @@ def search_by_supernet(
     on_lost_phone: OnLostPhone = "stop",
     ray: str | None = None,
     plan: SupernetPlan | None = None,
-    **kept_in: str | None,
+    storage: str | None = None,
+    artifacts: str | None = None,
 ) -> RunFolder:
     """Train or reuse the study's supernet, rank by it, then train and score `trials` chosen ones.
 
     The study's baselines are trained and scored first and count as trials. May be stopped at any
     moment; the same call goes on. The other arguments are those of `nas.search.driver.search`;
-    `kept_in` are its `storage` and `artifacts`, which get the chosen trials only. Raises as that
-    does, and ConfigError for a study that no supernet can be made for, RunError where a supernet of
-    another space, data or seed is in the way.
+    `storage` and `artifacts` get the chosen trials only. Raises as that does, and ConfigError for a
+    study that no supernet can be made for, RunError where a supernet of another space, data or seed
+    is in the way.
     """
     study.check()
     plan, watcher = plan or SupernetPlan(), watcher or NobodyWatches()
@@ -123,7 +124,7 @@ def search_by_supernet(
         return [*study.baselines, *_candidates(study, _known(home, spec)[:wanted])][:count]
 
     return search(
-        tuned, out, count, workers, watcher, on_lost_phone, ray, chosen, **kept_in
+        tuned, out, count, workers, watcher, on_lost_phone, ray, chosen, storage, artifacts
     )  # fmt: skip
 
 
