@@ -29,8 +29,9 @@ addEventListener("load", () => setTimeout(() => {
     element.textContent = JSON.stringify(value);
     document.body.append(element);
   };
-  try { Promise.resolve((async () => { CODE })()).then(say, (error) => say(String(error))); }
-  catch (error) { say(String(error)); }
+  const broken = (error) => say({ broken: `${error}\n${error.stack}` });
+  try { Promise.resolve((async () => { CODE })()).then(say, broken); }
+  catch (error) { broken(error); }
 }, 500));
 </script>
 </body>"""
@@ -70,7 +71,8 @@ def probe(
 ) -> Any:
     """What JavaScript returns in a page that was opened, as JSON; skips where no browser is.
 
-    The window is high, so that everything is in sight. `script` runs first.
+    The window is high, so that everything is in sight. `script` runs first. Raises AssertionError
+    with what JavaScript raised.
     """
     found = (shutil.which(name) for name in PROGRAMS)
     program = next((path for path in found if path), None)
@@ -89,4 +91,6 @@ def probe(
         )  # fmt: skip
     match = re.search(r'<pre id="probed">(.*?)</pre>', done.stdout, re.DOTALL)
     assert match is not None, done.stderr[-2000:]
-    return json.loads(unescape(match[1]))
+    seen = json.loads(unescape(match[1]))
+    assert not (isinstance(seen, dict) and "broken" in seen), seen["broken"]
+    return seen

@@ -21,8 +21,8 @@ MEMORY_MB = 12_000
 """Address space, which is several times the memory: the largest compilation that was seen took
 1,500 MB of that."""
 OUT_OF_MEMORY = (
-    "bad_alloc", "MemoryError", "Cannot allocate memory", "failed to map segment",
-    "QNN_COMMON_ERROR_MEM_ALLOC",
+    "bad_alloc", "MemoryError", "Cannot allocate memory", "Memory allocation still failed",
+    "failed to map segment", "QNN_COMMON_ERROR_MEM_ALLOC",
 )  # fmt: skip
 """What programs say when they can't have more."""
 WAIT_FACTOR = 4.0

@@ -222,9 +222,11 @@ def test_in_a_browser_axe_finds_nothing_to_mend(
 
 
 LINKED = """
-const frames = (count) => new Promise((done) => setTimeout(done, count));
-const drawn = () => document.querySelector("#front .js-plotly-plot");
-for (let turn = 0; turn < 100 && !drawn(); turn++) await frames(100);
+const chart = document.querySelector("figure.front");
+dispatchEvent(new Event("beforeprint"));  // draws all charts, however seldom a busy browser looks
+const ready = () => chart._ev?.listenerCount("plotly_click");
+for (let turn = 0; turn < 100 && !ready(); turn++)
+  await new Promise((done) => setTimeout(done, 100));
 const row = document.querySelectorAll("#front-table tr[data-trial]")[2];
 const trial = row.dataset.trial;
 const state = () => ({
@@ -235,7 +237,6 @@ const state = () => ({
 });
 row.querySelector("a[data-trial]").click();
 const clicked = state();
-const chart = document.querySelector("figure.front");
 const members = chart.data.find((one) => one.name === "Pareto front").customdata;
 chart.emit("plotly_click", { points: [{ customdata: members[0] }] });
 const dotted = state();

@@ -130,6 +130,6 @@ def test_what_the_simulators_front_end_refuses_is_not_called_infeasible(tmp_path
 @needs_extra
 def test_a_compilation_that_is_stopped_for_its_memory(tmp_path: Path) -> None:
     path = write_operation(tmp_path / "m.tflite", "RELU", "int8")
-    with pytest.raises(NpuError, match="oom: compilation needs more than the 200 MB") as caught:
-        compiled(path, ESTIMATED_AS, "npu:sm8650", Limits(cpu_seconds=60, memory_mb=200))
+    with pytest.raises(NpuError, match="oom: compilation needs more than the 40 MB") as caught:
+        compiled(path, ESTIMATED_AS, "npu:sm8650", Limits(cpu_seconds=60, memory_mb=40))
     assert caught.value.failure.failure_class == "oom"
