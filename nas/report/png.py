@@ -287,7 +287,8 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
 def _headline(data: ReportData) -> str:
     states = data.states
     trained = any(result.artifact for result in data.results)
-    how = "trained and measured" if trained else "modelled, nothing trained"
+    untrained = f"{'timed' if data.timed else 'modelled'}, nothing trained"
+    how = "trained and measured" if trained else untrained
     done = f"{states['complete']} networks {how}, {len(data.front)} on the front"
     return f"{data.study['name']}: {done}"
 
