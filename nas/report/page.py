@@ -120,7 +120,13 @@ def _environment() -> Environment:
 
 def _columns(data: ReportData) -> dict[str, bool]:
     """Tell which columns of the front's table would not be empty."""
-    names = {"has_ssim": "ssim", "has_macs": "gmacs_conv", "has_parameters": "parameters"}
+    names = {
+        "has_psnr": "psnr_db",
+        "has_ratio": WORST_RATIO,
+        "has_ssim": "ssim",
+        "has_macs": "gmacs_conv",
+        "has_parameters": "parameters",
+    }
     return {
         key: any(name in member.metrics for member in data.front) for key, name in names.items()
     }
@@ -226,7 +232,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
         *([("Looked at before a training", str(data.looks))] if data.looks else []),
-        ("Timed on" if data.trained else "Modelled for", _devices(data)),
+        ("Timed on" if data.trained or data.timed else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
@@ -250,8 +256,8 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
         return stats
     stats.append((str(len(data.front)), "on the Pareto front", "no other is better in everything"))
     quality = data.quality.metric
-    best = max(data.front, key=lambda result: result.value(quality))
     if data.input_psnr_db is not None and quality == "psnr_db":
+        best = max(data.front, key=lambda result: result.value(quality))
         gain = best.value(quality) - data.input_psnr_db
         over = f"best over the {data.degraded} pictures"
         stats.append((f"{gain:+.2f} dB", over, _dB(best, quality)))
