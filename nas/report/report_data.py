@@ -85,9 +85,9 @@ class ReportData:
     rungs: tuple[RungRow, ...] = ()
     """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     looks: LookTotals | None = None
     """Candidates that were measured before a training; None where none were."""
-    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     sentences: tuple[str, ...] = ()
     """The result in words: which models are alike, the one to take, the price of the next step."""
     offers: tuple[Offer, ...] = ()

@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate, Compression
 from nas.search.ask_tell import OptunaStudy
+from nas.search.sampler_choice import reference_point_of
 from nas.study.objectives import Constraint
 from nas.study.trial_result import Failure
 from search_spaces import CompressionSpace, UNet, UNetSpace
@@ -146,15 +147,29 @@ def test_infeasible_trials_are_complete_with_their_violation(tmp_path: Path) -> 
     assert trial.user_attrs["stand_in"] == ["psnr_db"]
 
 
-def test_failures_keep_their_cause(tmp_path: Path) -> None:
-    memory = OptunaStudy(small_study(), tmp_path / "journal")
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("TrainingError", TrialState.COMPLETE), ("ConversionError", TrialState.FAIL)],
+)
+def test_a_training_that_came_to_nothing_is_worth_the_blurred_pictures(
+    tmp_path: Path, kind: str, state: TrialState
+) -> None:
+    memory = OptunaStudy(small_study(), tmp_path / "a")
     asked = memory.ask()
     assert asked is not None
-    failure = Failure("TrainingError", "the training diverged")
-    memory.tell(result_of(asked, state="failed", metrics={}, failure=failure), STAND_IN)
-    (trial,) = memory.trials()
-    assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["failure"] == "the training diverged"
+    whole = result_of(asked)
+    costs = {"latency_ms[host]": whole.metrics["latency_ms[host]"]}
+    failed = result_of(asked, state="failed", metrics=costs, failure=Failure(kind, "it died"))
+    memory.tell(failed, STAND_IN)
+    other = OptunaStudy(small_study(), tmp_path / "b")
+    other.adopt([failed], STAND_IN)
+    for trial in (*memory.trials(), *other.trials()):
+        assert trial.state == state
+        assert trial.user_attrs["failure"] == "it died"
+        assert "stand_in" not in trial.user_attrs
+        if state == TrialState.COMPLETE:
+            assert trial.values == [25.0, whole.value("latency_ms[host]")]
+    assert reference_point_of(small_study(), {})(memory.trials()) is None  # no network's values
 
 
 def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:
