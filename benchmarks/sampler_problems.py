@@ -191,12 +191,16 @@ class UnetTable:
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
         """Means over seeds, and what was measured."""
-        return self._values(self.rows[self._key(parameters)])
+        return self._values(self.row(parameters))
+
+    def row(self, parameters: Mapping[str, Any]) -> unet_table.Row:
+        """Return a candidate's row of the table."""
+        return self.rows[self._key(parameters)]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
         """Return the objectives with one training's PSNR."""
         del random
-        row = self.rows[self._key(parameters)]
+        row = self.row(parameters)
         return np.array([row.psnr_db_seed0, *self._values(row)[1:]])
 
     def best(self, objectives: int, folder: Path) -> float:
