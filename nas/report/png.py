@@ -277,7 +277,7 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
     if y == "psnr_db" and data.input_psnr_db is not None:
         level = data.input_psnr_db
         axes.axhline(level, color=MUTED, linestyle=":", linewidth=1.2)
-        text = f"blurred pictures, {level:.2f} dB"
+        text = f"{data.degraded} pictures, {level:.2f} dB"
         across = axes.get_yaxis_transform()
         axes.text(
             1, level, text, transform=across, ha="right", va="bottom", fontsize=9.5, color=MUTED
