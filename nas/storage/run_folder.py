@@ -50,18 +50,20 @@ _LOST = "lost"
 class LookTotals:
     """How many candidates a run looked at before a training, and the seconds that it took.
 
-    `refused` of them can't be used on the study's devices or break a bound.
+    `refused` of them can't be used on the study's devices or break a bound, `unanswered` failed.
     """
 
     count: int
     refused: int
     seconds: float
+    unanswered: int = 0
 
     def __str__(self) -> str:
         """Return a phrase, such as "48 looks in 95 s (3 refused)"."""
         looks = "1 look" if self.count == 1 else f"{self.count} looks"
-        refused = f" ({self.refused} refused)" if self.refused else ""
-        return f"{looks} in {self.seconds:.0f} s{refused}"
+        counts = (self.refused, "refused"), (self.unanswered, "without an answer")
+        said = ", ".join(f"{count} {what}" for count, what in counts if count)
+        return f"{looks} in {self.seconds:.0f} s{f' ({said})' if said else ''}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class RunFolder:
 
     def looks(self) -> LookTotals:
         """Count the run's looks; a line that a kill has cut, or that is damaged, is left out."""
-        count, refused, seconds = 0, 0, 0.0
+        count, refused, unanswered, seconds = 0, 0, 0, 0.0
         path = self.path / LOOKS
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         for line in lines:
@@ -177,10 +179,11 @@ class RunFolder:
                 told = json.loads(line)
                 taken = float(told["seconds"])
                 refused += bool(told["refused"])
+                unanswered += bool(told.get("missing"))
             except (ValueError, KeyError, TypeError):
                 continue
             count, seconds = count + 1, seconds + taken
-        return LookTotals(count, refused, seconds)
+        return LookTotals(count, refused, seconds, unanswered)
 
     def learned_from(self) -> LearnedFrom | None:
         """Return which earlier run this one learns from; None for none, or a damaged file."""
