@@ -34,7 +34,7 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -rs
+	$(BIN)/pytest -n 2 -rs --durations=25
 
 slow: install
 	$(BIN)/pytest -m slow

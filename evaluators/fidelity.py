@@ -53,6 +53,10 @@ class Fidelity:
         """Name the figure, which is of this evaluator's own device."""
         return (self.metric,)
 
+    def check(self) -> None:
+        """Raise ConfigError, with the remedy, where what the device needs is missing here."""
+        open_output_device(self.device).check_outputs()
+
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
         """Run the artifact on the device and here.
 

@@ -82,7 +82,7 @@ class Quality:
             does = "repeats its input" if score.output_levels > 1 else "gives a constant picture"
             raise TrainingError(
                 f"the training died: the network only {does} ({score.psnr_db:.2f} dB, "
-                f"the blurred pictures have {score.input_psnr_db:.2f} dB). Lower the learning rate "
+                f"its input has {score.input_psnr_db:.2f} dB). Lower the learning rate "
                 "or lengthen the warm-up"
             )
         on = f"{subject.dataset.split}, {score.pictures} pictures, {score.fitting}"

@@ -38,7 +38,7 @@ ENTRIES: dict[str, dict[str, str]] = {
         "baseline": "whether it is one of the study's baselines",
         "psnr_db": "PSNR of the file, in dB",
         "psnr_db_interval": "where the mean over seeds lies: lowest, highest",
-        "psnr_db_input": "PSNR of the blurred pictures themselves",
+        "psnr_db_input": "PSNR of the pictures before restoration",
         "ssim": "SSIM of the file",
         "gmacs": "as `gmacs_conv`",
         "gmacs_conv": "10^9 MACs, convolutions alone",

@@ -272,7 +272,7 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     if reached:
         out.print(f"\nof the MACs pruned: {', '.join(reached)}", highlight=False)
     out.print(
-        f"the blurred pictures have {before['psnr_db_input']:.2f} dB; scored on "
+        f"the pictures have {before['psnr_db_input']:.2f} dB before restoration; scored on "
         + "; ".join(dict.fromkeys(row["scored_on"] for row in (before, *whole))),
         highlight=False,
     )

@@ -236,6 +236,20 @@ FORMS = ("shake", "random-shake", "noise=SIGMA", "jpeg=QUALITY", "dark=GAIN")
 """How a degradation is written; "random" alone is a random shake, too."""
 
 
+_LOOKS = {"noise": "noisy", "jpeg": "compressed", "dark": "dark"}
+
+
+def degraded_word(spec: str) -> str:
+    """Tell in a word how a data set's pictures look before they are restored.
+
+    `spec` is the data set's, for example "photos:noise=25". Pairs of somebody's own are "degraded".
+    """
+    kind, _, option = spec.partition(":")
+    if kind == "pairs":
+        return "degraded"
+    return _LOOKS.get(option.partition("=")[0], "blurred") if kind == "photos" else "blurred"
+
+
 def parse_degradation(text: str) -> Degradation:
     """Return the degradation that `text` names, in one of `FORMS`; ConfigError for any other."""
     name, equals, number = text.partition("=")

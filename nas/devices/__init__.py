@@ -41,7 +41,20 @@ class Device(Protocol):
 
 
 @runtime_checkable
-class Phone(Device, Protocol):
+class AnsweringDevice(Device, Protocol):
+    """A device that needs something which may be missing: a phone, or the compiler of an NPU."""
+
+    def answer(self) -> None:
+        """Return at once where the device can be used now.
+
+        Raises ConfigError, with the remedy, where something is missing or adb knows no such serial,
+        DeviceError where a phone is there and can't be used.
+        """
+        ...
+
+
+@runtime_checkable
+class Phone(AnsweringDevice, Protocol):
     """A device that can be unplugged, and that is set aside when it keeps failing."""
 
     @property
@@ -52,14 +65,6 @@ class Phone(Device, Protocol):
     @property
     def set_aside(self) -> bool:
         """Whether the phone fails so often that nothing more is asked of it."""
-        ...
-
-    def answer(self) -> None:
-        """Return at once where the phone can be used now.
-
-        Raises ConfigError where adb knows no such serial, DeviceError where the phone is there and
-        can't be used.
-        """
         ...
 
     def expect(self) -> None:

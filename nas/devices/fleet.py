@@ -12,7 +12,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from nas.devices import Device, Measurement, Phone, Placement, TimingProtocol, open_device
+from nas.devices import (
+    AnsweringDevice,
+    Device,
+    Measurement,
+    Phone,
+    Placement,
+    TimingProtocol,
+    open_device,
+)
 from nas.devices.failures import DeviceFailure, Evidence, PhoneError, PhoneStableError
 from nas.errors import ConfigError, DeviceError, DeviceTransientError, RunError
 from nas.system.files import read_json, write_json
@@ -82,14 +90,16 @@ def check_answers(
 ) -> None:
     """Check that every device can be used, and readmit phones that were set aside.
 
-    Raises ConfigError on an unknown device or serial, DeviceError, with what to do, where a
-    required phone can't be used now; `warn` is called with a sentence for each optional one.
+    Raises ConfigError on an unknown device or serial, or with the remedy where a required NPU's
+    compiler is missing, DeviceError, with what to do, where a required phone can't be used now;
+    `warn` is called with a sentence for each optional one.
     """
     for spec in (*required, *optional):
         device = open_device(spec)
-        if not isinstance(device, Phone):
+        if not isinstance(device, AnsweringDevice):
             continue
-        device.readmit()  # an earlier search of this process may have set it aside
+        if isinstance(device, Phone):
+            device.readmit()  # an earlier search of this process may have set it aside
         try:
             device.answer()
         except (ConfigError, DeviceError) as error:

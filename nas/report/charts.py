@@ -239,7 +239,7 @@ def _lines(data: ReportData, x: str, y: str) -> tuple[list[Chart], list[Chart]]:
         level = data.input_psnr_db
         place = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
         shapes.append({"type": "line", "line": line, **place})
-        text = f"blurred pictures, {level:.2f} dB"
+        text = f"{data.degraded} pictures, {level:.2f} dB"
         at = {"xref": "paper", "x": 1, "y": level, "xanchor": "right", "yanchor": "bottom"}
         notes.append({**note, "text": text, **at})
     for text in data.study.get("constraints", []):

@@ -375,8 +375,8 @@ def check_pictures(dataset: Dataset) -> None:
     """Raise DataError where every blurred held-out picture is the sharp one: no score then."""
     if all((pair.blurred == pair.sharp).all() for pair in dataset.heldout()):
         raise DataError(
-            f"{dataset.spec}: every blurred held-out picture is equal to its sharp one; give the "
-            "blurred pictures first, then the sharp ones"
+            f"{dataset.spec}: every degraded held-out picture is equal to its sharp one; give the "
+            "degraded pictures first, then the sharp ones"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from nas.data.degradations import degraded_word
 from nas.devices.measurement import Placement
 from nas.devices.names import DeviceName
 from nas.report.ship_kit import datasets, layer_counts, primary_unit, readable_title
@@ -83,13 +84,13 @@ FILES = (
     (USAGE_FILE, "the program above"),
     (KOTLIN, "a class for Android"),
     (CPP, "a program for TensorFlow Lite's C++ interface"),
-    (CROPS, "the pictures above: blurred, restored, sharp"),
+    (CROPS, "the pictures above: as they come, restored, sharp"),
 )
 """The files of an exported model, each with what it is."""
 _CROPS = (
-    f"![Held-out photographs: blurred, restored by this model, sharp]({CROPS})\n\n"
-    "*Held-out photographs, never seen in training: blurred, restored, sharp. Pictures and crops "
-    "were chosen by their detail alone.*"
+    f"![Held-out photographs: {{degraded}}, restored by this model, sharp]({CROPS})\n\n"
+    "*Held-out photographs, never seen in training: {degraded}, restored, sharp. Pictures and "
+    "crops were chosen by their detail alone.*"
 )
 _PROGRAMS = (
     f"In an app: [`{KOTLIN}`]({KOTLIN}) for Android and [`{CPP}`]({CPP}) for C++ have this model's "
@@ -111,19 +112,21 @@ def model_card(
     """
     study, names = description["study"], names or {}
     width, height = study["size"]
+    degraded = degraded_word(study["data"]["spec"])
     sections = [
         f"---\n{_front_matter(study)}\n---",
         f"# {readable_title(result, study['devices'], names)}",
-        *([_CROPS] if CROPS in files else []),
-        f"A {_kind(result)} that restores blurred photographs of {width}x{height} pixels on phones "
-        f"and other small machines, found by an architecture search. It reaches "
-        f"{_headline(result, names)}.",
+        *([_CROPS.format(degraded=degraded)] if CROPS in files else []),
+        f"A {_kind(result)} that restores {degraded} photographs of {width}x{height} pixels on "
+        f"phones and other small machines, found by an architecture search. It reaches "
+        f"{_headline(result, names, degraded)}.",
         "## Model details",
         _details(description, result),
         "## Uses",
-        "### Direct use\n\nRemoving the kind of blur that it was trained on from photographs.",
-        "### Out-of-scope use\n\nBlur of another kind than that of the training data below, "
-        "noise or compression: these are restored badly or not at all. Restored detail is a guess: "
+        "### Direct use\n\nPhotographs that are degraded as those were that it was trained on: "
+        f"{study['data']['task']}.",
+        "### Out-of-scope use\n\nAny other degradation, be it another blur, noise or compression, "
+        "is restored badly or not at all. Restored detail is a guess: "
         "do not use it as evidence, nor for medical or forensic pictures.",
         "## How to get started with the model",
         "It needs `pip install ai-edge-litert numpy pillow` and nothing else. "
@@ -141,6 +144,18 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
+def _task(study: Mapping[str, Any]) -> list[str]:
+    """Return the hub's tag of the task; none where the pictures don't tell it."""
+    tags = {
+        "blurred": "deblurring",
+        "noisy": "denoising",
+        "compressed": "jpeg-artifact-removal",
+        "dark": "low-light-enhancement",
+    }
+    word = degraded_word(study["data"]["spec"])
+    return [tags[word]] if word in tags else []
+
+
 def _front_matter(study: Mapping[str, Any]) -> str:
     """Return the YAML by which the Hugging Face Hub files a model."""
     from huggingface_hub import ModelCardData
@@ -150,7 +165,7 @@ def _front_matter(study: Mapping[str, Any]) -> str:
         license_name="to-be-chosen",
         library_name="litert",
         pipeline_tag="image-to-image",
-        tags=["tflite", "litert", "image-restoration", "deblurring", "on-device", "portable-nas"],
+        tags=["tflite", "litert", "image-restoration", *_task(study), "on-device", "portable-nas"],
         metrics=["psnr", "ssim"],
         datasets=datasets(study) or None,
     )
@@ -272,12 +287,12 @@ def _kind(result: TrialResult) -> str:
     return f"{words.get(_precision(result), _precision(result))} {name}"
 
 
-def _headline(result: TrialResult, names: Mapping[str, DeviceName]) -> str:
+def _headline(result: TrialResult, names: Mapping[str, DeviceName], degraded: str) -> str:
     """Say the quality, the gain and the latencies in half a sentence."""
     text = f"{result.value('psnr_db'):.2f} dB"
     if "psnr_db_input" in result.metrics:
         gain = result.value("psnr_db") - result.value("psnr_db_input")
-        text += f" ({gain:+.2f} dB over the blurred pictures)"
+        text += f" ({gain:+.2f} dB over the {degraded} pictures)"
     timed = [
         f"{metric.value:.3g} ms on {_name(name, names)} ({metric.source}"
         + (", taken on a busy processor)" if metric.disturbed else ")")

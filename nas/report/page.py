@@ -94,7 +94,7 @@ def report_html(
         unit=unit,
         device=data.device,
         budgets=budget_rows(data),
-        pictures=[_picture(comparison) for comparison in comparisons],
+        pictures=[_picture(comparison, data.degraded) for comparison in comparisons],
         versions=[version.trial for version in comparisons[0].restored] if comparisons else [],
         no_pictures=no_pictures,
         reference=reference_in_words(data),
@@ -255,7 +255,8 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
     best = max(data.front, key=lambda result: result.value(quality))
     if data.input_psnr_db is not None and quality == "psnr_db":
         gain = best.value(quality) - data.input_psnr_db
-        stats.append((f"{gain:+.2f} dB", "best over the blurred pictures", _dB(best, quality)))
+        over = f"best over the {data.degraded} pictures"
+        stats.append((f"{gain:+.2f} dB", over, _dB(best, quality)))
     for cost in data.costs[:1]:
         fast = min(data.front, key=lambda result: result.value(cost.metric))
         text = f"{number(fast.value(cost.metric))} {unit(cost.metric)}"
@@ -347,8 +348,8 @@ def _compressions(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _picture(comparison: CropComparison) -> dict[str, Any]:
-    layers = [("blurred", "blurred", f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
+def _picture(comparison: CropComparison, degraded: str) -> dict[str, Any]:
+    layers = [("blurred", degraded, f"{comparison.blurred_psnr_db:.2f} dB", comparison.blurred)]
     layers += [
         (f"t{version.trial}", f"trial {version.trial}", f"{version.psnr_db:.2f} dB", version.crop)
         for version in comparison.restored

@@ -167,7 +167,7 @@ def _cells(
     """Return a row of pictures with their titles."""
     results = {result.number: result for result in data.front}
     restored = {version.trial: version for version in comparison.restored}
-    cells = [(comparison.blurred, f"blurred · {comparison.blurred_psnr_db:.2f} dB")]
+    cells = [(comparison.blurred, f"{data.degraded} · {comparison.blurred_psnr_db:.2f} dB")]
     for trial in trials:
         version = restored[trial]
         cost = _cost(results[trial], data)
@@ -285,7 +285,7 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
     if y == "psnr_db" and data.input_psnr_db is not None:
         level = data.input_psnr_db
         axes.axhline(level, color=MUTED, linestyle=":", linewidth=1.2)
-        text = f"blurred pictures, {level:.2f} dB"
+        text = f"{data.degraded} pictures, {level:.2f} dB"
         across = axes.get_yaxis_transform()
         axes.text(
             1, level, text, transform=across, ha="right", va="bottom", fontsize=9.5, color=MUTED
@@ -295,14 +295,24 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
 def _headline(data: ReportData) -> str:
     states = data.states
     trained = any(result.artifact for result in data.results)
-    how = "trained and measured" if trained else "modelled, nothing trained"
+    sources = {
+        metric.source
+        for result in data.front
+        for name, metric in result.metrics.items()
+        if name.startswith("latency_ms[")
+    }
+    timed = "measured" if sources <= {"measured"} else f"latencies {' or '.join(sorted(sources))}"
+    how = f"trained, {timed}" if trained else f"{timed}, nothing trained"
     done = f"{states['complete']} networks {how}, {len(data.front)} on the front"
     return f"{data.study['name']}: {done}"
 
 
 def _cost(result: TrialResult, data: ReportData) -> str:
     name = f"latency_ms[{data.devices[0]}]"
-    return f" · {short_number(result.value(name))} ms" if name in result.metrics else ""
+    if name not in result.metrics:
+        return ""
+    where = f" on {data.names[data.devices[0]].name}" if len(data.devices) > 1 else ""
+    return f" · {short_number(result.value(name))} ms{where}"
 
 
 def _axis(metric: str, data: ReportData | None = None) -> str:

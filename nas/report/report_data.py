@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.data.degradations import degraded_word
 from nas.devices.names import DeviceName
 from nas.report.baselines import verdict
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
@@ -152,8 +153,13 @@ class ReportData:
         return bool(self.description.get("input", True))
 
     @property
+    def degraded(self) -> str:
+        """How the pictures look before they are restored, in a word such as "blurred"."""
+        return degraded_word(str(self.study["data"]["spec"]))
+
+    @property
     def input_psnr_db(self) -> float | None:
-        """Return the blurred held-out pictures' own PSNR; None where it was not taken."""
+        """Return the held-out pictures' PSNR before restoration; None where it was not taken."""
         kept_psnr_db = self.description.get("input", {}).get("psnr_db")
         if kept_psnr_db is not None:
             return float(kept_psnr_db)

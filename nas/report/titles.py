@@ -23,7 +23,7 @@ TITLES = {
     "ssim": "SSIM",
     "psnr_db_gain": "PSNR gained in part of the training",
     "ssim_gain": "SSIM gained in part of the training",
-    "psnr_db_input": "PSNR of the blurred pictures",
+    "psnr_db_input": "PSNR of the pictures before restoration",
     "latency_ms": "Latency",
     "init_ms": "Loading",
     "peak_memory_mb": "Peak memory",

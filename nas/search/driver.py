@@ -33,6 +33,7 @@ from nas.search.uploads import restored, sending
 from nas.search.watcher import NobodyWatches, Watcher
 from nas.storage.postgres import SharedStudy, public, shared_study
 from nas.storage.run_folder import RunFolder
+from nas.study.evaluator import ChecksFirst
 from nas.study.study import Study
 from nas.study.trial_result import FORMAT
 from nas.system.environment import processor, versions
@@ -232,6 +233,9 @@ def _check(study: Study, watcher: Watcher, here: bool) -> None:
         )
     if here:
         check_answers(study.devices, study.optional_devices, watcher.note)
+        for evaluator in study.evaluators:
+            if isinstance(evaluator, ChecksFirst):
+                evaluator.check()
 
 
 def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from nas.devices.fleet import MeasureAll, measure_everywhere
 from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
@@ -91,4 +91,16 @@ class Evaluator(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluator as JSON types, for a study's fingerprint."""
+        ...
+
+
+@runtime_checkable
+class ChecksFirst(Protocol):
+    """An evaluator that can tell before a search begins whether what it needs is on this machine.
+
+    `Fidelity` is one: it needs a driver, a compiler or a phone.
+    """
+
+    def check(self) -> None:
+        """Raise ConfigError, with the remedy, where something is missing; DeviceError as phones."""
         ...

@@ -113,7 +113,7 @@ def reference_coordinate(
         if constraint.bounds(objective):
             return constraint.bound, f"the constraint {constraint}"
     if input_quality is not None:
-        return input_quality, "the blurred pictures themselves"
+        return input_quality, "the pictures before restoration"
     if not first_values:
         return None
     trials = f"the worst of the first {len(first_values)} complete trials"

@@ -143,7 +143,7 @@ def test_pictures_that_are_not_blurred_are_told_before_any_work(tmp_path, data):
     shutil.copytree(sharp, copied)
     out = tmp_path / "out"
     ran = run(architecture(tmp_path), "--data", f"pairs:{copied},{sharp}", "--out", out)
-    with pytest.raises(DataError, match="every blurred held-out picture is equal to its sharp one"):
+    with pytest.raises(DataError, match="every degraded held-out picture is equal to its sharp"):
         raise ran.exception
     assert not out.exists()
 

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.data.degradations import Dark, Jpeg, Noisy, Shaken, parse_degradation
+from nas.data.degradations import (
+    Dark,
+    Jpeg,
+    Noisy,
+    Shaken,
+    degraded_word,
+    parse_degradation,
+)
 from nas.data.shake import MARGIN
 from nas.errors import ConfigError
 
@@ -86,3 +93,19 @@ def test_degradations_by_name(text: str, value: object) -> None:
 def test_bad_degradations_are_named(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_degradation(text)
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        ("photos", "blurred"),
+        ("photos:random-shake", "blurred"),
+        ("photos:noise=25", "noisy"),
+        ("photos:jpeg=20", "compressed"),
+        ("photos:dark=0.1", "dark"),
+        ("gopro:/noise=25", "blurred"),
+        ("pairs:in,out", "degraded"),
+    ],
+)
+def test_a_word_for_how_pictures_look(spec: str, word: str) -> None:
+    assert degraded_word(spec) == word

@@ -11,10 +11,12 @@ import pytest
 
 from nas.devices import Measurement, Phone, TimingProtocol, open_device
 from nas.devices.failures import PhoneSetAsideError, PhoneStableError
-from nas.devices.fleet import measure_everywhere
+from nas.devices.fleet import check_answers, measure_everywhere
+from nas.devices.npu.requirements import Machine
 from nas.devices.phone import device as phone_device
 from nas.devices.phone.benchmark_tool import Tool, have_tool
 from nas.devices.phone.spec import forget_phones
+from nas.errors import ConfigError
 from tests.emulated_phone import models
 from tests.helpers.phones import StartPhone, spec_of
 
@@ -106,3 +108,14 @@ def test_phones_are_asked_side_by_side_and_one_phone_in_turn(
 
 def _measurement(device: str, latency_ms: float, source: str = "measured") -> Measurement:
     return Measurement(device, source, ((latency_ms,),), 1.0, 1.0, None, ())
+
+
+def test_a_search_without_the_npus_compiler_is_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = replace(Machine.here(), packages={"onnx": "1.20"})
+    monkeypatch.setattr(Machine, "here", lambda: without)
+    with pytest.raises(ConfigError, match="the extra `npu` is not installed"):
+        check_answers(["npu:sm8650"], [], pytest.fail)
+    warnings: list[str] = []
+    check_answers(["host"], ["npu:sm8650"], warnings.append)
+    (warning,) = warnings
+    assert warning.startswith("npu:sm8650 is optional, and can't be used now: ")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluators import Fidelity
 from nas.errors import ConfigError, DataError, RunError
 from nas.networks.candidate import Candidate
 from nas.search.driver import search
@@ -100,7 +101,9 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         search(quick_study(), tmp_path, trials=3)
 
 
-def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_what_cannot_work_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match=r"66x32 does not divide by 4.* 64x32 and 68x32"):
         search(quick_study(size=(66, 32)), tmp_path / "a")
     with pytest.raises(ConfigError, match="patches of 18x18 don't divide by 4"):
@@ -111,6 +114,10 @@ def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> N
         search(quick_study(data=f"reds:{tmp_path}/none"), tmp_path / "a")
     with pytest.raises(ConfigError, match="trials=0"):
         search(quick_study(), tmp_path / "a", trials=0)
+    monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "no.json"))
+    asks_a_gpu = (*quick_study().evaluators, Fidelity("gpu"))
+    with pytest.raises(ConfigError, match=r"no\.json"):
+        search(quick_study(evaluators=asks_a_gpu), tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 

@@ -183,7 +183,7 @@ def test_reference_from_the_study():
     assert found is not None
     assert found.values == (INPUT_PSNR, 60.0)
     assert found.reasons == (
-        "the blurred pictures themselves",
+        "the pictures before restoration",
         "the constraint latency_ms[host]<=60",
     )
     assert reference_point([], [PSNR, HOST], describe()) == found
