@@ -95,8 +95,9 @@ def _show(finding: Finding) -> None:
 def _lines(text: str) -> list[str]:
     """Break a text at words where a person's screen is narrow; a pipe gets it as it is."""
     width = max(out.width - 8, 40)
-    kept = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(text, width, **kept) if out.is_terminal else [text]
+    if not out.is_terminal:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _summary(findings: list[Finding]) -> str:
