@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nas.data.image_quality import UInt8Image
 from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import front_chart, history_chart
-from nas.report.compression import compression_chart, network_of
+from nas.report.compression import compression_chart, network_of, qualities_of
 from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
-from nas.report.effects import Effect
+from nas.report.effects import LEAST_SHARE, Effect, telling
 from nas.report.evidence import Evidence, held, ribbon
 from nas.report.labels import label_in_words
 from nas.report.numbers import duration, number
@@ -28,6 +28,7 @@ from nas.report.slowness import Slowness
 from nas.report.supernet import supernet_chart
 from nas.report.titles import unit
 from nas.report.trial_table import trial_table
+from nas.storage.run_folder import LearnedFrom
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-LEAST_SHARE = 0.05
-"""What a choice must explain of an objective's differences to be shown."""
 
 
 @dataclass(frozen=True)
@@ -205,18 +204,22 @@ def _charts(data: ReportData) -> dict[str, Any]:
     members = [result.number for result in data.front]
     charts["history"] = history_chart(data)
     charts["supernet"] = supernet_chart(data.ranking)
-    for metric in ("psnr_db", "ssim") if pruned(data) else ():
+    for metric in qualities_of(data.compressions) if pruned(data) else ():
         name = f"compression-{metric}"
         charts[name] = compression_chart(data.compressions, metric, members)
-    for index, effect in enumerate(data.effects):
-        charts[f"effect{index}"] = effect_chart(effect, members)
+    for name, effect in _named(telling(data.effects)):
+        charts[name] = effect_chart(effect, members)
     return {name: chart for name, chart in charts.items() if chart["data"]}
+
+
+def _named(effects: Sequence[Effect]) -> list[tuple[str, Effect]]:
+    """Return effects with their charts' names."""
+    return [(f"effect{index}", effect) for index, effect in enumerate(effects)]
 
 
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
     """Return the effects that say something on each objective, with their charts' names."""
-    named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
-    said = [pair for pair in named if (pair[1].share or 0.0) >= LEAST_SHARE]
+    said = _named(telling(data.effects))
     by_objective = {o.metric: [p for p in said if p[1].metric == o.metric] for o in data.objectives}
     return {metric: effects for metric, effects in by_objective.items() if effects}
 
@@ -232,10 +235,27 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
         *([("Looked at before a training", str(data.looks))] if data.looks else []),
+        *([("Learned from", _learned(data, data.learned_from))] if data.learned_from else []),
         ("Timed on" if data.trained or data.timed else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
+
+
+def _learned(data: ReportData, learned: LearnedFrom) -> str:
+    """Say which earlier run the sampler learned from, and how far this one's figures follow it.
+
+    Each objective has its weight by the earlier run's same figure, or else by the strongest one.
+    """
+    said = []
+    for metric, weights in learned.weights.items():
+        by = metric if metric in weights else max(weights, key=lambda name: abs(weights[name]))
+        source = "" if by == metric else f" (by {data.title(by)})"
+        said.append(f"{data.title(metric)} {weights[by]:.2f}{source}")
+    if not said:
+        return f"{learned}. How far this run follows them is told once it has ended"
+    weight = "Weight of what they let expect (1: in full, 0: none, below 0: the opposite)"
+    return f"{learned}. {weight}: {', '.join(said)}"
 
 
 def _devices(data: ReportData) -> str:
@@ -345,7 +365,7 @@ def _compressions(data: ReportData) -> dict[str, Any]:
         "rows": [
             (row, [latency_metrics(row.best).get(device) for device in devices]) for row in rows
         ],
-        "ssim": any("ssim" in row.best.metrics for row in rows),
+        "qualities": qualities_of(rows),
         "drops": any(row.drop_db is not None for row in rows),
         "sizes": any("bytes" in row.best.metrics for row in rows),
         "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,

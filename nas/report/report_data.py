@@ -23,7 +23,7 @@ from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
 from nas.storage.run_devices import run_names
-from nas.storage.run_folder import LookTotals, RunFolder
+from nas.storage.run_folder import LearnedFrom, LookTotals, RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
 from nas.study.pareto import ReferencePoint, hypervolume_history, reference_point
@@ -86,9 +86,11 @@ class ReportData:
     rungs: tuple[RungRow, ...] = ()
     """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     looks: LookTotals | None = None
     """Candidates that were measured before a training; None where none were."""
-    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
+    learned_from: LearnedFrom | None = None
+    """The earlier run that the sampler learned from; None where there was none."""
     sentences: tuple[str, ...] = ()
     """The result in words: which models are alike, the one to take, the price of the next step."""
     offers: tuple[Offer, ...] = ()
@@ -220,6 +222,7 @@ def gather(run: RunFolder) -> ReportData:
         rungs=rung_rows(results),
         ranking=ranking,
         looks=run.looks() if run.looks().count else None,
+        learned_from=run.learned_from(),
         names=names,
         learning=None if ranking else learning_of(study, len(results)),
     )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from nas.report.effects import find_effects
 from nas.report.numbers import number
 from nas.report.offline import safe_json
 from nas.report.page import duration, report_html
+from nas.report.png import save_front
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from search_spaces import architecture_from_dict
@@ -104,7 +107,14 @@ def test_pictures_are_written(run: RunFolder) -> None:
         with Image.open(run.path / "report" / f"{name}.png") as image:
             sizes[name] = image.size
             assert len(image.convert("L").getcolors(1 << 16) or []) > 20
+            drawn = (run.path / "report" / f"{name}.svg").exists()
+            assert drawn == (name != "crops")
     assert sizes["front"][0] > sizes["front"][1] > 500
+    vector = io.BytesIO()
+    save_front(gather(run), io.BytesIO(), vector)
+    svg = (run.path / "report" / "front.svg").read_text()
+    assert vector.getvalue().decode() == svg
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
@@ -131,6 +141,22 @@ def test_a_run_without_a_complete_trial(tmp_path: Path) -> None:
     assert "No trial is complete." in page.text
     assert "The front" in page.headings
     assert "What it looks like" not in page.headings
+
+
+def test_what_a_run_learned_from_is_told_with_its_weights(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 9)
+    told = {"name": "run-a", "left_out": 2, "trials": [{}] * 38}
+    path = run.path / "earlier.json"
+    path.write_text(json.dumps(told))
+    text = Page(report_html(gather(run))).text
+    assert "38 trials of run-a (2 left out). How far this run follows them is told once" in text
+    told["weights"] = {
+        "psnr_db": {"psnr_db": 0.814, "latency_ms[host]": -0.1},
+        "latency_ms[phone]": {"psnr_db": 0.1, "latency_ms[host]": -0.9},
+    }
+    path.write_text(json.dumps(told))
+    text = Page(report_html(gather(run))).text
+    assert "PSNR 0.81, Latency on phone -0.90 (by Latency on host)" in text
 
 
 def test_a_report_replaces_an_earlier_one(tmp_path: Path) -> None:
