@@ -56,10 +56,9 @@ class AheadFile:
 def compiled_ahead(artifact: Path, chip: str, device: str) -> AheadFile:
     """Compile a file for the chip of that name (such as "SM8650"), once; later ones are kept.
 
-    `device` is what errors name. Raises ConfigError where the compiler is not installed, and as
-    `nas.devices.npu.placement.placed`.
+    `device` is what errors name. Raises as `nas.devices.npu.placement.placed`; whether the compiler
+    is installed tells `requirements.check`.
     """
-    requirements.check()
     versions = requirements.versions()
     key = content_key([file_sha256(artifact), chip, versions])
     path = cache_folder() / "npu-ahead" / f"{key}.tflite"

@@ -31,8 +31,8 @@ from nas.devices.failures import (
 )
 from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.npu import requirements
 from nas.devices.npu.ahead import AheadFile, compiled_ahead
-from nas.devices.npu.requirements import versions
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, have_tool
 from nas.devices.phone.clock import steady_clock
 from nas.devices.phone.idle_state import Habits
@@ -135,13 +135,18 @@ class AdbDevice:
 
     def _compiled_here(self, artifact: Path) -> AheadFile:
         """Compile a file for the phone's NPU on this computer, before the phone is held."""
+        return compiled_ahead(artifact, self._chip_compiled_for_here(), f"phone {self.serial}")
+
+    def _chip_compiled_for_here(self) -> str:
+        """Return the chip's name for the compiler here; ConfigError where that can't be."""
+        requirements.check()
         chip = known_chip(self.serial, self.info().chip)
         if chip.vendor != "Qualcomm":
             raise ConfigError(
                 f"phone {self.serial}: compile=here knows Qualcomm's chips, and {chip.name} is "
                 f"{chip.vendor}'s; take compile=phone"
             )
-        return compiled_ahead(artifact, chip.compiler_name, f"phone {self.serial}")
+        return chip.compiler_name
 
     @contextmanager
     def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
@@ -202,6 +207,8 @@ class AdbDevice:
         self.presence.answer()
         if self.options.delegate.kind == "npu" or self.options.libraries is not None:
             self._known_setup()
+            if self.options.ahead:
+                self._chip_compiled_for_here()
 
     def info(self) -> PhoneInfo:
         """Return the phone's lasting facts, which are asked once."""
@@ -252,7 +259,7 @@ class AdbDevice:
         values = {"precision": options.precision, "strict": "true" if options.strict else None}
         values["libraries"] = None if libraries is None else libraries.folder
         if options.ahead:
-            values["compiled"] = f"here, {content_key(versions())}"
+            values["compiled"] = f"here, {content_key(requirements.versions())}"
         return {name: value for name, value in values.items() if value is not None}
 
     def expect(self) -> None:

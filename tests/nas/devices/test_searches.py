@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from nas.execution.trial.task import TrialProgress
 from nas.networks.candidate import Candidate, Compression
 from nas.report import gather, open_front
 from nas.report.explanation import explain_run, explain_trial
+from nas.report.png import save_front
 from nas.report.trial_devices import explain_devices
 from nas.search.driver import search
 from nas.search.watcher import NobodyWatches
@@ -272,6 +274,10 @@ def test_phones_of_four_kinds_and_what_each_result_says(
     assert fallen == {(a, "TRANSPOSE_CONV_2D"), (b, "DEPTH_TO_SPACE")}
     assert {refusal.device: len(refusal.trials) for refusal in data.refusals} == {a: 1, b: 1, d: 3}
     assert data.names[d].name == "Npu-on-CPU"  # though nothing ever ran there
+    assert [cost.metric for cost in data.costs] == ["worst_latency_ratio"]
+    picture = io.BytesIO()
+    save_front(data, picture)  # parameters stand for the quality that nobody asked for
+    assert picture.getvalue().startswith(b"\x89PNG")
     found = open_front(run)
     assert explain_run(found)[0].startswith("Trial 1 has the least parameters: ")
     refused = results[integers.key].number

@@ -198,14 +198,18 @@ def test_a_network_that_is_compiled_here_needs_no_compiler_there(
     assert clean(phone)
 
 
+@needs_extra
 def test_only_qualcomms_chips_are_compiled_for_here(
     start_phone: StartPhone, adb_server: AdbServer, plain: Path, tmp_path: Path
 ) -> None:
     phone = start_phone("npu-2025", npu="MediaTek", chip="MT6989")
     folder = write_mediatek(tmp_path / "np")
     device = device_of(phone, adb_server, delegate=NPU, libraries=folder, ahead=True)
-    with pytest.raises(ConfigError, match="knows Qualcomm's chips, and MT6989 is MediaTek's"):
+    words = "knows Qualcomm's chips, and MT6989 is MediaTek's"
+    with pytest.raises(ConfigError, match=words):
         device.measure(plain, PROTOCOL)
+    with pytest.raises(ConfigError, match=words):
+        device.answer()  # as a search asks before it starts
     assert npu_chip("SM8550-AC").compiler_name == "SM8550"  # type: ignore[union-attr]
 
 
