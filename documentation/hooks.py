@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 from documentation.reference import PAGES  # noqa: E402
 
 LINK = re.compile(r"(!?)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+LIGHT = re.compile(r"!(\[[^\]]+\])\(([^)\s#]+)-light\.(png|svg)\)")
 ITEM = re.compile(r"^(?:[-*+]|\d+\.) ")
 
 
@@ -82,6 +83,7 @@ def _with_own_shim(output: str, url: str) -> str:
 def site_text(text: str, here: Path, docs: Path) -> str:
     """Return text between programs as the site shows it; `here` is its page's folder."""
     text = LINK.sub(lambda match: _link(match, here, docs), text)
+    text = LIGHT.sub(lambda match: _both_lights(match, here), text)
     text = text.replace("<details>", "<details markdown>")
     lines: list[str] = []
     for line in text.split("\n"):
@@ -90,6 +92,14 @@ def site_text(text: str, here: Path, docs: Path) -> str:
             lines.append("")
         lines.append(line)
     return "\n".join(lines)
+
+
+def _both_lights(match: re.Match[str], here: Path) -> str:
+    """Return a picture that has a twin for dark pages with it; the site shows the one that fits."""
+    words, name, ending = match.groups()
+    if not (here / f"{name}-dark.{ending}").exists():
+        return match[0]
+    return " ".join(f"!{words}({name}-{kind}.{ending}#only-{kind})" for kind in ("light", "dark"))
 
 
 def _link(match: re.Match[str], here: Path, docs: Path) -> str:

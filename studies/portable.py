@@ -70,7 +70,7 @@ TRANSPOSED, REMEDY = (Candidate(UNet(up, "relu")) for up in ("transpose-conv", "
 DEMO = replace(
     STUDY,
     name="demo",
-    description="`nas demo`: the paper's own space, shorter; its slowest network comes first.",
+    description="The paper's own space, shorter; its slowest network comes first.",
     space=AS_THE_PAPER,
     baselines=tuple(dict.fromkeys((TRANSPOSED, REMEDY, *BY_HAND))),
     trials=60,

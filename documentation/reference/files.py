@@ -9,7 +9,7 @@ from types import ModuleType
 INTRODUCTION = """\
 # Files
 
-All files are plain: JSON, CSV, PNG, HTML, `.tflite`. Each appears whole or not at all, whenever a
+All files are plain: JSON, CSV, PNG, SVG, HTML, `.tflite`. Each appears whole or not at all, whenever a
 program is killed. This page is made from the modules that write them.
 """
 
@@ -23,7 +23,7 @@ def page() -> str:
         INTRODUCTION,
         _section("A run", "`nas search STUDY --out RUN` writes:", run_folder),
         "`report/` is added by `nas report RUN`: `index.html`, one page that needs no network, "
-        "PNG files of its charts, and `trial-N-DEVICE.json`, the times of a model's operations for "
+        "PNG and SVG files of its charts, and `trial-N-DEVICE.json`, the times of a model's operations for "
         "Model Explorer. `profiles/` keeps the profiles that a report took of files on this "
         "machine.",
         _section("An export", "`nas export RUN --out OUT` writes:", export),

@@ -110,7 +110,7 @@ COMMANDS = (
         "report",
         "results",
         "report",
-        "Write RUN/report: one page that can be read offline, and PNG files.",
+        "Write RUN/report: one page that can be read offline, and PNG and SVG files.",
         RESULTS,
     ),
     Command(

@@ -27,15 +27,13 @@ def report(
     ] = 3,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
-    """Write RUN/report: one page that can be read offline, and PNG files."""
+    """Write RUN/report: one page that can be read offline, and PNG and SVG files."""
     folder = opened(run)
     folder.description()  # a wrong path is told before anything slow is imported
     from nas.devices.host.profile import profile_on_host
     from nas.report import write_report
-    from nas.training.tensorflow import quiet_tensorflow
     from search_spaces import architecture_from_dict
 
-    quiet_tensorflow()
     with err.status("writing the report"):
         page = write_report(
             folder, pictures, read=architecture_from_dict, profile_host=profile_on_host

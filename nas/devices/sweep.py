@@ -199,6 +199,7 @@ def plot(rows: Sequence[SweepRow]) -> bytes:
     Without any ratio, milliseconds are drawn.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     sizes = list(dict.fromkeys(row.size for row in rows))
     relative = any(row.ratio is not None for row in rows)
@@ -218,6 +219,9 @@ def plot(rows: Sequence[SweepRow]) -> bytes:
         axes.plot(failed, [0.02] * len(failed), "x", color=line[0].get_color(),
                   transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.6)))
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_xticks(range(len(sizes)), [f"{width}x{height}" for width, height in sizes])
     first = rows[0]
     named = f"{(first.name or first.device).partition(',')[0]} at {first.size[0]}x{first.size[1]}"

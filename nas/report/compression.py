@@ -129,6 +129,12 @@ def _by_precision(row: CompressionRow) -> int:
     return _order((0.0, row.precision))[1]
 
 
+def qualities_of(rows: Sequence[CompressionRow]) -> list[str]:
+    """Return which of PSNR and SSIM some trial has: a chart of nothing is not drawn."""
+    trials = [trial for row in rows for trial in row.trials]
+    return [name for name in ("psnr_db", "ssim") if any(name in t.metrics for t in trials)]
+
+
 def network_lines(rows: Sequence[CompressionRow]) -> list[list[tuple[float, TrialResult]]]:
     """Return a line for each network of several trials: its (pruned share, trial), by share."""
     networks: dict[str, dict[float, TrialResult]] = {}
@@ -145,7 +151,7 @@ def _lines(rows: Sequence[CompressionRow], places: dict[float, float], metric: s
         shown = [(places[share], trial) for share, trial in run if metric in trial.metrics]
         x += [*(place for place, _ in shown), None]
         y += [*(trial.value(metric) for _, trial in shown), None]
-    if not x:
+    if not any(place is not None for place in x):
         return []
     line = {"color": STYLES.get(rows[0].precision, STYLES["float"])[0], "width": 1.5}
     return [

@@ -11,6 +11,9 @@ import numpy as np
 from nas.study.objectives import Objective
 from nas.study.trial_result import TrialResult
 
+LEAST_SHARE = 0.05
+"""A choice that explains a smaller share of the differences is not shown."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -37,6 +40,11 @@ def find_effects(results: Sequence[TrialResult], objectives: Sequence[Objective]
         several = [effect for effect in compared if len(effect.groups) > 1]
         effects += sorted(several, key=lambda effect: -(effect.share or 0.0))
     return effects
+
+
+def telling(effects: Sequence[Effect]) -> list[Effect]:
+    """Return the effects that explain at least `LEAST_SHARE` of the differences."""
+    return [effect for effect in effects if (effect.share or 0.0) >= LEAST_SHARE]
 
 
 def _effect(

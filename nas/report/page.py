@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nas.data.image_quality import UInt8Image
 from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import front_chart, history_chart
-from nas.report.compression import compression_chart, network_of
+from nas.report.compression import compression_chart, network_of, qualities_of
 from nas.report.crops import CropComparison
 from nas.report.effect_chart import effect_chart
-from nas.report.effects import Effect
+from nas.report.effects import LEAST_SHARE, Effect, telling
 from nas.report.evidence import Evidence, held, ribbon
 from nas.report.labels import label_in_words
 from nas.report.numbers import duration, number
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-LEAST_SHARE = 0.05
-"""What a choice must explain of an objective's differences to be shown."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,13 @@ def _environment() -> Environment:
 
 def _columns(data: ReportData) -> dict[str, bool]:
     """Tell which columns of the front's table would not be empty."""
-    names = {"has_ssim": "ssim", "has_macs": "gmacs_conv", "has_parameters": "parameters"}
+    names = {
+        "has_psnr": "psnr_db",
+        "has_ratio": WORST_RATIO,
+        "has_ssim": "ssim",
+        "has_macs": "gmacs_conv",
+        "has_parameters": "parameters",
+    }
     return {
         key: any(name in member.metrics for member in data.front) for key, name in names.items()
     }
@@ -200,18 +204,22 @@ def _charts(data: ReportData) -> dict[str, Any]:
     members = [result.number for result in data.front]
     charts["history"] = history_chart(data)
     charts["supernet"] = supernet_chart(data.ranking)
-    for metric in ("psnr_db", "ssim") if pruned(data) else ():
+    for metric in qualities_of(data.compressions) if pruned(data) else ():
         name = f"compression-{metric}"
         charts[name] = compression_chart(data.compressions, metric, members)
-    for index, effect in enumerate(data.effects):
-        charts[f"effect{index}"] = effect_chart(effect, members)
+    for name, effect in _named(telling(data.effects)):
+        charts[name] = effect_chart(effect, members)
     return {name: chart for name, chart in charts.items() if chart["data"]}
+
+
+def _named(effects: Sequence[Effect]) -> list[tuple[str, Effect]]:
+    """Return effects with their charts' names."""
+    return [(f"effect{index}", effect) for index, effect in enumerate(effects)]
 
 
 def _effects(data: ReportData) -> dict[str, list[tuple[str, Effect]]]:
     """Return the effects that say something on each objective, with their charts' names."""
-    named = [(f"effect{index}", effect) for index, effect in enumerate(data.effects)]
-    said = [pair for pair in named if (pair[1].share or 0.0) >= LEAST_SHARE]
+    said = _named(telling(data.effects))
     by_objective = {o.metric: [p for p in said if p[1].metric == o.metric] for o in data.objectives}
     return {metric: effects for metric, effects in by_objective.items() if effects}
 
@@ -228,7 +236,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         ("Deployed at", f"{width} × {height}"),
         *([("Looked at before a training", str(data.looks))] if data.looks else []),
         *([("Learned from", _learned(data, data.learned_from))] if data.learned_from else []),
-        ("Timed on" if data.trained else "Modelled for", _devices(data)),
+        ("Timed on" if data.trained or data.timed else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
@@ -268,8 +276,8 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
         return stats
     stats.append((str(len(data.front)), "on the Pareto front", "no other is better in everything"))
     quality = data.quality.metric
-    best = max(data.front, key=lambda result: result.value(quality))
     if data.input_psnr_db is not None and quality == "psnr_db":
+        best = max(data.front, key=lambda result: result.value(quality))
         gain = best.value(quality) - data.input_psnr_db
         over = f"best over the {data.degraded} pictures"
         stats.append((f"{gain:+.2f} dB", over, _dB(best, quality)))
@@ -357,7 +365,7 @@ def _compressions(data: ReportData) -> dict[str, Any]:
         "rows": [
             (row, [latency_metrics(row.best).get(device) for device in devices]) for row in rows
         ],
-        "ssim": any("ssim" in row.best.metrics for row in rows),
+        "qualities": qualities_of(rows),
         "drops": any(row.drop_db is not None for row in rows),
         "sizes": any("bytes" in row.best.metrics for row in rows),
         "one_network": len({network_of(t) for row in rows for t in row.trials}) == 1,

@@ -1,4 +1,7 @@
-"""Draws the report's pictures as PNG files: for a README, a paper, a talk."""
+"""Draws the report's pictures: PNG files for a README or a talk, SVG files for a paper.
+
+A function that takes `vector` writes the same figure there as an SVG, where it is given.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nas.data.image_quality import UInt8Image
 from nas.report.charts import places_of, ticks
-from nas.report.compression import APART, STYLES, CompressionRow, network_lines
+from nas.report.compression import APART, STYLES, CompressionRow, network_lines, qualities_of
 from nas.report.crops import CropComparison, evenly_spaced
-from nas.report.effects import Effect
+from nas.report.effects import Effect, telling
 from nas.report.numbers import short_number
 from nas.report.report_data import ReportData
 from nas.report.titles import title, unit
@@ -46,12 +49,13 @@ STYLE: Any = {
     "xtick.minor.size": 0,
     "figure.facecolor": "white",
     "legend.frameon": False,
+    "svg.hashsalt": "portable-nas",  # the same figure is the same file
 }
 DPI = 160
 CROP_ROWS = 2
 
 
-def save_front(data: ReportData, file: IO[bytes]) -> None:
+def save_front(data: ReportData, file: IO[bytes], vector: IO[bytes] | None = None) -> None:
     """Draw the front against each device's latency, side by side."""
     costs = data.costs
     quality = data.quality
@@ -62,10 +66,10 @@ def save_front(data: ReportData, file: IO[bytes]) -> None:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
         panels[0].set_title(_headline(data), loc="left", fontsize=12, pad=14, fontweight="bold")
-        figure.savefig(file, dpi=DPI, format="png")
+        _save(figure, file, vector)
 
 
-def save_history(data: ReportData, file: IO[bytes]) -> None:
+def save_history(data: ReportData, file: IO[bytes], vector: IO[bytes] | None = None) -> None:
     """Draw the hypervolume after each trial."""
     with _styled():
         figure, (axes,) = _figure(1, 8, 3.4)
@@ -80,15 +84,16 @@ def save_history(data: ReportData, file: IO[bytes]) -> None:
         axes.set_xlabel("trial")
         axes.set_ylabel("hypervolume")
         axes.set_ylim(bottom=0)
-        figure.savefig(file, dpi=DPI, format="png")
+        _save(figure, file, vector)
 
 
-def save_effects(data: ReportData, file: IO[bytes]) -> None:
-    """Draw every parameter's effect on every objective, a row for each objective."""
-    columns = min(6, max(4, len(data.effects) // max(1, len(data.objectives))))
+def save_effects(data: ReportData, file: IO[bytes], vector: IO[bytes] | None = None) -> None:
+    """Draw each effect that tells something, a row or more for each objective."""
+    told = telling(data.effects)
+    columns = min(6, max(4, len(told) // max(1, len(data.objectives))))
     rows: list[list[Effect]] = []
     for objective in data.objectives:
-        effects = [effect for effect in data.effects if effect.metric == objective.metric]
+        effects = [effect for effect in told if effect.metric == objective.metric]
         rows += [effects[at : at + columns] for at in range(0, len(effects), columns)]
     with _styled():
         figure = _bare_figure(2.4 * columns, 2.5 * len(rows))
@@ -96,18 +101,21 @@ def save_effects(data: ReportData, file: IO[bytes]) -> None:
             for column, effect in enumerate(row):
                 axes = figure.add_subplot(len(rows), columns, line * columns + column + 1)
                 _effect_panel(axes, effect, data if column == 0 else None)
-        figure.savefig(file, dpi=DPI, format="png")
+        _save(figure, file, vector)
 
 
-def save_compression(rows: Sequence[CompressionRow], file: IO[bytes]) -> None:
-    """Draw PSNR and SSIM by pruned share, with a line and a shape for each precision."""
+def save_compression(
+    rows: Sequence[CompressionRow], file: IO[bytes], vector: IO[bytes] | None = None
+) -> None:
+    """Draw PSNR, and SSIM where it is known, by pruned share; a line and shape for a precision."""
     with _styled():
-        figure, panels = _figure(2, 5.6, 4.2)
-        for axes, metric in zip(panels, ("psnr_db", "ssim"), strict=True):
+        qualities = qualities_of(rows)
+        figure, panels = _figure(len(qualities), 5.6, 4.2)
+        for axes, metric in zip(panels, qualities, strict=True):
             _compression_panel(axes, rows, metric)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9.5)
-        figure.savefig(file, dpi=DPI, format="png")
+        _save(figure, file, vector)
 
 
 def _compression_panel(axes: Axes, rows: Sequence[CompressionRow], metric: str) -> None:
@@ -150,7 +158,7 @@ def save_crops(
                 axes.imshow(image, interpolation="lanczos")
                 axes.set_title(text, fontsize=10.5, loc="left", pad=5)
                 axes.set_axis_off()
-        figure.savefig(file, dpi=DPI, format="png")
+        _save(figure, file)
 
 
 def _cells(
@@ -342,6 +350,16 @@ def _bare_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _save(figure: Figure, file: IO[bytes], vector: IO[bytes] | None = None) -> None:
+    """Lay the figure out once, which takes longer than drawing it, and write it."""
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    figure.savefig(file, dpi=DPI, format="png")
+    if vector is not None:
+        figure.savefig(vector, format="svg", metadata={"Date": None})
 
 
 def _styled() -> Any:

@@ -136,13 +136,14 @@ class ReportData:
 
     @property
     def quality(self) -> Objective:
-        """Return the first objective that goes up; PSNR where the study has none."""
+        """Return the first objective that goes up; the first of all where none does."""
         return quality_of(self.objectives)
 
     @property
     def costs(self) -> tuple[Objective, ...]:
-        """Return the objectives that go down."""
-        return tuple(o for o in self.objectives if o.direction == "minimize")
+        """Return the objectives that go down, without one that stands for the quality."""
+        down = (o for o in self.objectives if o.direction == "minimize")
+        return tuple(o for o in down if o != self.quality)
 
     @property
     def states(self) -> Counter[str]:
@@ -153,6 +154,12 @@ class ReportData:
     def trained(self) -> bool:
         """Tell whether the run trains anything; a search by models alone does not."""
         return bool(self.description.get("input", True))
+
+    @property
+    def timed(self) -> bool:
+        """Tell whether any latency is of a network that ran, on a phone or here."""
+        figures = [metric for result in self.results for metric in latency_metrics(result).values()]
+        return any(figure.source in ("measured", "synthetic") for figure in figures)
 
     @property
     def degraded(self) -> str:

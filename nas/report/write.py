@@ -1,10 +1,12 @@
-"""Writes a run's report: `index.html` and the PNG files beside it."""
+"""Writes a run's report: `index.html`, and its pictures beside it as PNG and SVG files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from nas.data import Pair
 from nas.errors import NasError
@@ -17,6 +19,7 @@ from nas.report.crops import (
     evenly_spaced,
     heldout_pairs,
 )
+from nas.report.effects import telling
 from nas.report.evidence import evidence_of
 from nas.report.overlay import write_overlays
 from nas.report.page import Findings, report_html
@@ -109,20 +112,31 @@ def _compare(
 
 
 def _write_prints(folder: Path, data: ReportData, comparisons: tuple[CropComparison, ...]) -> None:
-    """Write the PNG files that have something to show, and remove those of an earlier report."""
+    """Write the pictures that have something to show, and remove those of an earlier report."""
     from nas.report.png import save_compression, save_crops, save_effects, save_front, save_history
 
-    drawn = {
-        "front.png": partial(save_front, data) if data.front and data.costs else None,
-        "hypervolume.png": partial(save_history, data) if data.front else None,
-        "parameters.png": partial(save_effects, data) if data.effects else None,
-        "compression.png": partial(save_compression, data.compressions)
-        if data.compressions
-        else None,
-        "crops.png": partial(save_crops, comparisons, data) if comparisons else None,
+    crops = folder / "crops.png"
+    if comparisons:
+        write_atomically(crops, partial(save_crops, comparisons, data))
+    else:
+        crops.unlink(missing_ok=True)
+    charts: dict[str, Callable[[IO[bytes], IO[bytes]], None] | None] = {
+        "front": partial(save_front, data) if data.front and data.costs else None,
+        "hypervolume": partial(save_history, data) if data.front else None,
+        "parameters": partial(save_effects, data) if telling(data.effects) else None,
+        "compression": partial(save_compression, data.compressions) if data.compressions else None,
     }
-    for name, save in drawn.items():
+    for name, save in charts.items():
+        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
         if save is None:
-            (folder / name).unlink(missing_ok=True)
+            png.unlink(missing_ok=True)
+            svg.unlink(missing_ok=True)
         else:
-            write_atomically(folder / name, save)
+            pixels, vector = io.BytesIO(), io.BytesIO()
+            save(pixels, vector)
+            _write_bytes(png, pixels.getvalue())
+            _write_bytes(svg, vector.getvalue())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))

@@ -53,3 +53,6 @@ def test_lists_links_and_details_on_the_site() -> None:
     )
     assert site_text("[x](none.md) <details>", docs, docs) == "[x](none.md) <details markdown>"
     assert site_text("a\n\n- b\n- c", docs, docs) == "a\n\n- b\n- c"
+    both = "![a](images/win-light.png#only-light) ![a](images/win-dark.png#only-dark)"
+    assert site_text("![a](images/win-light.png)", docs, docs) == both
+    assert site_text("![a](images/none-light.png)", docs, docs) == "![a](images/none-light.png)"

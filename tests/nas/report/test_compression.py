@@ -12,7 +12,7 @@ from PIL import Image
 
 from nas.networks.candidate import PRECISIONS, Candidate, Compression
 from nas.report import gather
-from nas.report.compression import APART, compression_chart, compression_rows
+from nas.report.compression import APART, compression_chart, compression_rows, qualities_of
 from nas.report.page import report_html
 from nas.report.png import save_compression
 from nas.storage.run_folder import RunFolder
@@ -129,6 +129,16 @@ def test_the_page_says_what_is_compared(tmp_path: Path) -> None:
     plain = [r for r in make_results(30) if r.candidate["compression"]["precision"] == "float"]
     without = Page(report_html(gather(run_of(tmp_path / "c", plain))))
     assert "Pruning and precision" not in without.headings
+
+
+def test_no_chart_of_what_nobody_scored() -> None:
+    without = [
+        replace(r, metrics={n: m for n, m in r.metrics.items() if n != "ssim"}) for r in MIXED
+    ]
+    rows = compression_rows(without)
+    assert qualities_of(rows) == ["psnr_db"]
+    assert compression_chart(rows, "ssim", [])["data"] == []
+    assert qualities_of(compression_rows(MIXED)) == ["psnr_db", "ssim"]
 
 
 def test_the_print_shows_every_precision() -> None:

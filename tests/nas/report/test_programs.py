@@ -98,6 +98,22 @@ def test_the_kotlin_class_has_the_same_constants(model: Path) -> None:
         assert text.count(opening) == text.count(closing)
 
 
+def test_the_kotlin_class_is_kotlin(model: Path) -> None:
+    """Its grammar: no Kotlin compiler and no Android library is asked."""
+    kotlin = pytest.importorskip("tree_sitter_kotlin", reason="no parser of Kotlin is installed")
+    tree_sitter = pytest.importorskip("tree_sitter", reason="no parser of Kotlin is installed")
+    parser = tree_sitter.Parser(tree_sitter.Language(kotlin.language()))
+    text = kotlin_program(form_of(model), "A title")
+    tree = parser.parse(text.encode()).root_node
+    assert not tree.has_error, tree
+    (made,) = [node for node in tree.children if node.type == "class_declaration"]
+    body = next(node for node in made.children if node.type == "class_body")
+    named = [node.child_by_field_name("name") for node in body.children]
+    names = {node.text.decode() for node in named if node is not None}
+    assert {"restore", "close", "buffer", "eightBit"} <= names
+    assert parser.parse(text.replace("IntArray): ", "IntArray: ").encode()).root_node.has_error
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"nothing of the kind")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -16,6 +18,7 @@ from nas.report.effects import find_effects
 from nas.report.numbers import number
 from nas.report.offline import safe_json
 from nas.report.page import duration, report_html
+from nas.report.png import save_front
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from search_spaces import architecture_from_dict
@@ -104,7 +107,14 @@ def test_pictures_are_written(run: RunFolder) -> None:
         with Image.open(run.path / "report" / f"{name}.png") as image:
             sizes[name] = image.size
             assert len(image.convert("L").getcolors(1 << 16) or []) > 20
+            drawn = (run.path / "report" / f"{name}.svg").exists()
+            assert drawn == (name != "crops")
     assert sizes["front"][0] > sizes["front"][1] > 500
+    vector = io.BytesIO()
+    save_front(gather(run), io.BytesIO(), vector)
+    svg = (run.path / "report" / "front.svg").read_text()
+    assert vector.getvalue().decode() == svg
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_a_report_without_pictures_says_why(tmp_path: Path) -> None:
