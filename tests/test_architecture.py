@@ -24,6 +24,7 @@ CLASS = re.compile(r"\b([A-Z][a-z]+(?:[A-Z]\w+|(?=\()|(?=\.[a-z]+\b(?!\.))))(?:\
 FOREIGN = {  # names that look like classes of ours
     "ArrayDynamicIndexing",
     "CompiledModel",
+    "DepthWiseConv2d",
     "DispatchDelegate",
     "HyperbandPruner",
     "LiteRT",
