@@ -1,16 +1,19 @@
 """Learning from an earlier run of the same space, on `benchmarks.unet_table`.
 
-    python -m benchmarks.learn_from [--seeds 3] [--trials 25] [--earlier 40]
+    python -m benchmarks.learn_from [--cases quarter] [--seeds 3] [--trials 25] [--earlier 40]
 
-`float to int8`: earlier trials are networks at random as float, the search is over int8, whose
-PSNR, latency and size of file differ. `wrong`: the earlier values are shuffled, so that there is
-nothing to learn from them. Each row: the mean (deviation) over seeds of the hypervolume's share of
-that of the table's int8 half.
+`float`: earlier trials are networks at random as float, the search is over int8, whose PSNR,
+latency and size of file differ. `quarter`: earlier trials are float networks at a quarter of the
+schedule, the search is over the same at the whole schedule; latency and size of file are the same.
+`wrong`: the earlier values are shuffled, so that there is nothing to learn from them. Each row: the
+mean (deviation) over seeds of the hypervolume's share of that of the table's half at the searched
+precision.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +34,34 @@ AT = (8, 12, 16, 25)
 
 @dataclass(frozen=True)
 class Case:
-    """A search over one precision of the table, and the precision of the earlier trials."""
+    """A search over one precision of the table, and what the earlier trials were.
+
+    `steps` is the share of the schedule that these were trained for: 1, or a quarter.
+    """
 
     precision: str
     earlier: str
+    steps: float
     objectives: int
 
-    def values(self, parameters: Mapping[str, Any], precision: str) -> Floats:
+    def values(self, parameters: Mapping[str, Any]) -> Floats:
         """Return what one training and one measurement give."""
-        whole = {**parameters, "precision": precision}
+        whole = {**parameters, "precision": self.precision}
         return TABLE.seen(whole, np.random.default_rng(0))[: self.objectives]
+
+    def earlier_values(self, parameters: Mapping[str, Any]) -> Floats:
+        """Return the same of an earlier trial."""
+        whole = {**parameters, "precision": self.earlier}
+        found = TABLE.seen(whole, np.random.default_rng(0))[: self.objectives]
+        if self.steps < 1:
+            found[0] = TABLE.row(whole).rung4_db
+        return found
+
+
+CASES = {
+    "float": ("int8-ptq", "float", 1.0),
+    "quarter": ("float", "float", 0.25),
+}
 
 
 def suggested(trial: Any) -> dict[str, Any]:
@@ -53,14 +74,14 @@ def suggested(trial: Any) -> dict[str, Any]:
 
 
 def earlier_trials(case: Case, count: int, seed: int, shuffled: bool) -> list[FrozenTrial]:
-    """Return trials at random of the other precision."""
+    """Return trials at random, as the case has them."""
     study = optuna.create_study(
         directions=["maximize"] + ["minimize"] * (case.objectives - 1),
         sampler=optuna.samplers.RandomSampler(seed=1000 + seed),
     )
     for _ in range(count):
         trial = study.ask()
-        study.tell(trial, case.values(suggested(trial), case.earlier).tolist())
+        study.tell(trial, case.earlier_values(suggested(trial)).tolist())
     trials = study.trials
     if shuffled:
         order = np.random.default_rng(seed).permutation(count)
@@ -87,7 +108,7 @@ def curve(case: Case, earlier: Sequence[FrozenTrial], seed: int, trials: int) ->
     for _ in range(trials):
         trial = study.ask()
         parameters = suggested(trial)
-        study.tell(trial, case.values(parameters, case.precision).tolist())
+        study.tell(trial, case.values(parameters).tolist())
         whole = {**parameters, "precision": case.precision}
         points.append(TABLE.true(whole)[: case.objectives])
     every = [
@@ -103,22 +124,20 @@ def curve(case: Case, earlier: Sequence[FrozenTrial], seed: int, trials: int) ->
 def main() -> None:
     """Print a row for each case and kind of earlier trials."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=25)
     parser.add_argument("--earlier", type=int, default=40)
     asked = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    print("| case | k | earlier | " + " | ".join(f"@{n}" for n in AT) + " |")
-    for objectives in (2, 3):
-        case = Case("int8-ptq", "float", objectives)
-        for name, shuffled, count in (("none", False, 0), ("float", False, 1), ("wrong", True, 1)):
+    print("| earlier | k | told | " + " | ".join(f"@{n}" for n in AT) + " |")
+    for name, objectives in itertools.product(asked.cases, (2, 3)):
+        case = Case(*CASES[name], objectives)
+        for told, count in (("none", 0), ("as they are", asked.earlier), ("wrong", asked.earlier)):
             curves = np.array(
                 [
                     curve(
-                        case,
-                        earlier_trials(case, asked.earlier * count, seed, shuffled),
-                        seed,
-                        asked.trials,
+                        case, earlier_trials(case, count, seed, told == "wrong"), seed, asked.trials
                     )
                     for seed in range(asked.seeds)
                 ]
@@ -128,7 +147,7 @@ def main() -> None:
                 for n in AT
                 if n <= asked.trials
             ]
-            print(f"| float to int8 | {objectives} | {name} | " + " | ".join(at) + " |", flush=True)
+            print(f"| {name} | {objectives} | {told} | " + " | ".join(at) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ extra `npu` and a Vulkan driver (docs/npu.md, docs/gpu.md); what is missing has 
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -98,8 +99,9 @@ def operations() -> dict[str, Build]:
     builds: dict[str, Build] = {
         name: build
         for name, build in OPERATIONS.items()
-        # Moving pixels to channels needs even sides, which these pictures have not.
-        if name not in ("TRANSPOSE_CONV", "RESIZE_BILINEAR", "SPACE_TO_DEPTH")
+        # Moving pixels to channels needs even sides, which these pictures have not. The others have
+        # variants below.
+        if name.partition("+")[0] not in ("TRANSPOSE_CONV", "RESIZE_BILINEAR", "SPACE_TO_DEPTH")
     }
     return builds | {
         "TRANSPOSE_CONV 2x2, stride 2, VALID": partial(transposed, 1, 0),
@@ -244,6 +246,7 @@ def print_operations() -> None:
 def _cell(answer: str | None, reasons: dict[str, int]) -> str:
     if answer is None:
         return "no such file"
+    answer = re.sub(r" tensor_\d+$", "", answer)  # the number is of this file
     return answer if answer == "yes" else f"no ({reasons.setdefault(answer, len(reasons) + 1)})"
 
 

@@ -9,7 +9,7 @@ dB, made large; the others are made small and count as logarithms.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,7 +81,13 @@ class PaperCells:
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
         """Return the objectives without noise."""
-        return cells.values(cells.row_of(parameters)[None])[0]
+        return self._value(tuple(cells.row_of(parameters).tolist())).copy()
+
+    @staticmethod
+    @cache
+    def _value(row: tuple[int, ...]) -> Floats:
+        """Return the objectives of a row, worked out once: a look is followed by a trial."""
+        return cells.values(np.array(row)[None])[0]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
         """Return the objectives with noise of 0.05 dB and 2 %."""
@@ -185,12 +191,16 @@ class UnetTable:
 
     def true(self, parameters: Mapping[str, Any]) -> Floats:
         """Means over seeds, and what was measured."""
-        return self._values(self.rows[self._key(parameters)])
+        return self._values(self.row(parameters))
+
+    def row(self, parameters: Mapping[str, Any]) -> unet_table.Row:
+        """Return a candidate's row of the table."""
+        return self.rows[self._key(parameters)]
 
     def seen(self, parameters: Mapping[str, Any], random: np.random.Generator) -> Floats:
         """Return the objectives with one training's PSNR."""
         del random
-        row = self.rows[self._key(parameters)]
+        row = self.row(parameters)
         return np.array([row.psnr_db_seed0, *self._values(row)[1:]])
 
     def best(self, objectives: int, folder: Path) -> float:

@@ -139,15 +139,24 @@ def _raise_worst(outcomes: Sequence[Outcome], figures: Mapping[str, Metric]) -> 
 
 
 def _why(outcome: Outcome) -> str:
-    """Put a failure in words, with the operations that no accelerator took."""
-    from nas.devices.placement import fallbacks
+    """Put a failure in words, with the operations that no accelerator took.
 
-    placement = outcome.placement
+    Where everything ran on the CPU the accelerator did not come up: no operation is to blame.
+    """
+    from nas.devices.placement import fallbacks, is_cpu
+
+    placement, said = outcome.placement, _said(outcome)
     fallen = fallbacks(placement)
-    if fallen:
-        return f"{outcome.error}; no accelerator takes {', '.join(fallen)} there"
-    silent = "; its log blames no operation" if placement else ""
-    return f"{outcome.error}{silent}"
+    if fallen and any(row.accelerator and not is_cpu(row.accelerator) for row in placement):
+        return f"{said}; no accelerator takes {', '.join(fallen)} there"
+    silent = "; its log blames no operation" if placement and not fallen else ""
+    return f"{said}{silent}"
+
+
+def _said(outcome: Outcome) -> str:
+    """Return the error's message without the device's name, which stands before it."""
+    about, _, rest = str(outcome.error).partition(": ")
+    return rest if rest and about.removeprefix("phone ") in outcome.device else f"{outcome.error}"
 
 
 def _note(outcome: Outcome, required: bool) -> dict[str, Any]:
@@ -180,7 +189,8 @@ def _figures(measurement: Measurement, size: tuple[int, int]) -> dict[str, Metri
         name = f"accelerated_mac_share[{device}]"
         figures[name] = Metric(measurement.accelerated_mac_share, source, conditions=at)
     for name, value in measurement.figures.items():
-        figures[f"{name}[{device}]"] = Metric(value, "simulated", conditions=at)
+        told_by = source if measurement.measured else "simulated"  # a phone's own, or a compiler's
+        figures[f"{name}[{device}]"] = Metric(value, told_by, conditions=at)
     return figures
 
 

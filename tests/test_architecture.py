@@ -26,6 +26,8 @@ FOREIGN = {  # names that look like classes of ours
     "CompiledModel",
     "DispatchDelegate",
     "HyperbandPruner",
+    "LiteRT",
+    "MediaTek",
     "PartialFixedSampler",
     "PaxHeaders",
     "Thumbs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
@@ -85,10 +86,18 @@ def _findings(
 
 def _show(finding: Finding) -> None:
     colour = _COLOURS[finding.state]
-    text = plain(f"{finding.about}, {finding.what}: {finding.seen}")
-    out.print(f"[{colour}]{finding.state:<7}[/] {text}", highlight=False, soft_wrap=True)
-    if finding.remedy:
-        out.print(f"        {plain(finding.remedy)}", highlight=False, soft_wrap=True)
+    first, *more = _lines(f"{finding.about}, {finding.what}: {finding.seen}")
+    out.print(f"[{colour}]{finding.state:<7}[/] {plain(first)}", highlight=False, soft_wrap=True)
+    for line in [*more, *(_lines(finding.remedy) if finding.remedy else [])]:
+        out.print(f"        {plain(line)}", highlight=False, soft_wrap=True)
+
+
+def _lines(text: str) -> list[str]:
+    """Break a text at words where a person's screen is narrow; a pipe gets it as it is."""
+    width = max(out.width - 8, 40)
+    if not out.is_terminal:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _summary(findings: list[Finding]) -> str:

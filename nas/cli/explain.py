@@ -26,6 +26,7 @@ def explain(
     from nas.cli.results import opened
     from nas.report.choice import open_front
     from nas.report.explanation import explain_run, explain_trial
+    from nas.report.trial_devices import explain_devices
     from nas.storage.run_devices import run_names
 
     folder = opened(run)
@@ -35,7 +36,12 @@ def explain(
     def called(device: str) -> str:
         return names.get(device, device)
 
-    said = explain_run(found, called) if trial is None else explain_trial(found, trial, called)
+    if trial is None:
+        said = explain_run(found, called)
+    else:
+        one = next((result for result in found.results if result.number == trial), None)
+        told = explain_devices(folder, one, called) if one else []
+        said = explain_trial(found, trial, called, told)
     if json_:
         choice = choice_json(found.choose())
         facts = {"run": str(run), "trial": trial, "sentences": said, "choice": choice}

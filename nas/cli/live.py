@@ -306,11 +306,11 @@ def _is_named(name: DeviceName) -> bool:
 
 
 def _outcome(result: TrialResult, tally: _Tally) -> str:
-    if result.failure:
-        return f"{result.state} ({result.failure.message})"
-    if result.state == "infeasible":
-        from nas.report.explanation import reason
+    from nas.report.explanation import failure_message, reason
 
+    if result.failure:
+        return f"{result.state} ({failure_message(result, tally.device)})"
+    if result.state == "infeasible":
         return reason(result, tally.device).removeprefix("is ")
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(

@@ -95,7 +95,10 @@ StrictOption = Annotated[
 LibrariesOption = Annotated[
     Path | None,
     typer.Option(
-        "--npu-libraries", help="On phones: a folder here with the NPU's, or GPU's, libraries."
+        "--npu-libraries",
+        exists=True,
+        file_okay=False,
+        help="On phones: a folder here with the NPU's, or GPU's, libraries.",
     ),
 ]
 ProtocolOption = Annotated[

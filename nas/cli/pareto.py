@@ -179,6 +179,8 @@ def _least(found: RunFront, budgets: Mapping[str, float]) -> str:
 
 def _show_front(view: _View) -> None:
     """Print the table of the front's models, the one to take, and what must be known of it."""
+    from nas.cli.trials import table_figures
+    from nas.report.titles import brief_title
     from nas.storage.run_devices import run_names
 
     found = view.found
@@ -186,7 +188,9 @@ def _show_front(view: _View) -> None:
     names = run_names(view.folder, found.results)
     console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     called = {device: names[device].name for device in devices}
-    console.print(front_table(view.members, called, console.width), soft_wrap=False)
+    shown = table_figures(view.folder, view.members)
+    columns = {name: brief_title(name, lambda device: called.get(device, device)) for name in shown}
+    console.print(front_table(view.members, columns, console.width), soft_wrap=False)
     if view.budgets:
         _say_choice(view, called)
     for text in _findings(view, names):
@@ -304,30 +308,25 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
     return list(metric.interval) if metric is not None and metric.interval else None
 
 
-def front_table(members: Sequence[TrialResult], devices: Mapping[str, str], width: int) -> Table:
-    """Build the table of models; SSIM, MACs and parameters where labels need not wrap."""
+def front_table(members: Sequence[TrialResult], shown: Mapping[str, str], width: int) -> Table:
+    """Build the table of models; SSIM, MACs and parameters where labels need not wrap.
 
-    def figure(result: TrialResult, name: str, form: str) -> str:
-        return format(result.value(name), form) if name in result.metrics else "-"
+    `shown` are the figures that are always there, with the heads of their columns.
+    """
+    from nas.report.titles import brief_figure, brief_title
 
-    from nas.report.numbers import short_number
-
-    def brief(result: TrialResult, name: str) -> str:
-        return short_number(result.value(name)) if name in result.metrics else "-"
+    def column(name: str) -> list[str]:
+        found = [(m, m.metrics.get(name)) for m in members]
+        return [brief_figure(name, f.value) + _mark(m, name) if f else "-" for m, f in found]
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
-    columns["PSNR dB"] = [figure(m, "psnr_db", ".2f") for m in members]
-    for device, name in devices.items():
-        metric = f"latency_ms[{device}]"
-        columns[f"ms {name}"] = [brief(m, metric) + _mark(m, metric) for m in members]
+    columns |= {heading: column(name) for name, heading in shown.items()}
     widths = [_interval(m, "psnr_db") for m in members]
     arms = [f"{(ends[1] - ends[0]) / 2:.2f}" if ends else "-" for ends in widths]
-    further = {
-        **({"±": arms} if any(widths) else {}),
-        "GMAC": [brief(m, "gmacs_conv") for m in members],
-        "SSIM": [figure(m, "ssim", ".3f") for m in members],
-        "parameters": [figure(m, "parameters", ",.0f") for m in members],
-    }
+    further = {"±": arms} if any(widths) else {}
+    for name in ("gmacs_conv", "ssim", "parameters"):
+        if name not in shown and any(name in member.metrics for member in members):
+            further[brief_title(name)] = column(name)
     network = [member.label for member in members]
     room = width - max(map(len, network)) - sum(_needs(name, columns[name]) for name in columns)
     for name, cells in further.items():

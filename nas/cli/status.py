@@ -88,7 +88,10 @@ def _counts(now: Status) -> Text:
         second.append(f"hypervolume {now.hypervolume:.4g}")
     if now.looks:
         looks = "look" if now.looks == 1 else "looks"
-        second.append(f"{now.looks} {looks} in {duration(now.look_seconds)}")
+        second.append(
+            f"{now.looks} {looks} in {duration(now.look_seconds)} beside "
+            f"{duration(now.trial_seconds)} of trials"
+        )
     if now.rate_per_hour is not None:
         second.append(f"{now.rate_per_hour:.3g} trials an hour")
     if now.left_s is not None:

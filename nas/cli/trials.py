@@ -95,19 +95,25 @@ def _show(
     if not rows:
         note("no trial of that kind has ended")
         return
-    columns = {"trial": "right", "state": "left", "PSNR dB": "right"}
-    devices = folder.description()["study"]["devices"]
-    columns |= {f"ms {names.get(device, device)}": "right" for device in devices}
-    columns |= {"network, and why": "left"}
-    from nas.report.numbers import short_number
+    from nas.report.titles import brief_figure, brief_title
 
+    figures = table_figures(folder, shown)
+    headings = [brief_title(name, lambda device: names.get(device, device)) for name in figures]
+    columns = {"trial": "right", "state": "left", **dict.fromkeys(headings, "right")}
+    columns |= {"network, and why": "left"}
     cells = []
     for result, row in zip(shown, rows, strict=True):
-        figures = row["figures"]
-        psnr = f"{figures['psnr_db']:.2f}" if "psnr_db" in figures else "-"
-        timed = [figures.get(f"latency_ms[{device}]") for device in devices]
+        there = row["figures"]
+        values = [brief_figure(n, there[n]) if n in there else "-" for n in figures]
         words = f"{row['label']}{': ' if row['reason'] else ''}{row['reason']}"
         state = "front" if row["on_front"] else result.state
-        latencies = [short_number(latency) if latency else "-" for latency in timed]
-        cells.append([str(result.number), state, psnr, *latencies, words.replace("[", r"\[")])
+        cells.append([str(result.number), state, *values, words.replace("[", r"\[")])
     print_table(table("", columns, cells))
+
+
+def table_figures(folder: RunFolder, results: Sequence[TrialResult]) -> list[str]:
+    """Name the figures of a table of trials: PSNR, where any has it, latencies, the objectives."""
+    devices = folder.description()["study"]["devices"]
+    names = [f"latency_ms[{device}]" for device in devices]
+    names += [o.metric for o in folder.objectives() if o.metric not in ("psnr_db", *names)]
+    return ["psnr_db"] * any("psnr_db" in result.metrics for result in results) + names

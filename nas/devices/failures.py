@@ -140,7 +140,7 @@ class PhoneError(DeviceError):
 
     `placement` holds NNAPI's plan for the operations; it is empty where NNAPI made none. `source`
     is the source of a refusal that nothing ran for ("published", "modelled"); None where a phone
-    ran.
+    ran. `conditions` are the phone and the tool, as a measurement has them; empty where unknown.
     """
 
     source: str | None = None
@@ -150,6 +150,7 @@ class PhoneError(DeviceError):
         self.failure = failure
         self.evidence = evidence
         self.placement: tuple[Placement, ...] = ()
+        self.conditions: dict[str, Any] = {}
 
     @property
     def details(self) -> dict[str, Any]:

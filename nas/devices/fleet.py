@@ -67,6 +67,7 @@ class Outcome:
         failure = DeviceFailure.from_dict(values["failure"])
         error = PhoneStableError(values["message"], failure, Evidence(values["serial"]))
         error.placement = tuple(Placement(**row) for row in values["placement"])
+        error.conditions = values.get("conditions") or {}
         return cls(device, None, error, key)
 
 
@@ -180,7 +181,8 @@ def _until_clear(device: Device, action: Callable[[], Result]) -> Result:
 
 def _refusal(device: str, error: PhoneStableError) -> dict[str, Any]:
     """Return a phone's lasting refusal as the document that is kept."""
-    return error.to_dict(device) | {"serial": error.evidence.serial}
+    kept = {"serial": error.evidence.serial, "conditions": error.conditions}
+    return error.to_dict(device) | kept
 
 
 def _cached(path: Path, device: str, key: str) -> Outcome | None:

@@ -29,7 +29,8 @@ class Status:
 
     `states` counts finished trials; `driver` says who drives it, None where nobody does.
     `workers` are rows of the driver's table (see `nas.execution.pool`), with times in seconds.
-    `looks` counts candidates that were measured before a training, in `look_seconds`.
+    `looks` counts candidates that were measured before a training, in `look_seconds`;
+    `trial_seconds` is the time of all finished trials. What ran side by side counts for each.
     Rates are finished trials an hour, over the last `RECENT` of them. `seconds` have passed from
     the run's making to its last result, rests included; None before there is one.
     """
@@ -50,6 +51,7 @@ class Status:
     lost_devices: tuple[str, ...] = ()
     looks: int = 0
     look_seconds: float = 0.0
+    trial_seconds: float = 0.0
     seconds: float | None = None
 
     @property
@@ -103,6 +105,7 @@ class Look:
             lost_devices=tuple(sorted(self.run.lost_devices())),
             looks=looks.count,
             look_seconds=round(looks.seconds, 1),
+            trial_seconds=round(sum(sum(one.timings_s.values()) for one in results), 1),
             seconds=self._seconds(description),
         )
 

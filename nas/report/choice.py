@@ -63,6 +63,6 @@ def open_front(run: RunFolder) -> RunFront:
 
 
 def quality_of(objectives: Sequence[Objective]) -> Objective:
-    """Return the first objective that goes up; PSNR where none does."""
-    up = (objective for objective in objectives if objective.direction == "maximize")
-    return next(up, Objective.of("psnr_db"))
+    """Return the first objective that goes up; the first of all where the study has only costs."""
+    up = [objective for objective in objectives if objective.direction == "maximize"]
+    return next(iter([*up, *objectives]), Objective.of("psnr_db"))

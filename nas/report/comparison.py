@@ -58,6 +58,7 @@ def compare_runs(runs: Sequence[RunFolder], cost: str | None = None) -> Comparis
         objective.metric
         for objective in fronts[0].found.objectives
         if objective.direction == "minimize"
+        and objective.metric != qualities[0]
         and all(_has(front, objective.metric) for front in fronts)
     ]
     asked = cost or next(iter(shared), None)
@@ -151,12 +152,13 @@ def save_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def _draw(axes: Any, front: NamedFront, comparison: Comparison, colour: str) -> None:
-    """Draw one front: its models, and the stairs of what they offer at most."""
+    """Draw one front: its models, and the stairs of the best that they offer."""
     x, y = comparison.cost, comparison.quality
     points = sorted((m.value(x), m.value(y)) for m in front.found.front if x in m.metrics)
+    best = max if front.found.quality.direction == "maximize" else min
     reached: list[float] = []
     for _, quality in points:
-        reached.append(max([quality, *reached[-1:]]))
+        reached.append(best([quality, *reached[-1:]]))
     costs = [cost for cost, _ in points]
     axes.step(costs, reached, where="post", color=colour, linewidth=1.4, alpha=0.6)
     label = f"{front.name} ({len(points)} of {len(front.found.results)} trials)"

@@ -47,7 +47,7 @@ def explain_run(found: RunFront, name_of: NameOf = str) -> list[str]:
             best = f"{ratio} than trial {sharpest.trial}, which has the best figure"
         sentences.append(f"Trial {model.trial} is the fastest of them: {figures}, {best}.")
     else:
-        sentences.append(f"Trial {model.trial} is the {_sharpest(found)}: {figures}.")
+        sentences.append(f"Trial {model.trial} {_is_sharpest(found)}: {figures}.")
         if found.noise is None and any(result.weights for result in found.results):
             sentences.append(
                 "How much of the differences is noise is not known: no network was trained twice."
@@ -82,9 +82,12 @@ def _next_step(found: RunFront, model: Offer, name_of: NameOf) -> str:
     )
 
 
-def explain_trial(found: RunFront, number: int, name_of: NameOf = str) -> list[str]:
+def explain_trial(
+    found: RunFront, number: int, name_of: NameOf = str, on_devices: Sequence[str] = ()
+) -> list[str]:
     """Return sentences on one trial: how it ended and why, who beats it, or its place on the front.
 
+    `on_devices` are those of `explain_devices`, which tell what a device that refuses it says.
     Raises ConfigError where no trial of that number has ended.
     """
     by_number = {result.number: result for result in found.results}
@@ -93,24 +96,35 @@ def explain_trial(found: RunFront, number: int, name_of: NameOf = str) -> list[s
         raise ConfigError(f"no trial {number} has ended: {len(by_number)} have{last}")
     result = by_number[number]
     sentences = [f"Trial {number} is {result.label}{', a baseline' if result.baseline else ''}."]
+    refused = result.failure is not None and result.failure.kind == "DeviceRefusedError"
+    if refused and on_devices:
+        return [*sentences, "It is infeasible: a required device can't run it.", *on_devices]
     if result.state != "complete":
-        return [*sentences, f"It {reason(result, name_of)}."]
+        return [*sentences, f"It {reason(result, name_of)}.", *on_devices]
     offers = {offer.trial: offer for offer in found.offers}
     if number in offers:
-        return [*sentences, *_place(found, offers[number], name_of)]
-    return [*sentences, *_beaten(found, result, name_of)]
+        return [*sentences, *_place(found, offers[number], name_of), *on_devices]
+    return [*sentences, *_beaten(found, result, name_of), *on_devices]
 
 
 def reason(result: TrialResult, name_of: NameOf = str) -> str:
     """Say how a trial ended that is not complete, and why: "failed: TrainingError: ..."."""
     if result.failure is not None:
-        return f"{_ended(result)}: {result.failure.kind}: {result.failure.message}"
+        return f"{_ended(result)}: {result.failure.kind}: {failure_message(result, name_of)}"
     if result.state == STOPPED:
         readings = readings_of(result)
         at = f" at {RUNG_NAMES[len(readings) - 1]} of the training" if readings else ""
         return f"was stopped{at}, because others were better there"
     broken = [_broken(result, text, name_of) for text, by in result.violations.items() if by > 0]
     return f"{_ended(result)}: {'; '.join(broken) or 'no reason was kept'}"
+
+
+def failure_message(result: TrialResult, name_of: NameOf = str) -> str:
+    """Return the message of a trial that failed, with people's names of the devices in it."""
+    said = f" {result.failure.message}" if result.failure is not None else ""
+    for device in result.conditions.get("devices", {}):
+        said = said.replace(f" {device}: ", f" {name_of(device)}: ")
+    return said.strip()
 
 
 def _ended(result: TrialResult) -> str:
@@ -155,8 +169,9 @@ def _place(found: RunFront, own: Offer, name_of: NameOf) -> list[str]:
     if sharper:
         step = min(sharper, key=lambda offer: (offer.speed or 0.0, offer.quality))
         gained = _difference(found, step.quality - own.quality)
+        verb = "gains" if found.quality.direction == "maximize" else "saves"
         sentences.append(
-            f"The next better one, trial {step.trial}, gains {gained}: "
+            f"The next better one, trial {step.trial}, {verb} {gained}: "
             f"{_figures(found, step, name_of)}."
         )
     return [*sentences, _next_step(found, own, name_of)]
@@ -177,7 +192,8 @@ def _beaten(found: RunFront, result: TrialResult, name_of: NameOf) -> list[str]:
         )
     ]
     if winners:
-        best = max(winners, key=lambda member: member.value(found.quality.metric))
+        by = next(o for o in (found.quality, *shared) if o in shared)
+        best = min(winners, key=lambda member: by.loss(member.value(by.metric)))
         if best.key == result.key:
             return [*sentences, f"It is the same candidate as trial {best.number}."]
         shown = [f"{title(o.metric, name_of)} {_value(best, o.metric)}" for o in shared]
@@ -197,7 +213,9 @@ def _figure(metric: str, value: float) -> str:
 
 def _figures(found: RunFront, offer: Offer, name_of: NameOf) -> str:
     """Write a model's quality and costs: "31.91 dB, 107 ms on host"."""
-    parts = [_figure(found.quality.metric, offer.quality)]
+    parts = []
+    if found.quality.direction == "maximize":
+        parts.append(_figure(found.quality.metric, offer.quality))
     for objective in found.objectives:
         metric, _, device = objective.metric.rstrip("]").partition("[")
         if objective.direction == "minimize" and objective.metric in offer.figures:
@@ -211,7 +229,10 @@ def _figures(found: RunFront, offer: Offer, name_of: NameOf) -> str:
 
 
 def _difference(found: RunFront, value: float) -> str:
-    return _figure(found.quality.metric, value)
+    """Write how much better a model is; `value` is positive."""
+    shown = _figure(found.quality.metric, value)
+    plain = found.quality.direction == "maximize" or unit(found.quality.metric)
+    return shown if plain else f"{shown} {title(found.quality.metric).lower()}"
 
 
 def _times_faster(slow: Offer, fast: Offer) -> str:
@@ -225,8 +246,10 @@ def _sharp(found: RunFront) -> str:
     return "sharp" if found.quality.metric == "psnr_db" else "good"
 
 
-def _sharpest(found: RunFront) -> str:
-    return "sharpest" if found.quality.metric == "psnr_db" else "best"
+def _is_sharpest(found: RunFront) -> str:
+    if found.quality.direction == "minimize":
+        return f"has the least {title(found.quality.metric).lower()}"
+    return "is the sharpest" if found.quality.metric == "psnr_db" else "is the best"
 
 
 def _count(amount: int, one: str, several: str) -> str:

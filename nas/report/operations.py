@@ -54,11 +54,20 @@ class _TrialOnDevice:
     failure: str | None
     measured: bool
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether any operation ran on an accelerator, or none is known to have fallen back."""
+        return any(not is_cpu(row.accelerator) for row in self.placement)
+
 
 def fallen_operations(run: RunFolder, results: Sequence[TrialResult]) -> list[FallenOperation]:
-    """Return every operation that fell back, by device, the most frequent first."""
+    """Return every operation that fell back, by device, the most frequent first.
+
+    A run whose accelerator never came up is left out: no operation is to blame for it.
+    """
     rows = []
-    for device, looks in _by_device(_looks(run, results)).items():
+    for device, every in _by_device(_looks(run, results)).items():
+        looks = [look for look in every if look.accelerated]
         fallen = [_fallen(device, op, looks) for op in _operations(looks)]
         rows += sorted((row for row in fallen if row.trials), key=lambda row: -len(row.trials))
     return rows

@@ -28,6 +28,7 @@ from nas.report.slowness import Slowness
 from nas.report.supernet import supernet_chart
 from nas.report.titles import unit
 from nas.report.trial_table import trial_table
+from nas.storage.run_folder import LearnedFrom
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
@@ -118,7 +119,13 @@ def _environment() -> Environment:
 
 def _columns(data: ReportData) -> dict[str, bool]:
     """Tell which columns of the front's table would not be empty."""
-    names = {"has_ssim": "ssim", "has_macs": "gmacs_conv", "has_parameters": "parameters"}
+    names = {
+        "has_psnr": "psnr_db",
+        "has_ratio": WORST_RATIO,
+        "has_ssim": "ssim",
+        "has_macs": "gmacs_conv",
+        "has_parameters": "parameters",
+    }
     return {
         key: any(name in member.metrics for member in data.front) for key, name in names.items()
     }
@@ -228,10 +235,27 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         *(pictures if data.trained else [("Data", "none: nothing was trained")]),
         ("Deployed at", f"{width} × {height}"),
         *([("Looked at before a training", str(data.looks))] if data.looks else []),
-        ("Timed on" if data.trained else "Modelled for", _devices(data)),
+        *([("Learned from", _learned(data, data.learned_from))] if data.learned_from else []),
+        ("Timed on" if data.trained or data.timed else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),
     ]
+
+
+def _learned(data: ReportData, learned: LearnedFrom) -> str:
+    """Say which earlier run the sampler learned from, and how far this one's figures follow it.
+
+    Each objective has its weight by the earlier run's same figure, or else by the strongest one.
+    """
+    said = []
+    for metric, weights in learned.weights.items():
+        by = metric if metric in weights else max(weights, key=lambda name: abs(weights[name]))
+        source = "" if by == metric else f" (by {data.title(by)})"
+        said.append(f"{data.title(metric)} {weights[by]:.2f}{source}")
+    if not said:
+        return f"{learned}. How far this run follows them is told once it has ended"
+    weight = "Weight of what they let expect (1: in full, 0: none, below 0: the opposite)"
+    return f"{learned}. {weight}: {', '.join(said)}"
 
 
 def _devices(data: ReportData) -> str:
@@ -252,8 +276,8 @@ def _stats(data: ReportData) -> list[tuple[str, str, str]]:
         return stats
     stats.append((str(len(data.front)), "on the Pareto front", "no other is better in everything"))
     quality = data.quality.metric
-    best = max(data.front, key=lambda result: result.value(quality))
     if data.input_psnr_db is not None and quality == "psnr_db":
+        best = max(data.front, key=lambda result: result.value(quality))
         gain = best.value(quality) - data.input_psnr_db
         over = f"best over the {data.degraded} pictures"
         stats.append((f"{gain:+.2f} dB", over, _dB(best, quality)))

@@ -48,7 +48,7 @@ class Replacement:
 
     `what` is the choice's name. `removed` and `added` are the operations by which the two networks
     differ. `trial` is the trial of the run that is the replaced network, None where none is;
-    `quality_change` is its quality less the network's own.
+    `quality_change` is its PSNR less the network's own, in dB.
     """
 
     what: str
@@ -81,7 +81,6 @@ def replacements(
     devices: Sequence[str],
     size: tuple[int, int],
     read: ReadArchitecture,
-    quality: str = "psnr_db",
 ) -> list[Replacement]:
     """Return the replacements that save time on a device, the largest saving first."""
     by_candidate = {_key(other.candidate): other for other in results}
@@ -100,8 +99,8 @@ def replacements(
                 savings.append(Saving(device, timed[device].value, milliseconds, source, about))
         removed, added = _differences(result.candidate, candidate, networks)
         change = None
-        if other is not None and quality in other.metrics and quality in result.metrics:
-            change = other.value(quality) - result.value(quality)
+        if other is not None and "psnr_db" in other.metrics and "psnr_db" in result.metrics:
+            change = other.value("psnr_db") - result.value("psnr_db")
         number = None if other is None else other.number
         one = Replacement(what, before, after, removed, added, tuple(savings), number, change)
         if one.best <= -FEWEST_PERCENT / 100:

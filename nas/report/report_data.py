@@ -23,7 +23,7 @@ from nas.report.supernet import SupernetRanking, supernet_ranking
 from nas.report.titles import title
 from nas.search.learning import Learning, learning_of
 from nas.storage.run_devices import run_names
-from nas.storage.run_folder import LookTotals, RunFolder
+from nas.storage.run_folder import LearnedFrom, LookTotals, RunFolder
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
 from nas.study.pareto import ReferencePoint, hypervolume_history, reference_point
@@ -86,9 +86,11 @@ class ReportData:
     rungs: tuple[RungRow, ...] = ()
     """What happened at each rung; none for a search without halving."""
     ranking: SupernetRanking | None = None
+    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
     looks: LookTotals | None = None
     """Candidates that were measured before a training; None where none were."""
-    """How well a supernet's ranks held; None where no supernet ranked the candidates."""
+    learned_from: LearnedFrom | None = None
+    """The earlier run that the sampler learned from; None where there was none."""
     sentences: tuple[str, ...] = ()
     """The result in words: which models are alike, the one to take, the price of the next step."""
     offers: tuple[Offer, ...] = ()
@@ -134,13 +136,14 @@ class ReportData:
 
     @property
     def quality(self) -> Objective:
-        """Return the first objective that goes up; PSNR where the study has none."""
+        """Return the first objective that goes up; the first of all where none does."""
         return quality_of(self.objectives)
 
     @property
     def costs(self) -> tuple[Objective, ...]:
-        """Return the objectives that go down."""
-        return tuple(o for o in self.objectives if o.direction == "minimize")
+        """Return the objectives that go down, without one that stands for the quality."""
+        down = (o for o in self.objectives if o.direction == "minimize")
+        return tuple(o for o in down if o != self.quality)
 
     @property
     def states(self) -> Counter[str]:
@@ -151,6 +154,12 @@ class ReportData:
     def trained(self) -> bool:
         """Tell whether the run trains anything; a search by models alone does not."""
         return bool(self.description.get("input", True))
+
+    @property
+    def timed(self) -> bool:
+        """Tell whether any latency is of a network that ran, on a phone or here."""
+        figures = [metric for result in self.results for metric in latency_metrics(result).values()]
+        return any(figure.source in ("measured", "synthetic") for figure in figures)
 
     @property
     def degraded(self) -> str:
@@ -213,6 +222,7 @@ def gather(run: RunFolder) -> ReportData:
         rungs=rung_rows(results),
         ranking=ranking,
         looks=run.looks() if run.looks().count else None,
+        learned_from=run.learned_from(),
         names=names,
         learning=None if ranking else learning_of(study, len(results)),
     )

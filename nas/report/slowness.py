@@ -117,8 +117,7 @@ def _taken_apart(
             times.append(one)
     faster: tuple[Replacement, ...] = ()
     if read is not None:
-        quality = data.quality.metric
-        found = replacements(result, data.results, data.devices, size, read, quality)
+        found = replacements(result, data.results, data.devices, size, read)
         faster = tuple(found)
     return Slowness(result, tuple(times), missing, faster)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.devices.npu.chips import FIGURES as NPU_FIGURES
+from nas.report.numbers import short_number
 
 UNITS = {
     "psnr_db": "dB",
@@ -52,6 +53,26 @@ def title(metric: str, name_of: Callable[[str], str] = str) -> str:
     name = TITLES.get(base, base)
     at = ":" if base.endswith("_gain") else " on"
     return f"{name}{at} {name_of(device.rstrip(']'))}" if device else name
+
+
+def brief_title(metric: str, name_of: Callable[[str], str] = str) -> str:
+    """Return a metric's name as the head of a narrow column: "ms host", "PSNR dB".
+
+    `name_of` gives a device's name for people.
+    """
+    base, _, device = metric.partition("[")
+    if device and base == "latency_ms":
+        return f"ms {name_of(device.rstrip(']'))}"
+    brief = {"psnr_db": "PSNR dB", "worst_latency_ratio": "worst ratio", "gmacs_conv": "GMAC"}
+    plain = f"{title(metric, name_of)} {unit(metric)}".rstrip()
+    return brief.get(base, {"ssim": "SSIM", "parameters": "parameters"}.get(base, plain))
+
+
+def brief_figure(metric: str, value: float) -> str:
+    """Write a figure for a column of a table, without its unit."""
+    forms = {"psnr_db": ".2f", "ssim": ".3f", "parameters": ",.0f"}
+    form = forms.get(metric)
+    return short_number(value) if form is None else format(value, form)
 
 
 def unit(metric: str) -> str:

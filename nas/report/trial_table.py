@@ -8,9 +8,10 @@ from nas.report.effects import parameters_of
 from nas.report.report_data import ReportData
 from nas.report.titles import unit
 from nas.study.halving import RUNG_NAMES, readings_of
+from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
 
-SHORT = {"gmacs_conv": "MACs, conv"}
+SHORT = {"gmacs_conv": "MACs, conv", WORST_RATIO: "Worst ratio"}
 
 
 def trial_table(data: ReportData) -> dict[str, Any]:
@@ -18,8 +19,9 @@ def trial_table(data: ReportData) -> dict[str, Any]:
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     near = [name for name in metrics if name.startswith("fidelity_db[")]
-    first = ["psnr_db", "ssim", *(f"latency_ms[{d}]" for d in data.devices), *near, "gmacs_conv"]
-    first = [name for name in (*first, "parameters") if name in metrics]
+    timed = [f"latency_ms[{device}]" for device in data.devices]
+    first = ["psnr_db", "ssim", *timed, WORST_RATIO, *near, "gmacs_conv", "parameters"]
+    first = [name for name in first if name in metrics]
     rest = [name for name in metrics if name not in first]
     columns = [
         {"name": "trial", "title": "Trial"},

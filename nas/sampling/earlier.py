@@ -44,10 +44,12 @@ class EarlierValues:
         self.count = len(fit) if len(fit) >= LEAST else 0
         self._encoding = encoding
         self._surrogates: list[GaussianProcess] = []
+        self.which: list[int] = []
+        """The earlier values, by index, that there is a surrogate of."""
         if not self.count:
             return
         rows = self._inputs(encoding.rows(fit))
-        for column in np.array([trial.values for trial in fit], np.float64).T:
+        for index, column in enumerate(np.array([trial.values for trial in fit], np.float64).T):
             known = np.isfinite(column)
             if known.sum() < LEAST:
                 continue
@@ -58,6 +60,7 @@ class EarlierValues:
             surrogate = GaussianProcess.fitted(rows.at(known), values, part, TRAINED)
             if isinstance(surrogate, GaussianProcess):
                 self._surrogates.append(surrogate)
+                self.which.append(index)
 
     def __call__(self, rows: Floats) -> Floats:
         """Return what is expected of each value (n, m) of rows (n, parameters)."""
@@ -65,6 +68,28 @@ class EarlierValues:
             return np.empty((len(rows), len(self._surrogates)))
         x = self._inputs(rows)
         return np.stack([surrogate.predict(x)[0] for surrogate in self._surrogates], axis=1)
+
+    def weights(self, rows: Floats, values: Floats) -> dict[int, float]:
+        """Return how far new trials' values (n) follow each earlier value, by its index.
+
+        1: a candidate that is expected a deviation higher is a deviation higher; 0: expectations
+        say nothing; below 0: they say the opposite. It is what a surrogate of parameters and
+        expectations makes of the trials in `rows` (n, parameters), as the sampler's does.
+        Empty for fewer than `LEAST` trials. Raises FitError.
+        """
+        if not self._surrogates or len(rows) < LEAST:
+            return {}
+        expected = self(rows)
+        deviation = expected.std(axis=0)
+        off = (expected - expected.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+        plain, count = self._encoding.features(rows), len(self._surrogates)
+        x = np.concatenate([plain, 0.5 + 0.25 * off], axis=1)
+        flags = np.concatenate([self._encoding.categorical, np.zeros(count, bool)])
+        every = np.arange(len(rows))
+        surrogate = GaussianProcess.fitted(Rows.of(x, flags, count), values, every, TRAINED)
+        if not isinstance(surrogate, GaussianProcess):
+            return dict.fromkeys(self.which, 0.0)
+        return dict(zip(self.which, surrogate.along_features().tolist(), strict=True))
 
     def _inputs(self, rows: Floats) -> Rows:
         return Rows.of(self._encoding.features(rows), self._encoding.categorical)

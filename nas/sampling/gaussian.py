@@ -191,6 +191,14 @@ class GaussianProcess:
         believer._factorise()
         return believer
 
+    def along_features(self) -> Floats:
+        """Return the expected slopes (features), in deviations of the values and of features."""
+        described = self._rows.described
+        slopes: Floats = (
+            self._now.slopes * (described.T @ self._alpha) / max(1, self._rows.features)
+        )
+        return slopes
+
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
         """Return means and deviations (m) of the quantity itself, without the noise of a trial."""
         from scipy.linalg import solve_triangular

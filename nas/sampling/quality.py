@@ -16,8 +16,6 @@ from nas.sampling.warp import Warp
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _FITTED = 80  # points that hyperparameters are fitted to
-_UNSURE = 4.0
-"""Of a deviation that n trials say, the variance is 1 + 4 / n times: they say it roughly alone."""
 
 
 Surrogate = GaussianProcess | float
@@ -26,25 +24,20 @@ Surrogate = GaussianProcess | float
 @final
 @dataclass(frozen=True)
 class Quality:
-    """What is believed of one objective's losses, which are normal once they are warped.
-
-    `widening` is the factor of deviations.
-    """
+    """What is believed of one objective's losses, which are normal once they are warped."""
 
     surrogate: Surrogate
     warp: Warp
-    widening: float
 
     @classmethod
     def of(cls, x: Rows, losses: Floats, old: Bools) -> Quality:
         """Return what trials (n), each with a loss, say; hyperparameters are fitted to `old` ones.
 
         With features there is more to learn from few trials, and more that may be luck: then noise
-        is expected to be larger, and deviations are widened. Raises FitError.
+        is expected to be larger. Raises FitError.
         """
         warp = Warp.of(losses[old] if old.any() else losses)
-        widening = float(np.sqrt(1 + _UNSURE / len(losses))) if x.features else 1.0
-        return cls(_fitted(x, warp(losses), old), warp, widening)
+        return cls(_fitted(x, warp(losses), old), warp)
 
     def believing(self, x: Rows) -> Quality:
         """Return the same as if candidates that run (m) had ended as expected."""
@@ -57,7 +50,7 @@ class Quality:
     def below(self, x: Rows, edges: Floats) -> Floats:
         """Return E[max(0, edge - loss)] as (edges, m)."""
         mean, deviation = posterior(self.surrogate, x)
-        return below(edges, mean, deviation * self.widening, self.warp)
+        return below(edges, mean, deviation, self.warp)
 
 
 def _fitted(x: Rows, y: Floats, old: Bools) -> Surrogate:

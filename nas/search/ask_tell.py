@@ -18,12 +18,12 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.errors import RunError
+from nas.errors import RunError, TrainingError
 from nas.networks.candidate import Candidate
 from nas.sampling.history import SUBSTITUTED
 from nas.search.earlier_run import EarlierRun
 from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
-from nas.search.sampler_choice import DUPLICATE_OF, learning_sampler, sampler_of
+from nas.search.sampler_choice import DUPLICATE_OF, FAILURE, learning_sampler, sampler_of
 from nas.search.study_looks import SECONDS, StudyLooks
 from nas.storage.journal import RunJournal
 from nas.storage.postgres import SharedStudy
@@ -35,10 +35,21 @@ from nas.study.trial_result import STOPPED, TrialResult
 CANDIDATE = "candidate"  # the key, a space, the label
 BASELINE = "baseline"
 QUEUED = "queued"  # the key of a candidate that somebody asked for
-FAILURE = "failure"
 
 SYNC_SECONDS = 5.0
 _DRAWS = 50  # duplicates in a row before a candidate is looked for at random instead
+
+
+def came_to_nothing(result: TrialResult) -> bool:
+    """Return whether a training died or diverged; what the network costs is known."""
+    return result.failure is not None and result.failure.kind == TrainingError.__name__
+
+
+def _state(result: TrialResult) -> TrialState:
+    """Return how Optuna is told that a trial ended."""
+    if result.state == "failed" and not came_to_nothing(result):
+        return TrialState.FAIL
+    return TrialState.PRUNED if result.state == STOPPED else TrialState.COMPLETE
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,10 @@ class OptunaStudy:
         before it was trained has no quality: `input_quality`, that of the blurred pictures, is
         substituted; where a latency is missing, too, the worst one told so far is. The trial's
         attributes name what was substituted.
+
+        A training that died or diverged is a completed trial with that very quality, and nothing
+        substituted: so much its network is worth, and samplers learn to avoid its like. Other
+        failures say nothing about quality: they are told as failed.
         """
         with self._written():
             trial = self._reopen(result.number)
@@ -177,10 +192,9 @@ class OptunaStudy:
             if result.state == "failed":
                 message = result.failure.message if result.failure else "unknown"
                 trial.set_user_attr(FAILURE, message)
-                self._study.tell(result.number, state=TrialState.FAIL)
-                return
-            if result.state == STOPPED:
-                self._study.tell(result.number, state=TrialState.PRUNED)
+            state = _state(result)
+            if state != TrialState.COMPLETE:
+                self._study.tell(result.number, state=state)
                 return
             values, missing = self._values(result, input_quality)
             if missing:
@@ -203,7 +217,7 @@ class OptunaStudy:
 
     def _final(self, trial: FrozenTrial) -> dict[str, float] | None:
         """Return the quality that a trial ended with, None where it has none."""
-        if trial.state != TrialState.COMPLETE or SUBSTITUTED in trial.user_attrs:
+        if trial.state != TrialState.COMPLETE or trial.user_attrs.keys() & {SUBSTITUTED, FAILURE}:
             return None
         pairs = zip(self._objectives, trial.values, strict=True)
         return {o.metric: value for o, value in pairs if o.metric in READING_METRICS}
@@ -237,10 +251,11 @@ class OptunaStudy:
         if self._study_value.sample(fixed).key != result.key:
             raise RunError(f"trial {result.number}'s parameters don't give its candidate")
         values, missing = self._values(result, input_quality)
-        states = {"failed": TrialState.FAIL, STOPPED: TrialState.PRUNED}
-        state = states.get(result.state, TrialState.COMPLETE)
+        state = _state(result)
         complete = state == TrialState.COMPLETE
         attributes: dict[str, Any] = {CANDIDATE: f"{result.key} {result.label}"}
+        if result.failure is not None and result.state == "failed":
+            attributes[FAILURE] = result.failure.message
         if missing and complete:
             attributes[SUBSTITUTED] = missing
         if readings_of(result):
@@ -267,6 +282,8 @@ class OptunaStudy:
             else result.value(o.metric)
             for index, o in enumerate(self._objectives)
         ]
+        if came_to_nothing(result):
+            missing = [metric for metric in missing if metric not in input_quality]
         return values, missing
 
     def _substitute(self, index: int, metric: str, input_quality: Mapping[str, float]) -> float:

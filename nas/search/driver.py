@@ -23,7 +23,7 @@ from nas.execution.trial.task import OnLostPhone, TrialTask
 from nas.networks.candidate import Candidate
 from nas.networks.graph import check_size
 from nas.search.ask_tell import OptunaStudy
-from nas.search.earlier_run import kept_earlier
+from nas.search.earlier_run import keep_weights, kept_earlier
 from nas.search.halving_loop import HalvingLoop
 from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.network_format import check_network_format
@@ -139,6 +139,8 @@ def search(
             on_lost_phone,
         )
         _drive(opened, trials, workers)
+        if earlier is not None:
+            keep_weights(run, study, earlier, optuna_study.trials())
     return run
 
 

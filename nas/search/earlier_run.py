@@ -6,21 +6,23 @@ became of the earlier run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import ConfigError, NasError
-from nas.sampling.earlier import LEAST
-from nas.storage.run_folder import RunFolder
+from nas.sampling.earlier import LEAST, EarlierValues
+from nas.sampling.gaussian import FitError
+from nas.sampling.history import SUBSTITUTED, SharedSpace
+from nas.sampling.space import Encoding
+from nas.storage.run_folder import EARLIER, RunFolder
 from nas.study.study import Study
 from nas.system.files import read_json, write_json
-
-KEPT = "earlier.json"
 
 
 @final
@@ -92,7 +94,7 @@ def kept_earlier(run: RunFolder, study: Study, folder: Path | None) -> EarlierRu
 
     Raises ConfigError where the study's sampler can't learn from a run, and as `read_earlier`.
     """
-    path = run.path / KEPT
+    path = run.path / EARLIER
     if path.exists():
         told = read_json(path)
         rows = tuple((row["parameters"], tuple(row["values"])) for row in told["trials"])
@@ -114,4 +116,44 @@ def kept_earlier(run: RunFolder, study: Study, folder: Path | None) -> EarlierRu
             "trials": [{"parameters": dict(p), "values": list(v)} for p, v in found.rows],
         },
     )
+    return found
+
+
+def keep_weights(
+    run: RunFolder, study: Study, earlier: EarlierRun, trials: Sequence[FrozenTrial]
+) -> None:
+    """Keep in the run's folder how far its trials follow the earlier run's, for the report."""
+    path = run.path / EARLIER
+    write_json(path, {**read_json(path), "weights": weights_of(study, earlier, trials)})
+
+
+def weights_of(
+    study: Study, earlier: EarlierRun, trials: Sequence[FrozenTrial]
+) -> dict[str, dict[str, float]]:
+    """Return for each objective how far trials follow each of the earlier run's objectives.
+
+    Costs count as logarithms. An objective with too few trials, or with equal values, is left out.
+    """
+    complete = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and SUBSTITUTED not in trial.user_attrs
+    ]
+    if len(complete) < LEAST:
+        return {}
+    encoding = Encoding(*SharedSpace().of(complete))
+    found = {}
+    try:
+        expected = EarlierValues(earlier.trials(study), encoding)
+        for index, objective in enumerate(study.expanded_objectives):
+            values = np.array([trial.values[index] for trial in complete])
+            if objective.is_logarithmic and values.min() > 0:
+                values = np.log(values)
+            weights = expected.weights(encoding.rows(complete), values)
+            if weights:
+                found[objective.metric] = {
+                    earlier.metrics[place]: round(weight, 3) for place, weight in weights.items()
+                }
+    except FitError:
+        return {}
     return found

@@ -22,6 +22,8 @@ from nas.study.pareto import FIRST_TRIALS, reference_coordinate
 from nas.study.study import Study
 
 DUPLICATE_OF = "duplicate_of"
+FAILURE = "failure"
+"""The attribute of a trial that says why it failed, also where its training came to nothing."""
 
 
 def sampler_of(study: Study, number: int) -> optuna.samplers.BaseSampler:
@@ -141,9 +143,9 @@ def reference_point_of(
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    """Return whether a trial is complete, feasible, no duplicate, and has values of its own."""
+    """Return whether a trial is complete, feasible, no duplicate, and has a network's values."""
     return (
         trial.state == TrialState.COMPLETE
-        and not trial.user_attrs.keys() & {SUBSTITUTED, DUPLICATE_OF}
+        and not trial.user_attrs.keys() & {SUBSTITUTED, DUPLICATE_OF, FAILURE}
         and all(value <= 0 for value in trial.constraints.values())
     )

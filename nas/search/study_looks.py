@@ -14,6 +14,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing import Pipe
@@ -36,6 +37,7 @@ MOST = 6  # looks a trial
 SHARE = 0.2  # of the trials' time, at most, that looks may take
 SECONDS = "seconds"  # the attribute of a trial that keeps how long its evaluation took
 LIMIT_S = 180.0  # a look that takes longer hangs
+_FIRST = 3  # times as long may the first look of a process take: it loads TensorFlow
 _QUIET = ("npu", "paper")  # kinds of devices whose figures have no noise: looks run side by side
 
 
@@ -73,11 +75,13 @@ class StudyLooks:
             return None
         candidate = self._study.sample(cast("Any", PartialTrial(parameters)))
         process = self._idle.get()
+        began = time.perf_counter()
         try:
             process = process or _Process.started()
             answer = process.asked(self._task(candidate, parameters), self._folder, self._limit_s)
         except (OSError, EOFError, TimeoutError, AttributeError, TypeError) as error:
-            answer = LookFound({}, missing=f"{type(error).__name__}: {error}")
+            taken = time.perf_counter() - began
+            answer = LookFound({}, missing=f"{type(error).__name__}: {error}", seconds=taken)
             self._hung |= isinstance(error, TimeoutError)
             if process is not None:
                 process.end()
@@ -158,6 +162,7 @@ class _Process:
 
     def __init__(self, process: subprocess.Popen[bytes], pipe: Connection) -> None:
         self._process, self._pipe = process, pipe
+        self._answered = False
 
     @classmethod
     def started(cls) -> _Process:
@@ -175,11 +180,16 @@ class _Process:
         return cls(process, ours)
 
     def asked(self, task: TrialTask, folder: Path, limit_s: float) -> LookFound:
-        """Return what a look found; TimeoutError after the limit, EOFError where it died."""
+        """Return what a look found; TimeoutError after the limit, EOFError where it died.
+
+        The first look may take `_FIRST` times the limit.
+        """
+        limit_s *= 1 if self._answered else _FIRST
         self._pipe.send((task, folder))
         if not self._pipe.poll(limit_s):
             raise TimeoutError(f"it took more than {limit_s:.0f} s")
         answer = self._pipe.recv()
+        self._answered = True
         if isinstance(answer, LookFound):
             return answer
         return LookFound({}, missing=str(answer))

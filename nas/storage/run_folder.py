@@ -13,6 +13,7 @@
     reference/KEY-FORMAT.tflite  the network that a study's latency ratios refer to
     earlier.json                 the trials of an earlier run that the sampler learns from
     looks.jsonl                  a line for each look at a candidate before its training
+    earlier.json                 the trials of an earlier run that the sampler learns from
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 
@@ -23,7 +24,7 @@ be rebuilt from the other. Other modules ask this one where a file lies.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ LOG = "log.jsonl"
 CHECKPOINT = "checkpoint.npz"  # in a folder of weights, until that training has ended
 REPLICATES = "replicates"
 LOOKS = "looks.jsonl"
+EARLIER = "earlier.json"
 _LOST = "lost"
 
 
@@ -48,18 +50,41 @@ _LOST = "lost"
 class LookTotals:
     """How many candidates a run looked at before a training, and the seconds that it took.
 
-    `refused` of them can't be used on the study's devices or break a bound.
+    `refused` of them can't be used on the study's devices or break a bound, `unanswered` failed.
     """
 
     count: int
     refused: int
     seconds: float
+    unanswered: int = 0
 
     def __str__(self) -> str:
         """Return a phrase, such as "48 looks in 95 s (3 refused)"."""
         looks = "1 look" if self.count == 1 else f"{self.count} looks"
-        refused = f" ({self.refused} refused)" if self.refused else ""
-        return f"{looks} in {self.seconds:.0f} s{refused}"
+        counts = (self.refused, "refused"), (self.unanswered, "without an answer")
+        said = ", ".join(f"{count} {what}" for count, what in counts if count)
+        return f"{looks} in {self.seconds:.0f} s{f' ({said})' if said else ''}"
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """What a run learned from an earlier one, the folder `name`.
+
+    `trials` of it were of use, `left_out` were not. `weights` say for each objective of this run
+    how far its own trials follow each of the earlier run's objectives: 1 is a deviation for a
+    deviation, 0 is not at all, below 0 is the opposite. They are empty before the search has
+    ended, and where it has too few trials.
+    """
+
+    name: str
+    trials: int
+    left_out: int
+    weights: Mapping[str, Mapping[str, float]]
+
+    def __str__(self) -> str:
+        """Return a phrase, such as "38 trials of run-a (2 left out)"."""
+        left_out = f" ({self.left_out} left out)" if self.left_out else ""
+        return f"{self.trials} trials of {self.name}{left_out}"
 
 
 def trial_name(number: int) -> str:
@@ -146,7 +171,7 @@ class RunFolder:
 
     def looks(self) -> LookTotals:
         """Count the run's looks; a line that a kill has cut, or that is damaged, is left out."""
-        count, refused, seconds = 0, 0, 0.0
+        count, refused, unanswered, seconds = 0, 0, 0, 0.0
         path = self.path / LOOKS
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         for line in lines:
@@ -154,10 +179,20 @@ class RunFolder:
                 told = json.loads(line)
                 taken = float(told["seconds"])
                 refused += bool(told["refused"])
+                unanswered += bool(told.get("missing"))
             except (ValueError, KeyError, TypeError):
                 continue
             count, seconds = count + 1, seconds + taken
-        return LookTotals(count, refused, seconds)
+        return LookTotals(count, refused, seconds, unanswered)
+
+    def learned_from(self) -> LearnedFrom | None:
+        """Return which earlier run this one learns from; None for none, or a damaged file."""
+        try:
+            told = json.loads((self.path / EARLIER).read_text())
+            count, weights = len(told["trials"]), told.get("weights", {})
+            return LearnedFrom(str(told["name"]), count, int(told["left_out"]), weights)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def lost_devices(self) -> set[str]:
         """Return the required devices that were set aside since the search was started."""

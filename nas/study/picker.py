@@ -21,10 +21,11 @@ from nas.study.trial_result import TrialResult
 class Offer:
     """A model as a budget sees it.
 
-    `quality` is the study's quality, the higher the better. `training` is the same for models of
-    one training: seeds do not explain their differences. `figures` are all of the model's figures
-    by name. `speed` is the mean over devices of the latency's natural logarithm, so that each
-    device counts the same; the lower, the faster. It is None where a device has no latency.
+    `quality` is the study's quality, the higher the better; of a cost, which stands for it in a
+    study of costs alone, it is the negative. `training` is the same for models of one training:
+    seeds do not explain their differences. `figures` are all of the model's figures by name.
+    `speed` is the mean over devices of the latency's natural logarithm, so that each device counts
+    the same; the lower, the faster. It is None where a device has no latency.
     """
 
     trial: int
@@ -69,6 +70,7 @@ def offers_of(
     `devices` are the required ones, over which the speed is taken.
     """
     offers = []
+    sign = 1.0 if Objective.of(quality).direction == "maximize" else -1.0
     for model in models:
         if quality not in model.metrics:
             continue
@@ -77,7 +79,7 @@ def offers_of(
         known = [math.log(latency) for latency in timed if latency is not None]
         speed = sum(known) / len(known) if known and len(known) == len(timed) else None
         training = model.weights or model.key
-        offers.append(Offer(model.number, model.value(quality), training, figures, speed))
+        offers.append(Offer(model.number, sign * model.value(quality), training, figures, speed))
     return offers
 
 

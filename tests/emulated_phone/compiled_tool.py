@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.emulated_phone import compiled_files, network
+from tests.emulated_phone.compiled_flags import FLAGS, print_help
 from tests.emulated_phone.libraries import library_version
 from tests.emulated_phone.network import Network
 from tests.emulated_phone.placing import Plan, modelled_ms
@@ -23,56 +24,6 @@ from tests.emulated_phone.tool import Run, mean, show_faults_before, statistics_
 
 VERSION = "2.3.0"
 COMPILE_MS = 2400.0
-FLAGS = {
-    "num_runs": ("50", "int32"),
-    "min_secs": ("1", "float"),
-    "max_secs": ("150", "float"),
-    "run_delay": ("-1", "float"),
-    "run_frequency": ("-1", "float"),
-    "num_threads": ("-1", "int32"),
-    "use_caching": ("false", "bool"),
-    "benchmark_name": ("", "string"),
-    "output_prefix": ("", "string"),
-    "warmup_runs": ("1", "int32"),
-    "warmup_min_secs": ("0.5", "float"),
-    "verbose": ("false", "bool"),
-    "dry_run": ("false", "bool"),
-    "report_peak_memory_footprint": ("false", "bool"),
-    "memory_footprint_check_interval_ms": ("50", "int32"),
-    "gpu_invoke_loop_times": ("1", "int32"),
-    "graph": ("", "string"),
-    "signature_to_run_for": ("", "string"),
-    "use_cpu": ("true", "bool"),
-    "use_gpu": ("false", "bool"),
-    "use_npu": ("false", "bool"),
-    "dispatch_library_path": ("", "string"),
-    "compiler_plugin_library_path": ("", "string"),
-    "compiler_cache_path": ("", "string"),
-    "require_full_delegation": ("false", "bool"),
-    "use_profiler": ("false", "bool"),
-    "enable_perfetto": ("false", "bool"),
-    "gpu_backend": ("", "string"),
-    "gpu-precision": ("auto", "string"),
-    "gpu_low_priority": ("false", "bool"),
-    "result_file_path": ("", "string"),
-    "model_runtime_info_output_file": ("", "string"),
-    "mediatek_nerun_pilot_version": ("version8", "string"),
-    "input_layer_value_range": ("", "string"),
-    "enable_weight_sharing": ("false", "bool"),
-    "convert_weights_on_gpu": ("false", "bool"),
-    "gpu_serialization_dir": ("", "string"),
-    "gpu_model_cache_key": ("", "string"),
-    "gpu_serialize_external_tensors": ("false", "bool"),
-    "gpu_prefer_texture_weights": ("false", "bool"),
-    "gpu_wait_for_weights_conversion_complete": ("false", "bool"),
-    "gpu_cache_compiled_programs_only": ("false", "bool"),
-    "xnnpack_weight_cache_file_path": ("", "string"),
-}
-_VENDOR_FLAGS = {
-    "qualcomm_htp_performance_mode": ("HTP performance mode.", "default"),
-    "google_tensor_performance_mode": ("Performance mode.", "default"),
-    "mediatek_performance_mode_type": ("Performance mode.", "sustained_speed"),
-}
 _GPU_LIBRARIES = (
     "libLiteRtGpuAccelerator.so",
     "libLiteRtClGlAccelerator.so",
@@ -96,7 +47,7 @@ def main(folder: Path, profile: Profile) -> None:
     """Run as the phone's shell does."""
     known = {name: value for name, (value, _) in FLAGS.items() if name not in profile.tool_lacks}
     if "--help" in sys.argv or "-h" in sys.argv:
-        _help(known)
+        print_help(known)
     unknown = []
     for word in sys.argv[1:]:
         name, _, value = word.removeprefix("--").partition("=")
@@ -113,16 +64,6 @@ def main(folder: Path, profile: Profile) -> None:
     run.say(f"Min num runs: [{run.flags['num_runs']}]")
     run.say(f"Num threads: [{run.flags['num_threads']}]")
     Tool(run).benchmark()
-
-
-def _help(known: dict[str, str]) -> NoReturn:
-    print("\n  NPU Vendor Flags from LiteRT:")
-    for name, (text, value) in _VENDOR_FLAGS.items():
-        print(f"    --{name} ({text}); default: {value};")
-    print("\nINFO: STARTING!", flush=True)
-    rows = [f"\t--{n + '=' + v:<45}\t{FLAGS[n][1]}\toptional\t..." for n, v in known.items()]
-    print("ERROR: usage: benchmark_model <flags>\nFlags:", *rows, sep="\n", file=sys.stderr)
-    sys.exit(0)
 
 
 class Tool:
@@ -222,7 +163,17 @@ class Tool:
         return Compiled(Plan(tuple(places)), dispatched, extra)
 
     def _jit(self, model: Network, path: Path) -> tuple[frozenset[int], float]:
-        """Apply the compiler's plug-in; returns the operations that it took, and its time in ms."""
+        """Apply the compiler's plug-in; returns the operations that it took, and its time in ms.
+
+        What was compiled ahead of time needs none.
+        """
+        ready = frozenset(step.index for step in model.steps if step.op == "DISPATCH_OP")
+        if ready:
+            if self.run.flags["compiler_plugin_library_path"]:
+                text = "Compiler plugin path is provided in the environment, but the model is "
+                text += "pre-compiled. Plugins won't be applied."
+                self.log("compiled_model.cc:1299", text, "WARNING")
+            return ready, 0.0
         cache = self.run.flags["compiler_cache_path"]
         text = f"NPU JIT compilation caching enabled with cache dir: {cache}"
         self.log("compiled_model.cc:754", text)

@@ -95,6 +95,8 @@ def read(data: bytes) -> Network:
     for index, operator in enumerate(graph.operators):
         code = model.operatorCodes[operator.opcodeIndex]
         op = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        if op == "CUSTOM":
+            op = code.customCode.decode()
         inputs = [graph.tensors[i] for i in operator.inputs if i >= 0]
         output = graph.tensors[operator.outputs[0]]
         data_inputs = [i for i in operator.inputs if i >= 0 and _is_data(model, graph.tensors[i])]

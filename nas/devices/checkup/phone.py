@@ -25,7 +25,12 @@ from nas.errors import NasError
 LEAST_FREE_MB = 200.0
 """Free megabytes on a phone for a tool, a network and an NPU's libraries."""
 _WANTED = {
-    "gpu": ("result_file_path", "model_runtime_info_output_file", "gpu-precision"),
+    "gpu": (
+        "result_file_path",
+        "model_runtime_info_output_file",
+        "gpu-precision",
+        "require_full_delegation",
+    ),
     "npu": ("compiler_plugin_library_path", "compiler_cache_path"),
 }
 """Flags that newer CompiledModel tools have, by the delegate that needs them."""
@@ -129,8 +134,8 @@ def _delegates(
         if not row.missing:
             yield Finding(name, what, "ok", f"can run{own}" + (f"; {row.note}" if row.note else ""))
             continue
-        seen, _, remedy = row.missing.partition("; ")
-        if not remedy:
+        seen, _, remedy = row.missing.rpartition("; ")
+        if not seen:
             seen, _, remedy = row.missing.partition(": ")
         state: State = "failed" if row.delegate == default else "note"
         remedy = remedy or "take another delegate with --delegate"

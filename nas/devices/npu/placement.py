@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 from nas.devices.failures import Evidence
 from nas.devices.limited_process import Limits, run
 from nas.devices.measurement import Placement
 from nas.devices.npu.chips import Chip
-from nas.devices.npu.failures import ended_error, npu_error
+from nas.devices.npu.failures import Stage, ended_error, npu_error
 from nas.devices.npu.requirements import package_folder
 from nas.devices.placement import CPU
+from nas.system.files import write_atomically
 from nas.tflite.file import TfliteFile, read_tflite
 
 NPU = "npu"
@@ -73,31 +74,50 @@ def placed(artifact: Path, chip: Chip, device: str, limits: Limits) -> NpuPlacem
     NpuError where the plugin refuses it, dies or answers in another form, NpuTransientError where
     the machine was too busy.
     """
+    return plugged(artifact, chip.compiler_name, "partition", None, device, limits)
+
+
+def plugged(
+    artifact: Path,
+    chip: str,
+    command: Literal["partition", "apply"],
+    target: Path | None,
+    device: str,
+    limits: Limits,
+) -> NpuPlacement:
+    """Have the plugin partition a file, or compile it, too ("apply"), for the chip of that name.
+
+    What it makes is written to `target`, where that is given. Returns and raises as `placed`.
+    """
     file = read_tflite(artifact)
     with _workplace() as (folder, libraries):
-        plugin = package_folder("ai_edge_litert")
-        command: list[str | Path] = [
+        plugin, made = package_folder("ai_edge_litert"), folder / "made.tflite"
+        words: list[str | Path] = [
             plugin / "tools/apply_plugin_main",
-            "--cmd=partition",
+            f"--cmd={command}",
             f"--model={artifact.resolve()}",
-            f"--o={folder / 'partitioned.tflite'}",
+            f"--o={made}",
             "--soc_manufacturer=Qualcomm",
-            f"--soc_model={chip.compiler_name}",
+            f"--soc_model={chip}",
             f"--libs={plugin / 'vendors/qualcomm/compiler'}",
             "--qualcomm_log_level=error",
             "--err=--",
         ]
+        stage: Stage = "placement" if command == "partition" else "compilation"
         try:
-            ended = run(command, folder, limits, {"LD_LIBRARY_PATH": libraries})
+            ended = run(words, folder, limits, {"LD_LIBRARY_PATH": libraries})
         except OSError as error:
             detail = f"LiteRT's compiler can't be started: {error.strerror or error}"
             raise npu_error(device, "crash", detail) from error
-    if ended.code != 0:
-        raise ended_error(device, "placement", ended, limits)
+        if ended.code != 0:
+            raise ended_error(device, stage, ended, limits)
+        if target is not None:
+            data = made.read_bytes()
+            write_atomically(target, lambda out: out.write(data))
     try:
         return placement_in(ended.text, file)
     except ValueError as error:
-        evidence = Evidence(device, "placement", ended.code, stdout=ended.text[-20_000:])
+        evidence = Evidence(device, stage, ended.code, stdout=ended.text[-20_000:])
         raise npu_error(device, "unparsable", str(error), evidence) from error
 
 

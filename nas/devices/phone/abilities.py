@@ -43,9 +43,7 @@ def abilities(
 def _gpu(info: PhoneInfo, tool: Tool) -> Ability:
     if not tool.knows("use_gpu"):
         return Ability("gpu", "the benchmark tool does not know --use_gpu")
-    seen = any(
-        name.startswith(("libOpenCL", "libPVROCL", "libGLES_mali")) for name in info.libraries
-    )
+    seen = any(name.startswith(_OPENCL) for name in info.libraries)
     return Ability("gpu", note="" if seen else "no OpenCL library is seen there: OpenGL, slower")
 
 

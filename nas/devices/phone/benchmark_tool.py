@@ -286,6 +286,16 @@ def output_arguments(
     return [tool.path, *(f"--{name}={value}" for name, value in arguments.items())]
 
 
+_OPTIONS = {
+    "gpu-precision": "--precision",
+    "gpu_precision_loss_allowed": "--precision",
+    "allow_fp16": "--precision",
+    "nnapi_allow_fp16": "--precision",
+    "require_full_delegation": "--strict",
+}
+"""The options of a device that need a flag, by the flag."""
+
+
 def _delegate_flags(
     tool: Tool, delegate: Delegate, method: Method, settings: Mapping[str, str]
 ) -> dict[str, str]:
@@ -293,9 +303,14 @@ def _delegate_flags(
     missing = [name for name in flags if not tool.knows(name)]
     if missing:
         kind = "CompiledModel" if tool.compiled_model else "classic"
+        remedy = f"take another delegate ({', '.join(DELEGATES)}) or another tool"
+        if missing[0] in settings:
+            option = _OPTIONS.get(missing[0])
+            remedy = "take a newer tool with --benchmark-binary PATH"
+            remedy += f", or leave {option} out" if option else ""
         raise ConfigError(
             f"delegate {delegate}: the {kind} benchmark tool {tool.path} does not know "
-            f"--{missing[0]}; take another delegate ({', '.join(DELEGATES)}) or another tool"
+            f"--{missing[0]}; {remedy}"
         )
     return flags
 

@@ -31,6 +31,8 @@ from nas.devices.failures import (
 )
 from nas.devices.logs import LogReport
 from nas.devices.measurement import Measurement, Placement, TimingProtocol
+from nas.devices.npu import requirements
+from nas.devices.npu.ahead import AheadFile, compiled_ahead
 from nas.devices.phone.benchmark_tool import CACHE_FOLDER, Tool, have_tool
 from nas.devices.phone.clock import steady_clock
 from nas.devices.phone.idle_state import Habits
@@ -38,6 +40,7 @@ from nas.devices.phone.info import PhoneInfo, read_info
 from nas.devices.phone.launch import PhoneOptions
 from nas.devices.phone.lock import phone_lock
 from nas.devices.phone.model_cache import make_room
+from nas.devices.phone.npu_libraries import known_chip
 from nas.devices.phone.npu_setup import NpuSetup, npu_setup
 from nas.devices.phone.outputs import run_inputs
 from nas.devices.phone.presence import NOT_CONNECTED, PhonePresence
@@ -45,6 +48,7 @@ from nas.devices.phone.session import PhoneSession, shortened
 from nas.devices.phone.tool_settings import default_delegate
 from nas.devices.placement import join
 from nas.errors import ConfigError
+from nas.system.hashing import content_key
 from nas.tflite.file import read_tflite
 from nas.tflite.size import check_fixed
 
@@ -123,8 +127,26 @@ class AdbDevice:
         return self._retried(probe, TimingProtocol())
 
     def _measure(self, artifact: Path, protocol: TimingProtocol) -> Measurement:
-        with self.session(artifact) as session, steady_clock(self.adb):
-            return session.measure(artifact, protocol)
+        ahead = self._compiled_here(artifact) if self.options.ahead else None
+        sent = artifact if ahead is None else ahead.path
+        with self.session(sent) as session, steady_clock(self.adb):
+            found = session.measure(sent, protocol)
+        return found if ahead is None else ahead.told(found)
+
+    def _compiled_here(self, artifact: Path) -> AheadFile:
+        """Compile a file for the phone's NPU on this computer, before the phone is held."""
+        return compiled_ahead(artifact, self._chip_compiled_for_here(), f"phone {self.serial}")
+
+    def _chip_compiled_for_here(self) -> str:
+        """Return the chip's name for the compiler here; ConfigError where that can't be."""
+        requirements.check()
+        chip = known_chip(self.serial, self.info().chip)
+        if chip.vendor != "Qualcomm":
+            raise ConfigError(
+                f"phone {self.serial}: compile=here knows Qualcomm's chips, and {chip.name} is "
+                f"{chip.vendor}'s; take compile=phone"
+            )
+        return chip.compiler_name
 
     @contextmanager
     def session(self, artifact: Path | None = None) -> Iterator[PhoneSession]:
@@ -185,6 +207,8 @@ class AdbDevice:
         self.presence.answer()
         if self.options.delegate.kind == "npu" or self.options.libraries is not None:
             self._known_setup()
+            if self.options.ahead:
+                self._chip_compiled_for_here()
 
     def info(self) -> PhoneInfo:
         """Return the phone's lasting facts, which are asked once."""
@@ -234,6 +258,8 @@ class AdbDevice:
         options, libraries = self.options, self._known_setup().libraries
         values = {"precision": options.precision, "strict": "true" if options.strict else None}
         values["libraries"] = None if libraries is None else libraries.folder
+        if options.ahead:
+            values["compiled"] = f"here, {content_key(requirements.versions())}"
         return {name: value for name, value in values.items() if value is not None}
 
     def expect(self) -> None:
@@ -276,9 +302,9 @@ class AdbDevice:
                 if self.presence.never_seen and attempt == 0 and absent:
                     raise  # a wrong serial rather than a pulled cable
                 failures.append(error)
-                self.tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
                 if error.failure.failure_class not in RETRIED:
-                    break
+                    break  # a person has to mend it: the error tells it, once
+                self.tell(f"{error} (attempt {attempt + 1} of {self.options.attempts})")
             else:
                 self.failures_in_a_row = 0
                 return result
@@ -288,6 +314,8 @@ class AdbDevice:
         """Return the refusal, or the phone's own error where its control model fails, too."""
         if self._control_runs(protocol):
             self.failures_in_a_row = 0
+            tool = {"sha256": self._known_tool().sha256}
+            refusal.conditions = {"phone": self.info().to_dict(), "tool": tool}
             return refusal
         self.failures_in_a_row += 1
         if self.set_aside:

@@ -33,7 +33,8 @@ class PhoneOptions:
 
     `precision` is that of float32 networks on a GPU or under NNAPI, the tool's default where it is
     None. `strict`: a network of which any operation would run on the CPU is refused. `libraries` is
-    the folder here with the vendor's libraries.
+    the folder here with the vendor's libraries. `ahead`: networks are compiled here for the phone's
+    NPU, and not on the phone.
     """
 
     delegate: Delegate = Delegate(BY_ANDROID)  # noqa: RUF009 - frozen
@@ -41,6 +42,7 @@ class PhoneOptions:
     precision: Precision | None = None
     strict: bool = False
     libraries: Path | None = None
+    ahead: bool = False
     binaries: tuple[tuple[str, Path], ...] = ()
     installed_tool: str = DEFAULT_TOOL
     limits: Limits = field(default_factory=Limits)

@@ -53,6 +53,11 @@ class NpuChip:
         return self.generation.removeprefix("v") if self.vendor == "Qualcomm" else None
 
     @property
+    def compiler_name(self) -> str:
+        """What LiteRT's compiler calls a chip of Qualcomm's: "SM8550" of an SM8550-AC."""
+        return _plain(self.name)
+
+    @property
     def mode(self) -> str | None:
         """The vendor's performance mode that the tool itself sets; None where it sets none."""
         modes = {"Qualcomm": "burst", "MediaTek": "turbo boost", "GoogleTensor": "burst"}
@@ -100,17 +105,22 @@ def npu_chip(name: str) -> NpuChip | None:
     >>> npu_chip("SM8650").generation, npu_chip("MT6983Z/TCZA").vendor, npu_chip("kirin990")
     ('v75', 'MediaTek', None)
     """
-    wanted = (
-        re.sub(r"[_/\s].*", "", name.upper()) if name.upper().startswith("MT") else name.upper()
-    )
-    wanted = re.sub(r"^(MT\d{4})[A-Z]$", r"\1", wanted)
-    wanted = re.sub(r"^QTI ", "", wanted).partition("-")[0]  # "SM8550-AC" is an SM8550
+    wanted = _plain(name)
     for vendor, table in _VENDORS.items():
         for generation, names in table.items():
             known = [names] if vendor == "GoogleTensor" else names.split()
             if wanted in known:
                 return NpuChip(name, vendor, generation)
     return None
+
+
+def _plain(name: str) -> str:
+    """Return a chip's name as LiteRT's tables have it."""
+    wanted = (
+        re.sub(r"[_/\s].*", "", name.upper()) if name.upper().startswith("MT") else name.upper()
+    )
+    wanted = re.sub(r"^(MT\d{4})[A-Z]$", r"\1", wanted)
+    return re.sub(r"^QTI ", "", wanted).partition("-")[0]  # "SM8550-AC" is an SM8550
 
 
 _VENDORS = {

@@ -74,13 +74,14 @@ def choose_npu_libraries(
     folders = [folder] if folder is not None else installed_folders()
     shelf = _Shelf(folders, abis)
     files: dict[str, Path] = {}
-    missing, wrong = [], []
+    missing: list[str] = []
+    wrong: dict[str, list[Path]] = {}
     for names in chip.needed:
         found = next((name for name in names if shelf.fits(name)), None)
         if found is not None:
             files[found] = shelf.path(found)
         elif (path := next(filter(None, map(shelf.other, names)), None)) is not None:
-            wrong.append(f"{path} is for {processor_named(machine_of(path))}")
+            wrong.setdefault(processor_named(machine_of(path)), []).append(path)
         else:
             missing.append(" or ".join(names))
     where = str(folder) if folder is not None else "the installed vendor packages"
@@ -168,9 +169,14 @@ def _libraries(files: dict[str, Path], home: str) -> Libraries:
 
 
 def _complaints(
-    chip: NpuChip, shelf: _Shelf, missing: list[str], wrong: list[str], where: str
+    chip: NpuChip, shelf: _Shelf, missing: list[str], wrong: dict[str, list[Path]], where: str
 ) -> list[str]:
-    complaints = list(wrong)
+    complaints = [
+        f"{paths[0]} is for {processor}"
+        if len(paths) == 1
+        else f"in {where}, {', '.join(path.name for path in paths)} are for {processor}"
+        for processor, paths in wrong.items()
+    ]
     if missing:
         complaints.append(f"not in {where}: {', '.join(missing)}")
         others = shelf.hexagons() - {chip.hexagon}

@@ -25,7 +25,16 @@ PREFIX = "adb:"
 """Specs of phones begin so."""
 METHODS = ("robust", "paper")
 """The values of a spec's `protocol`."""
-_KEYS = ("delegate", "precision", "strict", "protocol", "binary", "tool", "npu_libraries")
+_KEYS = (
+    "delegate",
+    "precision",
+    "strict",
+    "protocol",
+    "binary",
+    "tool",
+    "npu_libraries",
+    "compile",
+)
 
 
 def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
@@ -62,6 +71,10 @@ def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
                 options = replace(options, strict=value == "true")
             case "strict":
                 raise ConfigError(f"strict={value}: expected true or false")
+            case "compile" if value in ("here", "phone"):
+                options = replace(options, ahead=value == "here")
+            case "compile":
+                raise unknown("place to compile", value, ("here", "phone"))
             case "npu_libraries":
                 options = replace(options, libraries=Path(value).expanduser())
             case "binary":
@@ -72,6 +85,8 @@ def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
                 raise unknown("key of a phone", key, _KEYS)
     if options.delegate.kind != BY_ANDROID:
         check_settings(options.delegate, options.method, options.precision, options.strict)
+    if options.ahead and options.delegate.kind != "npu":
+        raise ConfigError("compile=here: only for an NPU; take delegate=npu with it")
     return serial, server, replace(options, binaries=tuple(parse_binaries(binaries).items()))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from nas.cli import doctor
@@ -112,8 +113,10 @@ def test_a_tool_that_is_no_tool(start_phone: StartPhone, adb_server: AdbServer) 
 
 
 def test_an_older_tool(start_phone: StartPhone, adb_server: AdbServer) -> None:
-    row = of_phone(start_phone("gpu-2024", tool_lacks=("gpu-precision",)), 0)["tool's flags"]
-    assert (row["state"], row["seen"]) == ("warning", "the tool does not know --gpu-precision")
+    lacks = ("gpu-precision", "require_full_delegation")
+    row = of_phone(start_phone("gpu-2024", tool_lacks=lacks), 0)["tool's flags"]
+    assert row["state"] == "warning"
+    assert row["seen"] == "the tool does not know --gpu-precision, --require_full_delegation"
 
 
 def test_libraries_of_an_npu(
@@ -124,8 +127,26 @@ def test_libraries_of_an_npu(
     assert row["state"] == "note"
     assert "libQnnHtpV75Skel.so" in row["seen"]
     assert "--npu-libraries DIR" in row["remedy"]
+    newer = write_qualcomm(tmp_path / "v79", hexagon="79")
+    row = of_phone(phone, 0, "--npu-libraries", str(newer))["delegate npu"]
+    assert row["seen"].endswith("; what is there is for Hexagon V79, this chip has V75")
+    assert row["remedy"] == "give a folder that has them with --npu-libraries DIR"
     folder = write_qualcomm(tmp_path / "qairt")
     assert of_phone(phone, 0, "--npu-libraries", str(folder))["delegate npu"]["state"] == "ok"
+
+
+def test_lines_break_at_words_on_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "out", Console(width=60, force_terminal=True, color_system=None))
+    long = doctor._lines("adb:1, tool's flags: the tool does not know --gpu-precision, --verbose")
+    assert long == ["adb:1, tool's flags: the tool does not know", "--gpu-precision, --verbose"]
+    monkeypatch.setattr(doctor, "out", Console(width=60, force_terminal=False))
+    assert doctor._lines("word " * 30) == ["word " * 30]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["--npu-libraries", str(tmp_path / "none")])
+    assert result.exit_code == 2
+    assert "--npu-libraries" in result.output
 
 
 def test_a_serial_that_nobody_has(start_phone: StartPhone, adb_server: AdbServer) -> None:

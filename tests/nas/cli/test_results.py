@@ -89,7 +89,8 @@ def test_the_table_never_wraps_a_label(run: RunFolder, width: int) -> None:
 
     members = front(run.results(), run.objectives())
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(pareto.front_table(members, {"host": "host"}, width))
+    shown = {"psnr_db": "PSNR dB", "latency_ms[host]": "ms host"}
+    console.print(pareto.front_table(members, shown, width))
     lines = console.export_text().rstrip().splitlines()
     assert len(lines) == 1 + len(members)
     assert all(len(line) <= width for line in lines)

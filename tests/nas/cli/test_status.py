@@ -108,3 +108,15 @@ def test_a_driver_that_was_killed_drives_no_more_also_before_it_is_reaped(tmp_pa
     assert Look(run).status().driver is None
     killed.wait()
     assert Look(run).status().driver is None
+
+
+def test_looks_stand_beside_the_trials_with_the_seconds_of_each(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 4)
+    lines = [json.dumps({"seconds": seconds, "refused": ""}) for seconds in (61.0, 62.0)]
+    (run.path / "looks.jsonl").write_text("\n".join(lines))
+    now = Look(run).status()
+    assert (now.looks, now.look_seconds) == (2, 123.0)
+    expected = sum(sum(result.timings_s.values()) for result in run.results())
+    assert now.trial_seconds == pytest.approx(expected, abs=0.1)
+    said = " ".join(CliRunner().invoke(app, ["status", str(run.path)]).output.split())
+    assert "2 looks in 2 min 3 s beside " in said

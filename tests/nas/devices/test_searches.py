@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from dataclasses import dataclass, replace
@@ -10,16 +11,20 @@ from typing import Any, ClassVar
 
 import pytest
 
-from evaluators import Latency
+from evaluators import Cost, Latency
 from nas.devices import TimingProtocol, open_device
 from nas.devices.adb.server import AdbServer
+from nas.devices.delegate import Delegate
 from nas.devices.failures import PhoneTransientError
 from nas.devices.fleet import check_answers
 from nas.errors import ConfigError, RunError
 from nas.execution.trial.run import RUNS
 from nas.execution.trial.task import TrialProgress
-from nas.networks.candidate import Candidate
-from nas.report import gather
+from nas.networks.candidate import Candidate, Compression
+from nas.report import gather, open_front
+from nas.report.explanation import explain_run, explain_trial
+from nas.report.png import save_front
+from nas.report.trial_devices import explain_devices
 from nas.search.driver import search
 from nas.search.watcher import NobodyWatches
 from nas.storage.run_folder import RunFolder
@@ -29,6 +34,8 @@ from nas.study.trial_result import TrialResult
 from nas.system.files import write_atomically
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.emulated_phone import placing
+from tests.emulated_phone.compiled_tool import COMPILE_MS
+from tests.emulated_phone.libraries import write_qualcomm
 from tests.emulated_phone.network import read
 from tests.emulated_phone.phone import EmulatedPhone
 from tests.helpers.phones import StartPhone, spec_of
@@ -209,7 +216,7 @@ def _check_report(run: RunFolder, a: str, b: str) -> None:
 def _check_refusal(refused: TrialResult, a: str, b: str) -> None:
     assert refused.failure is not None
     assert refused.failure.kind == "DeviceRefusedError"
-    assert refused.failure.message.startswith(f"{b}: phone ")
+    assert refused.failure.message.startswith(f"{b}: nnapi_error: ")
     assert "ANEURALNETWORKS_OP_FAILED" in refused.failure.message
     assert refused.failure.message.endswith("; its log blames no operation")
     assert refused.violations[RUNS] > 0
@@ -217,6 +224,66 @@ def _check_refusal(refused: TrialResult, a: str, b: str) -> None:
     assert f"latency_ms[{b}]" not in refused.metrics
     assert refused.conditions["devices"][b]["failure"] in refused.failure.message
     assert refused.conditions["devices"][a]["failure"] is None
+
+
+def test_phones_of_four_kinds_and_what_each_result_says(
+    start_phone: StartPhone, tmp_path: Path
+) -> None:
+    """NNAPI of 2020, a GPU that takes a part, an NPU that takes all, one whose compiler fails."""
+    kinds = ("mate30-like", "gpu-2024", "npu-2025", "npu-on-cpu")
+    old, gpu, npu, broken = map(start_phone, kinds)
+    libraries = write_qualcomm(tmp_path / "qairt")
+    on_npu: dict[str, Any] = {"delegate": Delegate("npu"), "libraries": libraries}
+    a, b = spec_of(old, delegate=Delegate("nnapi")), spec_of(gpu, delegate=Delegate("gpu"))
+    c, d = spec_of(npu, **on_npu), spec_of(broken, **on_npu)
+    integers = Candidate(SHUFFLED.architecture, Compression("int16-ptq"))
+    study = _study(
+        a, b, c,
+        optional_devices=(d,),
+        compression=CompressionSpace(("float", "int16-ptq")),
+        evaluators=(Cost(), Latency(PROTOCOL)),
+        objectives=("parameters", "worst_latency_ratio"),
+        baselines=(TRANSPOSED, SHUFFLED, integers),
+        trials=3,
+    )  # fmt: skip
+    run = search(study, tmp_path / "run")
+    names = {a: "old", b: "gpu", c: "npu", d: "broken"}
+    results = {result.key: result for result in run.results()}
+    said = {key: explain_devices(run, one, names.__getitem__) for key, one in results.items()}
+    states = [results[one.key].state for one in (TRANSPOSED, SHUFFLED, integers)]
+    assert states == ["complete", "complete", "infeasible"]
+
+    transposed, shuffled = said[TRANSPOSED.key], said[SHUFFLED.key]
+    share = results[TRANSPOSED.key].value(f"accelerated_mac_share[{a}]")
+    assert 0.5 < share < 1.0
+    words = f" ms (synthetic), {100 * share:.1f} % of the MACs accelerated, on the CPU: TRANSPOSE_"
+    assert words in transposed[0]
+    assert shuffled[1].endswith("100.0 % of the MACs accelerated, on the CPU: DEPTH_TO_SPACE.")
+    assert shuffled[2].endswith("accelerated, compiled for the NPU in 2,400 ms.")
+    compiled = results[SHUFFLED.key].metrics[f"compile_ms[{c}]"]
+    assert (round(compiled.value), compiled.source) == (COMPILE_MS, "synthetic")
+    for key in results:
+        assert said[key][3].startswith("On broken (optional): not_delegated: 0 of ")
+        assert said[key][3].endswith("; Failed to create QNN context: 1002.")
+    assert "no accelerator takes" not in " ".join(said[integers.key])  # none came up
+    assert said[integers.key][1].startswith("On gpu: crash: Check failed: tfl_tensor")
+    assert said[integers.key][2].startswith("On npu: ")
+
+    data = gather(run)
+    fallen = {(row.device, row.op) for row in data.fallen}
+    assert fallen == {(a, "TRANSPOSE_CONV_2D"), (b, "DEPTH_TO_SPACE")}
+    assert {refusal.device: len(refusal.trials) for refusal in data.refusals} == {a: 1, b: 1, d: 3}
+    assert data.names[d].name == "Npu-on-CPU"  # though nothing ever ran there
+    assert [cost.metric for cost in data.costs] == ["worst_latency_ratio"]
+    picture = io.BytesIO()
+    save_front(data, picture)  # parameters stand for the quality that nobody asked for
+    assert picture.getvalue().startswith(b"\x89PNG")
+    found = open_front(run)
+    assert explain_run(found)[0].startswith("Trial 1 has the least parameters: ")
+    refused = results[integers.key].number
+    assert explain_trial(found, refused, str, said[integers.key])[1] == (
+        "It is infeasible: a required device can't run it."
+    )
 
 
 def test_a_lost_phone_stops_the_search_and_the_same_command_goes_on(

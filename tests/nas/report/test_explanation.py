@@ -8,7 +8,7 @@ import pytest
 
 from nas.errors import ConfigError
 from nas.report import open_front
-from nas.report.choice import RunFront
+from nas.report.choice import RunFront, quality_of
 from nas.report.explanation import explain_choice, explain_run, explain_trial, reason
 from nas.study.metric import Metric
 from nas.study.objectives import Objective
@@ -68,6 +68,29 @@ def test_another_quality_than_psnr_is_good_not_sharp() -> None:
     offers = tuple(offers_of([result], [], "ssim"))
     found = RunFront(objectives, (result,), (result,), None, objectives[0], offers, 0.0)
     assert explain_run(found) == ["Trial 0 is the best: 0.9100, 9,000 B."]
+
+
+def test_a_run_of_costs_alone_has_its_sentences_too() -> None:
+    def untrained(number: int, parameters: float, ms: float) -> TrialResult:
+        metrics = {"parameters": Metric(parameters, "computed")}
+        metrics["latency_ms[host]"] = Metric(ms, "measured")
+        return TrialResult(number, f"k{number}", f"net-{number}", {}, "complete", metrics=metrics)
+
+    objectives = (Objective.of("parameters"), Objective.of("latency_ms[host]"))
+    results = [untrained(0, 1755, 20.0), untrained(1, 2187, 10.0), untrained(2, 2200, 10.0)]
+    members = tuple(front(results, objectives))
+    quality = quality_of(objectives)
+    offers = tuple(offers_of(members, ["host"], quality.metric))
+    found = RunFront(objectives, tuple(results), members, None, quality, offers, 0.0)
+    assert quality == objectives[0]
+    assert explain_run(found) == [
+        "Trial 0 has the least parameters: 1,755 parameters, 20.0 ms on host.",
+        "The next faster one, trial 1, costs 432 parameters: 2,187 parameters, 10.0 ms on host, 2 "
+        "times faster.",
+    ]
+    assert "The next better one, trial 0, saves 432 parameters" in " ".join(explain_trial(found, 1))
+    assert "Trial 1 is as good or better in all" in explain_trial(found, 2)[-1]
+    assert found.choose({"latency_ms[host]": 15.0}).model.trial == 1  # type: ignore[union-attr]
 
 
 def test_a_choice_says_what_it_is_alike_to() -> None:

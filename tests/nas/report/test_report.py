@@ -143,6 +143,22 @@ def test_a_run_without_a_complete_trial(tmp_path: Path) -> None:
     assert "What it looks like" not in page.headings
 
 
+def test_what_a_run_learned_from_is_told_with_its_weights(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 9)
+    told = {"name": "run-a", "left_out": 2, "trials": [{}] * 38}
+    path = run.path / "earlier.json"
+    path.write_text(json.dumps(told))
+    text = Page(report_html(gather(run))).text
+    assert "38 trials of run-a (2 left out). How far this run follows them is told once" in text
+    told["weights"] = {
+        "psnr_db": {"psnr_db": 0.814, "latency_ms[host]": -0.1},
+        "latency_ms[phone]": {"psnr_db": 0.1, "latency_ms[host]": -0.9},
+    }
+    path.write_text(json.dumps(told))
+    text = Page(report_html(gather(run))).text
+    assert "PSNR 0.81, Latency on phone -0.90 (by Latency on host)" in text
+
+
 def test_a_report_replaces_an_earlier_one(tmp_path: Path) -> None:
     run = make_run(tmp_path, 20)
     assert "No pictures were asked for." in write_report(run, 0).read_text()

@@ -35,6 +35,21 @@ def test_they_become_columns_of_rows() -> None:
     assert np.corrcoef(columns[:, 0], qualities)[0, 1] > 0.8
 
 
+def test_weights_say_how_far_new_trials_follow_each_earlier_value() -> None:
+    trials = earlier_trials()
+    encoding = Encoding(trials[0].distributions)
+    values = EarlierValues(trials, encoding)
+    rows = encoding.rows(trials)
+    qualities = np.array([trial.values[0] for trial in trials])
+    follows = values.weights(rows, 3 * qualities + 1)
+    assert follows[0] > 0.3 > abs(follows[1])
+    assert values.weights(rows, -qualities)[0] < -0.3
+    noise = np.random.default_rng(0).permutation(qualities)
+    assert abs(values.weights(rows, noise)[0]) < 0.2
+    assert values.weights(rows, np.ones(30)) == {0: 0.0, 1: 0.0}
+    assert values.weights(rows[:7], qualities[:7]) == {}
+
+
 @pytest.mark.parametrize(
     "trials",
     [

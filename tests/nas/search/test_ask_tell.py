@@ -1,14 +1,20 @@
 import importlib.util
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import ConfigError
 from nas.networks.candidate import Candidate, Compression
-from nas.search.ask_tell import OptunaStudy
+from nas.predictor.for_sampler import PartialTrial
+from nas.sampling.looks import looks_of
+from nas.search.ask_tell import AskedTrial, OptunaStudy
+from nas.search.sampler_choice import reference_point_of
 from nas.study.objectives import Constraint
+from nas.study.study import Study
 from nas.study.trial_result import Failure
 from search_spaces import CompressionSpace, UNet, UNetSpace
 from tests.helpers.small_study import result_of, small_study
@@ -109,6 +115,51 @@ def test_a_trial_killed_before_it_was_sampled_is_sampled_when_reopened(tmp_path:
     assert asked == expected
 
 
+class CutOff(BaseException):
+    """A kill in the middle of a look."""
+
+
+class Looks:
+    """Looks of which the one with the number `cut_at` is the driver's last moment."""
+
+    threads = 1
+
+    def __init__(self, study: Study, cut_at: int = 0) -> None:
+        self.study, self.cut_at, self.taken = study, cut_at, 0
+
+    def allowed(self, trials: Sequence[FrozenTrial]) -> int:
+        return 3 if sum(trial.state == TrialState.COMPLETE for trial in trials) >= 3 else 0
+
+    def __call__(self, parameters: Mapping[str, Any]) -> dict[int, float]:
+        self.taken += 1
+        if self.taken == self.cut_at:
+            raise CutOff
+        candidate = self.study.sample(cast("Any", PartialTrial(parameters)))
+        return {1: result_of(AskedTrial(0, candidate, parameters)).value("latency_ms[host]")}
+
+
+@pytest.mark.parametrize("cut_at", [1, 5])
+def test_a_search_cut_off_in_a_look_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, cut_at: int
+) -> None:
+    study = small_study(startup_trials=3)
+
+    def opened(name: str, cut_at: int = 0) -> OptunaStudy:
+        return OptunaStudy(study, tmp_path / name, looks=cast("Any", Looks(study, cut_at)))
+
+    whole = _candidates(opened("whole"), 7)
+    with pytest.raises(CutOff):
+        _candidates(opened("cut", cut_at), 7)
+    resumed = opened("cut")
+    for asked in resumed.open_trials():  # none where the trial itself was not on the disk yet
+        resumed.tell(result_of(asked), STAND_IN)
+    _candidates(resumed, 7 - len(resumed.trials()))
+    assert [_key(trial) for trial in resumed.trials()] == whole
+    assert [looks_of(t)[0].levels for t in resumed.trials()[3:]] == [
+        looks_of(t)[0].levels for t in opened("whole").trials()[3:]
+    ]
+
+
 def test_baselines_come_first(tmp_path: Path) -> None:
     baseline = Candidate(UNet(widths=(8, 8), convolutions=2, first_kernel=3), Compression())
     memory = OptunaStudy(small_study(baselines=(baseline,)), tmp_path / "journal")
@@ -146,15 +197,29 @@ def test_infeasible_trials_are_complete_with_their_violation(tmp_path: Path) -> 
     assert trial.user_attrs["stand_in"] == ["psnr_db"]
 
 
-def test_failures_keep_their_cause(tmp_path: Path) -> None:
-    memory = OptunaStudy(small_study(), tmp_path / "journal")
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("TrainingError", TrialState.COMPLETE), ("ConversionError", TrialState.FAIL)],
+)
+def test_a_training_that_came_to_nothing_is_worth_the_blurred_pictures(
+    tmp_path: Path, kind: str, state: TrialState
+) -> None:
+    memory = OptunaStudy(small_study(), tmp_path / "a")
     asked = memory.ask()
     assert asked is not None
-    failure = Failure("TrainingError", "the training diverged")
-    memory.tell(result_of(asked, state="failed", metrics={}, failure=failure), STAND_IN)
-    (trial,) = memory.trials()
-    assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["failure"] == "the training diverged"
+    whole = result_of(asked)
+    costs = {"latency_ms[host]": whole.metrics["latency_ms[host]"]}
+    failed = result_of(asked, state="failed", metrics=costs, failure=Failure(kind, "it died"))
+    memory.tell(failed, STAND_IN)
+    other = OptunaStudy(small_study(), tmp_path / "b")
+    other.adopt([failed], STAND_IN)
+    for trial in (*memory.trials(), *other.trials()):
+        assert trial.state == state
+        assert trial.user_attrs["failure"] == "it died"
+        assert "stand_in" not in trial.user_attrs
+        if state == TrialState.COMPLETE:
+            assert trial.values == [25.0, whole.value("latency_ms[host]")]
+    assert reference_point_of(small_study(), {})(memory.trials()) is None  # no network's values
 
 
 def test_a_lost_journal_is_filled_from_the_results(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from nas.errors import ConfigError, RunError
 from nas.search import search
-from nas.search.earlier_run import KEPT, kept_earlier, read_earlier
-from nas.storage.run_folder import RunFolder
+from nas.search.earlier_run import kept_earlier, read_earlier
+from nas.storage.run_folder import EARLIER, RunFolder
 from tests.helpers.quick_search import Hears, keys
 from tests.helpers.small_study import small_study
 
@@ -61,10 +61,17 @@ def test_a_search_keeps_what_it_learns_from_and_goes_on_the_same(
     study, source = small_study(startup_trials=3), tmp_path / "source"
     shutil.copytree(earlier, source)
     heard = Hears()
-    search(study, tmp_path / "whole", trials=7, watcher=heard, learn_from=source)
+    search(study, tmp_path / "whole", trials=9, watcher=heard, learn_from=source)
     assert "the sampler learns from 12 trials of source" in heard.notes
     search(study, tmp_path / "parts", trials=4, learn_from=source)
     shutil.rmtree(source)
-    search(study, tmp_path / "parts", trials=7)
-    assert (tmp_path / "parts" / KEPT).exists()
+    search(study, tmp_path / "parts", trials=9)
+    assert (tmp_path / "parts" / EARLIER).exists()
     assert keys(tmp_path / "parts") == keys(tmp_path / "whole")
+    learned = RunFolder(tmp_path / "parts").learned_from()
+    assert learned is not None
+    assert str(learned) == "12 trials of source"
+    assert learned.weights.keys() == {"psnr_db", "latency_ms[host]"}
+    assert learned.weights["psnr_db"]["psnr_db"] > 0.1  # it is the same function
+    (tmp_path / "parts" / EARLIER).write_text('{"name": "half')
+    assert RunFolder(tmp_path / "parts").learned_from() is None

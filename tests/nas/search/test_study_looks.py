@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import optuna
 import pytest
@@ -144,6 +144,7 @@ def test_a_look_that_hangs_is_ended_and_nobody_is_kept_waiting_again(
     assert (hangs.asks, hangs.ended) == (1, 1)
     (note,) = looks.notes  # type: ignore[attr-defined]
     assert note == "a look at a candidate had no answer (TimeoutError: it took more than 60 s)"
+    assert str(looks_of_run(looks)).endswith("(1 without an answer)")
 
 
 def test_a_process_that_dies_is_started_again(
@@ -189,6 +190,26 @@ def test_where_looks_are_of_use() -> None:
     assert not looks_are_useful(study)  # it trains nothing: a trial is a look
     assert threads_for(study) == 1  # the host's timings disturb each other
     assert threads_for(small_study(devices=("npu:sm8650",))) > 0
+
+
+def test_only_a_first_look_may_take_as_long_as_loading_does() -> None:
+    waited: list[float] = []
+
+    class Pipe:
+        def poll(self, seconds: float) -> bool:
+            waited.append(seconds)
+            return True
+
+        def recv(self) -> LookFound:
+            return LookFound({})
+
+        def send(self, asked: Any) -> None:
+            pass
+
+    process = study_looks._Process(cast("Any", None), cast("Any", Pipe()))
+    for _ in range(3):
+        process.asked(cast("Any", None), Path(), 10.0)
+    assert waited == [30.0, 10.0, 10.0]
 
 
 def test_damaged_lines_are_left_out(tmp_path: Path) -> None:

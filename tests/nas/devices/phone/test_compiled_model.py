@@ -17,6 +17,7 @@ from tests.emulated_phone import models
 from tests.emulated_phone.compiled_tool import COMPILE_MS
 from tests.emulated_phone.libraries import write_library, write_mediatek, write_qualcomm
 from tests.emulated_phone.phone import EmulatedPhone
+from tests.helpers.npu_graphs import needs_extra
 from tests.helpers.phones import StartPhone, clean, device_of
 
 PROTOCOL = TimingProtocol(launches=2, runs=5, warmup=1, threads=4, timeout_seconds=20)
@@ -84,7 +85,8 @@ def test_precision_is_told_and_kept_apart(
     other = device_of(phone, adb_server)
     assert {"precision": "fp32", **other.identity()} == device.identity()
     old = start_phone("gpu-2024", tool_lacks=("gpu-precision",))
-    with pytest.raises(ConfigError, match="does not know --gpu-precision"):
+    words = "does not know --gpu-precision; take a newer tool with .* or leave --precision out"
+    with pytest.raises(ConfigError, match=words):
         device_of(old, adb_server, precision="fp16").measure(plain, PROTOCOL)
 
 
@@ -173,6 +175,44 @@ def test_an_npu_whose_compiler_fails_runs_on_the_cpu_and_is_refused(
     assert clean(phone)
 
 
+@needs_extra
+def test_a_network_that_is_compiled_here_needs_no_compiler_there(
+    start_phone: StartPhone, adb_server: AdbServer, unet: Path, qualcomm: Path
+) -> None:
+    phone = start_phone("npu-on-cpu")  # whose own compiler fails
+    device = device_of(phone, adb_server, delegate=NPU, libraries=qualcomm, ahead=True)
+    found = device.measure(unet, PROTOCOL)
+    operations = read_tflite(unet).operations
+    assert [(row.op, row.accelerator) for row in found.placement] == [
+        (step.name, "npu") for step in operations
+    ]
+    assert found.accelerated_mac_share == 1.0
+    assert found.figures == {}  # nothing is compiled on the phone
+    assert found.conditions["npu"]["compiled"] == "ahead of time"
+    assert "ai-edge-litert" in found.conditions["npu"]["compiled_here"]
+    assert not any("compiler_plugin_library_path" in name for name in launches(phone))
+    phone_compiles = device_of(phone, adb_server, delegate=NPU, libraries=qualcomm)
+    assert device.identity()["compiled"].startswith("here, ")
+    assert "compiled" not in phone_compiles.identity()
+    assert device.measure(unet, PROTOCOL).accelerated_mac_share == 1.0  # the kept file
+    assert clean(phone)
+
+
+@needs_extra
+def test_only_qualcomms_chips_are_compiled_for_here(
+    start_phone: StartPhone, adb_server: AdbServer, plain: Path, tmp_path: Path
+) -> None:
+    phone = start_phone("npu-2025", npu="MediaTek", chip="MT6989")
+    folder = write_mediatek(tmp_path / "np")
+    device = device_of(phone, adb_server, delegate=NPU, libraries=folder, ahead=True)
+    words = "knows Qualcomm's chips, and MT6989 is MediaTek's"
+    with pytest.raises(ConfigError, match=words):
+        device.measure(plain, PROTOCOL)
+    with pytest.raises(ConfigError, match=words):
+        device.answer()  # as a search asks before it starts
+    assert npu_chip("SM8550-AC").compiler_name == "SM8550"  # type: ignore[union-attr]
+
+
 def test_libraries_of_another_litert(
     start_phone: StartPhone, adb_server: AdbServer, plain: Path, tmp_path: Path
 ) -> None:
@@ -182,6 +222,7 @@ def test_libraries_of_another_litert(
     words = "npu_libraries: .*Unsupported compiler plugin version; give libraries of the tool's"
     with pytest.raises(PhoneTransientError, match=words):
         device.measure(plain, PROTOCOL)
+    assert device.told == []  # type: ignore[attr-defined] # nobody tries it again
     assert clean(phone)
 
 
@@ -202,7 +243,8 @@ def test_libraries_that_are_missing_are_named_before_anything_runs(
     assert "/v79: libQnnHtpV75Stub.so, libQnnHtpV75Skel.so" in newer
     assert "what is there is for Hexagon V79, this chip has V75" in newer
     desktop = refusal(write_qualcomm(tmp_path / "x86", machine="x86_64"))
-    assert "libQnnHtp.so is for x86_64" in desktop
+    assert "x86, libLiteRtDispatch_Qualcomm.so, libLiteRtCompilerPlugin_Qualcomm.so, " in desktop
+    assert "libQnnHtpV75Stub.so are for x86_64; give a folder" in desktop
     nothing = refusal(None)
     assert "not in the installed vendor packages: libLiteRtDispatch_Qualcomm.so" in nothing
     assert "no such folder" in refusal(tmp_path / "none")

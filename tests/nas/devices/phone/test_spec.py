@@ -42,6 +42,8 @@ def test_everything_that_a_spec_may_say(tmp_path: Path) -> None:
         ("usb:A", "expected adb:SERIAL"),
         ("adb:A?delegat=gpu", "Did you mean 'delegate'"),
         ("adb:A?protocol=fast", "unknown protocol 'fast'.*paper, robust"),
+        ("adb:A?delegate=npu&compile=there", "unknown place to compile 'there'"),
+        ("adb:A?compile=here", "compile=here: only for an NPU"),
         ("adb:A?delegate=gpuu", "Did you mean 'gpu'"),
         ("adb:A@host:x", "expected HOST or HOST:PORT"),
         ("adb:A?binary=/none", "no such file"),
