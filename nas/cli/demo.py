@@ -84,9 +84,10 @@ def _search(folder: Path, trials: int) -> None:
 def _report(folder: Path) -> Path:
     from nas.report import write_report
     from nas.storage.run_folder import RunFolder
+    from search_spaces import architecture_from_dict
 
     with err.status("writing the report"):
-        return write_report(RunFolder(folder), pictures=0)
+        return write_report(RunFolder(folder), pictures=0, read=architecture_from_dict)
 
 
 @dataclass(frozen=True)

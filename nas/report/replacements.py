@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, final
 
 from nas.errors import NasError
 from nas.networks.candidate import Architecture, Precision
@@ -19,6 +19,7 @@ from nas.study.trial_result import TrialResult
 from nas.tflite.operations import Operations, of_graph
 
 ReadArchitecture = Callable[[dict[str, Any]], Architecture]
+_UNTOLD = (NasError, KeyError, TypeError, ValueError)  # of a network that can't be built or timed
 FEWEST_PERCENT = 2.0  # a smaller saving is not worth a line
 
 
@@ -83,6 +84,7 @@ def replacements(
 ) -> list[Replacement]:
     """Return the replacements that save time on a device, the largest saving first."""
     by_candidate = {_key(other.candidate): other for other in results}
+    networks = _Networks(size, read)
     timed = latency_metrics(result)
     found = []
     for what, before, after, candidate in _variants(result, results):
@@ -91,11 +93,11 @@ def replacements(
         for device in devices:
             if device not in timed:
                 continue
-            new = _from_trial(device, other) or _calculated(device, candidate, size, read)
+            new = _from_trial(device, other) or _calculated(device, candidate, networks)
             if new is not None:
                 milliseconds, source, about = new
                 savings.append(Saving(device, timed[device].value, milliseconds, source, about))
-        removed, added = _differences(result.candidate, candidate, size, read)
+        removed, added = _differences(result.candidate, candidate, networks)
         change = None
         if other is not None and "psnr_db" in other.metrics and "psnr_db" in result.metrics:
             change = other.value("psnr_db") - result.value("psnr_db")
@@ -147,12 +149,34 @@ def _from_trial(device: str, other: TrialResult | None) -> tuple[float, str, str
     return metric.value, metric.source, f"trial {other.number}"
 
 
+@final
+@dataclass(frozen=True)
+class _Networks:
+    """The operations of candidates, each found once: pruning one takes longer than timing it."""
+
+    size: tuple[int, int]
+    read: ReadArchitecture
+    known: dict[str, Operations | None] = field(default_factory=dict)
+
+    def operations(self, candidate: Mapping[str, Any]) -> Operations | None:
+        """Return a candidate's operations; None where it can't be built."""
+        key = _key(candidate)
+        if key not in self.known:
+            try:
+                self.known[key] = _candidate_operations(candidate, self.size, self.read)
+            except _UNTOLD:
+                self.known[key] = None
+        return self.known[key]
+
+
 def _calculated(
-    device: str, candidate: Mapping[str, Any], size: tuple[int, int], read: ReadArchitecture
+    device: str, candidate: Mapping[str, Any], networks: _Networks
 ) -> tuple[float, str, str] | None:
     """Ask the paper's phone, or a fitted predictor; None where neither can tell."""
+    operations = networks.operations(candidate)
+    if operations is None:
+        return None
     try:
-        operations = _candidate_operations(candidate, size, read)
         if device.startswith("paper:"):
             from nas.devices.paper_phones.device import tell
 
@@ -163,12 +187,12 @@ def _calculated(
         from nas.predictor.identity import newest_predictor
         from nas.predictor.terms import terms_of
 
-        predictor = newest_predictor(device, size)
+        predictor = newest_predictor(device, networks.size)
         if predictor is None:
             return None
         latency = predictor.predict_terms(terms_of(operations)).latency_ms
         return latency, "predicted", "by the fitted predictor"
-    except (NasError, KeyError, TypeError, ValueError):
+    except _UNTOLD:
         return None
 
 
@@ -183,18 +207,14 @@ def _candidate_operations(
 
 
 def _differences(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    size: tuple[int, int],
-    read: ReadArchitecture,
+    before: Mapping[str, Any], after: Mapping[str, Any], networks: _Networks
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the kinds of operations that only the one and only the other network has."""
-    try:
-        kinds = [
-            dict.fromkeys(step.op for step in _candidate_operations(one, size, read).steps)
-            for one in (before, after)
-        ]
-    except (NasError, KeyError, TypeError, ValueError):
+    own, other = networks.operations(before), networks.operations(after)
+    if own is None or other is None:
         return (), ()
-    removed = tuple(op for op in kinds[0] if op not in kinds[1])
-    return removed, tuple(op for op in kinds[1] if op not in kinds[0])
+    removed, added = ([step.op for step in one.steps] for one in (own, other))
+    return (
+        tuple(dict.fromkeys(op for op in removed if op not in added)),
+        tuple(dict.fromkeys(op for op in added if op not in removed)),
+    )

@@ -16,6 +16,7 @@ from nas.devices.npu.requirements import Machine
 from nas.errors import ConfigError
 from nas.storage.run_folder import RunFolder
 from studies.portable import DEMO
+from tests.helpers.report_pages import Page
 
 MATE = "paper:mate30-pro-5g"
 
@@ -34,7 +35,9 @@ def test_it_searches_reports_and_says_what_it_found(done: tuple[RunFolder, str, 
     run, stdout, stderr = done
     page = run.path / "report" / "index.html"
     assert stdout.splitlines()[-1] == str(page)
-    assert page.is_file()
+    shown = Page(page.read_text())
+    assert "Why is it slow here?" in shown.headings
+    assert "TRANSPOSE_CONV" in shown.sections["slow"]
     assert len(run.results()) == 18
     assert not [result for result in run.results() if result.weights]
     said = " ".join(stderr.split())
