@@ -189,6 +189,8 @@ class Difference(NamedTuple):
     reach_db: float
 
     def __str__(self) -> str:
+        if math.isnan(self.reach_db):
+            return f"{self.mean_db:+.2f}, no interval yet"
         sure = "" if abs(self.mean_db) <= self.reach_db else " *"
         return f"{self.mean_db:+.2f} ± {self.reach_db:.2f}{sure}"
 
