@@ -88,6 +88,7 @@ def test_a_search_that_was_killed_twice_loses_and_doubles_nothing(
     assert "WARNING" not in err
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_candidates_and_psnr(killed_run: tuple[Path, str]) -> None:
     folder, _ = killed_run
     code, _, err = _run("search", "mine.py", "--out", "again", "--workers", "1", folder=folder)

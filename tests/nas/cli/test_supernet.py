@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from nas.cli.app import app
@@ -47,6 +48,7 @@ def _train(folder: Path, steps: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(STUDY)
     process = _train(tmp_path, 200)

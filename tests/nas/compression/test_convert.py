@@ -75,6 +75,7 @@ def test_equal_inputs_give_equal_bytes(upsampling, activation, precision):
     assert convert(again, SIDE, SIDE, precision, frames) == artifact(architecture, precision)
 
 
+@pytest.mark.slow
 def test_another_process_gives_equal_bytes_quietly():
     code = (
         "from nas.training.tensorflow import prepare_tensorflow; prepare_tensorflow(1)\n"

@@ -25,6 +25,7 @@ from tests.helpers.phones import StartPhone
 PROTOCOL = TimingProtocol(launches=1, runs=10, warmup=1, threads=4, timeout_seconds=60)
 
 
+@pytest.mark.slow
 def test_the_papers_sizes_fail_where_the_papers_phones_failed(
     start_phone: StartPhone, tmp_path: Path
 ) -> None:
