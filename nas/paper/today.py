@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from nas.devices.paper_phones.published import SIZE, Row, rows
 from nas.devices.placement import is_cpu
 from nas.errors import ConversionError, NasError, RunError
 from nas.networks.candidate import Architecture
+from nas.networks.graph import Graph
 from nas.system.cache import cache_folder
 from nas.system.files import read_json, write_json
 from nas.system.hashing import content_key
@@ -127,25 +128,31 @@ def full_size_file(network: Architecture, precision: Any) -> Iterator[Path | str
     It is converted at a small size and its shapes are set to the full one, which saves minutes;
     where that can't be checked, it is converted at the full size.
     """
+    with tempfile.TemporaryDirectory(prefix="paper-") as folder:
+        path = Path(folder) / "model.tflite"
+        try:
+            path.write_bytes(_full_size_content(network.graph(), precision))
+        except ConversionError as error:
+            yield str(error)
+            return
+        yield path
+
+
+def _full_size_content(graph: Graph, precision: Any) -> bytes:
     from nas.compression.convert import convert_untrained
     from nas.tflite.size import resized
     from nas.training.schedule import PAPER
 
-    graph = network.graph()
+    width, height = SIZE
     side = max(_SMALL, graph.reduction)
-    with tempfile.TemporaryDirectory(prefix="paper-") as folder:
-        path = Path(folder) / "model.tflite"
-        try:
-            content = convert_untrained(graph, side, side, precision, PAPER)
-            path.write_bytes(resized(content, SIZE, "the network"))
-        except ConversionError as small:
-            # The resized file is checked by running it here. DBPN in float is too large for that.
-            try:
-                path.write_bytes(convert_untrained(graph, SIZE[1], SIZE[0], precision, PAPER))
-            except ConversionError:
-                yield str(small)
-                return
-        yield path
+    small = convert_untrained(graph, side, side, precision, PAPER)
+    try:
+        return resized(small, SIZE, "the network")
+    except ConversionError as refused:
+        # A resized file is checked by running it here. DBPN in float is too large for that.
+        with suppress(ConversionError):
+            return convert_untrained(graph, height, width, precision, PAPER)
+        raise refused
 
 
 def _asked(artifact: Path, device: str) -> TodayCell | str:

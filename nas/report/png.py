@@ -15,7 +15,7 @@ from nas.report.compression import APART, STYLES, CompressionRow, network_lines,
 from nas.report.crops import CropComparison, evenly_spaced
 from nas.report.effects import Effect, telling
 from nas.report.numbers import short_number
-from nas.report.report_data import ReportData
+from nas.report.report_data import ReportData, latency_metrics
 from nas.report.titles import title, unit
 from nas.study.objectives import Objective
 from nas.study.pareto import front
@@ -295,12 +295,7 @@ def _reference_lines(axes: Axes, data: ReportData, x: str, y: str) -> None:
 def _headline(data: ReportData) -> str:
     states = data.states
     trained = any(result.artifact for result in data.results)
-    sources = {
-        metric.source
-        for result in data.front
-        for name, metric in result.metrics.items()
-        if name.startswith("latency_ms[")
-    }
+    sources = {figure.source for one in data.front for figure in latency_metrics(one).values()}
     timed = "measured" if sources <= {"measured"} else f"latencies {' or '.join(sorted(sources))}"
     how = f"trained, {timed}" if trained else f"{timed}, nothing trained"
     done = f"{states['complete']} networks {how}, {len(data.front)} on the front"
