@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.sampling import options
+from nas.sampling.allowed import Allowed, AllowedRows
 from nas.sampling.data import Data, LookedRows, settled
 from nas.sampling.features import FeatureColumns, Features
 from nas.sampling.gaussian import FitError
@@ -71,6 +72,8 @@ class EhviSampler(BaseSampler):
     `looks` candidates (or as many as a function of the trials allows) are looked at, `look_threads`
     at once, and the best of them, as it then is, is drawn. An infinite cost says that a candidate
     can't be used; None is no answer. What was seen is kept in the study, beside the trial.
+    `allowed` tells of parameters whether they may be tried at all: a limit on what can be counted
+    costs no trial then. It is called for a few candidates a trial, so it may take a millisecond.
     `features` tells of parameters what describes a candidate, by name: what that means for the
     objectives is learned. `earlier` are trials of another study of the same space: what they let
     expect is a feature, too.
@@ -92,6 +95,7 @@ class EhviSampler(BaseSampler):
         look: Look | None = None,
         looks: int | Callable[[Sequence[FrozenTrial]], int] = 6,
         look_threads: int = 1,
+        allowed: Allowed | None = None,
         features: Features | None = None,
         earlier: Sequence[FrozenTrial] = (),
         pool: int = 1000,
@@ -107,6 +111,7 @@ class EhviSampler(BaseSampler):
         self._look: Look | None = options.function("look", look)
         self._looks = looks if callable(looks) else options.whole("looks", looks, 0)
         self._look_threads = options.whole("look_threads", look_threads, 1)
+        self._allowed: Allowed | None = options.function("allowed", allowed)
         self._features: Features | None = options.function("features", features)
         self._earlier = options.trials("earlier", earlier)
         self._pool = options.whole("pool", pool, 1)
@@ -171,20 +176,26 @@ class EhviSampler(BaseSampler):
             trials,
             lambda message: _warn(study, message),
         )
+        allowed = AllowedRows(self._allowed, encoding, lambda message: _warn(study, message))
         if len(known.rows) < max(self._startup, 1):
-            return _first(encoding, random, known, looker)
+            return _first(encoding, random, known, looker, allowed)
         try:
             with one_thread():
                 data = self._data(study, encoding, known, trials, looker.looked)
                 if not data.learns:
-                    return _first(encoding, random, known, looker)
-                return self._learned(data, random, known, looker)
+                    return _first(encoding, random, known, looker, allowed)
+                return self._learned(data, random, known, looker, allowed)
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return None
 
     def _learned(
-        self, data: Data, random: np.random.Generator, known: TrialTable, looker: Looker
+        self,
+        data: Data,
+        random: np.random.Generator,
+        known: TrialTable,
+        looker: Looker,
+        allowed: AllowedRows,
     ) -> Floats | None:
         """Return the best candidate, as looks have it; None where all are seen."""
         count = len(known.rows)
@@ -193,7 +204,8 @@ class EhviSampler(BaseSampler):
         for _ in range(_ROUNDS):
             beliefs = Beliefs(data, known.running, most_points)
             seen = known.seen | looker.refused
-            pool = _best(data.encoding, beliefs, random, seen, self._candidates(count), looker.most)
+            count_of_pool = self._candidates(count)
+            pool = _best(data.encoding, beliefs, random, seen, count_of_pool, looker.most, allowed)
             if not len(pool):
                 return best
             best = pool[0]
@@ -320,15 +332,19 @@ class EhviSampler(BaseSampler):
 
 
 def _first(
-    encoding: Encoding, random: np.random.Generator, known: TrialTable, looker: Looker
+    encoding: Encoding,
+    random: np.random.Generator,
+    known: TrialTable,
+    looker: Looker,
+    allowed: AllowedRows,
 ) -> Floats | None:
-    """Return one of the first rows: far from those tried, and none that a look has refused."""
+    """Return one of the first rows: far from those tried, allowed, and refused by no look."""
     row = None
     for _ in range(max(1, looker.most)):
         seen = known.seen | looker.refused
         refused = looker.looked.rows[looker.looked.refused]
         tried = np.concatenate([known.tried, refused])
-        drawn = spread_out(encoding, random, tried, seen)
+        drawn = spread_out(encoding, random, tried, seen, allowed)
         if drawn is None or not looker.most:
             return drawn if drawn is not None else row
         row = drawn
@@ -345,6 +361,7 @@ def _best(
     seen: set[bytes],
     count: int,
     wanted: int,
+    allowed: AllowedRows,
 ) -> Floats:
     """Return the `wanted` best rows (at least one) of a pool, after a climb; none if all are seen.
 
@@ -353,7 +370,7 @@ def _best(
     wanted = max(1, wanted)
     if encoding.size <= FEW:
         pool = unseen(encoding.everything(), seen)
-        return pool[np.argsort(-beliefs.score(pool), kind="stable")[:wanted]] if len(pool) else pool
+        return pool[allowed.best(pool, beliefs.score(pool), wanted)] if len(pool) else pool
     drawn = encoding.draw(random, count // 2)
     mutants = encoding.mutants(random, beliefs.parents(), count - count // 2)
     pool = unseen(np.concatenate([drawn, mutants]), seen)
@@ -361,9 +378,9 @@ def _best(
         return pool
     scores = beliefs.score(pool)
     for _ in range(3):
-        order = np.argsort(-scores, kind="stable")
-        top, kept = scores[order[0]], order[: max(2, wanted)]
-        near = np.concatenate([encoding.neighbours(pool[one]) for one in order[:2]])
+        kept = allowed.best(pool, scores, max(2, wanted))
+        top = scores[kept[0]]
+        near = np.concatenate([encoding.neighbours(pool[one]) for one in kept[:2]])
         near = unseen(near, seen | {pool[one].tobytes() for one in kept})
         if not len(near):
             break
@@ -373,7 +390,7 @@ def _best(
         )
         if scores.max() <= top:
             break
-    best: Floats = pool[np.argsort(-scores, kind="stable")[:wanted]]
+    best: Floats = pool[allowed.best(pool, scores, wanted)]
     return best
 
 

@@ -15,6 +15,7 @@ from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
 from nas.sampling.history import SUBSTITUTED
 from nas.sampling.options import MOST_OBJECTIVES
+from nas.search.counted_limits import CountedLimits
 from nas.search.earlier_run import EarlierRun
 from nas.search.graph_features import GraphFeatures
 from nas.search.study_looks import StudyLooks
@@ -84,6 +85,7 @@ def learning_sampler(
             look=looks,
             looks=looks.allowed if looks is not None else 0,
             look_threads=looks.threads if looks is not None else 1,
+            allowed=CountedLimits.of(study),
             features=_features(study) if looks is not None else None,
             earlier=earlier.trials(study) if earlier is not None else (),
         )
