@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import optuna
@@ -147,6 +150,24 @@ def test_a_look_that_hangs_is_ended_and_nobody_is_kept_waiting_again(
     assert str(looks_of_run(looks)).endswith("(1 without an answer)")
 
 
+def test_a_look_that_waits_for_somebodys_measurement_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = small_study()
+    candidate, _ = candidate_of(study)
+    measured = [True] * 3
+    monkeypatch.setattr(study_looks, "measured_by_another", lambda pid: measured and measured.pop())
+    monkeypatch.setattr(study_looks, "_SLICE_S", 0.01)
+    process = study_looks._Process.started()
+    try:
+        os.kill(process._process.pid, signal.SIGSTOP)
+        with pytest.raises(TimeoutError, match="it took more than 0 s"):
+            process.asked(task_of(study, tmp_path, candidate), tmp_path, 0.01 / study_looks._FIRST)
+        assert not measured
+    finally:
+        process.end()
+
+
 def test_a_process_that_dies_is_started_again(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,24 +213,35 @@ def test_where_looks_are_of_use() -> None:
     assert threads_for(small_study(devices=("npu:sm8650",))) > 0
 
 
-def test_only_a_first_look_may_take_as_long_as_loading_does() -> None:
-    waited: list[float] = []
+def test_only_a_first_look_may_take_as_long_as_loading_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(study_looks, "measured_by_another", lambda pid: False)
 
     class Pipe:
+        waited, answers = 0.0, False
+
         def poll(self, seconds: float) -> bool:
-            waited.append(seconds)
-            return True
+            self.waited += seconds
+            return self.answers
 
         def recv(self) -> LookFound:
             return LookFound({})
 
         def send(self, asked: Any) -> None:
-            pass
+            self.waited = 0.0
 
-    process = study_looks._Process(cast("Any", None), cast("Any", Pipe()))
-    for _ in range(3):
+    pipe, started = Pipe(), cast("Any", SimpleNamespace(pid=1))
+    process = study_looks._Process(started, cast("Any", pipe))
+    with pytest.raises(TimeoutError, match="it took more than 30 s"):
         process.asked(cast("Any", None), Path(), 10.0)
-    assert waited == [30.0, 10.0, 10.0]
+    assert pipe.waited == 30.0
+    pipe.answers = True
+    process.asked(cast("Any", None), Path(), 10.0)
+    pipe.answers = False
+    with pytest.raises(TimeoutError, match="it took more than 10 s"):
+        process.asked(cast("Any", None), Path(), 10.0)
+    assert pipe.waited == 10.0
 
 
 def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
