@@ -13,7 +13,7 @@
     reference/KEY-FORMAT.tflite  the network that a study's latency ratios refer to
     earlier.json                 the trials of an earlier run that the sampler learns from
     looks.jsonl                  a line for each look at a candidate before its training
-    earlier.json                 the trials of an earlier run that the sampler learns from
+    replacements/KEY.json        what an NPU's compiler said of a network with one other choice
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -120,10 +120,10 @@ class Answers:
     def __init__(self, answer: LookFound | Exception) -> None:
         self.answer, self.asks, self.ended = answer, 0, 0
 
-    def started(self) -> Answers:
+    def started(self, module: str) -> Answers:
         return self
 
-    def asked(self, task: TrialTask, folder: Path, limit_s: float) -> LookFound:
+    def asked(self, question: tuple[TrialTask, Path], limit_s: float) -> LookFound:
         self.asks += 1
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -137,7 +137,7 @@ def test_a_look_that_hangs_is_ended_and_nobody_is_kept_waiting_again(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hangs = Answers(TimeoutError("it took more than 60 s"))
-    monkeypatch.setattr(study_looks, "_Process", hangs)
+    monkeypatch.setattr(study_looks, "AnsweringProcess", hangs)
     _, parameters = candidate_of(small_study())
     assert looks(parameters) is None
     assert looks(parameters) is None
@@ -151,7 +151,7 @@ def test_a_process_that_dies_is_started_again(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies = Answers(EOFError())
-    monkeypatch.setattr(study_looks, "_Process", dies)
+    monkeypatch.setattr(study_looks, "AnsweringProcess", dies)
     _, parameters = candidate_of(small_study())
     assert looks(parameters) is None
     dies.answer = LookFound({"latency_ms[host]": 3.0})
@@ -162,7 +162,7 @@ def test_a_process_that_dies_is_started_again(
 def test_a_refused_candidate_costs_infinitely_much(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_looks, "_Process", Answers(LookFound({}, refused="no PReLU")))
+    monkeypatch.setattr(study_looks, "AnsweringProcess", Answers(LookFound({}, refused="no PReLU")))
     _, parameters = candidate_of(small_study())
     assert looks(parameters) == {0: math.inf}
     assert str(looks_of_run(looks)).endswith("(1 refused)")
@@ -190,26 +190,6 @@ def test_where_looks_are_of_use() -> None:
     assert not looks_are_useful(study)  # it trains nothing: a trial is a look
     assert threads_for(study) == 1  # the host's timings disturb each other
     assert threads_for(small_study(devices=("npu:sm8650",))) > 0
-
-
-def test_only_a_first_look_may_take_as_long_as_loading_does() -> None:
-    waited: list[float] = []
-
-    class Pipe:
-        def poll(self, seconds: float) -> bool:
-            waited.append(seconds)
-            return True
-
-        def recv(self) -> LookFound:
-            return LookFound({})
-
-        def send(self, asked: Any) -> None:
-            pass
-
-    process = study_looks._Process(cast("Any", None), cast("Any", Pipe()))
-    for _ in range(3):
-        process.asked(cast("Any", None), Path(), 10.0)
-    assert waited == [30.0, 10.0, 10.0]
 
 
 def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
