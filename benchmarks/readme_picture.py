@@ -37,6 +37,7 @@ def main() -> None:
     fastest, sharpest = two_models(data)
     pairs = [pair for pair in heldout_pairs(data.study) if pair.name == options.picture]
     (crops,) = compare_crops(run, [fastest, sharpest], pairs, 1)
+    options.out.mkdir(parents=True, exist_ok=True)
     for name, colours in THEMES.items():
         draw(data, (fastest, sharpest), crops, colours, options.out / f"win-{name}.png")
 
@@ -95,8 +96,8 @@ def _front(
     for one, side in zip(models, ("left", "right"), strict=True):
         at = (one.value(cost), one.value("psnr_db"))
         axes.scatter(*at, 170, facecolors="none", edgecolors=colours["ink"], zorder=4)
-        text = f"{one.value('psnr_db'):.1f} dB, {one.value(cost):.0f} ms"
-        shift = (12, -14) if side == "left" else (-12, 12)
+        text = f"{one.value('psnr_db'):.2f} dB, {one.value(cost):.0f} ms"
+        shift = (2 if side == "left" else -12, 12)
         axes.annotate(text, at, shift, textcoords="offset points", ha=side, color=colours["ink"])
     axes.axhline(data.results[0].value("psnr_db_input"), color=colours["muted"], linestyle=":")
     axes.text(0.995, data.results[0].value("psnr_db_input"), "the blurred pictures  ",
@@ -108,7 +109,7 @@ def _front(
     axes.set_xscale("log")
     axes.grid(color=colours["line"], linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=colours["muted"], which="both")
+    axes.tick_params(colors=colours["muted"], which="both", length=4, pad=4)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     for name, spine in axes.spines.items():

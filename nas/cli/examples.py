@@ -29,7 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "explain": ("nas explain runs/a", "nas explain runs/a 3"),
     "trials": ("nas trials runs/a --state failed", "nas trials runs/a --format csv"),
-    "report": ("nas report runs/a --open", "nas report runs/a --pictures 6"),
+    "report": ("nas report runs/a --open", "nas report runs/s24 --ask-npus 3"),
     "compare": ("nas compare runs/a runs/b", "nas compare runs/a runs/b --out fronts.svg"),
     "export": ("nas export runs/a --out models", "nas export runs/a --out models --onnx"),
     "push": (

@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from nas.cli import complete
-from nas.cli.console import emit_json, note, out, print_csv, table
+from nas.cli.console import emit_json, note, print_csv
 from nas.cli.options import FormatOption, JsonOption, RunArgument, chosen_format
 from nas.cli.results import opened
 
 if TYPE_CHECKING:
+    from nas.cli.model_table import ModelTable
     from nas.devices.names import DeviceName
     from nas.report.choice import RunFront
     from nas.storage.run_folder import RunFolder
     from nas.study.picker import BudgetChoice
     from nas.study.trial_result import TrialResult
 
-PIPE_WIDTH = 240
 CSV_COLUMNS = (
     "trial", "label", "key", "precision", "baseline", "psnr_db", "psnr_db_input", "ssim",
     "gmacs_conv", "gmacs_profiler", "parameters", "bytes", "artifact",
@@ -179,6 +177,7 @@ def _least(found: RunFront, budgets: Mapping[str, float]) -> str:
 
 def _show_front(view: _View) -> None:
     """Print the table of the front's models, the one to take, and what must be known of it."""
+    from nas.cli.model_table import print_models
     from nas.cli.trials import table_figures
     from nas.report.titles import brief_title
     from nas.storage.run_devices import run_names
@@ -186,11 +185,10 @@ def _show_front(view: _View) -> None:
     found = view.found
     devices = view.folder.description()["study"]["devices"]
     names = run_names(view.folder, found.results)
-    console = out if out.is_terminal else Console(width=PIPE_WIDTH)  # never wrapped in a pipe
     called = {device: names[device].name for device in devices}
     shown = table_figures(view.folder, view.members)
     columns = {name: brief_title(name, lambda device: called.get(device, device)) for name in shown}
-    console.print(front_table(view.members, columns, console.width), soft_wrap=False)
+    print_models(front_table(view.members, columns))
     if view.budgets:
         _say_choice(view, called)
     for text in _findings(view, names):
@@ -308,11 +306,12 @@ def _interval(result: TrialResult, name: str) -> list[float] | None:
     return list(metric.interval) if metric is not None and metric.interval else None
 
 
-def front_table(members: Sequence[TrialResult], shown: Mapping[str, str], width: int) -> Table:
-    """Build the table of models; SSIM, MACs and parameters where labels need not wrap.
+def front_table(members: Sequence[TrialResult], shown: Mapping[str, str]) -> ModelTable:
+    """Build the table of models; deviations, MACs, SSIM and parameters are its further figures.
 
     `shown` are the figures that are always there, with the heads of their columns.
     """
+    from nas.cli.model_table import ModelTable
     from nas.report.titles import brief_figure, brief_title
 
     def column(name: str) -> list[str]:
@@ -327,26 +326,13 @@ def front_table(members: Sequence[TrialResult], shown: Mapping[str, str], width:
     for name in ("gmacs_conv", "ssim", "parameters"):
         if name not in shown and any(name in member.metrics for member in members):
             further[brief_title(name)] = column(name)
-    network = [member.label for member in members]
-    room = width - max(map(len, network)) - sum(_needs(name, columns[name]) for name in columns)
-    for name, cells in further.items():
-        room -= _needs(name, cells)
-        if room >= 0:
-            columns[name] = cells
-    columns["network"] = network
-    justify = {name: "left" if name == "network" else "right" for name in columns}
-    return table("", justify, [list(row) for row in zip(*columns.values(), strict=True)])
+    return ModelTable(columns, [member.label for member in members], further=further)
 
 
 def _mark(result: TrialResult, name: str) -> str:
     """Return "!" for a figure that was taken on a busy processor, else an empty text."""
     metric = result.metrics.get(name)
     return "!" if metric is not None and metric.disturbed else ""
-
-
-def _needs(name: str, cells: Sequence[str]) -> int:
-    """Return a column's width in characters, with the gap after it."""
-    return max(len(name), *map(len, cells)) + 2
 
 
 def _size(run: RunFolder) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.console import err, note, out
+from nas.cli.console import counted, err, note, out
 from nas.cli.options import RunArgument
 from nas.errors import DataError
 
@@ -26,6 +26,16 @@ def report(
         int, typer.Option(min=0, max=12, help="Held-out pictures to restore and compare.")
     ] = 3,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
+    ask_npus: Annotated[
+        int,
+        typer.Option(
+            "--ask-npus",
+            min=0,
+            metavar="MODELS",
+            help="Ask the run's NPUs what other up-sampling, skips, widths ... would save in so "
+            "many models, the cards' first: seconds each, and kept.",
+        ),
+    ] = 0,
 ) -> None:
     """Write RUN/report: one page that can be read offline, and PNG and SVG files."""
     folder = opened(run)
@@ -33,16 +43,56 @@ def report(
     from nas.devices.host.profile import profile_on_host
     from nas.report import write_report
     from search_spaces import architecture_from_dict
+    from search_spaces.suggestions import suggestions
 
+    if ask_npus:
+        _ask_npus(folder, ask_npus)
     with err.status("writing the report"):
         page = write_report(
-            folder, pictures, read=architecture_from_dict, profile_host=profile_on_host
+            folder,
+            pictures,
+            read=architecture_from_dict,
+            profile_host=profile_on_host,
+            suggest=suggestions,
         )
     out.print(str(page), markup=False, highlight=False, soft_wrap=True)
     if open_:
         from nas.cli.browser import open_page
 
         open_page(page)
+
+
+def _ask_npus(run: RunFolder, most: int) -> None:
+    """Ask what is not known yet of the replacements in up to `most` models of the front."""
+    from nas.devices.npu import requirements
+    from nas.report import npu_answers
+    from nas.report.report_data import gather
+    from nas.report.write import models_to_explain
+    from search_spaces import architecture_from_dict
+    from search_spaces.suggestions import suggestions
+
+    data = gather(run)
+    cards = [pick.result for pick in data.picks]
+    models = {one.number: one for one in (*cards, *models_to_explain(data))}
+    chosen = list(models.values())[:most]
+    asked = npu_answers.questions(run, chosen, data.results, suggestions)
+    if not asked:
+        note("the run's NPUs have nothing to answer: it has none, or all is known")
+        return
+    requirements.check()
+    width, height = data.study["size"]
+    with (
+        err.status("asking the NPUs' compiler") as status,
+        npu_answers.files(architecture_from_dict, (width, height)) as make,
+    ):
+
+        def tell(number: int, one: npu_answers.Question) -> None:
+            words = f"trial {one.trial}, {one.words}, on {data.device(one.device)}"
+            status.update(f"asking the NPUs' compiler, {number + 1} of {len(asked)}: {words}")
+
+        silent = npu_answers.ask(run, asked, make, npu_answers.ask_npu, tell)
+    said = f"{counted(len(asked) - silent, 'answer')} of NPUs, kept in {run.path}"
+    note(f"{said}; {silent} had none on this busy machine: ask again" if silent else said)
 
 
 def export(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from nas.cli.complete import states
-from nas.cli.console import emit_json, note, print_csv, print_table, table
+from nas.cli.console import emit_json, note, print_csv
 from nas.cli.options import FormatOption, JsonOption, RunArgument, chosen_format
 from nas.errors import unknown
 
@@ -95,20 +95,20 @@ def _show(
     if not rows:
         note("no trial of that kind has ended")
         return
+    from nas.cli.model_table import ModelTable, print_models
     from nas.report.titles import brief_figure, brief_title
 
     figures = table_figures(folder, shown)
-    headings = [brief_title(name, lambda device: names.get(device, device)) for name in figures]
-    columns = {"trial": "right", "state": "left", **dict.fromkeys(headings, "right")}
-    columns |= {"network, and why": "left"}
-    cells = []
-    for result, row in zip(shown, rows, strict=True):
-        there = row["figures"]
-        values = [brief_figure(n, there[n]) if n in there else "-" for n in figures]
-        words = f"{row['label']}{': ' if row['reason'] else ''}{row['reason']}"
-        state = "front" if row["on_front"] else result.state
-        cells.append([str(result.number), state, *values, words.replace("[", r"\[")])
-    print_table(table("", columns, cells))
+    columns = {
+        "trial": [str(result.number) for result in shown],
+        "state": ["front" if row["on_front"] else row["state"] for row in rows],
+    }
+    for name in figures:
+        there = [row["figures"].get(name) for row in rows]
+        head = brief_title(name, lambda device: names.get(device, device))
+        columns[head] = ["-" if value is None else brief_figure(name, value) for value in there]
+    words = [f"{row['label']}{': ' if row['reason'] else ''}{row['reason']}" for row in rows]
+    print_models(ModelTable(columns, words, "network, and why", left=frozenset({"state"})))
 
 
 def table_figures(folder: RunFolder, results: Sequence[TrialResult]) -> list[str]:

@@ -8,12 +8,12 @@ TensorFlow.
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import cache
-from multiprocessing.connection import Connection
+from pathlib import Path
 
 from nas.execution.look import LookFound, looked_at
+from nas.execution.trial.task import TrialTask
+from nas.system.answering_process import answer_questions
 
 
 @cache
@@ -23,23 +23,10 @@ def _prepare() -> None:
     prepare_tensorflow(1)
 
 
-def main() -> None:
-    """Answer each (task, folder) on the pipe with a `LookFound`, or with an exception."""
-    pipe = Connection(int(sys.argv[1]))
-    os.dup2(2, 1)  # nothing that a library prints belongs to the search's output
-
-    while True:
-        try:
-            task, folder = pipe.recv()
-        except EOFError:
-            return
-        answer: LookFound | RuntimeError
-        try:
-            answer = looked_at(task, folder, _prepare)
-        except Exception as error:  # a fault of ours: the driver says it
-            answer = RuntimeError(f"{type(error).__name__}: {error}")
-        pipe.send(answer)
+def _look(question: tuple[TrialTask, Path]) -> LookFound:
+    task, folder = question
+    return looked_at(task, folder, _prepare)
 
 
 if __name__ == "__main__":
-    main()
+    answer_questions(_look)

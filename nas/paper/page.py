@@ -22,6 +22,7 @@ from nas.paper.today import Tell, TodayLine, today_lines
 from nas.report.numbers import number
 from nas.report.offline import ICON, chart_scripts, policy
 from nas.report.page import webp
+from nas.report.templates import environment
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.system.files import write_atomically
@@ -126,17 +127,11 @@ def comparison_html(
 
 def _environment(called: Mapping[str, str]) -> Environment:
     """Return the page's templates with their filters; `called` has people's names by device."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["figure"] = paper_figure
-    environment.filters["signed"] = signed
-    environment.filters["called"] = lambda device: called.get(device, device)
-    return environment
+    made = environment(HERE)
+    made.filters["figure"] = paper_figure
+    made.filters["signed"] = signed
+    made.filters["called"] = lambda device: called.get(device, device)
+    return made
 
 
 def paper_figure(value: float, column: str) -> str:

@@ -105,7 +105,7 @@ class _SimulatorTimer:
     lanes: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def time(self, artifact: Path) -> float:
-        return self.device.latency_ms(artifact, self.protocol)
+        return self.device.latency(artifact, self.protocol).milliseconds
 
 
 @final

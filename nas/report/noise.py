@@ -83,11 +83,12 @@ def noise_in_words(noise: Noise) -> str:
         f"{high:.2f}; {again} trained again)"
     )
     if noise.tau is not None and noise.tau_interval is not None:
-        low, high = noise.tau_interval
+        # Of tau, for people: the share of pairs that two rankings have in the same order.
+        share, low, high = (50 * (1 + tau) for tau in (noise.tau, *noise.tau_interval))
         text += (
-            f", between the {noise.networks} complete ones by {noise.between_db:.2f} dB: two seeds "
-            f"would rank them with a Kendall's tau of about {noise.tau:.2f} "
-            f"({low:.2f} to {high:.2f})"
+            f", between the {noise.networks} complete ones by {noise.between_db:.2f} dB: another "
+            f"seed would leave {share:.0f} % of their pairs in this order ({low:.0f} to {high:.0f} "
+            "%)"
         )
     if noise.failed:
         text += f". {noise.failed} more failed with the other seed"
@@ -112,4 +113,4 @@ def ties_in_words(groups: Sequence[Sequence[TrialResult]], most: int = 4) -> str
     named = ["trials " + ", ".join(str(model.number) for model in group) for group in groups[:most]]
     left = len(groups) - most
     more = f"; and {left} more group{'s' if left > 1 else ''}" if left > 0 else ""
-    return f"Not told apart by PSNR: {'; '.join(named)}{more}."
+    return f"Equally sharp within noise: {'; '.join(named)}{more}."

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nas.data.image_quality import UInt8Image
 from nas.report.budget import budget_rows, choice_values
@@ -18,7 +18,7 @@ from nas.report.effect_chart import effect_chart
 from nas.report.effects import LEAST_SHARE, Effect, telling
 from nas.report.evidence import Evidence, held, ribbon
 from nas.report.labels import label_in_words
-from nas.report.numbers import duration, number
+from nas.report.numbers import number
 from nas.report.offline import ICON, chart_scripts, policy
 from nas.report.picks import Pick
 from nas.report.report_data import ReportData, latency_metrics
@@ -26,15 +26,13 @@ from nas.report.run_conditions import reference_in_words, run_conditions
 from nas.report.slow_page import slow_models
 from nas.report.slowness import Slowness
 from nas.report.supernet import supernet_chart
+from nas.report.templates import environment
 from nas.report.titles import unit
 from nas.report.trial_table import trial_table
 from nas.storage.run_folder import LearnedFrom
 from nas.study.metric import Metric
 from nas.study.objectives import WORST_RATIO
 from nas.study.trial_result import STOPPED, TrialResult
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 
@@ -69,7 +67,7 @@ def report_html(
     css = "".join((HERE / name).read_text() for name in ("report.css", "models.css"))
     slow = slow_models(found.slow, data)
     effects = _effects(data)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         data=data,
         css=Markup(css),
         icon=ICON,
@@ -102,19 +100,6 @@ def report_html(
         definitions=data.definitions,
         conditions=run_conditions(data),
     )  # fmt: skip
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["count"] = count
-    environment.filters["duration"] = duration
-    return environment
 
 
 def _columns(data: ReportData) -> dict[str, bool]:
@@ -164,11 +149,6 @@ def _first_shown(data: ReportData, comparisons: Sequence[CropComparison]) -> int
     trials = [version.trial for version in comparisons[0].restored]
     first = data.picks[0].result.number if data.picks else trials[0]
     return first if first in trials else trials[0]
-
-
-def count(amount: int, noun: str, nouns: str = "") -> str:
-    """Write `amount` and the noun, in the plural where it should be, which may be `nouns`."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {nouns or noun + 's'}"
 
 
 def source_of(metric: Metric) -> str:

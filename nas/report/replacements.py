@@ -1,8 +1,9 @@
 """Tells what it would save to replace one choice of a network: an up-sampling, an activation, a
 precision.
 
-The choices are those that the run's own candidates made. What a replacement costs is known from
-another trial of the run, from the models of the paper's phones, or from a fitted predictor.
+The choices are those that the run's own candidates made, and those that somebody suggests. What a
+replacement costs is known from another trial of the run, from the models of the paper's phones,
+from an NPU's compiler that was asked (`nas.report.npu_answers`), or from a fitted predictor.
 """
 
 from __future__ import annotations
@@ -14,13 +15,26 @@ from typing import Any, final
 
 from nas.errors import NasError
 from nas.networks.candidate import Architecture, Precision
+from nas.networks.changes import Change, Suggest
 from nas.report.report_data import latency_metrics
 from nas.study.trial_result import TrialResult
 from nas.tflite.operations import Operations, of_graph
 
 ReadArchitecture = Callable[[dict[str, Any]], Architecture]
+
+Answered = Callable[[str, Mapping[str, Any]], "Answer | None"]
+"""Gives what a device, told as its spec, said of a candidate, told as JSON; None where nothing."""
 _UNTOLD = (NasError, KeyError, TypeError, ValueError)  # of a network that can't be built or timed
 FEWEST_PERCENT = 2.0  # a smaller saving is not worth a line
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an NPU's compiler said of a candidate: a latency in ms, or why there is none."""
+
+    latency_ms: float | None
+    source: str
+    about: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,8 @@ class Replacement:
 
     `what` is the choice's name. `removed` and `added` are the operations by which the two networks
     differ. `trial` is the trial of the run that is the replaced network, None where none is;
-    `quality_change` is its PSNR less the network's own, in dB.
+    `quality_change` is its PSNR less the network's own, in dB. `refused` has the devices that said
+    why they don't take it.
     """
 
     what: str
@@ -59,6 +74,7 @@ class Replacement:
     savings: tuple[Saving, ...]
     trial: int | None = None
     quality_change: float | None = None
+    refused: tuple[tuple[str, str], ...] = ()
 
     @property
     def best(self) -> float:
@@ -72,7 +88,7 @@ def network_operations(
     """Return the operations of a trial's network, pruned if it is; raises ConfigError as `read`."""
     network = result.conditions.get("network")
     values = network if network else result.candidate["architecture"]
-    return of_graph(read(dict(values)).graph(), size, _precision(result.candidate))
+    return of_graph(read(dict(values)).graph(), size, precision_of(result.candidate))
 
 
 def replacements(
@@ -81,59 +97,91 @@ def replacements(
     devices: Sequence[str],
     size: tuple[int, int],
     read: ReadArchitecture,
+    suggest: Suggest | None = None,
+    answered: Answered = lambda device, candidate: None,
 ) -> list[Replacement]:
     """Return the replacements that save time on a device, the largest saving first."""
     by_candidate = {_key(other.candidate): other for other in results}
     networks = _Networks(size, read)
     timed = latency_metrics(result)
     found = []
-    for what, before, after, candidate in _variants(result, results):
+    for one, candidate in variants(result, results, suggest):
         other = by_candidate.get(_key(candidate))
-        savings = []
-        for device in devices:
-            if device not in timed:
-                continue
-            new = _from_trial(device, other) or _calculated(device, candidate, networks)
+        savings, refused = [], []
+        for device in (device for device in devices if device in timed):
+            answer = answered(device, candidate)
+            new = _from_trial(device, other) or _said(answer)
+            new = new or _calculated(device, candidate, networks)
             if new is not None:
                 milliseconds, source, about = new
                 savings.append(Saving(device, timed[device].value, milliseconds, source, about))
-        removed, added = _differences(result.candidate, candidate, networks)
-        change = None
-        if other is not None and "psnr_db" in other.metrics and "psnr_db" in result.metrics:
-            change = other.value("psnr_db") - result.value("psnr_db")
-        number = None if other is None else other.number
-        one = Replacement(what, before, after, removed, added, tuple(savings), number, change)
-        if one.best <= -FEWEST_PERCENT / 100:
-            found.append(one)
-    return sorted(found, key=lambda one: one.best)
+            elif answer is not None:
+                refused.append((device, answer.about))
+        replaced = Replacement(
+            one.what,
+            one.before,
+            one.after,
+            *_differences(result.candidate, candidate, networks),
+            tuple(savings),
+            None if other is None else other.number,
+            _quality_change(result, other),
+            tuple(refused),
+        )
+        if replaced.best <= -FEWEST_PERCENT / 100:
+            found.append(replaced)
+    return sorted(found, key=lambda replaced: replaced.best)
 
 
-def _variants(
-    result: TrialResult, results: Sequence[TrialResult]
-) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """Yield each choice by name that some candidate of the family made otherwise."""
+def _said(answer: Answer | None) -> tuple[float, str, str] | None:
+    if answer is None or answer.latency_ms is None:
+        return None
+    return answer.latency_ms, answer.source, answer.about
+
+
+def _quality_change(result: TrialResult, other: TrialResult | None) -> float | None:
+    if other is None or "psnr_db" not in other.metrics or "psnr_db" not in result.metrics:
+        return None
+    return other.value("psnr_db") - result.value("psnr_db")
+
+
+def variants(
+    result: TrialResult, results: Sequence[TrialResult], suggest: Suggest | None = None
+) -> Iterator[tuple[Change, dict[str, Any]]]:
+    """Yield each change of a trial's network, and the changed candidate as JSON, once each.
+
+    The changes are those that some candidate of the family made otherwise, those that are
+    suggested, and the run's other precisions.
+    """
     own: Mapping[str, Any] = result.candidate
     network = own.get("architecture", {})
-    family = network.get("family")
+    seen = {_key(own)}
+    changes = [*_of_the_run(network, results), *(suggest(network) if suggest else ())]
+    pairs = [(one, {**own, "architecture": one.architecture}) for one in changes]
+    precision = precision_of(own)
+    for choice in dict.fromkeys(precision_of(other.candidate) for other in results):
+        compression = {**own.get("compression", {}), "precision": choice}
+        change = Change("precision", precision, choice, dict(network))
+        pairs.append((change, {**own, "compression": compression}))
+    for change, candidate in pairs:
+        if _key(candidate) not in seen:
+            seen.add(_key(candidate))
+            yield change, candidate
+
+
+def _of_the_run(network: Mapping[str, Any], results: Sequence[TrialResult]) -> Iterator[Change]:
+    """Yield the changes that make a choice as some candidate of the family made it."""
+    networks = [other.candidate.get("architecture", {}) for other in results]
+    family = [other for other in networks if other.get("family") == network.get("family")]
     for name, value in network.items():
         if name == "family" or not isinstance(value, str):
             continue
-        others = dict.fromkeys(
-            other.candidate.get("architecture", {}).get(name)
-            for other in results
-            if other.candidate.get("architecture", {}).get("family") == family
-        )
-        for choice in others:
+        for choice in dict.fromkeys(other.get(name) for other in family):
             if isinstance(choice, str) and choice != value:
-                yield name, value, choice, {**own, "architecture": {**network, name: choice}}
-    precision = _precision(own)
-    for choice in dict.fromkeys(_precision(other.candidate) for other in results):
-        if choice != precision:
-            compression = {**own.get("compression", {}), "precision": choice}
-            yield "precision", precision, choice, {**own, "compression": compression}
+                yield Change(name, value, choice, {**network, name: choice})
 
 
-def _precision(candidate: Mapping[str, Any]) -> Precision:
+def precision_of(candidate: Mapping[str, Any]) -> Precision:
+    """Return the precision of a candidate that is given as JSON."""
     precision: Precision = candidate.get("compression", {}).get("precision", "float")
     return precision
 
@@ -199,11 +247,19 @@ def _calculated(
 def _candidate_operations(
     candidate: Mapping[str, Any], size: tuple[int, int], read: ReadArchitecture
 ) -> Operations:
+    network = changed_network(candidate, read)
+    return of_graph(network.graph(), size, precision_of(candidate))
+
+
+def changed_network(candidate: Mapping[str, Any], read: ReadArchitecture) -> Architecture:
+    """Return the network of a candidate that is given as JSON, pruned if it is.
+
+    Raises ConfigError as `read`, and where so much can't be pruned.
+    """
     from nas.compression.compress import expected_architecture
 
     share = candidate.get("compression", {}).get("pruned_share", 0.0)
-    network = expected_architecture(read(dict(candidate["architecture"])), share)
-    return of_graph(network.graph(), size, _precision(candidate))
+    return expected_architecture(read(dict(candidate["architecture"])), share)
 
 
 def _differences(

@@ -16,6 +16,7 @@ from nas.data.image_quality import UInt8Image
 from nas.data.pictures import read_picture
 from nas.report.crops import busiest_window
 from nas.report.offline import policy
+from nas.report.templates import environment
 
 SHOWN = 24  # photographs; more would make a page of many megabytes
 CROP = (300, 450)  # height, width of the part that is shown pixel by pixel
@@ -52,16 +53,17 @@ def restored_html(model: str, photos: Sequence[RestoredPhoto], out: Path) -> str
     `model` names the file that restored them, `out` the folder that holds their files. Raises
     DataError where a photograph can't be read any more.
     """
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
-    return environment.get_template("restored.html.j2").render(
-        css=(_HERE / "restored.css").read_text(),
-        policy=policy(),
-        version=__version__,
-        model=model,
-        photos=[_shown(photo, out) for photo in photos[:SHOWN]],
-        left_out=max(0, len(photos) - SHOWN),
+    return (
+        environment()
+        .get_template("restored.html.j2")
+        .render(
+            css=(_HERE / "restored.css").read_text(),
+            policy=policy(),
+            version=__version__,
+            model=model,
+            photos=[_shown(photo, out) for photo in photos[:SHOWN]],
+            left_out=max(0, len(photos) - SHOWN),
+        )
     )
 
 

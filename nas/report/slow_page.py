@@ -19,7 +19,8 @@ KINDS = 8  # kinds of operations that are shown one by one
 
 def slow_models(models: Sequence[Slowness], data: ReportData) -> list[dict[str, Any]]:
     """Return what the template needs, for each model that something is known of."""
-    return [_model(model, data) for model in models if model.times or model.replacements]
+    told = (model for model in models if model.times or model.replacements or model.unasked)
+    return [_model(model, data) for model in told]
 
 
 def _model(model: Slowness, data: ReportData) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def _model(model: Slowness, data: ReportData) -> dict[str, Any]:
         "missing": [(data.device(device), why) for device, why in model.missing.items()],
         "operations": _operations(model.times),
         "replacements": [_replacement(one, model, data) for one in model.replacements],
+        "unasked": model.unasked,
         "asked": [data.device(device) for device in latency_metrics(model.result)],
         "fallen": any(part.fallen for one in model.times for part in one.parts),
     }
@@ -138,11 +140,13 @@ def _cell(part: Part, place: int) -> dict[str, Any]:
 
 def _replacement(one: Replacement, model: Slowness, data: ReportData) -> dict[str, Any]:
     by_device = {saving.device: saving for saving in one.savings}
+    refused = dict(one.refused)
     cells: list[dict[str, object] | None] = []
     for device in latency_metrics(model.result):
         saving = by_device.get(device)
         if saving is None:
-            cells.append(None)
+            reason = refused.get(device)
+            cells.append(None if reason is None else {"refused": data.named(reason)})
             continue
         cells.append(
             {
@@ -152,6 +156,7 @@ def _replacement(one: Replacement, model: Slowness, data: ReportData) -> dict[st
                 "faster": saving.change < 0,
                 "source": saving.source,
                 "about": data.named(saving.about),
+                "refused": "",
             }
         )
     operations = ""

@@ -10,6 +10,8 @@ from typing import Any
 from nas.devices.logs.profile import ProfileRow
 from nas.devices.placement import is_cpu
 from nas.errors import NasError
+from nas.networks.changes import Suggest
+from nas.report.npu_answers import KeptAnswers, questions
 from nas.report.operation_times import (
     OperationTimes,
     Part,
@@ -43,13 +45,15 @@ ProfileHost = Callable[[Path, int], Sequence[ProfileRow]]
 class Slowness:
     """One model: the cost of its operations by device, and what would be faster.
 
-    `missing` says by device why nothing is known of its operations.
+    `missing` says by device why nothing is known of its operations. `unasked` counts replacements
+    of which an NPU could tell, and was not asked.
     """
 
     result: TrialResult
     times: tuple[OperationTimes, ...]
     missing: dict[str, str]
     replacements: tuple[Replacement, ...]
+    unasked: int = 0
 
     def fallen_ms(self) -> float:
         """The time of all operations that no accelerator took, over all devices, in ms."""
@@ -62,17 +66,35 @@ def slowness(
     models: Sequence[TrialResult],
     read: ReadArchitecture | None,
     profile_host: ProfileHost | None,
+    suggest: Suggest | None = None,
 ) -> list[Slowness]:
     """Take `models` apart, and the trial of the run that falls back the most.
 
     `read` makes an architecture of its JSON; None leaves the modelled phones, predictors and
     replacements out. `profile_host` times a file's operations on this machine; None to use only
-    what is kept.
+    what is kept. `suggest` gives changes that no candidate of the run made.
     """
     worst = _worst(data)
     numbers = {model.number for model in models}
     extra = [worst] if worst is not None and worst.number not in numbers else []
-    return [_taken_apart(run, data, model, read, profile_host) for model in [*models, *extra]]
+    taken = []
+    for model in [*models, *extra]:
+        times, missing = _taken_apart(run, data, model, read, profile_host)
+        faster = _faster(run, data, model, read, suggest) if read is not None else []
+        unasked = len(questions(run, [model], data.results, suggest))
+        taken.append(Slowness(model, tuple(times), missing, tuple(faster), unasked))
+    return taken
+
+
+def _faster(
+    run: RunFolder,
+    data: ReportData,
+    model: TrialResult,
+    read: ReadArchitecture,
+    suggest: Suggest | None,
+) -> list[Replacement]:
+    size, answers = _size(data), KeptAnswers(run)
+    return replacements(model, data.results, data.devices, size, read, suggest, answers)
 
 
 def _worst(data: ReportData) -> TrialResult | None:
@@ -104,9 +126,9 @@ def _taken_apart(
     result: TrialResult,
     read: ReadArchitecture | None,
     profile_host: ProfileHost | None,
-) -> Slowness:
+) -> tuple[list[OperationTimes], dict[str, str]]:
+    """Return the cost of each operation by device, and by device why nothing is known of it."""
     times, missing = [], {}
-    size = _size(data)
     for device in data.devices:
         if not _has(result, device):
             continue
@@ -115,11 +137,7 @@ def _taken_apart(
             missing[device] = reason
         else:
             times.append(one)
-    faster: tuple[Replacement, ...] = ()
-    if read is not None:
-        found = replacements(result, data.results, data.devices, size, read)
-        faster = tuple(found)
-    return Slowness(result, tuple(times), missing, faster)
+    return times, missing
 
 
 def _size(data: ReportData) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import IO
 
 from nas.data import Pair
 from nas.errors import NasError
+from nas.networks.changes import Suggest
 from nas.report.budget import models_to_picture
 from nas.report.crops import (
     MODELS,
@@ -39,6 +40,7 @@ def write_report(
     open_model: OpenModel | None = None,
     read: ReadArchitecture | None = None,
     profile_host: ProfileHost | None = None,
+    suggest: Suggest | None = None,
 ) -> Path:
     """Write `report/` into the run's folder and return the path of its `index.html`.
 
@@ -47,7 +49,8 @@ def write_report(
     which and how. Where the pictures can't be had, the report says why and has everything else.
     `read` makes an architecture of its JSON, which the modelled costs of operations need.
     `profile_host` times a file's operations on this machine; without it, only kept profiles are
-    shown.
+    shown. `suggest` gives changes of a network that the run did not try, which the same sources
+    and kept answers of NPUs tell of.
 
     Raises RunError where the folder is no run's, is damaged, or can't be written.
     """
@@ -58,7 +61,7 @@ def write_report(
         comparisons, reason = _compare(run, data, pictures, pairs, open_model)
     folder = run.path / "report"
     _write_prints(folder, data, comparisons)
-    found = _findings(run, data, folder, read, profile_host)
+    found = _findings(run, data, folder, read, profile_host, suggest)
     page = report_html(data, comparisons, reason, found)
     write_atomically(folder / "index.html", lambda file: file.write(page.encode()))
     return folder / "index.html"
@@ -70,18 +73,24 @@ def _findings(
     folder: Path,
     read: ReadArchitecture | None,
     profile_host: ProfileHost | None,
+    suggest: Suggest | None,
 ) -> Findings:
     """Find out of single models why they are slow, and what stands behind their latencies."""
     if not data.front:
         return Findings()
-    models = models_to_picture(data, SLOW_MODELS) or _of_the_front(data)
-    slow = slowness(run, data, models, read, profile_host)
+    models = models_to_explain(data)
+    slow = slowness(run, data, models, read, profile_host, suggest)
     timed = list({model.number: model for model in (*data.front, *models)}.values())
     return Findings(
         slow=slow,
         evidence=evidence_of(run, data, timed),
         overlays=write_overlays(run, folder, slow),
     )
+
+
+def models_to_explain(data: ReportData) -> list[TrialResult]:
+    """Choose the models that a report takes apart, at most `SLOW_MODELS` and the cards'."""
+    return models_to_picture(data, SLOW_MODELS) or _of_the_front(data)
 
 
 def _of_the_front(data: ReportData) -> list[TrialResult]:

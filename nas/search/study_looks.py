@@ -11,14 +11,10 @@ import json
 import math
 import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -32,14 +28,13 @@ from nas.predictor.for_sampler import PartialTrial
 from nas.sampling.looks import looks_of
 from nas.storage.run_folder import LOOKS
 from nas.study.study import Study
-from nas.system.host_lock import measured_by_another
+from nas.system.answering_process import AnsweringProcess
 
 MOST = 6  # looks a trial
 SHARE = 0.2  # of the trials' time, at most, that looks may take
 SECONDS = "seconds"  # the attribute of a trial that keeps how long its evaluation took
 LIMIT_S = 180.0  # a look that takes longer hangs
-_FIRST = 3  # times as long may the first look of a process take: it loads TensorFlow
-_SLICE_S = 1.0  # how often it is looked whether somebody measures
+_WORKER = "nas.execution.look_worker"
 _QUIET = ("npu", "paper")  # kinds of devices whose figures have no noise: looks run side by side
 
 
@@ -64,7 +59,7 @@ class StudyLooks:
         self._study, self._folder, self._task, self._note = study, folder, task, note
         self._most, self._share, self._limit_s = most, share, limit_s
         self._objectives = [objective.metric for objective in study.expanded_objectives]
-        self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[AnsweringProcess | None] = queue.LifoQueue()
         self._hung = False  # once, and nobody is kept waiting again
         self._lock, self._said = threading.Lock(), set[str]()
         self.threads = threads_for(study)
@@ -79,8 +74,11 @@ class StudyLooks:
         process = self._idle.get()
         began = time.perf_counter()
         try:
-            process = process or _Process.started()
-            answer = process.asked(self._task(candidate, parameters), self._folder, self._limit_s)
+            process = process or AnsweringProcess.started(_WORKER)
+            question = (self._task(candidate, parameters), self._folder)
+            answer = process.asked(question, self._limit_s)
+            if not isinstance(answer, LookFound):
+                answer = LookFound({}, missing=str(answer))
         except (OSError, EOFError, TimeoutError, AttributeError, TypeError) as error:
             taken = time.perf_counter() - began
             answer = LookFound({}, missing=f"{type(error).__name__}: {error}", seconds=taken)
@@ -156,53 +154,3 @@ def threads_for(study: Study) -> int:
     if all(device.partition(":")[0] in _QUIET for device in devices):
         return max(1, min(4, os.cpu_count() or 1))
     return 1
-
-
-@final
-class _Process:
-    """A process that looks, and the pipe to it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], pipe: Connection) -> None:
-        self._process, self._pipe = process, pipe
-        self._answered = False
-
-    @classmethod
-    def started(cls) -> _Process:
-        ours, theirs = Pipe()
-        with theirs:
-            number = theirs.fileno()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "nas.execution.look_worker", str(number)],
-                pass_fds=[number],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is the driver's
-            )
-        return cls(process, ours)
-
-    def asked(self, task: TrialTask, folder: Path, limit_s: float) -> LookFound:
-        """Return what a look found; TimeoutError after the limit, EOFError where it died.
-
-        The first look may take `_FIRST` times the limit. The time does not count in which somebody
-        else has this machine to measure on: the look waits for that, and does not hang.
-        """
-        limit_s *= 1 if self._answered else _FIRST
-        self._pipe.send((task, folder))
-        left_s = limit_s
-        while not self._pipe.poll(min(left_s, _SLICE_S)):
-            if not measured_by_another(self._process.pid):
-                left_s -= _SLICE_S
-            if left_s <= 0:
-                raise TimeoutError(f"it took more than {limit_s:.0f} s")
-        answer = self._pipe.recv()
-        self._answered = True
-        if isinstance(answer, LookFound):
-            return answer
-        return LookFound({}, missing=str(answer))
-
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        self._pipe.close()
-        self._process.kill()
-        self._process.wait()

@@ -14,6 +14,7 @@
     earlier.json                 the trials of an earlier run that the sampler learns from
     looks.jsonl                  a line for each look at a candidate before its training
     ended.json                   why the search ended before it had all of its trials
+    replacements/KEY.json        what an NPU's compiler said of a network with one other choice
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 

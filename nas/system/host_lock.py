@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from nas.system.cache import LOCK_VARIABLE, lock_folder
 from nas.system.files import open_lock
-from nas.system.lock_holders import Holder, holders, recorded
+from nas.system.lock_holders import Holder, held_unseen, holders, recorded
 
 TELL_AFTER_SECONDS = 2.0
 """A lock that is just being let go is no news."""
@@ -105,6 +105,8 @@ def _tell_of_waiting(names: tuple[str, ...], done: threading.Event) -> None:
         strangers = {pid: one for pid, one in blockers.items() if one.stopped or not one.family}
         if (blockers and not strangers) or (reported and strangers.keys() <= reported):
             continue
+        if not strangers and not held_unseen(lock_folder() / names[0]):
+            continue  # it just passes from one of ours to the next
         reported |= strangers.keys() or {0}
         who = "; ".join(one.said for one in strangers.values())
         who = who or f"a process that can't be seen from here holds {lock_folder() / names[0]}"

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 _LISTED = Path("/proc/locks")
+_UNSEEN = 0  # how the list has processes of another namespace
 _LONGEST = 120  # characters of a command
 
 
@@ -88,9 +89,18 @@ def holders(lock: Path) -> list[Holder]:
     """
     records = _records(lock)
     listed = _listed(lock)
-    pids = listed or sorted(records)
+    pids = [pid for pid in listed or () if pid != _UNSEEN] or sorted(records)
     processes = [_holder(pid, records.get(pid)) for pid in pids]
     return [holder for holder in processes if holder is not None]
+
+
+def held_unseen(lock: Path) -> bool:
+    """Return whether a process holds the lock that this one can't see, such as another container's.
+
+    Where the system does not list holders, that is said of every lock that nothing recorded.
+    """
+    listed = _listed(lock)
+    return not _records(lock) if listed is None else _UNSEEN in listed
 
 
 def _holder(pid: int, record: dict[str, Any] | None) -> Holder | None:
@@ -129,7 +139,10 @@ def _records(lock: Path) -> dict[int, dict[str, Any]]:
 
 
 def _listed(lock: Path) -> list[int] | None:
-    """Return the processes that hold the lock; None where the system does not list them."""
+    """Return the processes that hold the lock, `_UNSEEN` for those whose number can't be seen.
+
+    None where the system does not list them.
+    """
     try:
         rows, about = _LISTED.read_text().splitlines(), lock.stat()
     except OSError:
@@ -139,7 +152,7 @@ def _listed(lock: Path) -> list[int] | None:
         cells = row.split()  # 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF; "->" one that waits
         if cells[1] == "FLOCK" and cells[5].rpartition(":")[2] == str(about.st_ino):
             pids.add(int(cells[4]))
-    return sorted(pid for pid in pids if pid > 0)
+    return sorted(max(pid, _UNSEEN) for pid in pids)
 
 
 def _driver() -> int:

@@ -115,7 +115,7 @@ class NpuDevice:
             figures=_figures(own),
         )
 
-    def latency_ms(self, artifact: Path, protocol: TimingProtocol) -> float:
+    def latency(self, artifact: Path, protocol: TimingProtocol) -> Latency:
         """Return the latency alone, in half the time of `measure` for a phone's chip: the file is
         compiled for the simulator's chip, and not for its own, of which the memory traffic is told.
 
@@ -130,7 +130,7 @@ class NpuDevice:
         if not placement.whole:
             raise self.not_whole(placement)
         estimated = compiled(artifact, self.chip.estimated_as, self.spec, limits)
-        return self._latency(estimated, precision).milliseconds
+        return self._latency(estimated, precision)
 
     def not_whole(self, placement: NpuPlacement) -> NpuError | NpuTransientError:
         """The error of a network that the NPU does not take whole, in one piece."""

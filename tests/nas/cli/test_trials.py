@@ -30,7 +30,9 @@ def invoke(*arguments: str):
     return CliRunner().invoke(app, [*arguments])
 
 
-def test_every_trial_is_listed_with_its_state_and_reason(run: RunFolder) -> None:
+def test_every_trial_is_listed_with_its_state_and_reason(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = data_of(invoke("trials", str(run.path), "--json").stdout, "trials")["trials"]
     assert [row["trial"] for row in listed] == [result.number for result in run.results()]
     states = {row["state"] for row in listed}
@@ -39,6 +41,7 @@ def test_every_trial_is_listed_with_its_state_and_reason(run: RunFolder) -> None
     for row in listed:
         assert bool(row["reason"]) == (row["state"] != "complete")
         assert row["on_front"] == (row["trial"] in on_front)
+    monkeypatch.setenv("COLUMNS", "200")
     text = invoke("trials", str(run.path), "--state", "infeasible").stdout
     assert len(text.strip().splitlines()) == 1 + sum(r["state"] == "infeasible" for r in listed)
     assert "60 at most" in text

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -123,10 +122,10 @@ class Answers:
     def __init__(self, answer: LookFound | Exception) -> None:
         self.answer, self.asks, self.ended = answer, 0, 0
 
-    def started(self) -> Answers:
+    def started(self, module: str) -> Answers:
         return self
 
-    def asked(self, task: TrialTask, folder: Path, limit_s: float) -> LookFound:
+    def asked(self, question: tuple[TrialTask, Path], limit_s: float) -> LookFound:
         self.asks += 1
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -140,7 +139,7 @@ def test_a_look_that_hangs_is_ended_and_nobody_is_kept_waiting_again(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hangs = Answers(TimeoutError("it took more than 60 s"))
-    monkeypatch.setattr(study_looks, "_Process", hangs)
+    monkeypatch.setattr(study_looks, "AnsweringProcess", hangs)
     _, parameters = candidate_of(small_study())
     assert looks(parameters) is None
     assert looks(parameters) is None
@@ -150,29 +149,11 @@ def test_a_look_that_hangs_is_ended_and_nobody_is_kept_waiting_again(
     assert str(looks_of_run(looks)).endswith("(1 without an answer)")
 
 
-def test_a_look_that_waits_for_somebodys_measurement_does_not_hang(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = small_study()
-    candidate, _ = candidate_of(study)
-    measured = [True] * 3
-    monkeypatch.setattr(study_looks, "measured_by_another", lambda pid: measured and measured.pop())
-    monkeypatch.setattr(study_looks, "_SLICE_S", 0.01)
-    process = study_looks._Process.started()
-    try:
-        os.kill(process._process.pid, signal.SIGSTOP)
-        with pytest.raises(TimeoutError, match="it took more than 0 s"):
-            process.asked(task_of(study, tmp_path, candidate), tmp_path, 0.01 / study_looks._FIRST)
-        assert not measured
-    finally:
-        process.end()
-
-
 def test_a_process_that_dies_is_started_again(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies = Answers(EOFError())
-    monkeypatch.setattr(study_looks, "_Process", dies)
+    monkeypatch.setattr(study_looks, "AnsweringProcess", dies)
     _, parameters = candidate_of(small_study())
     assert looks(parameters) is None
     dies.answer = LookFound({"latency_ms[host]": 3.0})
@@ -183,7 +164,7 @@ def test_a_process_that_dies_is_started_again(
 def test_a_refused_candidate_costs_infinitely_much(
     looks: StudyLooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_looks, "_Process", Answers(LookFound({}, refused="no PReLU")))
+    monkeypatch.setattr(study_looks, "AnsweringProcess", Answers(LookFound({}, refused="no PReLU")))
     _, parameters = candidate_of(small_study())
     assert looks(parameters) == {0: math.inf}
     assert str(looks_of_run(looks)).endswith("(1 refused)")
@@ -211,37 +192,6 @@ def test_where_looks_are_of_use() -> None:
     assert not looks_are_useful(study)  # it trains nothing: a trial is a look
     assert threads_for(study) == 1  # the host's timings disturb each other
     assert threads_for(small_study(devices=("npu:sm8650",))) > 0
-
-
-def test_only_a_first_look_may_take_as_long_as_loading_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(study_looks, "measured_by_another", lambda pid: False)
-
-    class Pipe:
-        waited, answers = 0.0, False
-
-        def poll(self, seconds: float) -> bool:
-            self.waited += seconds
-            return self.answers
-
-        def recv(self) -> LookFound:
-            return LookFound({})
-
-        def send(self, asked: Any) -> None:
-            self.waited = 0.0
-
-    pipe, started = Pipe(), cast("Any", SimpleNamespace(pid=1))
-    process = study_looks._Process(started, cast("Any", pipe))
-    with pytest.raises(TimeoutError, match="it took more than 30 s"):
-        process.asked(cast("Any", None), Path(), 10.0)
-    assert pipe.waited == 30.0
-    pipe.answers = True
-    process.asked(cast("Any", None), Path(), 10.0)
-    pipe.answers = False
-    with pytest.raises(TimeoutError, match="it took more than 10 s"):
-        process.asked(cast("Any", None), Path(), 10.0)
-    assert pipe.waited == 10.0
 
 
 def test_damaged_lines_are_left_out(tmp_path: Path) -> None:

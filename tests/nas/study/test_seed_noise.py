@@ -126,7 +126,7 @@ def test_models_that_cannot_be_told_apart_are_the_largest_groups() -> None:
     one_training = [_result(n, 30 - n * step / 3, weights="w") for n in range(2)]
     assert tied_groups(one_training, noise) == []
     assert ties_in_words(tied_groups(members, noise)) == (
-        "Not told apart by PSNR: trials 0, 1, 2; trials 1, 2, 3; trials 4, 5."
+        "Equally sharp within noise: trials 0, 1, 2; trials 1, 2, 3; trials 4, 5."
     )
     assert ties_in_words(tied_groups(members, noise), 2).endswith("1, 2, 3; and 1 more group.")
     assert ties_in_words(tied_groups(members, noise), 1).endswith("0, 1, 2; and 2 more groups.")

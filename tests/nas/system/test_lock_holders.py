@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nas.system import lock_holders
 from nas.system.files import open_lock
-from nas.system.lock_holders import Holder, at, holders, own_command, recorded
+from nas.system.lock_holders import Holder, at, held_unseen, holders, own_command, recorded
 
 
 def test_this_process_is_among_the_holders_of_its_own_lock(tmp_path: Path) -> None:
@@ -34,6 +35,27 @@ def test_a_record_of_another_process_under_this_number_is_removed(tmp_path: Path
     (tmp_path / "a.lock").touch()
     assert holders(tmp_path / "a.lock") == []
     assert not path.exists()
+
+
+@pytest.mark.parametrize("pid", [0, -1])
+def test_only_a_listed_holder_without_a_number_is_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    lock, listed = tmp_path / "a.lock", tmp_path / "locks"
+    lock.touch()
+    monkeypatch.setattr(lock_holders, "_LISTED", listed)
+    row = f"1: FLOCK  ADVISORY  WRITE {{}} 08:01:{lock.stat().st_ino} 0 EOF\n"
+    listed.write_text(row.format(os.getpid()))
+    assert [one.pid for one in holders(lock)] == [os.getpid()]
+    assert not held_unseen(lock)
+    listed.write_text("")  # it passes from one holder to the next
+    assert not held_unseen(lock)
+    listed.write_text(row.format(pid))
+    assert (holders(lock), held_unseen(lock)) == ([], True)
+    listed.unlink()  # another system
+    assert held_unseen(lock)
+    with recorded(lock):
+        assert not held_unseen(lock)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_network_may_be_cut_where_that_is_allowed_but_has_no_latency(tmp_path:
     device = open_device(spec)
     assert isinstance(device, NpuDevice)
     with pytest.raises(ConfigError, match="tells where operations run, and no latency"):
-        device.latency_ms(path, PROTOCOL)
+        device.latency(path, PROTOCOL)
     document = found.to_dict()
     assert (document["latency_ms"], document["interval_ms"]) == (None, None)
     assert Measurement.from_dict(document) == found
