@@ -85,9 +85,8 @@ FOUND = (
     _ADDED,
     replace(_ADDED, activation="relu6", widths=(32, 64)),
     replace(_ADDED, upsampling="depth-to-space", skip="concatenation"),
-    replace(_ADDED, stem=2),
 )
-"""What a search of 32 trials found: three of its front, and the fastest on the Mate30 of 32 dB."""
+"""What a search of 32 trials found: two of its front, and the fastest on the Mate30 of 32 dB."""
 
 TRAINED = replace(
     STUDY,
@@ -99,11 +98,12 @@ TRAINED = replace(
         convolutions=(2, 4),
         first_kernel=(3, 7),
         global_residual=(False, True),
+        stem=(1,),  # five levels behind a stem do not divide 720 rows
     ),
     schedule=replace(short_schedule(5000), patch=64, learning_rate=1e-3),
     sampler="random",
     constraints=(),
     baselines=tuple(Candidate(one, INT8) for one in (CHOSEN.architecture, BY_HAND, *FOUND)),
-    trials=6,
+    trials=5,
     replicates=0,
 )
