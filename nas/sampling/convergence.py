@@ -60,7 +60,7 @@ class Convergence:
         """Return a phrase, such as "10 further trials are expected to add 0.4 % to the ..."."""
         return (
             f"{self.trials} further trials are expected to add at most {self.gain:.1%} to the "
-            f"hypervolume, of which the noise of single trials is {self.noise:.1%}"
+            f"hypervolume; the noise of single trials makes {self.noise:.1%} of it"
         )
 
 
