@@ -25,6 +25,8 @@ EPILOG = (
     "slower than the baseline, 130 interrupted."
 )
 
+QUIET = "--quiet"
+
 app = typer.Typer(
     name="nas",
     cls=CommandGroup,
@@ -51,8 +53,15 @@ def nas(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            QUIET, "-q", help="No notes and no progress: results and errors only. Anywhere."
+        ),
+    ] = False,
 ) -> None:
     """Search, measure and export image-restoration networks for phones."""
+    err.quiet = quiet
 
 
 def main() -> None:
@@ -60,8 +69,9 @@ def main() -> None:
     if "--help" not in sys.argv and "_NAS_COMPLETE" not in os.environ:
         _tell_of_locks()
     try:
-        app(with_addresses(sys.argv[1:]))
+        app(with_addresses(quiet_first(sys.argv[1:])))
     except NasError as error:
+        err.quiet = False
         text = f"[bold red]error:[/] {plain(str(error))}"
         err.print(text, highlight=False, soft_wrap=not err.is_terminal)
         if isinstance(error, ClusterError):
@@ -81,6 +91,12 @@ def _tell_of_locks() -> None:
     from nas.system.host_lock import teller
 
     teller.append(note)
+
+
+def quiet_first(arguments: list[str]) -> list[str]:
+    """Return the arguments with a `--quiet` behind the command, or in front of it, in front."""
+    rest = [argument for argument in arguments if argument != QUIET]
+    return [QUIET, *rest] if len(rest) < len(arguments) else arguments
 
 
 def with_addresses(arguments: list[str]) -> list[str]:

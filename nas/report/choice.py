@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.report.noise import noise_of, with_intervals
+from nas.report.notebook import front_as_html
 from nas.storage.run_folder import RunFolder
 from nas.study.objectives import Objective
 from nas.study.pareto import front
@@ -46,6 +47,15 @@ class RunFront:
     def model(self, trial: int) -> TrialResult:
         """Return the front's model of that trial; KeyError where it is not on the front."""
         return {member.number: member for member in self.front}[trial]
+
+    def _repr_html_(self) -> str:
+        """Show the front as a table in a notebook."""
+        if not self.front:
+            return f"<p>{len(self.results)} trials ended, and none is on the front.</p>"
+        choice = self.choose()
+        metrics = dict.fromkeys(("psnr_db", *(one.metric for one in self.objectives)))
+        taken = None if choice is None else choice.model.trial
+        return front_as_html(self.front, list(metrics), taken)
 
 
 def open_front(run: RunFolder) -> RunFront:

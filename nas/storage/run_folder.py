@@ -25,8 +25,10 @@ be rebuilt from the other. Other modules ask this one where a file lies.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,17 @@ class RunFolder:
     def journal(self) -> Path:
         """The file of Optuna's storage."""
         return self.path / "study.journal"
+
+    def _repr_html_(self) -> str:
+        """Say in a notebook what the run holds, and how its front is shown."""
+        states = Counter(result.state for result in self.results())
+        held = ", ".join(f"{count} {state}" for state, count in states.items()) or "none yet"
+        name = self.description()["study"]["name"]
+        return (
+            f"<p><b>{escape(str(name))}</b> in <code>{escape(str(self.path))}</code>: "
+            f"{states.total()} trials ({held}). Its front: "
+            "<code>nas.report.open_front(run)</code></p>"
+        )
 
     def storage(self) -> str | None:
         """Return the database that keeps the study, as a URL without password; None for none."""

@@ -139,3 +139,17 @@ def test_ray_with_and_without_an_address(given: list[str], understood: list[str]
     from nas.cli.app import with_addresses
 
     assert with_addresses(given) == understood
+
+
+def test_quiet_leaves_the_result_and_the_error(tmp_path: Path) -> None:
+    from tests.helpers.fake_run import make_run
+
+    run = make_run(tmp_path / "run", 20)
+    loud = _nas("pareto", str(run.path))
+    assert "on the front" in loud.stderr
+    for words in (("--quiet", "pareto", str(run.path)), ("pareto", str(run.path), "--quiet")):
+        done = _nas(*words)
+        assert (done.returncode, done.stderr, done.stdout) == (0, "", loud.stdout)
+    wrong = _nas("pareto", str(tmp_path), "--quiet")
+    assert wrong.returncode == 4
+    assert "is no run's folder" in wrong.stderr
