@@ -45,6 +45,7 @@ import optuna
 
 from benchmarks.sampler_problems import PROBLEMS, Problem, hypervolume, losses
 from nas.sampling import EhviSampler
+from nas.sampling.convergence import expected_of
 from nas.sampling.looks import looks_of
 from nas.system.environment import processor, versions
 from nas.system.files import read_json, write_json
@@ -94,6 +95,7 @@ def ours(seed: int, problem: Problem, objectives: int, predicts: bool, looks: bo
         look=look if looks else None,  # type: ignore[arg-type]
         features=problem.features if looks else None,
         n_startup_trials=FIRST_WITH_LOOKS if looks else 10,
+        keep_gains=True,
     )
     sampler._reading = InsideTable(sampler._reading, problem)  # type: ignore[assignment]
     return sampler
@@ -169,10 +171,12 @@ def search(
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     distinct = len({tuple(sorted(t.params.items())) for t in complete})
     looks = sum(len(looks_of(trial)) for trial in complete)
+    gains = [expected_of(trial) for trial in complete]
     return {
         "problem": on, "sampler": name, "seed": seed, "k": objectives, "trials": trials,
         "pending": pending, "hypervolume": curve, "milliseconds": milliseconds,
         "different": distinct, "looks": looks,
+        "expected": [one and [one.gain, one.noise] for one in gains],
     }  # fmt: skip
 
 
@@ -193,8 +197,9 @@ def run(arguments: argparse.Namespace) -> None:
     if "gp" in samplers and importlib.util.find_spec("torch") is None:
         print("gp: GPSampler needs torch, which is not installed; left out", file=sys.stderr)
         samplers.remove("gp")
-    wanted = itertools.product(samplers, range(arguments.seeds), arguments.problems, arguments.k)
-    for name, seed, on, objectives in wanted:
+    # Seed by seed over everything: whenever this is stopped, the tables so far are whole.
+    wanted = itertools.product(range(arguments.seeds), arguments.problems, arguments.k, samplers)
+    for seed, on, objectives, name in wanted:
         trials = arguments.trials or TRIALS[name]
         path = path_of(folder, on, name, seed, objectives, arguments.pending)
         if path.exists() and read_json(path)["trials"] >= trials:
@@ -297,21 +302,26 @@ def curve(arguments: argparse.Namespace) -> None:
     from matplotlib.figure import Figure
 
     document = read_json(arguments.out / "samplers.json")
-    shown = [(on, k) for on in PROBLEMS for k in ("k2", "k3", "k4") if k in document.get(on, {})]
-    figure = Figure(figsize=(4 * len(shown) / 2, 6.4), layout="constrained")
-    axes = figure.subplots(2, (len(shown) + 1) // 2, squeeze=False).flat
-    for place, (on, k) in zip(axes, shown, strict=False):
-        for order, name in enumerate(SAMPLERS):
-            told = document[on][k].get(f"{name} pending 1")
-            if told is not None:
-                mean, spread = np.array(told["mean"]), np.array(told["deviation"])
-                count = np.arange(1, len(mean) + 1)
-                color = f"C{order}"
-                place.plot(count, mean, label=name, linewidth=1.2, color=color)
-                place.fill_between(count, mean - spread, mean + spread, alpha=0.12, color=color)
+    problems = [on for on in PROBLEMS if on in document]
+    figure = Figure(figsize=(11, 3 * len(problems)), layout="constrained")
+    axes = figure.subplots(len(problems), 3, squeeze=False, sharex=True, sharey=True)
+    cases = itertools.product(problems, ("k2", "k3", "k4"))
+    for (on, k), place in zip(cases, axes.flat, strict=True):
+        drawn = [name for name in SAMPLERS if f"{name} pending 1" in document[on].get(k, {})]
+        if not drawn:
+            place.set_visible(False)
+            continue
+        for name in drawn:
+            told = document[on][k][f"{name} pending 1"]
+            mean, spread = np.array(told["mean"]), np.array(told["deviation"])
+            count, color = np.arange(1, len(mean) + 1), f"C{SAMPLERS.index(name)}"
+            label = f"{name} ({told['seeds']})"
+            place.plot(count, mean, label=label, linewidth=1.2, color=color)
+            place.fill_between(count, mean - spread, mean + spread, alpha=0.12, color=color)
         place.set(title=f"{on}, {k[1]} objectives", xscale="log", xlim=(5, 200), ylim=(0.2, 1.01))
-        place.set(xlabel="trials", ylabel="hypervolume, share of the reference")
-    figure.axes[0].legend(fontsize=8)
+        place.legend(fontsize=7, loc="lower right")
+    figure.supxlabel("trials")
+    figure.supylabel("hypervolume, share of the reference")
     figure.savefig(arguments.picture, dpi=80)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nas.networks.counts import counts
 from nas.study.evaluator import Needs, Subject
 from nas.study.metric import Metric
 
@@ -21,14 +22,14 @@ class Cost:
 
     def evaluate(self, subject: Subject) -> dict[str, Metric]:
         """Count from the architecture; raises ConfigError if the size doesn't divide."""
-        width, height = subject.size
-        graph = subject.candidate.architecture.graph()
-        macs = graph.macs(height, width)
-        at = f"{width}x{height}"
+        counted = counts(subject.candidate.architecture.graph(), subject.size)
+        at = "{}x{}".format(*subject.size)
         return {
-            "gmacs_conv": Metric(macs.conv / 1e9, "computed", "conv", conditions=at),
-            "gmacs_profiler": Metric(macs.profiler / 1e9, "computed", "profiler", conditions=at),
-            "parameters": Metric(graph.parameters(), "computed"),
+            "gmacs_conv": Metric(counted["gmacs_conv"], "computed", "conv", conditions=at),
+            "gmacs_profiler": Metric(
+                counted["gmacs_profiler"], "computed", "profiler", conditions=at
+            ),
+            "parameters": Metric(counted["parameters"], "computed"),
         }
 
     def to_dict(self) -> dict[str, Any]:

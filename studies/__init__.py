@@ -11,6 +11,7 @@ STUDIES: dict[str, Study] = {
         portable.STUDY,
         portable.TRAINED,
         portable_today.STUDY,
+        portable_today.TRAINED,
         snapdragon.STUDY,
     )
 }

@@ -112,6 +112,12 @@ LearnFromOption = Annotated[
     Path | None,
     typer.Option(metavar="RUN", help="An earlier run of the same space to learn from."),
 ]
+UntilConvergedOption = Annotated[
+    bool,
+    typer.Option(
+        "--until-converged", help="End once further trials are not expected to add anything."
+    ),
+]
 RayOption = Annotated[
     str | None,
     typer.Option(
@@ -144,6 +150,7 @@ def search(
     looks: LooksOption = 0,
     look_share: LookShareOption = 0.2,
     learn_from: LearnFromOption = None,
+    until_converged: UntilConvergedOption = False,
 ) -> None:
     """Search: train, convert and measure candidates, and keep the best trade-offs.
 
@@ -167,10 +174,16 @@ def search(
         places: dict[str, Any] = {"storage": storage, "artifacts": artifacts}
         if not (supernet or supernet_from):
             places |= {"looks": looks, "look_share": look_share, "learn_from": learn_from}
+            places |= {"until_converged": until_converged}
         elif learn_from is not None:
             raise ConfigError(
                 f"--learn-from {learn_from}: a search by a supernet learns from the supernet; "
                 "leave out one of the two"
+            )
+        elif until_converged:
+            raise ConfigError(
+                "--until-converged: a supernet chooses the candidates, so no sampler tells what "
+                "further ones will add; leave out one of the two"
             )
         run_search(chosen, folder, trials, processes, watcher, lost, ray, **places)
     say_finished(folder, time.monotonic() - began)

@@ -67,9 +67,11 @@ def _stand(now: Status) -> str:
 
     if now.driver:
         return f"driven by {now.driver}"
+    after = f", {duration(now.seconds)} after its start" if now.seconds else ""
+    if now.ended is not None:
+        return f"converged{after}: {now.ended}"
     if now.goal is not None and now.finished < now.goal:
         return "stopped; the same command goes on"
-    after = f", {duration(now.seconds)} after its start" if now.seconds else ""
     return f"finished{after}" if now.finished else "not started"
 
 

@@ -32,7 +32,8 @@ class Status:
     `looks` counts candidates that were measured before a training, in `look_seconds`;
     `trial_seconds` is the time of all finished trials. What ran side by side counts for each.
     Rates are finished trials an hour, over the last `RECENT` of them. `seconds` have passed from
-    the run's making to its last result, rests included; None before there is one.
+    the run's making to its last result, rests included; None before there is one. `ended` says why
+    the search ended before it had all of its trials, None where it did not.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Status:
     look_seconds: float = 0.0
     trial_seconds: float = 0.0
     seconds: float | None = None
+    ended: str | None = None
 
     @property
     def finished(self) -> int:
@@ -107,6 +109,7 @@ class Look:
             look_seconds=round(looks.seconds, 1),
             trial_seconds=round(sum(sum(one.timings_s.values()) for one in results), 1),
             seconds=self._seconds(description),
+            ended=self.run.ended_early() if driver is None else None,
         )
 
     def _seconds(self, description: Mapping[str, Any]) -> float | None:

@@ -216,6 +216,7 @@ def _facts(data: ReportData) -> list[tuple[str, str]]:
         ("Deployed at", f"{width} × {height}"),
         *([("Looked at before a training", str(data.looks))] if data.looks else []),
         *([("Learned from", _learned(data, data.learned_from))] if data.learned_from else []),
+        *([("Ended early", f"Converged: {data.ended}")] if data.ended else []),
         ("Timed on" if data.trained or data.timed else "Modelled for", _devices(data)),
         ("Machine", str(data.description.get("conditions", {}).get("processor", "unknown"))),
         ("Started", str(data.description.get("created", "unknown")).replace("T", " ")[:16]),

@@ -91,6 +91,8 @@ class ReportData:
     """Candidates that were measured before a training; None where none were."""
     learned_from: LearnedFrom | None = None
     """The earlier run that the sampler learned from; None where there was none."""
+    ended: str | None = None
+    """Why the search ended before it had all of its trials; None where it did not."""
     sentences: tuple[str, ...] = ()
     """The result in words: which models are alike, the one to take, the price of the next step."""
     offers: tuple[Offer, ...] = ()
@@ -223,6 +225,7 @@ def gather(run: RunFolder) -> ReportData:
         ranking=ranking,
         looks=run.looks() if run.looks().count else None,
         learned_from=run.learned_from(),
+        ended=run.ended_early(),
         names=names,
         learning=None if ranking else learning_of(study, len(results)),
     )

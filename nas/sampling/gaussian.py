@@ -191,6 +191,11 @@ class GaussianProcess:
         believer._factorise()
         return believer
 
+    @property
+    def noise(self) -> float:
+        """The deviation of one trial's value from the quantity itself, in its unit."""
+        return float(self._scale * np.sqrt(self._now.noise))
+
     def along_features(self) -> Floats:
         """Return the expected slopes (features), in deviations of the values and of features."""
         described = self._rows.described

@@ -28,6 +28,13 @@ def whole(name: str, value: Any, least: int) -> int:
     return number
 
 
+def switch(name: str, value: Any) -> bool:
+    """Return an option that is True or False; else TypeError."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected True or False")
+    return value
+
+
 def objectives(name: str, value: Any) -> frozenset[int] | None:
     """Return an option that is None or indices of objectives; else TypeError or ValueError."""
     if value is None:

@@ -16,6 +16,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.sampling import options
+from nas.sampling.allowed import Allowed, AllowedRows
+from nas.sampling.convergence import keep
 from nas.sampling.data import Data, LookedRows, settled
 from nas.sampling.features import FeatureColumns, Features
 from nas.sampling.gaussian import FitError
@@ -23,9 +25,9 @@ from nas.sampling.history import TrialTable
 from nas.sampling.looks import Look, Looker
 from nas.sampling.losses import PredictedLosses, Predictor, Scale
 from nas.sampling.options import FEWEST_POINTS
+from nas.sampling.pool import best_rows, first_row
 from nas.sampling.reading import Reading, metric_names, signs
-from nas.sampling.space import Encoding, unseen
-from nas.sampling.startup import FEW, spread_out
+from nas.sampling.space import Encoding
 from nas.sampling.surrogates import Beliefs
 from nas.sampling.threads import one_thread
 from nas.study.objectives import is_logarithmic
@@ -71,9 +73,12 @@ class EhviSampler(BaseSampler):
     `looks` candidates (or as many as a function of the trials allows) are looked at, `look_threads`
     at once, and the best of them, as it then is, is drawn. An infinite cost says that a candidate
     can't be used; None is no answer. What was seen is kept in the study, beside the trial.
+    `allowed` tells of parameters whether they may be tried at all: a limit on what can be counted
+    costs no trial then. It is called for a few candidates a trial, so it may take a millisecond.
     `features` tells of parameters what describes a candidate, by name: what that means for the
     objectives is learned. `earlier` are trials of another study of the same space: what they let
-    expect is a feature, too.
+    expect is a feature, too. With `keep_gains` the study keeps beside each trial what it was
+    expected to add: `nas.sampling.convergence_of` tells by these whether more trials are worth it.
 
     Options are checked here, and with the study at its first suggestion: TypeError or ValueError
     name the option and its value. Threads may share a sampler: their suggestions take turns, and
@@ -92,8 +97,10 @@ class EhviSampler(BaseSampler):
         look: Look | None = None,
         looks: int | Callable[[Sequence[FrozenTrial]], int] = 6,
         look_threads: int = 1,
+        allowed: Allowed | None = None,
         features: Features | None = None,
         earlier: Sequence[FrozenTrial] = (),
+        keep_gains: bool = False,
         pool: int = 1000,
         most_points: int = 150,
     ) -> None:
@@ -107,8 +114,10 @@ class EhviSampler(BaseSampler):
         self._look: Look | None = options.function("look", look)
         self._looks = looks if callable(looks) else options.whole("looks", looks, 0)
         self._look_threads = options.whole("look_threads", look_threads, 1)
+        self._allowed: Allowed | None = options.function("allowed", allowed)
         self._features: Features | None = options.function("features", features)
         self._earlier = options.trials("earlier", earlier)
+        self._keep_gains = options.switch("keep_gains", keep_gains)
         self._pool = options.whole("pool", pool, 1)
         self._most_points = options.whole("most_points", most_points, FEWEST_POINTS)
         self._reading = Reading()
@@ -171,32 +180,53 @@ class EhviSampler(BaseSampler):
             trials,
             lambda message: _warn(study, message),
         )
+        allowed = AllowedRows(self._allowed, encoding, lambda message: _warn(study, message))
         if len(known.rows) < max(self._startup, 1):
-            return _first(encoding, random, known, looker)
+            return first_row(encoding, random, known, looker, allowed)
         try:
             with one_thread():
                 data = self._data(study, encoding, known, trials, looker.looked)
                 if not data.learns:
-                    return _first(encoding, random, known, looker)
-                return self._learned(data, random, known, looker)
+                    return first_row(encoding, random, known, looker, allowed)
+                learned = self._learned(data, random, known, looker, allowed)
+                if learned is None:
+                    return None
+                beliefs, row = learned
+                expected = beliefs.expected_gain(row) if self._keep_gains else None
+                if expected is not None:
+                    keep(study, trial, expected)
+                return row
         except (FitError, np.linalg.LinAlgError, FloatingPointError) as error:
             _warn(study, f"no surrogate can be fitted ({error}); TPESampler draws instead")
             return None
 
     def _learned(
-        self, data: Data, random: np.random.Generator, known: TrialTable, looker: Looker
-    ) -> Floats | None:
-        """Return the best candidate, as looks have it; None where all are seen."""
+        self,
+        data: Data,
+        random: np.random.Generator,
+        known: TrialTable,
+        looker: Looker,
+        allowed: AllowedRows,
+    ) -> tuple[Beliefs, Floats] | None:
+        """Return the best candidate, as looks have it, and what is believed; None: all are seen."""
         count = len(known.rows)
         most_points = self._most_points // (1 if count <= 500 else 2)
-        best: Floats | None = None
+        best: tuple[Beliefs, Floats] | None = None
         for _ in range(_ROUNDS):
             beliefs = Beliefs(data, known.running, most_points)
             seen = known.seen | looker.refused
-            pool = _best(data.encoding, beliefs, random, seen, self._candidates(count), looker.most)
+            pool = best_rows(
+                data.encoding,
+                beliefs,
+                random,
+                seen,
+                self._candidates(count),
+                looker.most,
+                allowed,
+            )
             if not len(pool):
                 return best
-            best = pool[0]
+            best = beliefs, pool[0]
             if not looker.most:
                 return best
             looker.at(pool)
@@ -204,9 +234,8 @@ class EhviSampler(BaseSampler):
             usable = [row for row in pool if row.tobytes() not in refused]
             data = data.with_looks(looker.looked)
             if usable:
-                rows = np.array(usable)
-                chosen: Floats = rows[np.argmax(beliefs.looking(data).score(rows))]
-                return chosen
+                rows, looking = np.array(usable), beliefs.looking(data)
+                return looking, rows[np.argmax(looking.score(rows))]
         return best
 
     def _candidates(self, trials: int) -> int:
@@ -317,64 +346,6 @@ class EhviSampler(BaseSampler):
             _warn(study, f"objectives {at} have values <= 0: they can't be taken as logarithms")
         usable: Bools = positive & np.array(chosen)
         return usable
-
-
-def _first(
-    encoding: Encoding, random: np.random.Generator, known: TrialTable, looker: Looker
-) -> Floats | None:
-    """Return one of the first rows: far from those tried, and none that a look has refused."""
-    row = None
-    for _ in range(max(1, looker.most)):
-        seen = known.seen | looker.refused
-        refused = looker.looked.rows[looker.looked.refused]
-        tried = np.concatenate([known.tried, refused])
-        drawn = spread_out(encoding, random, tried, seen)
-        if drawn is None or not looker.most:
-            return drawn if drawn is not None else row
-        row = drawn
-        looker.at(row[None])
-        if row.tobytes() not in looker.refused:
-            break
-    return row
-
-
-def _best(
-    encoding: Encoding,
-    beliefs: Beliefs,
-    random: np.random.Generator,
-    seen: set[bytes],
-    count: int,
-    wanted: int,
-) -> Floats:
-    """Return the `wanted` best rows (at least one) of a pool, after a climb; none if all are seen.
-
-    The best one comes first.
-    """
-    wanted = max(1, wanted)
-    if encoding.size <= FEW:
-        pool = unseen(encoding.everything(), seen)
-        return pool[np.argsort(-beliefs.score(pool), kind="stable")[:wanted]] if len(pool) else pool
-    drawn = encoding.draw(random, count // 2)
-    mutants = encoding.mutants(random, beliefs.parents(), count - count // 2)
-    pool = unseen(np.concatenate([drawn, mutants]), seen)
-    if not len(pool):
-        return pool
-    scores = beliefs.score(pool)
-    for _ in range(3):
-        order = np.argsort(-scores, kind="stable")
-        top, kept = scores[order[0]], order[: max(2, wanted)]
-        near = np.concatenate([encoding.neighbours(pool[one]) for one in order[:2]])
-        near = unseen(near, seen | {pool[one].tobytes() for one in kept})
-        if not len(near):
-            break
-        pool, scores = (
-            np.concatenate([pool[kept], near]),
-            np.concatenate([scores[kept], beliefs.score(near)]),
-        )
-        if scores.max() <= top:
-            break
-    best: Floats = pool[np.argsort(-scores, kind="stable")[:wanted]]
-    return best
 
 
 def _entropy(seed: Any) -> int:

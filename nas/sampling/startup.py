@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +14,33 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 FEW = 2048
 """The most candidates of a space that is searched as a whole."""
+_TIMES = 20  # so often are rows drawn until one is allowed
 _DRAWN = 8  # more would put all numbers at their ends, which is no better than chance
 
 
 def spread_out(
-    encoding: Encoding, random: np.random.Generator, tried: Floats, seen: set[bytes]
+    encoding: Encoding,
+    random: np.random.Generator,
+    tried: Floats,
+    seen: set[bytes],
+    allowed: Callable[[Floats], bool] = lambda _: True,
 ) -> Floats | None:
     """Return a row that is not in `seen`, far from those in `tried`; None where all are seen.
 
-    Of the rows drawn, the one with most pairs of categories that were never tried together, and
-    among those the one whose nearest tried row is the furthest away.
+    Of the rows drawn, those that are `allowed` if any is; of these the one with most pairs of
+    categories that were never tried together, and among those the one whose nearest tried row is
+    the furthest away.
     """
-    if encoding.size <= FEW:
-        rows = random.permutation(unseen(encoding.everything(), seen))[:_DRAWN]
-    else:
-        rows = encoding.draw(random, _DRAWN)
-    rows = unseen(rows, seen)
+    for _ in range(_TIMES):
+        if encoding.size <= FEW:
+            rows = random.permutation(unseen(encoding.everything(), seen))[:_DRAWN]
+        else:
+            rows = encoding.draw(random, _DRAWN)
+        rows = unseen(rows, seen)
+        fine = [row for row in rows if allowed(row)]
+        if fine or not len(rows):
+            rows = np.array(fine) if fine else rows
+            break
     if not len(rows) or not len(tried):
         return rows[0] if len(rows) else None
     fresh = new_pairs(rows, tried, np.flatnonzero(encoding.categorical))

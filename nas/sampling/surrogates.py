@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from nas.sampling.convergence import ExpectedGain, hypervolume_of, noise_of
 from nas.sampling.data import Data, chosen, settled
 from nas.sampling.expected_improvement import ExpectedImprovement, below
 from nas.sampling.gaussian import FitError, GaussianProcess
@@ -66,6 +67,7 @@ class Beliefs:
             ]
         if reference_point is not None and self.informed:
             self._improvement = _improvement(points, reference_point)
+        self._points, self._reference_point = points, reference_point
 
     def _learn(self, rows: Floats, old: Bools, offsets: Floats) -> None:
         """Fit a surrogate for each objective, and for each constraint that was ever broken."""
@@ -233,6 +235,21 @@ class Beliefs:
                 mu, sigma = mean[:, index], deviation[:, index]
                 each.append(partial(below, mean=mu, deviation=sigma))
         return self._improvement.expected(each)
+
+    def expected_gain(self, row: Floats) -> ExpectedGain | None:
+        """Return what a row (d) is expected to add; None while there is nothing to add to."""
+        if not self.informed or self._reference_point is None:
+            return None
+        volume = hypervolume_of(self._points, self._reference_point)
+        if volume <= 0:
+            return None
+        noise = noise_of(self._points, self._reference_point, self._noises())
+        return ExpectedGain(float(np.exp(self.score(row[None])[0])) / volume, noise / volume)
+
+    def _noises(self) -> Floats:
+        """Return the deviations (k) of single trials' losses from what they are on average."""
+        found = [one.surrogate if isinstance(one, Quality) else one for one in self._objectives]
+        return np.array([0.0 if isinstance(one, float) else one.noise for one in found])
 
     def score(self, rows: Floats) -> Floats:
         """Return the score (m) of rows (m, d): how much each is worth trying.

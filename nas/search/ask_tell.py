@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import RunError, TrainingError
 from nas.networks.candidate import Candidate
+from nas.sampling import Convergence, convergence_of
 from nas.sampling.history import SUBSTITUTED
 from nas.search.earlier_run import EarlierRun
 from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
@@ -130,6 +131,10 @@ class OptunaStudy:
     def candidates(self) -> int:
         """Return how many different candidates were asked for."""
         return len(self._seen)
+
+    def convergence(self) -> Convergence | None:
+        """Return what further trials are expected to add; None while that can't be told."""
+        return convergence_of(self.trials())
 
     def open_trials(self) -> list[AskedTrial]:
         """Return trials that an earlier driver asked for and did not tell, by number."""

@@ -28,6 +28,7 @@ from nas.search.halving_loop import HalvingLoop
 from nas.search.loop import OpenSearch, OrderedLoop
 from nas.search.network_format import check_network_format
 from nas.search.replicate import replicate
+from nas.search.sampler_choice import check_can_converge
 from nas.search.study_looks import SHARE, StudyLooks, looks_are_useful
 from nas.search.uploads import restored, sending
 from nas.search.watcher import NobodyWatches, Watcher
@@ -55,6 +56,7 @@ def search(
     looks: int = 0,
     look_share: float = SHARE,
     learn_from: Path | None = None,
+    until_converged: bool = False,
 ) -> RunFolder:
     """Search until the run in `out` has `trials` different candidates; goes on where it stopped.
 
@@ -80,6 +82,10 @@ def search(
     schedule: its trials inform the sampler as far as this run's bear them out. They are kept in
     this run's folder.
 
+    With `until_converged` the search ends before it has all trials once its sampler, "ehvi", does
+    not expect further ones to add more to the hypervolume than the noise of single trials. What
+    runs then is finished; the run's folder keeps why it ended.
+
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
     RunError, or, with `on_lost_phone="continue"`, goes on with it as an optional one.
@@ -99,6 +105,8 @@ def search(
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
     study.check()
+    if until_converged:
+        check_can_converge(study)
     _check(study, watcher, here=ray in (None, "local"))
     dataset = open_dataset(study.data)
     with held(run.path), ExitStack() as database:
@@ -137,8 +145,10 @@ def search(
             watcher,
             input_quality,
             on_lost_phone,
+            until_converged,
         )
         _drive(opened, trials, workers)
+        _say_convergence(opened, trials)
         if earlier is not None:
             keep_weights(run, study, earlier, optuna_study.trials())
     return run
@@ -160,6 +170,19 @@ def _drive(search: OpenSearch, trials: int, workers: int) -> None:
         replicate(search)
     finally:
         search.executor.close()
+
+
+def _say_convergence(search: OpenSearch, trials: int) -> None:
+    """Say what further trials are expected to add, and keep it where the search ended for it."""
+    found = search.optuna_study.convergence()
+    if found is None:
+        return
+    count = search.optuna_study.candidates()
+    if search.until_converged and found.reached and count < trials:
+        search.run.keep_ending(len(search.run.finished_numbers()), str(found))
+        search.watcher.note(f"converged after {count} of {trials} trials: {found}")
+    else:
+        search.watcher.note(str(found))
 
 
 def _storage(

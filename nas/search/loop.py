@@ -25,7 +25,8 @@ class OpenSearch:
 
     `description` is what run.json holds, `optuna_study` what was asked and told, `executor` who
     runs trials, `watcher` who looks on. `input_quality` is the blurred pictures' own quality, by
-    metric. `on_lost_phone` is that of `TrialTask`.
+    metric. `on_lost_phone` is that of `TrialTask`, `until_converged` that of
+    `nas.search.driver.search`.
     """
 
     study: Study
@@ -37,6 +38,7 @@ class OpenSearch:
     watcher: Watcher
     input_quality: Mapping[str, float]
     on_lost_phone: OnLostPhone = "stop"
+    until_converged: bool = False
 
     def task(self, asked: AskedTrial) -> TrialTask:
         """Return the task of evaluating a candidate whole; tell the watcher that it waits."""
@@ -64,9 +66,15 @@ class OpenSearch:
         self.optuna_study.tell(result, self.input_quality)
 
     def ask(self, trials: int) -> AskedTrial | None:
-        """Return a new candidate; None once the run has `trials`, or the space has no more."""
+        """Return a new candidate; None once the run has `trials`, or the space has no more.
+
+        None, too, once a search that is to end at its convergence expects nothing of further ones.
+        """
         study = self.optuna_study
-        return study.ask() if study.candidates() < trials else None
+        if study.candidates() >= trials:
+            return None
+        found = study.convergence() if self.until_converged else None
+        return None if found is not None and found.reached else study.ask()
 
 
 @final

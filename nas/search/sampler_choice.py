@@ -15,6 +15,7 @@ from nas.errors import ConfigError, NasError
 from nas.sampling import EhviSampler
 from nas.sampling.history import SUBSTITUTED
 from nas.sampling.options import MOST_OBJECTIVES
+from nas.search.counted_limits import CountedLimits
 from nas.search.earlier_run import EarlierRun
 from nas.search.graph_features import GraphFeatures
 from nas.search.study_looks import StudyLooks
@@ -66,7 +67,7 @@ def learning_sampler(
 
     That is where the study names another sampler, or has more objectives than "ehvi" takes.
     `input_quality` is that of the blurred pictures, by metric. `looks` are those that it may take,
-    `earlier` is a run that it learns from.
+    `earlier` is a run that it learns from. The study keeps what is expected of trials.
 
     It uses the latency predictors that there are for the study's devices (`nas predictor fit`), and
     with looks what candidates' graphs tell.
@@ -84,14 +85,32 @@ def learning_sampler(
             look=looks,
             looks=looks.allowed if looks is not None else 0,
             look_threads=looks.threads if looks is not None else 1,
+            allowed=CountedLimits.of(study),
             features=_features(study) if looks is not None else None,
             earlier=earlier.trials(study) if earlier is not None else (),
+            keep_gains=True,
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"startup_trials is {study.startup_trials!r}, seed {study.seed!r}: sampler 'ehvi' says "
             f"that {error}"
         ) from error
+
+
+def check_can_converge(study: Study) -> None:
+    """Raise ConfigError where a study's sampler can't tell what further trials will add."""
+    count = len(study.expanded_objectives)
+    if study.sampler != "ehvi":
+        raise ConfigError(
+            f"--until-converged: the sampler {study.sampler!r} does not tell what further trials "
+            "will add; the study needs sampler 'ehvi'"
+        )
+    if count > MOST_OBJECTIVES:
+        raise ConfigError(
+            f"--until-converged: sampler 'ehvi' takes 1 to {MOST_OBJECTIVES} objectives, this "
+            f"study has {count}, and NSGA-II, which draws instead, does not tell what further "
+            "trials will add"
+        )
 
 
 def _features(study: Study) -> GraphFeatures | None:

@@ -13,6 +13,7 @@
     reference/KEY-FORMAT.tflite  the network that a study's latency ratios refer to
     earlier.json                 the trials of an earlier run that the sampler learns from
     looks.jsonl                  a line for each look at a candidate before its training
+    ended.json                   why the search ended before it had all of its trials
     replacements/KEY.json        what an NPU's compiler said of a network with one other choice
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
@@ -45,6 +46,7 @@ CHECKPOINT = "checkpoint.npz"  # in a folder of weights, until that training has
 REPLICATES = "replicates"
 LOOKS = "looks.jsonl"
 EARLIER = "earlier.json"
+_ENDED = "ended.json"
 _LOST = "lost"
 
 
@@ -206,6 +208,22 @@ class RunFolder:
             return LearnedFrom(str(told["name"]), count, int(told["left_out"]), weights)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def keep_ending(self, trials: int, why: str) -> None:
+        """Note why the search ended when it had so many trials, fewer than it was to have."""
+        write_json(self.path / _ENDED, {"trials": trials, "why": why})
+
+    def ended_early(self) -> str | None:
+        """Return why the search ended before it had all of its trials; None where it did not.
+
+        What was noted holds while no trial was added.
+        """
+        try:
+            told = json.loads((self.path / _ENDED).read_text())
+            why, trials = str(told["why"]), int(told["trials"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return why if trials == len(self.finished_numbers()) else None
 
     def lost_devices(self) -> set[str]:
         """Return the required devices that were set aside since the search was started."""

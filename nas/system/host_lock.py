@@ -62,6 +62,14 @@ def measuring() -> Iterator[None]:
         yield
 
 
+def measured_by_another(pid: int) -> bool:
+    """Return whether a process other than `pid` measures on this machine, or waits to.
+
+    Meanwhile `pid` can't work, which is no sign that it hangs.
+    """
+    return any(holder.pid != pid for holder in holders(lock_folder() / _GATE))
+
+
 @contextmanager
 def _lock(name: str, kind: int) -> Iterator[None]:
     descriptor = _open(name)

@@ -7,7 +7,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from nas.system.hashing import file_sha256
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 DISTURBING_CORES, DISTURBING_SHARE = 0.25, 0.1
 """Work of others that makes a figure worthless: cores, or a share of the cores left free."""
+SCATTERED = 1.5
+"""Launches whose slowest takes so many times the fastest one tell nothing of a network."""
 _LINUX = sys.platform == "linux"
 
 
@@ -74,8 +76,17 @@ def others_disturb(busy_cores: float, threads: int) -> str | None:
     return f"others used {busy_cores:.1f} of this machine's {os.cpu_count()} cores"
 
 
-def disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> str | None:
-    """Return why a figure is not what this machine can do; None where it is."""
+def disturbed(
+    others_busy_cores: float,
+    pace: dict[str, Any],
+    threads: int,
+    launches_ms: Sequence[float] = (),
+) -> str | None:
+    """Return why a figure is not what this machine can do; None where it is.
+
+    `launches_ms` are the medians of a measurement's launches. What is slow without a process that
+    is seen to work (memory that a virtual machine's host has to find first) shows in them alone.
+    """
     slow, launches, best = pace["slow_launches"], pace["launches_ms"], pace["best_ms"]
     if 2 * slow > len(launches) and best:
         times = statistics.median(launches) / best
@@ -83,7 +94,17 @@ def disturbed(others_busy_cores: float, pace: dict[str, Any], threads: int) -> s
             f"the processor was slow in {slow} of {len(launches)} launches ({times:.1f} times what "
             "the same work takes at its best)"
         )
-    return others_disturb(others_busy_cores, threads)
+    others = others_disturb(others_busy_cores, threads)
+    return others if others is not None else _scattered(launches_ms)
+
+
+def _scattered(launches_ms: Sequence[float]) -> str | None:
+    """Return that launches disagree; None where they agree, or one is all there is."""
+    if len(launches_ms) < 2 or max(launches_ms) <= SCATTERED * min(launches_ms):
+        return None
+    extremes = (min(launches_ms), max(launches_ms))
+    least, most = (f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}" for ms in extremes)
+    return f"launches of the same file took {least} to {most} ms"
 
 
 @contextmanager

@@ -58,6 +58,8 @@ class HostDevice:
         peaks = [answer["peak_memory_mb"] for answer in answers]
         of_launches = _of_launches(launches)
         pace = PACE.summary(launches, repeated)
+        medians = [statistics.median(answer["samples_ms"]) for answer in answers]
+        others = of_launches["others_busy_cores"]
         return Measurement(
             device=self.spec,
             source="measured",
@@ -71,7 +73,7 @@ class HostDevice:
                 **size_conditions(file),
                 **of_launches,
                 "pace": pace,
-                "disturbed": disturbed(of_launches["others_busy_cores"], pace, protocol.threads),
+                "disturbed": disturbed(others, pace, protocol.threads, medians),
             },
         )
 

@@ -120,3 +120,17 @@ def test_looks_stand_beside_the_trials_with_the_seconds_of_each(tmp_path: Path) 
     assert now.trial_seconds == pytest.approx(expected, abs=0.1)
     said = " ".join(CliRunner().invoke(app, ["status", str(run.path)]).output.split())
     assert "2 looks in 2 min 3 s beside " in said
+
+
+def test_a_run_that_has_converged_has_not_been_stopped(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 4)
+    RunLog(run.path, goal=100).publish(lambda: TABLE, force=True)
+    run.keep_ending(4, "10 further trials are expected to add little")
+    said = " ".join(CliRunner().invoke(app, ["status", str(run.path)]).output.split())
+    assert "converged" in said
+    assert ": 10 further trials are expected to add little 4 of 100 trials" in said
+    run.keep_ending(3, "another trial was added since")
+    said = " ".join(CliRunner().invoke(app, ["status", str(run.path)]).output.split())
+    assert "stopped; the same command goes on" in said
+    (run.path / "ended.json").write_text('{"why":')
+    assert run.ended_early() is None

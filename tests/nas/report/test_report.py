@@ -143,6 +143,13 @@ def test_a_run_without_a_complete_trial(tmp_path: Path) -> None:
     assert "What it looks like" not in page.headings
 
 
+def test_a_run_that_ended_early_says_why(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 4)
+    run.keep_ending(4, "10 further trials are expected to add little")
+    facts = Page(report_html(gather(run))).text
+    assert "Converged: 10 further trials are expected to add little" in facts
+
+
 def test_what_a_run_learned_from_is_told_with_its_weights(tmp_path: Path) -> None:
     run = make_run(tmp_path, 9)
     told = {"name": "run-a", "left_out": 2, "trials": [{}] * 38}

@@ -1,18 +1,22 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evaluators import Fidelity
 from nas.errors import ConfigError, DataError, RunError
+from nas.execution.status import Look
 from nas.networks.candidate import Candidate
+from nas.sampling import convergence
 from nas.search.driver import search
+from nas.storage.run_folder import RunFolder
 from nas.study.objectives import Constraint
 from nas.system.files import held
 from nas.training.schedule import Schedule
 from search_spaces import UNet, UNetSpace
-from tests.helpers.quick_search import Stops, keys, quick_study
+from tests.helpers.quick_search import Hears, Stops, keys, quick_study
 from tests.helpers.small_study import small_study
 
 
@@ -153,3 +157,56 @@ def test_exactly_the_candidates_asked_for_in_stages_and_after_a_lost_journal(
     assert keys(tmp_path) == wanted
     results = [json.loads(path.read_text()) for path in tmp_path.glob("trials/*/result.json")]
     assert {r["number"]: r["baseline"] for r in results} == {0: True, 1: True, 2: False, 3: False}
+
+
+ENOUGH = 3 + convergence.WINDOW
+"""Trials after which a search with three first trials knows whether it has converged."""
+
+
+def test_a_search_ends_at_its_convergence_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, heard = small_study(startup_trials=3), Hears()
+    monkeypatch.setattr(convergence, "LEAST_GAIN", 1e9)
+    whole = search(study, tmp_path / "whole", 20, watcher=heard, until_converged=True)
+    assert len(keys(whole.path)) == ENOUGH
+    assert heard.notes[-1].startswith(f"converged after {ENOUGH} of 20 trials: 10 further trials")
+    assert whole.ended_early() == heard.notes[-1].partition(": ")[2]
+    assert Look(whole).status().ended == whole.ended_early()
+    with pytest.raises(KeyboardInterrupt):
+        search(study, tmp_path / "cut", 20, watcher=Stops(ENOUGH - 2), until_converged=True)
+    assert RunFolder(tmp_path / "cut").ended_early() is None
+    cut = search(study, tmp_path / "cut", 20, until_converged=True)
+    assert keys(cut.path) == keys(whole.path)
+    assert len(keys(search(study, whole.path, 20, until_converged=True).path)) == ENOUGH
+    search(study, whole.path, ENOUGH + 1)
+    assert len(keys(whole.path)) == ENOUGH + 1
+    assert whole.ended_early() is None
+
+
+def test_a_search_that_expects_gains_goes_on_and_tells_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, heard = small_study(startup_trials=3), Hears()
+    monkeypatch.setattr(convergence.Convergence, "reached", False)
+    run = search(study, tmp_path, ENOUGH + 1, watcher=heard, until_converged=True)
+    assert len(keys(tmp_path)) == ENOUGH + 1
+    assert heard.notes[-1].startswith("10 further trials are expected to add at most ")
+    assert run.ended_early() is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sampler": "tpe"}, "--until-converged: the sampler 'tpe' does not tell what further"),
+        (
+            {"objectives": ("psnr_db", *(f"latency_ms[{n}]" for n in ("host",) * 4))},
+            "--until-converged: sampler 'ehvi' takes 1 to 4 objectives, this study has 5",
+        ),
+    ],
+)
+def test_only_a_sampler_that_tells_what_trials_add_can_converge(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        search(small_study(**changes), tmp_path, until_converged=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nas.system import host_lock
-from nas.system.host_lock import measuring, working
+from nas.system.host_lock import measured_by_another, measuring, working
 from nas.system.lock_holders import holders, own_command
 
 OTHER = """
@@ -83,6 +83,17 @@ def test_a_waiter_names_the_process_its_command_and_since_when(
     assert f"pid {process.pid} (nas search quickstart) is at work since " in said
     assert said.startswith("waiting for this machine")
     assert "stopped" not in said
+
+
+@pytest.mark.usefixtures("told")
+def test_another_measures_while_it_does_and_not_while_it_works() -> None:
+    me = os.getpid()
+    with other(OTHER.format(kind="measuring")) as process:
+        assert measured_by_another(me)
+        assert not measured_by_another(process.pid)
+    assert not measured_by_another(me)
+    with other(OTHER.format(kind="working")):
+        assert not measured_by_another(me)
 
 
 def test_one_that_is_stopped_is_told_as_such_with_the_remedy(told: list[str]) -> None:

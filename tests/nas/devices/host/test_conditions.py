@@ -40,6 +40,20 @@ def test_a_processor_that_was_mostly_slow_is_told(slow: int, said: str | None) -
     assert (found is None) if said is None else (found is not None and said in found)
 
 
+@pytest.mark.parametrize(
+    ("launches_ms", "said"),
+    [
+        ((866.0, 3197.0, 900.0), "launches of the same file took 866 to 3,197 ms"),
+        ((10.0, 15.0, 12.0), None),
+        ((10.0, 15.1, 12.0), "launches of the same file took 10 to 15.1 ms"),
+        ((700.0,), None),
+    ],
+)
+def test_launches_that_disagree_are_told(launches_ms: tuple[float, ...], said: str | None) -> None:
+    pace = {"best_ms": 1.0, "slow_launches": 0, "launches_ms": [1.0] * len(launches_ms)}
+    assert disturbed(0.0, pace, 1, launches_ms) == said
+
+
 @pytest.fixture
 def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """What the clock and the processor's busy seconds are, one after another."""
