@@ -72,7 +72,7 @@ NAV = re.compile(
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
     """Return a page that loads the shim of its search from the site itself, its landmarks named."""
-    named = NAV.sub(r'aria-label="\2"\1', output)
+    named = NAV.sub(r'aria-label="Pages: \2"\1', output)
     named = named.replace(PROGRAM, PROGRAM.replace("<code>", '<code tabindex="0">'))
     return _with_own_shim(named, page.url).replace(SEARCH, f'{SEARCH} aria-label="Search"')
 
