@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -97,10 +98,10 @@ def search(
     watcher = watcher or NobodyWatches()
     run = RunFolder(Path(out).absolute() if ray else Path(out))
     trials = study.trials if trials is None else trials
-    if looks < 0 or not 0 <= look_share <= 1:
+    if looks < 0 or not 0 <= look_share < math.inf:
         raise ConfigError(
-            f"looks={looks}, look_share={look_share}: expected 0 or more looks, and a share from "
-            "0 to 1"
+            f"looks={looks}, look_share={look_share}: expected 0 or more looks, and a share of 0 "
+            "or more"
         )
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")
