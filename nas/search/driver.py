@@ -83,9 +83,9 @@ def search(
     schedule: its trials inform the sampler as far as this run's bear them out. They are kept in
     this run's folder.
 
-    With `until_converged` the search ends before it has all trials once its sampler, "ehvi", does
-    not expect further ones to add more to the hypervolume than the noise of single trials. What
-    runs then is finished; the run's folder keeps why it ended.
+    With `until_converged` the search ends before it has all trials once its sampler, "ehvi", hardly
+    expects further ones to add to the hypervolume (`nas.sampling.convergence`). What runs then is
+    finished; the run's folder keeps why it ended.
 
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
