@@ -106,7 +106,10 @@ LooksOption = Annotated[
     int, typer.Option(min=0, help="Untrained candidates to measure before each trial, at most.")
 ]
 LookShareOption = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Share of the trials' time that looks may take.")
+    float,
+    typer.Option(
+        min=0.0, help="Share of the trials' time that looks may take; above 1: more than trials."
+    ),
 ]
 LearnFromOption = Annotated[
     Path | None,

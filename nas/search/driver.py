@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -82,9 +83,9 @@ def search(
     schedule: its trials inform the sampler as far as this run's bear them out. They are kept in
     this run's folder.
 
-    With `until_converged` the search ends before it has all trials once its sampler, "ehvi", does
-    not expect further ones to add more to the hypervolume than the noise of single trials. What
-    runs then is finished; the run's folder keeps why it ended.
+    With `until_converged` the search ends before it has all trials once its sampler, "ehvi", hardly
+    expects further ones to add to the hypervolume (`nas.sampling.convergence`). What runs then is
+    finished; the run's folder keeps why it ended.
 
     A phone that is away is waited for until it is set aside (it failed with a network that runs
     everywhere, too, again and again). If it is a required one the search then ends with a
@@ -97,10 +98,10 @@ def search(
     watcher = watcher or NobodyWatches()
     run = RunFolder(Path(out).absolute() if ray else Path(out))
     trials = study.trials if trials is None else trials
-    if looks < 0 or not 0 <= look_share <= 1:
+    if looks < 0 or not 0 <= look_share < math.inf:
         raise ConfigError(
-            f"looks={looks}, look_share={look_share}: expected 0 or more looks, and a share from "
-            "0 to 1"
+            f"looks={looks}, look_share={look_share}: expected 0 or more looks, and a share of 0 "
+            "or more"
         )
     if trials < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"trials={trials}, workers={workers}: expected at least 1 of each")

@@ -210,3 +210,9 @@ def test_only_a_sampler_that_tells_what_trials_add_can_converge(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         search(small_study(**changes), tmp_path, until_converged=True)
+
+
+@pytest.mark.parametrize("share", [-0.1, float("nan"), float("inf")])
+def test_looks_take_a_share_that_is_a_number(tmp_path: Path, share: float) -> None:
+    with pytest.raises(ConfigError, match=f"look_share={share}: expected .* a share of 0 or more"):
+        search(small_study(), tmp_path, looks=1, look_share=share)
