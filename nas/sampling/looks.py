@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
@@ -130,23 +130,25 @@ class Looker:
             if row is not None:
                 kept[row.tobytes()] = record
         fresh = [row for row in wanted if row.tobytes() not in kept]
-        if fresh:
-            records = self._taken(self._look, fresh)
-            kept |= {row.tobytes(): one for row, one in zip(fresh, records, strict=True)}
-            self._own += records
-            told = [record.to_json() for record in self._own]
+        for row, record in zip(fresh, self._taken(self._look, fresh), strict=True):
+            kept[row.tobytes()] = record
+            self._own.append(record)
+            told = [one.to_json() for one in self._own]  # each at once: a kill loses none
             self._study._storage.set_trial_system_attr(self._trial._trial_id, KEY, told)
         found = [kept[row.tobytes()] for row in wanted]
         self.looked = with_records(self.looked, found, self._encoding)
 
-    def _taken(self, look: Look, rows: Sequence[Floats]) -> list[LookRecord]:
+    def _taken(self, look: Look, rows: Sequence[Floats]) -> Iterator[LookRecord]:
+        """Give the looks at some rows, in their order, each once it is taken."""
+
         def one(row: Floats) -> LookRecord:
             return self._record(look, self._encoding.there(row))
 
-        if self._threads == 1 or len(rows) == 1:
-            return [one(row) for row in rows]
+        if self._threads == 1 or len(rows) < 2:
+            yield from map(one, rows)
+            return
         with ThreadPoolExecutor(min(self._threads, len(rows))) as pool:
-            return list(pool.map(one, rows))
+            yield from pool.map(one, rows)
 
     def _record(self, look: Look, parameters: dict[str, Any]) -> LookRecord:
         started = time.monotonic()

@@ -22,6 +22,7 @@ from nas.errors import RunError, TrainingError
 from nas.networks.candidate import Candidate
 from nas.sampling import Convergence, convergence_of
 from nas.sampling.history import SUBSTITUTED
+from nas.sampling.looks import KEY
 from nas.search.earlier_run import EarlierRun
 from nas.search.expected_study import READINGS, ForeseenStudy, readings_attribute, standing_of
 from nas.search.sampler_choice import DUPLICATE_OF, FAILURE, learning_sampler, sampler_of
@@ -85,7 +86,7 @@ class OptunaStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study_value = study
         self._objectives = study.expanded_objectives
-        self._journal: RunJournal | SharedStudy = shared or RunJournal(journal)
+        self._journal: RunJournal | SharedStudy = shared or RunJournal(journal, (KEY,))
         with self._written():
             self._storage: Any = (
                 optuna.storages.JournalStorage(self._journal)

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, final
 
@@ -31,13 +31,16 @@ _journal_module: Any = optuna.storages.journal._storage
 class RunJournal(BaseJournalBackend):
     """The journal at `path`, written and read by this process alone.
 
+    `at_once` are names of trials' system attributes that took long to find out: they are written as
+    soon as they are set.
+
     Half a line at its end, which a kill or a power cut may leave, is cut off. Raises RunError where
     the file can't be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, at_once: Collection[str] = ()) -> None:
         _share_distributions()
-        self._path = path
+        self._path, self._at_once = path, at_once
         self._own: list[dict[str, Any]] = []  # taken, and not yet read back by the storage
         self._pending: list[dict[str, Any]] = []  # taken, and not yet in the file
         self._known = 0  # how many entries the storage has seen
@@ -54,9 +57,11 @@ class RunJournal(BaseJournalBackend):
         return iter(list(self._own))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Take entries; `write` puts them into the file."""
+        """Take entries; `write` puts them into the file, as do attributes of `at_once`."""
         self._own += logs
         self._pending += logs
+        if any(name in log.get("system_attr", ()) for log in logs for name in self._at_once):
+            self.write()
 
     def write(self) -> None:
         """Append what is pending, all of it or nothing: a kill leaves no trial half asked for.

@@ -44,7 +44,7 @@ def import_ray() -> Any:
         import ray._private.worker as internal
     except ImportError as error:
         raise ConfigError(
-            f"Ray can't be imported ({error}); install it: pip install 'portable-nas[cluster]'"
+            f"Ray can't be imported ({error}); install it: pip install ray"
         ) from error
     # A dead worker is told by us, in one line; Ray tells it in ten, past every setting of its own.
     if hasattr(internal, "print_to_stdstream"):

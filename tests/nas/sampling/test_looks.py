@@ -103,6 +103,28 @@ def test_looks_of_a_trial_that_was_cut_off_while_it_was_drawn_are_not_taken_agai
     assert kept
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_kill_between_two_looks_loses_none_of_those_before(threads: int) -> None:
+    class Killed(BaseException):
+        pass
+
+    count = 0
+
+    def killed_at_the_third(parameters: Any) -> dict[int, float]:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise Killed
+        return cost(parameters)
+
+    study = searched(sampler(), trials=8)
+    options: dict[str, Any] = {"looks": 4, "look_threads": threads}
+    study.sampler = sampler(look=killed_at_the_third, **options)
+    with pytest.raises(Killed):
+        toy(study.ask())
+    assert len(looks_of(study.trials[-1])) == 2
+
+
 def test_a_function_says_how_many_looks_a_trial_may_take() -> None:
     study = searched(sampler(looks=lambda trials: 2 if len(trials) > 6 else 0), trials=10)
     counts = [len(looks_of(trial)) for trial in study.trials]

@@ -90,6 +90,17 @@ def test_a_study_goes_on_over_a_tidied_journal(tmp_path: Path) -> None:
     assert _seen_by_optuna(tmp_path / "journal")[1][running[0].number].values == [26.0, 2.0]
 
 
+def test_an_attribute_that_took_long_is_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    storage = JournalStorage(RunJournal(path, ("dear",)))
+    study = _study(storage)
+    trial = study.ask()
+    storage.set_trial_system_attr(trial._trial_id, "cheap", 1)
+    assert not path.exists() or not path.read_bytes()
+    storage.set_trial_system_attr(trial._trial_id, "dear", 2)
+    assert _seen_by_optuna(path)[1][trial.number].system_attrs == {"cheap": 1, "dear": 2}
+
+
 def test_a_full_disk_leaves_no_half_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, storage = _storage(tmp_path / "journal")
     study = _study(storage)
