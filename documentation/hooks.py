@@ -62,7 +62,7 @@ SHIM = "https://unpkg.com/iframe-worker/shim"  # of the plugin `offline`: it wou
 
 
 SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
-PROGRAM = "<pre><span></span><code>"  # wider than a phone: the arrow keys scroll what has the focus
+EMPTY_HEAD = re.compile(r"<th\b([^>]*)></th>")  # of a table's corner: a head needs words
 # A section's navigation, whose label holds but an icon: its title stands inside.
 NAV = re.compile(
     r'aria-labelledby="__nav_\w+_label"'
@@ -73,7 +73,7 @@ NAV = re.compile(
 def on_post_page(output: str, page: Any, config: Any) -> str:
     """Return a page that loads the shim of its search from the site itself, its landmarks named."""
     named = NAV.sub(r'aria-label="Pages: \2"\1', output)
-    named = named.replace(PROGRAM, PROGRAM.replace("<code>", '<code tabindex="0">'))
+    named = EMPTY_HEAD.sub(r"<td\1></td>", named)
     return _with_own_shim(named, page.url).replace(SEARCH, f'{SEARCH} aria-label="Search"')
 
 

@@ -1,4 +1,8 @@
-// The theme puts each program's buttons into a nav of its own: they are no landmarks of the page.
+// What the theme's own script adds: each program's buttons are a landmark, which needs a name of its own, and wide
+// tables scroll, which the arrow keys do for what has the focus; without a mouse the theme takes it from programs.
 new MutationObserver(() => {
-  for (const one of document.querySelectorAll("nav.md-code__nav:not([role])")) one.setAttribute("role", "group");
-}).observe(document.documentElement, { childList: true, subtree: true });
+  document.querySelectorAll("nav.md-code__nav").forEach((one, index) => {
+    if (!one.hasAttribute("aria-label")) one.setAttribute("aria-label", `Program ${index + 1}`);
+  });
+  for (const one of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex]), pre > code:not([tabindex])")) one.tabIndex = 0;
+}).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["tabindex"] });

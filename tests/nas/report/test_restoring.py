@@ -154,7 +154,9 @@ def test_the_page_shows_before_and_after_and_needs_no_network(
     taken = photo(tmp_path / "<in>" / "a&b.png", 64, 96)
     out = tmp_path / "out"
     rows = restore_photos(model.parent, [taken], out, name="models/unet")
-    page = Page((out / "index.html").read_text())
+    html = (out / "index.html").read_text()
+    assert '.stage::after { content: "";' in html  # the line between before and after
+    page = Page(html)
     pictures = [address for address in page.addresses if address.startswith("data:image/webp")]
     assert len(pictures) == len(set(pictures)) == 4  # before and after, whole and a part
     assert [a for a in page.addresses if not a.startswith("data:")] == ["a%26b.png"]
