@@ -36,23 +36,25 @@ INT8 = Compression("int8-ptq")
 BY_HAND = UNet("resize-bilinear", "prelu", (32, 64, 128), 2, 3, True)
 """The paper's choices on three levels, to compare with."""
 
+SPACE = UNetSpace(
+    upsampling=UPSAMPLINGS,
+    activation=("relu", "prelu", "relu6"),
+    levels=(2, 3),
+    widths=(32, 64, 128),
+    convolutions=(2,),
+    first_kernel=(3,),
+    global_residual=(True,),
+    skip=SKIPS,
+    downsampling=("max-pool", "strided-conv"),
+    stem=(1, 2),
+    block=("plain", "residual", "branched"),
+    width_multiple=32,
+)
+
 STUDY = Study(
     name="portable-today",
     description="One int8 network for three phones of 2020 and four Snapdragon NPUs; half an hour.",
-    space=UNetSpace(
-        upsampling=UPSAMPLINGS,
-        activation=("relu", "prelu", "relu6"),
-        levels=(2, 3),
-        widths=(32, 64, 128),
-        convolutions=(2,),
-        first_kernel=(3,),
-        global_residual=(True,),
-        skip=SKIPS,
-        downsampling=("max-pool", "strided-conv"),
-        stem=(1, 2),
-        block=("plain", "residual", "branched"),
-        width_multiple=32,
-    ),
+    space=SPACE,
     compression=CompressionSpace(precision=("int8-ptq",)),
     schedule=short_schedule(600),
     evaluators=(
@@ -93,7 +95,7 @@ TRAINED = replace(
     name="portable-today-trained",
     description="What portable-today found beside the paper's network, trained longer; an hour.",
     space=replace(
-        STUDY.space,
+        SPACE,
         levels=(2, 3, 5),
         convolutions=(2, 4),
         first_kernel=(3, 7),
