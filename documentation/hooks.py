@@ -62,11 +62,19 @@ SHIM = "https://unpkg.com/iframe-worker/shim"  # of the plugin `offline`: it wou
 
 
 SEARCH = '<div class="md-search" data-md-component="search" role="dialog"'
+EMPTY_HEAD = re.compile(r"<th\b([^>]*)></th>")  # of a table's corner: a head needs words
+# A section's navigation, whose label holds but an icon: its title stands inside.
+NAV = re.compile(
+    r'aria-labelledby="__nav_\w+_label"'
+    r'([^>]*>\s*<label class="md-nav__title"[^>]*>\s*<span[^>]*></span>)(?=\s*([^<]*?)\s*</label>)'
+)
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Return a page that loads the shim of its search from the site itself, and names the search."""
-    return _with_own_shim(output, page.url).replace(SEARCH, f'{SEARCH} aria-label="Search"')
+    """Return a page that loads the shim of its search from the site itself, its landmarks named."""
+    named = NAV.sub(r'aria-label="Pages: \2"\1', output)
+    named = EMPTY_HEAD.sub(r"<td\1></td>", named)
+    return _with_own_shim(named, page.url).replace(SEARCH, f'{SEARCH} aria-label="Search"')
 
 
 def on_post_template(output: str, template_name: str, config: Any) -> str:

@@ -1,18 +1,16 @@
 """The README's and the documents' commands are commands, and their programs run."""
 
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.core import TyperGroup
+
+from tests.helpers.command_lines import check_command_line
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,26 +51,11 @@ def test_what_pip_installs_is_there() -> None:
 def test_every_command_is_one(
     document: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, *arguments = shlex.split(command)
-    if program == "make":
+    if command.startswith("make "):
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert arguments[0] in targets
-        return
-    from nas.cli.app import app
-
-    name, command = "nas", cast(Any, typer.main.get_command(app))
-    while isinstance(command, TyperGroup):
-        alone = command.invoke_without_command  # `nas paper`, and `nas paper report`
-        if alone and not (arguments and arguments[0] in command.commands):
-            break
-        assert arguments[0] in command.commands, f"{document}: there is no `nas {arguments[0]}`"
-        context = typer.Context(cast(Any, command), info_name=name)
-        name, command, arguments = command.resolve_command(context, arguments)
-    if arguments:  # without, it is a mention of the command
-        monkeypatch.chdir(tmp_path)
-        if "--npu-libraries" in arguments:  # a folder that is not there is a usage error
-            Path(arguments[arguments.index("--npu-libraries") + 1]).mkdir()
-        command.make_context(name, arguments)  # raises on a wrong option or a missing argument
+        assert command.split()[1] in targets, document
+    else:
+        check_command_line(command, tmp_path, monkeypatch)
 
 
 def _program(page: str, marker: str) -> str:

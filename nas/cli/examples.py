@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "search": (
         "nas search quickstart --out runs/a",
         "nas search my_study.py --device host --constraint 'latency_ms[host]<=50'",
+        "nas search my_study.py --size 1280x720 --show",
     ),
     "status": ("nas status runs/a", "nas status runs/a --watch"),
     "supernet train": (

@@ -86,9 +86,10 @@ class ModelTable:
         return _GAP.join(padded).rstrip()
 
     def _paragraphs(self, width: int) -> Iterator[str]:
-        """Yield two paragraphs for each network: its figures by name, and its text."""
+        """Yield two paragraphs for each network: the figures that it has by name, and its text."""
         for *cells, words in zip(*self.figures.values(), self.words, strict=True):
-            named = (f"{head} {cell}" for head, cell in zip(self.figures, cells, strict=True))
+            known = zip(self.figures, cells, strict=True)
+            named = (f"{head} {cell}" for head, cell in known if cell != "-")
             figures = ", ".join(one.replace(" ", _JOINED) for one in named)
             yield textwrap.fill(figures, width, subsequent_indent=_GAP).replace(_JOINED, " ")
             yield _beneath(words, width)

@@ -121,6 +121,10 @@ UntilConvergedOption = Annotated[
         "--until-converged", help="End once further trials are not expected to add anything."
     ),
 ]
+ShowOption = Annotated[
+    bool,
+    typer.Option("--show", help="Only show what each field of the study is, and who said so."),
+]
 RayOption = Annotated[
     str | None,
     typer.Option(
@@ -154,22 +158,28 @@ def search(
     look_share: LookShareOption = 0.2,
     learn_from: LearnFromOption = None,
     until_converged: UntilConvergedOption = False,
+    show: ShowOption = False,
 ) -> None:
     """Search: train, convert and measure candidates, and keep the best trade-offs.
 
     The same --out goes on where it was stopped; Ctrl-C stops at any moment.
     """
     began = time.monotonic()
-    with err.status("loading"):
-        from nas.cli.live import watch
-        from nas.search.supernet_ranking import searching
-
-    lost: OnLostPhone = "continue" if keep_going else "stop"
     changes: dict[str, Any] = {"data": data, "seed": seed, "replicates": replicates}
     changes |= {"halving": halving, "size": parse_size(size) if size else None}
     changes |= {"devices": device, "optional_devices": optional_device, "constraints": constraint}
     chosen = with_baselines(with_changes(load_study(study), changes), baseline or [])
     chosen.check()
+    if show:
+        from nas.cli.settled import show_settled
+
+        show_settled(chosen, changes | {"baselines": baseline, "trials": trials})
+        return
+    with err.status("loading"):
+        from nas.cli.live import watch
+        from nas.search.supernet_ranking import searching
+
+    lost: OnLostPhone = "continue" if keep_going else "stop"
     folder = out_ or Path("runs") / chosen.name
     processes = workers if ray is not None else workers or _processes(chosen)
     with resumable(folder), watch(chosen, folder, not (supernet or supernet_from)) as watcher:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, final
 
@@ -36,6 +37,11 @@ class Degradation(Protocol):
     @property
     def words(self) -> str:
         """What was done, to follow on "photographs that ship with scikit-image,"."""
+        ...
+
+    @property
+    def look(self) -> str:
+        """How the pictures look before they are restored, in a word."""
         ...
 
     def __hash__(self) -> int:
@@ -77,6 +83,11 @@ class Shaken:
         )
         return f"{which} (frames averaged in linear light)"
 
+    @property
+    def look(self) -> str:
+        """It makes pictures blurred."""
+        return "blurred"
+
     def identity(self) -> dict[str, Any]:
         """Return which shake, and the path of the known one."""
         return {"shake": self.shake, "path": content_key(np.round(known_shake(), 6).tolist())}
@@ -112,6 +123,11 @@ class Noisy:
     def words(self) -> str:
         """Which noise."""
         return f"each with Gaussian noise of deviation {self.sigma:g} (of 255, values clipped)"
+
+    @property
+    def look(self) -> str:
+        """It makes pictures noisy."""
+        return "noisy"
 
     def identity(self) -> dict[str, Any]:
         """Return the deviation."""
@@ -151,6 +167,11 @@ class Jpeg:
     def words(self) -> str:
         """Which compression."""
         return f"each compressed as JPEG of quality {self.quality} (colours at half resolution)"
+
+    @property
+    def look(self) -> str:
+        """It makes pictures compressed."""
+        return "compressed"
 
     def identity(self) -> dict[str, Any]:
         """Return the quality, and the library, since another one rounds in another way."""
@@ -201,6 +222,11 @@ class Dark:
         """How dark, and in which light."""
         return f"each darkened to {self.gain:g} of its linear light and rounded to 8 bits"
 
+    @property
+    def look(self) -> str:
+        """It makes pictures dark."""
+        return "dark"
+
     def identity(self) -> dict[str, Any]:
         """Return the gain."""
         return {"degradation": "dark", "gain": self.gain}
@@ -236,18 +262,19 @@ FORMS = ("shake", "random-shake", "noise=SIGMA", "jpeg=QUALITY", "dark=GAIN")
 """How a degradation is written; "random" alone is a random shake, too."""
 
 
-_LOOKS = {"noise": "noisy", "jpeg": "compressed", "dark": "dark"}
-
-
 def degraded_word(spec: str) -> str:
     """Tell in a word how a data set's pictures look before they are restored.
 
     `spec` is the data set's, for example "photos:noise=25". Pairs of somebody's own are "degraded".
+    What can't be read, as of a run by another version, is "blurred".
     """
-    kind, _, option = spec.partition(":")
+    kind, _, options = spec.partition(":")
     if kind == "pairs":
         return "degraded"
-    return _LOOKS.get(option.partition("=")[0], "blurred") if kind == "photos" else "blurred"
+    for option in options.split(",") if kind == "photos" else ():
+        with suppress(ConfigError):  # a seed
+            return parse_degradation(option).look
+    return KNOWN_SHAKE.look
 
 
 def parse_degradation(text: str) -> Degradation:

@@ -53,11 +53,13 @@ def restored_html(model: str, photos: Sequence[RestoredPhoto], out: Path) -> str
     `model` names the file that restored them, `out` the folder that holds their files. Raises
     DataError where a photograph can't be read any more.
     """
+    from markupsafe import Markup
+
     return (
         environment()
         .get_template("restored.html.j2")
         .render(
-            css=(_HERE / "restored.css").read_text(),
+            css=Markup((_HERE / "restored.css").read_text()),
             policy=policy(),
             version=__version__,
             model=model,

@@ -28,7 +28,7 @@ def trial_table(data: ReportData) -> dict[str, Any]:
         {"name": "state", "title": "State"},
         *(_figure_column(name, data) for name in first),
         {"name": "label", "title": "Network"},
-        {"name": "note", "title": "Note"},
+        {"name": "note", "title": "Note", "hidden": not any(map(_note, data.results))},
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
         *({"name": f"parameter.{n}", "hidden": True} for n in parameters),

@@ -120,13 +120,15 @@ def fixed_at(content: bytes, size: Size, name: str) -> bytes:
     return packed(model)
 
 
-def resized(content: bytes, size: Size, name: str) -> bytes:
+def resized(content: bytes, size: Size, name: str, checked_at: Size | None = None) -> bytes:
     """Return the file for pictures of `size` (width, height), whether it leaves its own open or has
     one.
 
     A file of another size is checked: LiteRT works out the same shapes, and brought back to the old
-    size it is the old file. `name` is the file's in messages. Raises ConfigError as `fixed_at`,
-    ConversionError, with the operation and the reason, where the file has no form of that size.
+    size it is the old file. With `checked_at` the file for that size is checked in its place, where
+    `size` is too large for LiteRT on this machine. `name` is the file's in messages. Raises
+    ConfigError as `fixed_at`, ConversionError, with the operation and the reason, where the file
+    has no form of that size.
     """
     file = parse_tflite(content, name)
     if file.open_inputs:
@@ -137,6 +139,9 @@ def resized(content: bytes, size: Size, name: str) -> bytes:
             raise ConversionError(f"no picture goes into it: its input is {shapes or 'nothing'}")
         return content
     result = at_size(content, size[1], size[0], _run_by_litert(content, file))
+    if checked_at is not None:
+        resized(content, checked_at, name)
+        return result
     allocations, old = _checked(result, size, name), file.size
     if not _alike(content, at_size(result, old[1], old[0], allocations)):
         raise ConversionError(

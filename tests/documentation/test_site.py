@@ -9,6 +9,7 @@ import pytest
 
 from documentation.hooks import site_text
 from documentation.reference import PAGES
+from tests.browser import axe_violations
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +42,16 @@ def test_the_site_fetches_nothing_from_other_hosts(site: Path) -> None:
     }
     assert not fetched
     assert not [p for p in site.rglob("*.css") if re.search(r"url\(\"?https?:", p.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("page", "width", "dark"),
+    [("index", 1400, False), ("start/quickstart", 390, True), ("reference/json", 1400, True)],
+)
+def test_in_a_browser_axe_finds_nothing_to_mend(
+    site: Path, page: str, width: int, dark: bool
+) -> None:
+    assert axe_violations(site / f"{page}.html", width, dark) == []
 
 
 def test_lists_links_and_details_on_the_site() -> None:

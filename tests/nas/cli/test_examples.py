@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from nas.cli.app import app
 from nas.cli.examples import EXAMPLES
+from tests.helpers.command_lines import check_command_line
 from tests.nas.cli.test_documents import ALL
 
 WORDS = {" ".join(words): command for words, command in ALL} | {"paper": None}
@@ -25,23 +23,8 @@ def test_every_command_has_examples_and_every_example_a_command() -> None:
 def test_examples_are_understood(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "qairt").mkdir()  # a library folder that is not there is a usage error
-    monkeypatch.chdir(tmp_path)
     for line in EXAMPLES[name]:
-        program, *words = shlex.split(line)
-        assert program == "nas"
-        _parse(words)
-
-
-def _parse(words: list[str]) -> None:
-    """Have the command lines' own parser read them; fails on a wrong option or argument."""
-    group: Any = typer.main.get_command(app)
-    context = typer.Context(group, info_name="nas")
-    while hasattr(group, "commands") and words and words[0] in group.commands:
-        _, group, words = group.resolve_command(context, words)
-        if hasattr(group, "load"):
-            group = group.load()
-    group.make_context("nas", list(words), parent=context)
+        check_command_line(line, tmp_path, monkeypatch)
 
 
 def test_a_page_shows_its_examples_and_kinds_of_values() -> None:

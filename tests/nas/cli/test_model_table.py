@@ -60,6 +60,7 @@ def test_the_narrowest_names_each_figure() -> None:
     lines = printed(ModelTable(FIGURES, LABELS), 27)
     assert lines[:2] == ["trial 5, PSNR dB 32.24,", "  ms Galaxy S24 2.55!,"]
     assert lines[3].startswith("  unet-resizebilinear-prelu")
+    assert lines[6:8] == ["trial 12,", "  ms Galaxy S24 0.485,"]  # it has no PSNR
 
 
 def test_no_network_is_no_row() -> None:

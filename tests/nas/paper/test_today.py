@@ -13,11 +13,11 @@ import pytest
 
 from nas.devices.paper_phones.published import rows
 from nas.errors import ConversionError
-from nas.networks.graph import Graph
 from nas.paper import today
 from nas.paper.page import comparison_html
 from nas.paper.rows import today_rows, write_csv
 from nas.paper.today import TodayCell, today_lines, told
+from nas.tflite import size as size_module
 from nas.tflite.file import read_tflite
 from search_spaces import ARCHITECTURES, UNet
 from tests.helpers.npu_graphs import needs_extra
@@ -148,24 +148,25 @@ def test_a_small_network_is_really_compiled(
     assert 0.01 < cell.latency_ms < 1
 
 
-def test_a_file_that_cant_be_checked_at_another_size_is_converted_there(
+def test_a_file_that_is_too_large_for_litert_is_checked_at_a_smaller_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(content: bytes, size: tuple[int, int], name: str) -> bytes:
-        raise ConversionError("too large to run here")
+    checked: list[tuple[int, int]] = []
 
-    monkeypatch.setattr("nas.tflite.size.resized", refuse)
-    monkeypatch.setattr(today, "SIZE", (48, 32))
+    def refuse(content: bytes, size: tuple[int, int], name: str) -> dict[int, Any]:
+        checked.append(size)
+        if size == (96, 64):
+            raise ConversionError("LiteRT counts in 32 bits")
+        return really_checked(content, size, name)
+
+    really_checked = size_module._checked
+    monkeypatch.setattr(size_module, "_checked", refuse)
+    monkeypatch.setattr(today, "SIZE", (96, 64))
     small = UNet("resize-bilinear", "relu", (4, 4), 1, 3)
     with today.full_size_file(small, "float") as made:
         assert isinstance(made, Path)
-        assert read_tflite(made).size == (48, 32)
-
-    def small_only(graph: Graph, height: int, *rest: Any) -> bytes:
-        if height == 32:
-            raise ConversionError("nor there")
-        return b"the small file"
-
-    monkeypatch.setattr("nas.compression.convert.convert_untrained", small_only)
+        assert read_tflite(made).size == (96, 64)
+    assert checked == [(96, 64), (320, 192)]
+    monkeypatch.setattr(today, "_CHECKED_AT", (96, 64))
     with today.full_size_file(small, "float") as made:
-        assert made == "too large to run here"  # the first reason, which is what can be mended
+        assert made == "LiteRT counts in 32 bits"

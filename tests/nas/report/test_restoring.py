@@ -11,6 +11,7 @@ from nas.errors import ConfigError, ConversionError, DataError, NasError, RunErr
 from nas.report.restored_page import SHOWN, restored_html
 from nas.report.restoring import model_file, photo_files, restore_photos
 from nas.system.files import read_json
+from tests.browser import axe_violations
 from tests.helpers.artifacts import artifact, network, picture
 from tests.helpers.report_pages import Page
 
@@ -48,6 +49,15 @@ def test_a_photo_keeps_its_size_its_orientation_its_exif_and_its_colours(
     assert np.abs(before.astype(int) - after).mean() < 40  # a network near the identity
     turned = np.rot90(read_picture(photo(tmp_path / "plain.png")), -1)
     assert np.abs(turned.astype(int) - before).mean() < 20
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)])
+def test_in_a_browser_axe_finds_nothing_to_mend(
+    model: Path, tmp_path: Path, width: int, dark: bool
+) -> None:
+    photos = [photo(tmp_path / f"{name}.png", 64, 96) for name in range(2)]
+    restore_photos(model, photos, tmp_path / "out")
+    assert axe_violations(tmp_path / "out" / "index.html", width, dark) == []
 
 
 def test_another_format_and_names_that_come_twice(model: Path, tmp_path: Path) -> None:
@@ -144,7 +154,9 @@ def test_the_page_shows_before_and_after_and_needs_no_network(
     taken = photo(tmp_path / "<in>" / "a&b.png", 64, 96)
     out = tmp_path / "out"
     rows = restore_photos(model.parent, [taken], out, name="models/unet")
-    page = Page((out / "index.html").read_text())
+    html = (out / "index.html").read_text()
+    assert '.stage::after { content: "";' in html  # the line between before and after
+    page = Page(html)
     pictures = [address for address in page.addresses if address.startswith("data:image/webp")]
     assert len(pictures) == len(set(pictures)) == 4  # before and after, whole and a part
     assert [a for a in page.addresses if not a.startswith("data:")] == ["a%26b.png"]

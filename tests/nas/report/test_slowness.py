@@ -141,4 +141,4 @@ def test_a_modelled_run_names_its_slowest_baseline(tmp_path: Path) -> None:
     text = Page(write_report(run, 0, read=architecture_from_dict).read_text()).sections["slow"]
     assert "trial 1 · unet-transposeconv-relu" in text
     assert "no accelerator takes TRANSPOSE_CONV" in text
-    assert "54,206 → 1,184" in text
+    assert "54\u202f206 → 1\u202f184" in text
