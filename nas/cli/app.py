@@ -55,9 +55,7 @@ def nas(
     ] = False,
     quiet: Annotated[
         bool,
-        typer.Option(
-            QUIET, "-q", help="No notes and no progress: results and errors only. Anywhere."
-        ),
+        typer.Option(QUIET, help="No notes and no progress: results and errors only. Anywhere."),
     ] = False,
 ) -> None:
     """Search, measure and export image-restoration networks for phones."""

@@ -15,9 +15,9 @@ from nas.report import gather, write_report
 from nas.report.charts import front_chart
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import find_effects
-from nas.report.numbers import number
+from nas.report.numbers import duration, number
 from nas.report.offline import safe_json
-from nas.report.page import duration, report_html
+from nas.report.page import report_html
 from nas.report.png import save_front
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
