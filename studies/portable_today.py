@@ -93,7 +93,7 @@ FOUND = (
 TRAINED = replace(
     STUDY,
     name="portable-today-trained",
-    description="What portable-today found beside the paper's network, trained longer; an hour.",
+    description="What portable-today found beside the paper's network, trained longer; two hours.",
     space=replace(
         SPACE,
         levels=(2, 3, 5),

@@ -11,6 +11,7 @@ from nas.data.image_quality import PSNR_ID, SSIM_ID
 from nas.devices.gpus import may_use_gpu
 from nas.errors import ConfigError, DataError, DeviceError, NasError, RunError
 from nas.networks.candidate import Architecture, Candidate, Compression
+from nas.networks.counts import counts
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from nas.compression.finetuning import Trained
     from nas.compression.pruning import Pruning
     from nas.data import Dataset, Pair
-    from nas.networks.graph import Graph
     from nas.training.schedule import Schedule
     from nas.training.workshop import Progress, Workshop
 
@@ -207,7 +207,7 @@ class Job:
             **wanted.to_dict(),
             "network": made.architecture.to_dict(),
             "reached_share": pruned_share(trained.architecture.graph(), graph),
-            **_costs(graph, self.size),
+            **counts(graph, self.size),
             **read_json(kept),
             "devices": self._timed(path),
         }
@@ -309,16 +309,6 @@ def as_results(document: Row, architecture: Architecture) -> list[TrialResult]:
             )
         )
     return results
-
-
-def _costs(graph: Graph, size: tuple[int, int]) -> dict[str, float]:
-    width, height = size
-    macs = graph.macs(height, width)
-    return {
-        "gmacs_conv": macs.conv / 1e9,
-        "gmacs_profiler": macs.profiler / 1e9,
-        "parameters": graph.parameters(),
-    }
 
 
 def smoke_test(

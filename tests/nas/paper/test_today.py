@@ -166,7 +166,7 @@ def test_a_file_that_is_too_large_for_litert_is_checked_at_a_smaller_size(
     with today.full_size_file(small, "float") as made:
         assert isinstance(made, Path)
         assert read_tflite(made).size == (96, 64)
-    assert checked == [(96, 64), (320, 192)]
+    assert checked == [(96, 64), (320, 720)]
     monkeypatch.setattr(today, "_CHECKED_AT", (96, 64))
     with today.full_size_file(small, "float") as made:
         assert made == "LiteRT counts in 32 bits"
