@@ -289,9 +289,9 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
         write_json(path, description)
         return description
     description = run.description()
-    theirs = {**description["study"], "data": {**description["study"]["data"], "spec": ""}}
-    ours = {**fingerprint, "data": {**data, "spec": ""}}
-    differences = list(_differences(theirs, ours))
+    differences = list(
+        _differences(_what_decides(description["study"]), _what_decides(fingerprint))
+    )
     if differences:
         raise RunError(
             f"{run.path} holds a run of another study. These differ: {'; '.join(differences[:6])}. "
@@ -299,6 +299,11 @@ def _open_run(run: RunFolder, study: Study, dataset: Dataset) -> dict[str, Any]:
         )
     check_network_format(run, study)
     return description
+
+
+def _what_decides(fingerprint: dict[str, Any]) -> dict[str, Any]:
+    """Return a fingerprint without the words that decide no figure: where pictures lie, a title."""
+    return {**fingerprint, "description": "", "data": {**fingerprint["data"], "spec": ""}}
 
 
 def _differences(run: Any, asked: Any, path: str = "") -> Iterator[str]:

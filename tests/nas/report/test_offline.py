@@ -166,7 +166,7 @@ def test_json_cannot_end_a_script() -> None:
 
 SEEN = """
 const drawn = () => document.querySelectorAll(".js-plotly-plot").length;
-for (let turn = 0; turn < 100 && drawn() < 3; turn++) {
+for (let turn = 0; turn < 600 && drawn() < 3; turn++) {
   await new Promise((done) => setTimeout(done, 100));
 }
 const titles = [...document.querySelectorAll(".modebar-btn")].map((one) => one.dataset.title);
@@ -225,7 +225,7 @@ LINKED = """
 const chart = document.querySelector("figure.front");
 dispatchEvent(new Event("beforeprint"));  // draws all charts, however seldom a busy browser looks
 const ready = () => chart._ev?.listenerCount("plotly_click");
-for (let turn = 0; turn < 100 && !ready(); turn++)
+for (let turn = 0; turn < 600 && !ready(); turn++)
   await new Promise((done) => setTimeout(done, 100));
 const row = document.querySelectorAll("#front-table tr[data-trial]")[2];
 const trial = row.dataset.trial;
