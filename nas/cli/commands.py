@@ -135,6 +135,13 @@ COMMANDS = (
         RESULTS,
     ),
     Command(
+        "track",
+        "track",
+        "track",
+        "Hand a run's trials to TensorBoard, MLflow or Weights & Biases.",
+        RESULTS,
+    ),
+    Command(
         "dashboard",
         "study",
         "dashboard",

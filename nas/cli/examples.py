@@ -37,6 +37,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "nas push models/FOLDER USER/NAME --dry-run",
         "nas push models/FOLDER USER/NAME --public",
     ),
+    "track": (
+        "nas track runs/a --to tensorboard --out board",
+        "nas track runs/a --to mlflow --out tracked --json",
+    ),
     "dashboard": ("nas dashboard runs/a", "nas dashboard runs/a --port 8081"),
     "devices": ("nas devices", "nas devices --connect 192.168.0.7:5555"),
     "doctor": ("nas doctor", "nas doctor --device adb:SERIAL --npu-libraries qairt --json"),
