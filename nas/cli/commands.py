@@ -264,6 +264,13 @@ class CommandGroup(TyperGroup):
                 command.name, help=command.help, rich_help_panel=command.panel
             )
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, all of them flags: a page of help names no type for them."""
+        options = super().get_params(ctx)
+        for option in options:
+            option.metavar = ""
+        return options
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the imported command and its arguments; see `TyperGroup`."""
         name, _, rest = super().resolve_command(ctx, args)

@@ -7,11 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 
-from nas.cli.fitted_table import FittedTable
+if TYPE_CHECKING:
+    from nas.cli.fitted_table import FittedTable
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -77,6 +78,8 @@ def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> FittedTable:
     """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
+    from nas.cli.fitted_table import FittedTable
+
     return FittedTable(title, columns, rows)
 
 

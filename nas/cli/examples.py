@@ -111,6 +111,14 @@ def finish_page(command: Any, name: str) -> None:
     for param in command.params:
         if param.param_type_name == "option" and param.metavar is None:
             param.metavar = _kind_of_value(param)
+    help_option = command.get_help_option
+
+    def untyped(context: Any) -> Any:
+        option = help_option(context)
+        option.metavar = ""
+        return option
+
+    command.get_help_option = untyped
     usage = command.collect_usage_pieces
     without = str.maketrans("", "", "{}")
     command.collect_usage_pieces = lambda context: [p.translate(without) for p in usage(context)]
