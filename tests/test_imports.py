@@ -49,6 +49,9 @@ OWNERS = {
     "adbutils": {"nas/devices/adb/server.py"},
     "tf_keras": {"nas/networks/keras.py"},
     "onnx": {"nas/devices/npu/onnx_graph.py"},
+    "tensorboard": {"nas/report/tensorboard_files.py"},
+    "mlflow": {"nas/report/mlflow_store.py"},
+    "wandb": {"nas/report/wandb_files.py"},
     "onnxruntime": {"nas/devices/npu/compile_worker.py", "nas/devices/npu/onnx_export.py"},
 }
 

@@ -135,6 +135,13 @@ COMMANDS = (
         RESULTS,
     ),
     Command(
+        "track",
+        "track",
+        "track",
+        "Hand a run's trials to TensorBoard, MLflow or Weights & Biases.",
+        RESULTS,
+    ),
+    Command(
         "dashboard",
         "study",
         "dashboard",
@@ -256,6 +263,13 @@ class CommandGroup(TyperGroup):
             self.commands[command.name] = TyperCommand(
                 command.name, help=command.help, rich_help_panel=command.panel
             )
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, all of them flags: a page of help names no type for them."""
+        options = super().get_params(ctx)
+        for option in options:
+            option.metavar = ""
+        return options
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the imported command and its arguments; see `TyperGroup`."""

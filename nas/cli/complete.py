@@ -80,6 +80,13 @@ def states(incomplete: str) -> list[str]:
     return _matching(get_args(State), incomplete)
 
 
+def trackers(incomplete: str) -> list[str]:
+    """Offer the trackers of experiments."""
+    from nas.report.trackers import TRACKERS
+
+    return _matching(TRACKERS, incomplete)
+
+
 def runs(incomplete: str) -> list[str]:
     """Offer the folders below runs/ that hold a run."""
     return _matching(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 import typer
 
 from nas.cli import complete
-from nas.cli.console import emit_json, err, out, table
+from nas.cli.console import emit_json, err, out, print_table, table
 from nas.cli.inspect import named_architecture
 from nas.cli.options import JsonOption, LimitOption, parse_size
 from nas.errors import ConfigError, RunError
@@ -266,7 +266,7 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     before = document["before"]
     rows = document.get("rows") or [document["after"]]
     size = "x".join(map(str, document["conditions"]["size"]))
-    out.print(table(f"Pruned and quantized, at {size}", columns, cells))
+    print_table(table(f"Pruned and quantized, at {size}", columns, cells))
     whole = [row for row in rows if "failure" not in row]
     reached = dict.fromkeys(f"{row['reached_share']:.1%}" for row in whole if row["pruned_share"])
     if reached:

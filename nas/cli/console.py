@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from nas.cli.fitted_table import FittedTable
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -73,18 +76,18 @@ def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> Table:
+def table(title: str, columns: dict[str, str], rows: list[list[str]]) -> FittedTable:
     """Build a plain table; `columns` gives each heading its justification, "left" or "right"."""
-    result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for heading, justify in columns.items():
-        side: Literal["left", "right"] = "right" if justify == "right" else "left"
-        result.add_column(heading, justify=side, overflow="fold")
-    for row in rows:
-        result.add_row(*row)
-    return result
+    from nas.cli.fitted_table import FittedTable
+
+    return FittedTable(title, columns, rows)
 
 
-def print_table(value: Table) -> None:
-    """Print a table; where it does not go to a terminal, its lines are never wrapped."""
-    console = out if out.is_terminal else Console(width=_PIPE_WIDTH, no_color=True)
+def print_table(value: RenderableType) -> None:
+    """Print a table as wide as the terminal.
+
+    Where it does not go to a terminal, its lines are as wide as $COLUMNS says, or never wrapped.
+    """
+    fixed = out.is_terminal or "COLUMNS" in os.environ
+    console = out if fixed else Console(width=_PIPE_WIDTH, no_color=True)
     console.print(value, soft_wrap=False)

@@ -282,6 +282,22 @@ class PushDocument:
 
 
 @dataclass(frozen=True)
+class TrackDocument:
+    """What was handed to a tracker: trials that were `written`, and those that were there before.
+
+    `name` is the run's in the tracker, `command` shows it there.
+    """
+
+    run: str
+    tracker: str
+    folder: str
+    name: str
+    written: int
+    unchanged: int
+    command: str
+
+
+@dataclass(frozen=True)
 class RestoredDocument:
     """The photographs that were restored, and the folder `out` that holds them and their page."""
 
@@ -299,6 +315,7 @@ KINDS: dict[str, Any] = {
     "check": CheckedDocument,
     "describe": DescriptionDocument,
     "push": PushDocument,
+    "track": TrackDocument,
     "restore": RestoredDocument,
     "measure": MeasurementDocument | PlacedDocument,
     "compress": CompressedDocument | CompressionsDocument,

@@ -37,6 +37,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "nas push models/FOLDER USER/NAME --dry-run",
         "nas push models/FOLDER USER/NAME --public",
     ),
+    "track": (
+        "nas track runs/a --to tensorboard --out board",
+        "nas track runs/a --to mlflow --out tracked --json",
+    ),
     "dashboard": ("nas dashboard runs/a", "nas dashboard runs/a --port 8081"),
     "devices": ("nas devices", "nas devices --connect 192.168.0.7:5555"),
     "doctor": ("nas doctor", "nas doctor --device adb:SERIAL --npu-libraries qairt --json"),
@@ -107,6 +111,14 @@ def finish_page(command: Any, name: str) -> None:
     for param in command.params:
         if param.param_type_name == "option" and param.metavar is None:
             param.metavar = _kind_of_value(param)
+    help_option = command.get_help_option
+
+    def untyped(context: Any) -> Any:
+        option = help_option(context)
+        option.metavar = ""
+        return option
+
+    command.get_help_option = untyped
     usage = command.collect_usage_pieces
     without = str.maketrans("", "", "{}")
     command.collect_usage_pieces = lambda context: [p.translate(without) for p in usage(context)]

@@ -57,11 +57,9 @@ def _grid(rows: Iterable[tuple[RenderableType, ...]]) -> Table:
 
 
 def _options(group: TyperGroup, context: typer.Context) -> Table:
-    bracket = "bold yellow dim"
-    flag = Text.assemble(("<", bracket), ("bool", "bold yellow"), (">", bracket))
     records = [option.get_help_record(context) for option in group.get_params(context)]
     return _grid(
-        (Text(record[0], "bold cyan"), "", "", "", flag, Text(record[1]))
+        (Text(record[0], "bold cyan"), "", "", "", "", Text(record[1]))
         for record in records
         if record is not None
     )

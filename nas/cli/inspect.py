@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import complete
-from nas.cli.console import counted, emit_json, err, out, table
+from nas.cli.console import counted, emit_json, err, out, print_table, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -100,7 +100,7 @@ def _show_layers(document: dict[str, Any]) -> None:
         for layer in document["layers"]
     ]
     size = "x".join(map(str, document["size"]))
-    out.print(table(f"{document['label']} at {size}", columns, body))
+    print_table(table(f"{document['label']} at {size}", columns, body))
     out.print(
         f"\n[bold]{document['gmacs_conv']:.2f}[/] GMAC in convolutions, "
         f"[bold]{document['gmacs_profiler']:.2f}[/] by the profiler's convention, "

@@ -12,11 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.console import out, plain, table
+from nas.cli.fitted_table import LEAST, fill_parts
 
-LEAST = 24
-"""Columns that a text needs beside figures; a label's first word, where that is longer."""
 _GAP = "  "
-_JOINED = "\0"  # stands for a space that no line ends at
 
 
 @final
@@ -45,6 +43,7 @@ class ModelTable:
         room = width - sum(_whole(head, cells) for head, cells in self.figures.items())
         if longest <= room:
             return self._table(dict(self._with_further(room - longest)), 0)
+        # a label's first word is never broken
         if room >= max([LEAST, *(len(text.partition(" ")[0]) for text in self.words)]):
             return self._table(self.figures, room)
         widths = [_broken(head, cells) for head, cells in self.figures.items()]
@@ -64,9 +63,8 @@ class ModelTable:
         sides = {head: "left" if head in self.left else "right" for head in columns}
         cells = [[plain(cell) for cell in column] for column in (*columns.values(), self.words)]
         rows = [list(row) for row in zip(*cells, strict=True)]
-        made = table("", {**sides, self.heading: "left"}, rows)
-        made.columns[-1].width = room or None
-        return made
+        widths = [*(None for _ in columns), room or None]
+        return table("", {**sides, self.heading: "left"}, rows).grid(widths)
 
     def _stacked(self, widths: Sequence[int], width: int) -> Text:
         """Return rows of figures under headings of several lines, with each text beneath."""
@@ -90,8 +88,7 @@ class ModelTable:
         for *cells, words in zip(*self.figures.values(), self.words, strict=True):
             known = zip(self.figures, cells, strict=True)
             named = (f"{head} {cell}" for head, cell in known if cell != "-")
-            figures = ", ".join(one.replace(" ", _JOINED) for one in named)
-            yield textwrap.fill(figures, width, subsequent_indent=_GAP).replace(_JOINED, " ")
+            yield fill_parts([*named], width)
             yield _beneath(words, width)
 
 

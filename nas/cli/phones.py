@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli import complete
-from nas.cli.console import emit_json, err, out, table
+from nas.cli.console import emit_json, err, print_table, table
 from nas.cli.options import (
     BinaryOption,
     DelegateOption,
@@ -101,7 +101,7 @@ def _show(rows: Sequence[SweepRow], model: Path) -> None:
         ]
         for row in rows
     ]
-    out.print(table("", columns, cells), soft_wrap=False)
+    print_table(table("", columns, cells))
     for name in dict.fromkeys(row.name for row in rows if row.device.startswith("adb:")):
         err.print(name, highlight=False, markup=False)
     for text in dict.fromkeys(row.failure for row in rows if row.run_size is None):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import complete
-from nas.cli.console import emit_json, err, note, out, table
+from nas.cli.console import emit_json, err, note, out, print_table, table
 from nas.cli.inspect import named_architecture
 from nas.cli.options import (
     ArtifactsOption,
@@ -298,7 +298,7 @@ def studies(
         )
         return
     rows = [[study.name, str(study.trials), study.description] for study in STUDIES.values()]
-    out.print(table("Studies", {"name": "left", "trials": "right", "what": "left"}, rows))
+    print_table(table("Studies", {"name": "left", "trials": "right", "what": "left"}, rows))
     out.print("\nA study of your own is a .py file with a value STUDY: nas search my_study.py")
 
 

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from nas.cli.console import emit_json, out
 from nas.cli.options import JsonOption, RunArgument
+from nas.cli.worker_table import WorkerTable
 
 if TYPE_CHECKING:
     from nas.execution.status import Status
 
 SECONDS = 1.0
 ROWS = 24
-_STYLES = {"busy": "green", "idle": "dim", "starting": "yellow"}
 
 
 def status(
@@ -49,11 +49,12 @@ def status(
 def _page(now: Status, rows: int | None) -> RenderableType:
     parts: list[RenderableType] = [_head(now), _counts(now)]
     if now.workers:
-        parts += [Text(), _workers(now, rows)]
+        parts += [Text(), WorkerTable(now.workers, rows)]
     if now.failures or now.retried or now.lost_devices:
         parts += [Text(), _troubles(now)]
     if now.driver is None and now.front:
-        parts += [Text(f"next: nas explain {now.folder}   nas report {now.folder}", style="bold")]
+        lines = f"next: nas explain {now.folder}\n      nas report {now.folder}"
+        parts += [Text(lines, style="bold")]
     return Group(*parts)
 
 
@@ -101,36 +102,6 @@ def _counts(now: Status) -> Text:
     return Text(f"{line}\n{', '.join(second)}")
 
 
-def _workers(now: Status, rows: int | None) -> Table:
-    from nas.report.numbers import duration
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("worker", "for", "where", "state", "trial", "stage", "", "since"):
-        right = heading in ("trial", "since")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    ordered = sorted(now.workers, key=lambda row: (row["state"] != "busy", row["worker"]))
-    shown = ordered if rows is None else ordered[:rows]
-    for row in shown:
-        total = row.get("total") or 0
-        share = f"{row['done'] / total:.0%}" if total else ""
-        attempt = row.get("attempt", 1)
-        again = f" (attempt {attempt})" if attempt > 1 else ""
-        table.add_row(
-            Text(str(row["worker"])),
-            Text(_kind(row["kind"])),
-            Text(str(row["where"])),
-            Text(str(row["state"]), style=_STYLES.get(row["state"], "")),
-            Text(str(row.get("trial", ""))),
-            Text(str(row.get("stage", "")) + again),
-            Text(share),
-            Text(duration(float(row["for_s"])) if "for_s" in row else ""),
-        )
-    if len(ordered) > len(shown):
-        busy = sum(row["state"] == "busy" for row in ordered)
-        table.caption = f"and {len(ordered) - len(shown)} more; {busy} of {len(ordered)} are busy"
-    return table
-
-
 def _troubles(now: Status) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=False)
     table.add_column(justify="right")
@@ -142,7 +113,3 @@ def _troubles(now: Status) -> Table:
     for device in now.lost_devices:
         table.add_row("", Text(f"{device} is lost, and optional until the next start"))
     return table
-
-
-def _kind(kind: str) -> str:
-    return {"train": "training", "light": "screening"}.get(kind, kind)

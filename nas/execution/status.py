@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from nas.study.trial_result import TrialResult
 from nas.system.files import read_json
 
 RECENT = 50  # trials, for the rate
+_LATELY = 6  # lines of progress, for the pace of a stage
 CREATED = "%Y-%m-%dT%H:%M:%S%z"  # as run.json says when the run was made
 SILENT_SECONDS = 30.0  # a driver writes its table every second, or after a long step
 
@@ -96,7 +97,7 @@ class Look:
             goal=goal,
             states={str(state): count for state, count in states.items()},
             driver=driver,
-            workers=tuple(_aged(table)) if alive else (),
+            workers=tuple(_aged(table, self.run)) if alive else (),
             queued=table.get("queued", {}) if alive else {},
             retried=table.get("retried", {}),
             failures=_failures(results),
@@ -184,13 +185,40 @@ def _lives(pid: int) -> bool:
         return True
 
 
-def _aged(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the table's rows, with the time added that has passed since it was written."""
+def _aged(table: Mapping[str, Any], run: RunFolder) -> Iterator[dict[str, Any]]:
+    """Yield the table's rows, with the time added that has passed since it was written.
+
+    Where a trial's log tells how fast its stage goes, `stage_left_s` is what the stage needs yet.
+    """
     passed = max(0.0, time.time() - float(table.get("at", time.time())))
-    return [
-        {**row, "for_s": round(row["for_s"] + passed, 1)} if "for_s" in row else dict(row)
-        for row in table.get("workers", [])
-    ]
+    for row in table.get("workers", []):
+        aged = dict(row)
+        if "for_s" in row:
+            aged["for_s"] = round(row["for_s"] + passed, 1)
+        if row.get("total") and "trial" in row:
+            pace = _seconds_a_step(run.log(row["trial"]), row["stage"])
+            if pace is not None:
+                left = pace * (row["total"] - row["done"]) - passed
+                aged["stage_left_s"] = round(max(0.0, left), 1)
+        yield aged
+
+
+def _seconds_a_step(log: Path, stage: str) -> float | None:
+    """Return how long a step of a stage takes by a trial's log; None where that can't be told."""
+    steps: list[tuple[float, int]] = []
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+        for row in map(json.loads, lines):
+            if row["event"] == "given":
+                steps = []  # another attempt
+            elif row["event"] == "progress" and row["stage"] == stage:
+                steps.append((datetime.fromisoformat(row["at"]).timestamp(), int(row["done"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if len(steps) < 2:
+        return None
+    (began, first), (ended, last) = steps[-_LATELY:][0], steps[-1]
+    return (ended - began) / (last - first) if last > first else None
 
 
 def _failures(results: list[TrialResult]) -> dict[str, int]:

@@ -5,10 +5,8 @@ It is a copy in memory. Nothing is written into the run's folder.
 
 from __future__ import annotations
 
-import json
-import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import optuna
 from nas.errors import NasError
 from nas.report.budget import models_to_picture
 from nas.report.crops import compare_crops, heldout_pairs
+from nas.report.loss_curve import loss_curve
 from nas.report.report_data import ReportData, gather
 from nas.report.ship_kit import crops_picture
 from nas.storage.run_folder import RunFolder
@@ -93,28 +92,8 @@ def _trial(
         distributions=trial.distributions,
         user_attrs=attributes,
         system_attrs={**trial.system_attrs, **links},
-        intermediate_values=dict(loss_curve(run.log(trial.number))),
+        intermediate_values={p.step: p.loss for p in loss_curve(run.log(trial.number))},
     )
-
-
-def loss_curve(log: Path) -> Iterator[tuple[int, float]]:
-    """Yield (step, L1 loss) of a trial's last training, from its log; nothing where it has none."""
-    curve: dict[int, float] = {}
-    try:
-        lines = log.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if row.get("event") == "given":
-            curve = {}
-        loss = re.match(r"L1 ([\d.]+)$", str(row.get("note", "")))
-        if row.get("event") == "progress" and row.get("stage") == "training" and loss:
-            curve[int(row["done"])] = float(loss[1])
-    yield from curve.items()
 
 
 def _study_note(run: RunFolder, data: ReportData) -> str:

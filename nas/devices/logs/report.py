@@ -251,11 +251,13 @@ def _ran_elsewhere(
 
 
 def _is_empty(benchmark: BenchmarkLog, nnapi: NnapiLog) -> bool:
-    """Whether the log holds nothing of the tool or of NNAPI."""
-    return (
-        replace(benchmark, asked=[], facts=replace(benchmark.facts, reasons=[])) == (BenchmarkLog())
-        and nnapi == NnapiLog()
-    )
+    """Whether the log holds nothing of the tool or of NNAPI.
+
+    "NAME: [VALUE]" alone is nothing: other texts have such lines, too, as Markdown's links.
+    """
+    facts = replace(benchmark.facts, reasons=[])
+    rest = replace(benchmark, asked=[], parameters={}, facts=facts)
+    return rest == BenchmarkLog() and nnapi == NnapiLog()
 
 
 def _mixed(run: Run) -> DeviceFailure | None:

@@ -264,8 +264,9 @@ def test_parse_log_in_words(name: str, words: list[str]) -> None:
     assert all(word in text for word in words)
 
 
-def test_parse_log_of_nothing(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("hello\n")
+@pytest.mark.parametrize("text", ["hello\n", "**Tutorials**: [own pictures](docs/a.md)\n"])
+def test_parse_log_of_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x").write_text(text)
     for options in ((), ("--json",)):
         with pytest.raises(ConfigError, match="x says nothing that is known: expected what"):
             run("parse-log", str(tmp_path / "x"), *options)

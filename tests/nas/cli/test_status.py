@@ -60,6 +60,25 @@ def test_a_run_that_is_held_is_told_by_its_table(tmp_path: Path) -> None:
     assert json.loads(json.dumps(now.to_dict()))["finished"] == 60
 
 
+def test_what_a_stage_needs_yet_is_told_by_the_pace_in_the_trial_s_log(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    steps = [(0, 1), (20, 10), (80, 25)]  # seconds, steps: after another attempt, 15 in 60 s
+    rows = [
+        {"at": f"2026-01-02T03:0{s // 60}:{s % 60:02d}.000Z", "event": "progress",
+         "stage": "training", "done": done, "total": 40, "note": ""}
+        for s, done in steps
+    ]  # fmt: skip
+    rows.insert(1, {"at": "2026-01-02T03:00:10.000Z", "event": "given"})
+    run.log(60).parent.mkdir()
+    run.log(60).write_text("\n".join(map(json.dumps, rows)))
+    with held(run.path):
+        busy, idle = Look(run).status().workers
+        assert busy["stage_left_s"] == pytest.approx(40, abs=2)  # 10 steps of 4 s
+        assert "stage_left_s" not in idle
+        run.log(60).write_text('{"event": "progress"')
+        assert "stage_left_s" not in Look(run).status().workers[0]
+
+
 def test_a_run_that_nobody_drives_has_no_workers_and_no_end(tmp_path: Path) -> None:
     run = _run(tmp_path / "run")
     look = Look(run)
@@ -89,8 +108,7 @@ def test_the_page(tmp_path: Path) -> None:
     assert "60 of 100 trials: " in shown.output
     assert "1 running, 2 waiting" in shown.output
     assert "360 trials an hour, about 6 min 40 s left" in shown.output
-    assert "training (attempt 2)" in shown.output
-    assert "75%" in shown.output
+    assert "training 30/40 (75%, attempt 2)" in shown.output
     assert "1x tried again: its process was killed by signal 9" in " ".join(shown.output.split())
     assert data_of(as_json.output, "status")["goal"] == 100
     nothing = CliRunner().invoke(app, ["status", str(tmp_path)])

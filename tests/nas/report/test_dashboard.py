@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import optuna
@@ -11,7 +10,7 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 
 from nas.data import Pair
 from nas.report import dashboard
-from nas.report.dashboard import dashboard_storage, loss_curve
+from nas.report.dashboard import dashboard_storage
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
 from tests.helpers.fake_run import make_run
@@ -77,20 +76,3 @@ def test_it_has_name_notes_figures_and_crops(
     note = shown.get_note(place)
     assert failed.label in note
     assert "TrainingError: the training died" in note
-
-
-def test_a_curve_is_the_last_attempt_s(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    step = {"event": "progress", "stage": "training", "total": 600}
-    rows = [
-        {"event": "given"},
-        {**step, "done": 30, "note": "L1 0.5000"},
-        {"event": "given"},
-        {"event": "stage", "stage": "training", "note": "L1 0.1000"},
-        {**step, "done": 30, "note": "L1 0.2500"},
-        {**step, "done": 60, "note": "L1 0.1250"},
-        {**step, "stage": "pruning", "done": 60, "note": "L1 0.9"},
-    ]
-    log.write_text("\n".join([*map(json.dumps, rows), '{"cut off']))
-    assert list(loss_curve(log)) == [(30, 0.25), (60, 0.125)]
-    assert list(loss_curve(tmp_path / "none")) == []
