@@ -12,8 +12,8 @@ file: PSNR of its float file and of its int8-ptq file on the five held-out photo
 are there are not made again, so a killed run goes on; what a search for portable networks needs
 comes first. `--show` prints the tables of the lines there are.
 
-A difference's interval is Student's at 95 %, with the deviation between seeds pooled over all rows
-of a task that have the same activation's noise: those with PReLU, and the others.
+A difference's interval is Student's at 95 %, with the deviation between seeds pooled over rows of a
+task that deviate alike: those with other blocks, those with other activations, and the rest.
 
 A training of 600 steps takes half a minute on one core. Random shakes are the harder task: after
 600 steps a network is hardly better than its input, so they get more.
@@ -225,7 +225,7 @@ def difference(rows: dict[str, list[float]], name: str) -> Difference:
     from scipy.stats import t
 
     def noise(of: str) -> tuple[float, int]:
-        alike = {row: one for row, one in rows.items() if _other(row) == _other(of)}
+        alike = {row: one for row, one in rows.items() if _kind(row) == _kind(of)}
         return pooled_deviation(alike)
 
     (own, freedom), (base, others) = noise(name), noise("base")
@@ -235,9 +235,10 @@ def difference(rows: dict[str, list[float]], name: str) -> Difference:
     return Difference(statistics.mean(mine) - statistics.mean(theirs), reach)
 
 
-def _other(row: str) -> bool:
-    """Return whether a row has another activation than the base's PReLU, and so other noise."""
-    return row.startswith("activation")
+def _kind(row: str) -> str:
+    """Return which rows have the same noise: other activations, other blocks, and the rest."""
+    kind = row.partition(":")[0]
+    return kind if kind in ("activation", "block") else "rest"
 
 
 def table(task: str, lines: list[dict[str, str]]) -> str:

@@ -170,6 +170,10 @@ def search(
     changes |= {"devices": device, "optional_devices": optional_device, "constraints": constraint}
     chosen = with_baselines(with_changes(load_study(study), changes), baseline or [])
     chosen.check()
+    ranked = supernet or supernet_from is not None
+    only_sampled = {"looks": looks, "learn_from": learn_from, "until_converged": until_converged}
+    if ranked:
+        refuse_beside_supernet(only_sampled)
     if show:
         from nas.cli.settled import show_settled
 
@@ -182,22 +186,11 @@ def search(
     lost: OnLostPhone = "continue" if keep_going else "stop"
     folder = out_ or Path("runs") / chosen.name
     processes = workers if ray is not None else workers or _processes(chosen)
-    with resumable(folder), watch(chosen, folder, not (supernet or supernet_from)) as watcher:
+    with resumable(folder), watch(chosen, folder, not ranked) as watcher:
         run_search = searching(supernet, supernet_from)
         places: dict[str, Any] = {"storage": storage, "artifacts": artifacts}
-        if not (supernet or supernet_from):
-            places |= {"looks": looks, "look_share": look_share, "learn_from": learn_from}
-            places |= {"until_converged": until_converged}
-        elif learn_from is not None:
-            raise ConfigError(
-                f"--learn-from {learn_from}: a search by a supernet learns from the supernet; "
-                "leave out one of the two"
-            )
-        elif until_converged:
-            raise ConfigError(
-                "--until-converged: a supernet chooses the candidates, so no sampler tells what "
-                "further ones will add; leave out one of the two"
-            )
+        if not ranked:
+            places |= {**only_sampled, "look_share": look_share}
         run_search(chosen, folder, trials, processes, watcher, lost, ray, **places)
     say_finished(folder, time.monotonic() - began)
     say_next("report", folder)
@@ -214,6 +207,17 @@ def with_changes(study: Study, changes: dict[str, Any]) -> Study:
         if value is not None and value != []
     }
     return dataclasses.replace(study, **given)
+
+
+def refuse_beside_supernet(options: dict[str, Any]) -> None:
+    """Raise ConfigError for an option that only a sampler can follow, as a supernet chooses."""
+    for name, value in options.items():
+        if value:
+            option = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            raise ConfigError(
+                f"{option}: a supernet chooses the candidates, and no sampler, which this option "
+                "is for; leave out one of the two"
+            )
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 import math
+from pathlib import Path
 
 import pytest
 
+from benchmarks import replacement_cost
 from evaluators.published_quality import estimate
 from evaluators.replacements import MEASURED, Replacement, replacements, together
 from nas.devices.paper_phones.published import SIZE
@@ -9,6 +11,7 @@ from nas.errors import ConfigError
 from nas.tflite.operations import of_graph
 from search_spaces import EDSR, UNet
 
+TABLE = Path(replacement_cost.__file__).with_suffix(".csv")
 ADDED = MEASURED["skip", "addition"]
 STRIDED = MEASURED["downsampling", "strided-conv"]
 
@@ -24,6 +27,22 @@ def test_what_a_network_replaces() -> None:
     assert together(()) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("row", "measured"),
+    [
+        ("skip: addition", ADDED),
+        ("down: strided convolution", STRIDED),
+        ("down: space-to-depth", MEASURED["downsampling", "space-to-depth"]),
+    ],
+)
+def test_what_is_carried_over_is_what_the_trainings_say(row: str, measured: Replacement) -> None:
+    lines = [line for line in replacement_cost.read(TABLE) if line["task"] == "photos"]
+    told = replacement_cost.difference(replacement_cost.figures_of(lines, "float"), row)
+    assert round(told.mean_db, 2) == measured.difference_db
+    assert round(told.reach_db, 2) == measured.reach_db
+    assert measured.shift_db == 0
+
+
 def test_a_difference_that_can_not_be_told_from_0_is_not_carried_over() -> None:
     assert Replacement("x", -0.3, 0.2).shift_db == -0.3
     assert Replacement("x", 0.3, 0.35).shift_db == 0
@@ -33,10 +52,8 @@ def test_a_difference_that_can_not_be_told_from_0_is_not_carried_over() -> None:
 @pytest.mark.parametrize(
     "network", [UNet(stem=2), UNet(block="residual"), UNet(activation="leaky-relu")]
 )
-def test_what_was_not_measured_has_no_psnr(network: UNet) -> None:
-    with pytest.raises(
-        ConfigError, match=r"no measured relation says what (stem|block|activation)"
-    ):
+def test_what_is_not_carried_over_has_no_psnr(network: UNet) -> None:
+    with pytest.raises(ConfigError, match=r"(stem|block|activation)=.*: what it costs .* train it"):
         replacements(network)
 
 

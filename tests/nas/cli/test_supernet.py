@@ -84,6 +84,16 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     assert "widths 4|8" in shown.output
 
 
+@pytest.mark.parametrize(
+    "options", [["--until-converged"], ["--looks", "6"], ["--learn-from", "runs/other"]]
+)
+def test_what_only_a_sampler_can_follow_is_refused(tmp_path: Path, options: list[str]) -> None:
+    asked = ["search", "quickstart", "--supernet", *options, "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, asked)
+    assert f"{' '.join(options)}: a supernet chooses the candidates" in str(done.exception)
+    assert not (tmp_path / "run").exists()
+
+
 def test_studies_without_a_supernet(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["search", "portable", "--supernet", "--out", str(tmp_path)])
     assert isinstance(done.exception, ConfigError)

@@ -87,6 +87,12 @@ def test_another_study_in_the_folder_is_told_by_what_differs(tmp_path: Path) -> 
     assert "size: the run has [64, 32], asked for is [96, 32]" in str(error.value)
 
 
+def test_a_study_with_other_words_for_it_is_the_same(tmp_path: Path) -> None:
+    search(quick_study(), tmp_path, trials=1)
+    search(quick_study(description="the same, better said"), tmp_path, trials=2)
+    assert len(RunFolder(tmp_path).results()) == 2
+
+
 def test_a_folder_that_is_held_or_foreign_is_refused(tmp_path: Path) -> None:
     with held(tmp_path), pytest.raises(RunError, match=r"held by another process \(pid \d+ on"):
         search(quick_study(), tmp_path)
