@@ -24,8 +24,7 @@ def page() -> str:
         _section("A run", "`nas search STUDY --out RUN` writes:", run_folder),
         "`report/` is added by `nas report RUN`: `index.html`, one page that needs no network, "
         "PNG and SVG files of its charts, and `trial-N-DEVICE.json`, the times of a model's operations for "
-        "Model Explorer. `profiles/` keeps the profiles that a report took of files on this "
-        "machine.",
+        "Model Explorer.",
         _section("An export", "`nas export RUN --out OUT` writes:", export),
         _section(
             "Restored photographs", "`nas restore MODEL PHOTO... --out OUT` writes:", restoring

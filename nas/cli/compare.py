@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from nas.cli import complete
 from nas.cli.console import emit_json, note, out, print_table, table
 from nas.cli.options import JsonOption
 from nas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nas.report.comparison import Comparison
 
 
 def compare(
@@ -32,7 +35,6 @@ def compare(
     json_: JsonOption = False,
 ) -> None:
     """Draw the fronts of several runs in one picture, and say in what the runs differ."""
-    from nas.cli.pareto import model_json
     from nas.cli.results import opened
     from nas.report.comparison import compare_runs, save_comparison
 
@@ -40,7 +42,18 @@ def compare(
         raise ConfigError(f"nas compare needs two runs or more, but {len(runs)} came")
     comparison = compare_runs([opened(run) for run in runs], cost)
     save_comparison(comparison, out_)
-    rows: list[dict[str, Any]] = [
+    if json_:
+        facts = {"picture": str(out_), "cost": comparison.cost, "said": list(comparison.said)}
+        emit_json("compare", {**facts, "runs": _rows(comparison)})
+        return
+    _show(comparison)
+    out.print(str(out_), markup=False, highlight=False, soft_wrap=True)
+
+
+def _rows(comparison: Comparison) -> list[dict[str, Any]]:
+    from nas.cli.pareto import model_json
+
+    return [
         {
             "run": str(front.run.path),
             "study": str(front.study["name"]),
@@ -50,20 +63,18 @@ def compare(
         }
         for front, volume in zip(comparison.fronts, comparison.hypervolumes, strict=True)
     ]
-    if json_:
-        said = list(comparison.said)
-        facts = {"picture": str(out_), "cost": comparison.cost, "said": said, "runs": rows}
-        emit_json("compare", facts)
-        return
+
+
+def _show(comparison: Comparison) -> None:
     columns = {"run": "left", "study": "left", "trials": "right", "front": "right"}
     columns |= {"best": "right", "hypervolume": "right"}
     cells = []
-    for front, row in zip(comparison.fronts, rows, strict=True):
-        best = max(offer.quality for offer in front.found.offers)
-        volume = "-" if row["hypervolume"] is None else f"{row['hypervolume']:.4g}"
-        counts = [str(row["trials"]), str(len(row["models"]))]
-        cells.append([front.name, str(row["study"]), *counts, f"{best:.4g}", volume])
+    for front, volume in zip(comparison.fronts, comparison.hypervolumes, strict=True):
+        found = front.found
+        best = max(offer.quality for offer in found.offers)
+        figures = [str(len(found.results)), str(len(found.front)), f"{best:.4g}"]
+        said = "-" if volume is None else f"{volume:.4g}"
+        cells.append([front.name, str(front.study["name"]), *figures, said])
     print_table(table("", columns, cells))
     for text in comparison.said:
         note(text)
-    out.print(str(out_), markup=False, highlight=False, soft_wrap=True)

@@ -90,10 +90,7 @@ def devices(
 
     if modelled:
         rows = modelled_rows(with_errors=True)
-        if json_:
-            emit_json("devices", rows)
-        else:
-            show_modelled(rows)
+        emit_json("devices", rows) if json_ else show_modelled(rows)
         return
     from nas.cli.gpus import gpu_rows, show_gpus
     from nas.cli.npus import npu_rows, show_npus
@@ -113,17 +110,21 @@ def devices(
     if rows:
         show_devices(rows)
     else:
-        other = "" if connect else ", or give --connect HOST:PORT"
-        note(
-            f"no phone is connected: plug one in with USB debugging on{other} "
-            "(docs/phones.md tells how to try an emulated one)"
-        )
+        _tell_no_phone(connect)
     if npus:
         show_npus(npus)
     if gpus:
         show_gpus(gpus)
     if papers:
         show_modelled(papers)
+
+
+def _tell_no_phone(connect: list[str] | None) -> None:
+    other = "" if connect else ", or give --connect HOST:PORT"
+    note(
+        f"no phone is connected: plug one in with USB debugging on{other} "
+        "(docs/phones.md tells how to try an emulated one)"
+    )
 
 
 def probe(
@@ -150,29 +151,8 @@ def probe(
 
     An NPU is asked at several sizes, and tells the reason of each refusal.
     """
-    from nas.devices.phone.operation_support import probe_support
-    from nas.devices.phone.spec import open_phone
-
-    matrices: list[Any] = []
     chosen = (delegate, protocol, benchmark_binary, precision, strict, npu_libraries)
-    for spec in device:
-        if spec.startswith("npu:"):
-            from nas.cli.npus import probed
-
-            phone_spec(spec, *chosen)
-            matrices.append(probed(spec, size, again))
-            continue
-        if size:
-            raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {spec}")
-        if spec.partition(":")[0] == "gpu":
-            from nas.cli.gpus import probed_gpu
-
-            phone_spec(spec, *chosen)
-            matrices.append(probed_gpu(spec, again))
-            continue
-        phone = open_phone(phone_spec(spec, *chosen))
-        err.print(f"probing {spec} ...")
-        matrices.append(probe_support(phone, again))
+    matrices = [_probed(one, phone_spec(one, *chosen), size, again) for one in device]
     if json_:
         emit_json("probe", [m if isinstance(m, dict) else m.to_dict() for m in matrices])
         return
@@ -183,6 +163,26 @@ def probe(
             show_probe(matrix)
         else:
             _show_matrix(matrix)
+
+
+def _probed(device: str, spec: str, size: list[str] | None, again: bool) -> Any:
+    """Probe a device; `spec` has the options for a phone. A matrix, or an NPU's document."""
+    if device.startswith("npu:"):
+        from nas.cli.npus import probed
+
+        return probed(device, size, again)
+    if size:
+        raise ConfigError(f"--size is for NPUs (npu:CHIP), not for {device}")
+    if device.partition(":")[0] == "gpu":
+        from nas.cli.gpus import probed_gpu
+
+        return probed_gpu(device, again)
+    from nas.devices.phone.operation_support import probe_support
+    from nas.devices.phone.spec import open_phone
+
+    phone = open_phone(spec)
+    err.print(f"probing {device} ...")
+    return probe_support(phone, again)
 
 
 def _show_matrix(matrix: Any) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.cli.console import emit_json, note, out
 from nas.cli.options import JsonOption, SizeOption, parse_size
+
+if TYPE_CHECKING:
+    from nas.report.restored_page import RestoredPhoto
 
 SAMPLES = Path("photos")
 
@@ -57,6 +61,10 @@ def restore(
     if json_:
         emit_json("restore", {"out": str(out_), "photos": [photo.to_dict() for photo in done]})
         return
+    _show(done, out_)
+
+
+def _show(done: Sequence[RestoredPhoto], out_: Path) -> None:
     for photo in done:
         tiles = f" in {photo.tiles} tiles" if photo.tiles > 1 else ""
         seam = "" if photo.seam_levels is None else f", seams of {photo.seam_levels}/255"

@@ -6,8 +6,9 @@ the moment, worth another try). Both end as results of a trial, never as a crash
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from nas.devices.measurement import Placement
 from nas.errors import DeviceError, DeviceStableError, DeviceTransientError
@@ -194,3 +195,25 @@ def phone_error(failure: DeviceFailure, evidence: Evidence, advice: str = "") ->
     message = " ".join(f"phone {evidence.serial}: {failure}{tail}".split())
     kind = PhoneTransientError if failure.transient else PhoneStableError
     return kind(message, failure, evidence)
+
+
+Stable = TypeVar("Stable", bound=PhoneStableError)
+Transient = TypeVar("Transient", bound=PhoneTransientError)
+
+
+def simulated_error(
+    kinds: tuple[type[Stable], type[Transient]],
+    advice: Mapping[str, str],
+    device: str,
+    failure: DeviceFailure,
+    evidence: Evidence | None,
+) -> Stable | Transient:
+    """Make the error of a device that programs of this machine stand for.
+
+    Its message is one line: the device, the failure, what to do. `kinds` are the classes for a
+    failure that is stable and for one that is transient, `advice` says what to do by class.
+    """
+    stable, transient = kinds
+    kind = transient if failure.transient else stable
+    message = f"{device}: {failure}; {advice[failure.failure_class]}"
+    return kind(message, failure, evidence or Evidence(device))

@@ -34,7 +34,6 @@ from nas.system.answering_process import AnsweringProcess
 from nas.system.files import read_json, write_atomically, write_json
 from nas.system.hashing import content_key
 
-KEPT = "replacements"  # the folder in a run's folder that answers are kept in
 LIMIT_S = 300.0  # a file that takes longer hangs
 _WORKER = "nas.compression.untrained_worker"
 
@@ -63,7 +62,7 @@ class KeptAnswers:
         write_json(self._path(candidate), kept)
 
     def _path(self, candidate: Mapping[str, Any]) -> Path:
-        return self.run.path / KEPT / f"{content_key(candidate)}.json"
+        return self.run.replacement(content_key(candidate))
 
     def _of(self, candidate: Mapping[str, Any]) -> dict[str, Any]:
         path = self._path(candidate)

@@ -36,7 +36,6 @@ from nas.system.files import read_json, write_json
 
 MODELS = 8  # of the front, that are taken apart
 OWN = "LiteRT's own kernels"
-KEPT = "profiles"  # the folder in a run's folder that profiles of this machine are kept in
 
 ProfileHost = Callable[[Path, int], Sequence[ProfileRow]]
 
@@ -224,7 +223,7 @@ def _kept_profile(
     from nas.tflite.file import structure_key
 
     threads = _threads(data)
-    kept = run.path / KEPT / f"{structure_key(path)}-{threads}.json"
+    kept = run.profile(structure_key(path), threads)
     if kept.exists():
         rows: list[dict[str, Any]] = read_json(kept)["rows"]
         return rows

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 KEY = "ehvi:expected"
 """The system attribute of a trial that keeps what was expected of it."""
 WINDOW = 10
-"""The last trials whose expectations are averaged, and the number of trials that is looked ahead"""
+"""The last trials whose expectations are averaged, and how many trials are looked ahead."""
 LEAST_GAIN = 0.02
 """So small a share of the hypervolume is not worth that many trials.
 
@@ -112,10 +112,9 @@ def noise_of(points: Floats, reference_point: Floats, deviations: Floats) -> flo
     """
     import moocore
 
-    inside = points[(points < reference_point).all(axis=1)]
-    if not len(inside):
+    if not len(points):
         return 0.0
-    front = inside[moocore.is_nondominated(inside)]
+    front = points[moocore.is_nondominated(points)]
     whole = hypervolume_of(front, reference_point)
     lost = 0.0
     for place, axis in itertools.product(range(len(front)), np.flatnonzero(deviations > 0)):

@@ -15,6 +15,7 @@
     looks.jsonl                  a line for each look at a candidate before its training
     ended.json                   why the search ended before it had all of its trials
     replacements/KEY.json        what an NPU's compiler said of a network with one other choice
+    profiles/KEY-THREADS.json    what this machine's profiler said of a file, by structure
     lost/KEY.json                a required device that was set aside during the search
     replicates/                  networks trained again with another seed, laid out as a run
 
@@ -156,6 +157,14 @@ class RunFolder:
     def checkpoints(self) -> list[Path]:
         """Return the checkpoints of trainings that have not ended."""
         return sorted((self.path / "weights").glob(f"*/{CHECKPOINT}"))
+
+    def replacement(self, key: str) -> Path:
+        """Return the path of what NPUs said of a network with one other choice, by its key."""
+        return self.path / "replacements" / f"{key}.json"
+
+    def profile(self, structure: str, threads: int) -> Path:
+        """Return the path of this machine's profile of a file, by its structure's key."""
+        return self.path / "profiles" / f"{structure}-{threads}.json"
 
     def write_result(self, result: TrialResult) -> None:
         """Write a trial's result, whole or not at all; RunError where the disk is full."""

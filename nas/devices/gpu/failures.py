@@ -10,6 +10,7 @@ from nas.devices.failures import (
     FailureClass,
     PhoneStableError,
     PhoneTransientError,
+    simulated_error,
 )
 
 ADVICE = {
@@ -44,7 +45,4 @@ def gpu_error(
 ) -> GpuError | GpuTransientError:
     """The error of a failure, in one line: the device, what happened, what to do."""
     failure = DeviceFailure(failure_class, " ".join(detail.split()))
-    kind = GpuTransientError if failure.transient else GpuError
-    return kind(
-        f"{device}: {failure}; {ADVICE[failure_class]}", failure, evidence or Evidence(device)
-    )
+    return simulated_error((GpuError, GpuTransientError), ADVICE, device, failure, evidence)

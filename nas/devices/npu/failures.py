@@ -10,6 +10,7 @@ from nas.devices.failures import (
     FailureClass,
     PhoneStableError,
     PhoneTransientError,
+    simulated_error,
 )
 from nas.devices.limited_process import Ended, Limits, ended_failure, memory_failure
 
@@ -47,9 +48,7 @@ def npu_error(
 ) -> NpuError | NpuTransientError:
     """The error of a failure, in one line: the device, what happened, what to do."""
     failure = DeviceFailure(failure_class, " ".join(detail.split()))
-    kind = NpuTransientError if failure.transient else NpuError
-    message = f"{device}: {failure}; {ADVICE[failure_class]}"
-    return kind(message, failure, evidence or Evidence(device))
+    return simulated_error((NpuError, NpuTransientError), ADVICE, device, failure, evidence)
 
 
 def ended_error(

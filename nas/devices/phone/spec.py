@@ -52,42 +52,48 @@ def parse_spec(spec: str) -> tuple[str, AdbServer, PhoneOptions]:
         raise ConfigError(f"device {spec!r}: the serial is missing (`nas devices` lists them)")
     server = AdbServer.parse(address) if address else AdbServer.from_environment()
     options = PhoneOptions(limits=Limits.from_environment())
-    binaries = []
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        match key:
-            case "delegate":
-                options = replace(options, delegate=Delegate.parse(value))
-            case "protocol" if value == "paper":
-                options = replace(options, method="paper")
-            case "protocol" if value == "robust":
-                options = replace(options, method="robust")
-            case "protocol":
-                raise unknown("protocol", value, METHODS)
-            case "precision" if value in ("fp16", "fp32"):
-                options = replace(options, precision=cast("Precision", value))
-            case "precision":
-                raise unknown("precision", value, PRECISIONS)
-            case "strict" if value in ("true", "false"):
-                options = replace(options, strict=value == "true")
-            case "strict":
-                raise ConfigError(f"strict={value}: expected true or false")
-            case "compile" if value in ("here", "phone"):
-                options = replace(options, ahead=value == "here")
-            case "compile":
-                raise unknown("place to compile", value, ("here", "phone"))
-            case "npu_libraries":
-                options = replace(options, libraries=Path(value).expanduser())
-            case "binary":
-                binaries.append(value)
-            case "tool":
-                options = replace(options, installed_tool=value)
-            case _:
-                raise unknown("key of a phone", key, _KEYS)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    for key, value in pairs:
+        options = _with_option(options, key, value)
     if options.delegate.kind != BY_ANDROID:
         check_settings(options.delegate, options.method, options.precision, options.strict)
     if options.ahead and options.delegate.kind != "npu":
         raise ConfigError("compile=here: only for an NPU; take delegate=npu with it")
-    return serial, server, replace(options, binaries=tuple(parse_binaries(binaries).items()))
+    binaries = parse_binaries([value for key, value in pairs if key == "binary"])
+    return serial, server, replace(options, binaries=tuple(binaries.items()))
+
+
+def _with_option(options: PhoneOptions, key: str, value: str) -> PhoneOptions:
+    """Return the options with one more that a spec names; ConfigError where it is unknown."""
+    match key:
+        case "delegate":
+            return replace(options, delegate=Delegate.parse(value))
+        case "protocol" if value == "paper":
+            return replace(options, method="paper")
+        case "protocol" if value == "robust":
+            return replace(options, method="robust")
+        case "protocol":
+            raise unknown("protocol", value, METHODS)
+        case "precision" if value in ("fp16", "fp32"):
+            return replace(options, precision=cast("Precision", value))
+        case "precision":
+            raise unknown("precision", value, PRECISIONS)
+        case "strict" if value in ("true", "false"):
+            return replace(options, strict=value == "true")
+        case "strict":
+            raise ConfigError(f"strict={value}: expected true or false")
+        case "compile" if value in ("here", "phone"):
+            return replace(options, ahead=value == "here")
+        case "compile":
+            raise unknown("place to compile", value, ("here", "phone"))
+        case "npu_libraries":
+            return replace(options, libraries=Path(value).expanduser())
+        case "binary":
+            return options  # all of them are read together
+        case "tool":
+            return replace(options, installed_tool=value)
+        case _:
+            raise unknown("key of a phone", key, _KEYS)
 
 
 def with_options(

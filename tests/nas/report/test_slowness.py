@@ -12,7 +12,7 @@ import pytest
 from nas.devices.logs.profile import ProfileRow
 from nas.networks.candidate import Candidate
 from nas.report import gather, write_report
-from nas.report.slowness import KEPT, slowness
+from nas.report.slowness import slowness
 from nas.storage.run_folder import RunFolder
 from nas.study.metric import Metric
 from nas.study.trial_result import TrialResult
@@ -86,7 +86,7 @@ def test_a_phone_s_and_this_machine_s_profiles_are_told_and_kept(run: RunFolder)
     assert model.missing == {}
     (one,) = model.replacements
     assert (one.after, one.trial) == ("depth-to-space", 1)
-    assert len(list((run.path / KEPT).iterdir())) == 1
+    assert len(list(run.profile("", 1).parent.iterdir())) == 1
     (again,) = slowness(run, data, data.results[:1], architecture_from_dict, None)
     assert again == model
 
