@@ -44,19 +44,26 @@ class WorkerTable:
                 rest = len(ordered) - len(shown)
                 yield Text(f"and {rest} more; {busy} of {len(ordered)} are busy")
             return
-        working = [row for row in ordered if row["state"] != "idle"][: self.most]
-        columns = _columns(working)
-        for name in _SPARED:
-            if _needs(columns) > options.max_width:
-                columns.pop(name, None)
-        if _needs(columns) <= options.max_width:
-            yield _grid(columns, working)
-        else:
-            yield Text("\n".join(_sentences(working, options.max_width)))
+        working = [row for row in ordered if row["state"] != "idle"]
+        if working:
+            yield _narrow(working[: self.most], options.max_width)
+        if self.most is not None and len(working) > self.most:
+            yield Text(f"and {len(working) - self.most} more")
         idle = [str(row["worker"]) for row in ordered if row["state"] == "idle"]
         if idle:
             told = ", ".join(idle) if len(idle) <= NAMED else counted(len(idle), "worker")
             yield Text(_filled(f"idle: {told}", options.max_width))
+
+
+def _narrow(rows: Sequence[Mapping[str, Any]], width: int) -> Table | Text:
+    """Return the rows without some of the columns; as sentences where that does not do."""
+    columns = _columns(rows)
+    for name in _SPARED:
+        if _needs(columns) > width:
+            columns.pop(name, None)
+    if _needs(columns) <= width:
+        return _grid(columns, rows)
+    return Text("\n".join(_sentences(rows, width)))
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -206,15 +206,16 @@ def _aged(table: Mapping[str, Any], run: RunFolder) -> Iterator[dict[str, Any]]:
 def _seconds_a_step(log: Path, stage: str) -> float | None:
     """Return how long a step of a stage takes by a trial's log; None where that can't be told."""
     steps: list[tuple[float, int]] = []
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-        for row in map(json.loads, lines):
-            if row["event"] == "given":
-                steps = []  # another attempt
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+            if row["event"] == "given" and row.get("place", "trial") == "trial":
+                steps = []  # another attempt; other places are devices
             elif row["event"] == "progress" and row["stage"] == stage:
                 steps.append((datetime.fromisoformat(row["at"]).timestamp(), int(row["done"])))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        except (ValueError, KeyError, TypeError):
+            continue  # a line that a kill has cut
     if len(steps) < 2:
         return None
     (began, first), (ended, last) = steps[-_LATELY:][0], steps[-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import ConfigError
-from nas.report.tracking import LOSS, Handover, Tell, TrackedRun, TrackedTrial, missing
+from nas.report.tracking import LOSS, Handover, Tell, TrackedRun, TrackedTrial, made, missing
 
 STORE = "mlflow.db"
 CONTENT = "portable_nas.content"
@@ -21,7 +21,7 @@ def write_mlflow(run: TrackedRun, folder: Path, tell: Tell) -> Handover:
     """Write the trials into FOLDER/mlflow.db; those that are there as they should be stay.
 
     A trial that was written in part, or has changed, is deleted there and written anew. Raises
-    ConfigError where MLflow is not installed, or refuses.
+    ConfigError where MLflow is not installed, or refuses, RunError where no folder can be made.
     """
     try:
         from mlflow import MlflowClient
@@ -30,7 +30,7 @@ def write_mlflow(run: TrackedRun, folder: Path, tell: Tell) -> Handover:
         raise missing("mlflow", error) from error
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    folder.mkdir(parents=True, exist_ok=True)
+    made(folder)
     address = f"sqlite:///{(folder / STORE).resolve()}"
     try:
         written = _write(MlflowClient(tracking_uri=address), run, folder, tell)

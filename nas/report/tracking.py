@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from nas.errors import ConfigError
@@ -18,6 +19,7 @@ from nas.report.loss_curve import LossPoint, log_times, loss_curve
 from nas.storage.run_devices import run_names
 from nas.storage.run_folder import RunFolder
 from nas.study.trial_result import TrialResult
+from nas.system.files import cannot_write
 from nas.system.hashing import content_key
 
 LOSS = "training/l1_loss"
@@ -112,6 +114,15 @@ def figure_name(metric: str) -> str:
     Only letters, digits, underscores, dashes, full stops, spaces, colons and slashes are left.
     """
     return re.sub(r"[^\w\-. :/]", "_", metric.replace("[", "/").removesuffix("]"), flags=re.ASCII)
+
+
+def made(folder: Path) -> Path:
+    """Make a tracker's folder, where there is none; RunError where that can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
 
 
 def missing(library: str, error: ImportError) -> ConfigError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from nas.report.tracking import LOSS, Handover, Tell, TrackedRun, TrackedTrial, missing
+from nas.report.tracking import LOSS, Handover, Tell, TrackedRun, TrackedTrial, made, missing
 
 _DONE = "portable-nas-{content}"
 """The file beside an offline run that says that it is whole, and of what content."""
@@ -15,13 +15,14 @@ def write_wandb(run: TrackedRun, folder: Path, tell: Tell) -> Handover:
     """Write FOLDER/wandb/offline-run-... for each trial; those that are whole and equal stay.
 
     A trial that was written in part, or has changed, is written anew, and the old one is removed.
-    Nothing is sent. Raises ConfigError where the library is not installed.
+    Nothing is sent. Raises ConfigError where the library is not installed, RunError where no folder
+    can be made.
     """
     try:
         import wandb  # noqa: F401
     except ImportError as error:
         raise missing("wandb", error) from error
-    folder.mkdir(parents=True, exist_ok=True)
+    made(folder)
     written = 0
     for index, trial in enumerate(run.trials):
         tell(index, len(run.trials))

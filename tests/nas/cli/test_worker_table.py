@@ -61,4 +61,5 @@ def test_of_many_workers_some_are_shown() -> None:
     assert len(wide) == 7
     assert wide[-1] == "and 22 more; 14 of 27 are busy"
     narrow = _shown(WorkerTable([*many, *resting], 5), 60)
-    assert narrow[-1] == "idle: 13 workers"
+    assert narrow[-2:] == ["and 9 more", "idle: 13 workers"]
+    assert _shown(WorkerTable(resting[:1]), 30) == ["idle: idle-0"]
