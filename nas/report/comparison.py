@@ -16,6 +16,8 @@ from nas.study.pareto import Front, ReferencePoint
 from nas.system.files import write_atomically
 
 COLOURS = ("#0b7a75", "#c2501c", "#8b5cc7", "#3566a8", "#a0740a", "#7a4b2b", "#5f6b7a")
+LEAST_RUNS = 3
+"""Runs of one study from which on it is drawn what half of them reach."""
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -132,21 +134,52 @@ def _said(fronts: Sequence[NamedFront]) -> list[str]:
     return said
 
 
+def attained_by_half(comparison: Comparison) -> list[tuple[float, float]]:
+    """Return (cost, quality) that at least half of the runs reach or pass, by cost.
+
+    It is the median attainment surface; empty for fewer than `LEAST_RUNS` runs, and where the runs
+    are not of one study with the same objectives. Source: Grunert da Fonseca et al., "Inferential
+    Performance Assessment of Stochastic Optimisers and the Attainment Function", 2001.
+    """
+    import moocore
+    import numpy as np
+
+    studies = {str(front.study["name"]) for front in comparison.fronts}
+    alike = len(studies) == 1 and None not in comparison.hypervolumes
+    if len(comparison.fronts) < LEAST_RUNS or not alike:
+        return []
+    x, y = comparison.cost, comparison.quality
+    sign = -1.0 if comparison.fronts[0].found.quality.direction == "maximize" else 1.0
+    points = [
+        (member.value(x), sign * member.value(y), number)
+        for number, front in enumerate(comparison.fronts, 1)
+        for member in front.found.front
+        if x in member.metrics and y in member.metrics
+    ]
+    table = np.asarray(points, np.float64)
+    surface = moocore.eaf(table[:, :2], sets=table[:, 2].astype(np.int64), percentiles=[50])
+    return sorted((float(cost), sign * float(quality)) for cost, quality, _ in surface)
+
+
 def save_comparison(comparison: Comparison, path: Path) -> None:
     """Draw the fronts into a .png, .svg or .pdf file; ConfigError for another ending."""
-    from nas.report.png import DPI, styled_figure
+    from nas.report.png import DPI, log_ticks, styled_figure
 
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: expected a name that ends with {', '.join(SUFFIXES)}")
     with styled_figure(8.6, 5.2) as (figure, axes):
         for index, front in enumerate(comparison.fronts):
             _draw(axes, front, comparison, COLOURS[index % len(COLOURS)])
-        axes.set_xscale("log")
+        if half := attained_by_half(comparison):
+            costs, qualities = zip(*half, strict=True)
+            label = "reached by half of the runs"
+            axes.step(costs, qualities, "k--", where="post", linewidth=1.6, label=label)
+        members = [member for front in comparison.fronts for member in front.found.front]
+        x = comparison.cost
+        log_ticks(axes.xaxis, [one.value(x) for one in members if x in one.metrics])
         axes.set_xlabel(f"{title(comparison.cost)}, {unit(comparison.cost)}".rstrip(", "))
         axes.set_ylabel(f"{title(comparison.quality)}, {unit(comparison.quality)}".rstrip(", "))
-        figure.legend(
-            loc="outside lower center", ncols=min(4, len(comparison.fronts)), fontsize=9.5
-        )
+        figure.legend(loc="outside lower center", ncols=3, fontsize=9.5)
         kind = path.suffix[1:]
         write_atomically(path, lambda file: figure.savefig(file, dpi=DPI, format=kind))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def log_times(log: Path) -> tuple[float, float] | None:
     return (min(times), max(times)) if times else None
 
 
-def _rows(log: Path) -> Iterator[dict[str, object]]:
+def _rows(log: Path) -> Iterator[dict[str, Any]]:
     """Yield a log's lines; one that a kill has cut is left out."""
     try:
         lines = log.read_text(errors="replace").splitlines()
@@ -53,7 +54,7 @@ def _rows(log: Path) -> Iterator[dict[str, object]]:
             yield row
 
 
-def _seconds(row: dict[str, object]) -> float:
+def _seconds(row: dict[str, Any]) -> float:
     try:
         return datetime.fromisoformat(str(row["at"])).timestamp()
     except (KeyError, ValueError):

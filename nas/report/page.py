@@ -14,6 +14,7 @@ from nas.report.budget import budget_rows, choice_values
 from nas.report.charts import front_chart, history_chart
 from nas.report.compression import compression_chart, network_of, qualities_of
 from nas.report.crops import CropComparison
+from nas.report.device_charts import DeviceView, device_view
 from nas.report.effect_chart import effect_chart
 from nas.report.effects import LEAST_SHARE, Effect, telling
 from nas.report.evidence import Evidence, held, ribbon
@@ -67,13 +68,15 @@ def report_html(
     css = "".join((HERE / name).read_text() for name in ("report.css", "models.css"))
     slow = slow_models(found.slow, data)
     effects = _effects(data)
+    devices = device_view(data)
     return environment().get_template("report.html.j2").render(
         data=data,
         css=Markup(css),
         icon=ICON,
         policy=policy(),
-        scripts=_scripts(data, comparisons, found) if data.results else "",
-        contents=_contents(data, comparisons, found, slow, effects),
+        scripts=_scripts(data, comparisons, found, devices) if data.results else "",
+        contents=_contents(data, comparisons, found, slow, effects, devices),
+        devices=devices,
         slow=slow,
         overlays=found.overlays,
         evidence=[(one, ribbon(one)) for one in found.evidence],
@@ -122,6 +125,7 @@ def _contents(
     found: Findings,
     slow: Sequence[Any],
     effects: Mapping[str, Any],
+    devices: DeviceView,
 ) -> list[tuple[str, str]]:
     """Return the line of contents: each section's name and a word for it."""
     some = bool(data.results)
@@ -133,6 +137,7 @@ def _contents(
         ("budget", "Budget", some and bool(budget_rows(data))),
         ("evidence", "Evidence", bool(found.evidence)),
         ("history", "Search", bool(data.front)),
+        ("devices", "Devices", bool(devices.pairs)),
         ("effects", "Choices", bool(effects)),
         ("compression", "Pruning", pruned(data)),
         ("ends", "Failures", some),
@@ -158,9 +163,14 @@ def source_of(metric: Metric) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _scripts(data: ReportData, comparisons: Sequence[CropComparison], found: Findings) -> Any:
+def _scripts(
+    data: ReportData,
+    comparisons: Sequence[CropComparison],
+    found: Findings,
+    devices: DeviceView,
+) -> Any:
     payload = {
-        "charts": _charts(data),
+        "charts": {**_charts(data), **devices.charts},
         "table": trial_table(data),
         "raw": held(found.evidence),
         "choice": {

@@ -192,7 +192,7 @@ def _effect_panel(axes: Axes, effect: Effect, first: ReportData | None) -> None:
     axes.tick_params(labelsize=8)
     axes.grid(visible=False, axis="x")
     if effect.metric.startswith("latency_ms"):
-        _log(axes.yaxis, [value for _, trials in effect.groups for _, value in trials])
+        log_ticks(axes.yaxis, [value for _, trials in effect.groups for _, value in trials])
     if first is not None:
         axes.set_ylabel(_axis(effect.metric, first), fontsize=9)
 
@@ -233,7 +233,7 @@ def _front_panel(axes: Axes, data: ReportData, cost: Objective, quality: Objecti
         zorder=3,
     )
     _front_markers(axes, data.front, x, y)
-    _log(axes.xaxis, [r.value(x) for r in both])
+    log_ticks(axes.xaxis, [r.value(x) for r in both])
     axes.set_xlabel(f"{_axis(x, data)}, logarithmic")
     axes.set_ylabel(_axis(y, data))
     _reference_lines(axes, data, x, y)
@@ -315,7 +315,8 @@ def _axis(metric: str, data: ReportData | None = None) -> str:
     return f"{name}, {unit(metric)}" if unit(metric) else name
 
 
-def _log(axis: Any, values: Sequence[float]) -> None:
+def log_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Make an axis logarithmic, with round numbers about the values as its ticks."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     axis.axes.set_xscale("log") if axis.axis_name == "x" else axis.axes.set_yscale("log")

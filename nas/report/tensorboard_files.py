@@ -29,11 +29,15 @@ def write_tensorboard(run: TrackedRun, folder: Path, tell: Tell) -> Handover:
         content = event_file(trial, f"{run.name}/{trial.name}")
         if path.exists() and path.read_bytes() == content:
             continue
-        for cut in path.parent.glob(f".{FILE}.*"):  # by a kill; TensorBoard would read it
-            cut.unlink()
-        write_atomically(path, lambda file, content=content: file.write(content))
+        _write(path, content)
         written += 1
     return Handover(written, len(run.trials) - written, f"tensorboard --logdir {folder}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    for cut in path.parent.glob(f".{path.name}.*"):  # by a kill; TensorBoard would read it
+        cut.unlink()
+    write_atomically(path, lambda file: file.write(content))
 
 
 def event_file(trial: TrackedTrial, group: str) -> bytes:

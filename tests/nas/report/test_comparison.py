@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nas.errors import ConfigError
-from nas.report.comparison import compare_runs, save_comparison
+from nas.report.comparison import attained_by_half, compare_runs, save_comparison
 from nas.study.objectives import MARGIN
 from tests.helpers.fake_run import make_run
 
@@ -66,3 +66,23 @@ def test_the_picture_shows_each_front(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "fronts.png")).std() > 5
     with pytest.raises(ConfigError, match=r"expected a name that ends with \.png, \.svg, \.pdf"):
         save_comparison(comparison, tmp_path / "fronts.jpg")
+
+
+def test_half_of_the_runs_reach_what_a_brute_force_says(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"seed-{count}", count) for count in (14, 22, 40)]
+    comparison = compare_runs(runs)
+    half = attained_by_half(comparison)
+    fronts = [
+        [(m.value(comparison.cost), m.value(comparison.quality)) for m in front.found.front]
+        for front in comparison.fronts
+    ]
+
+    def reach(cost: float, quality: float) -> int:
+        return sum(any(c <= cost and q >= quality for c, q in front) for front in fronts)
+
+    assert len(half) > 1
+    for cost, quality in half:
+        assert reach(cost, quality) >= 2
+        assert reach(cost, quality + 1e-9) < 2
+        assert reach(cost - 1e-9, quality) < 2
+    assert attained_by_half(compare_runs(runs[:2])) == []

@@ -58,6 +58,7 @@ def test_every_part_is_there(page: Page) -> None:
         "The front",
         "Within your budget",
         "How the search went",
+        "One device against another",
         "What each choice does",
         "What did not work",
         "Where the time went",
