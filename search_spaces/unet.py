@@ -31,7 +31,7 @@ from search_spaces.unet_axes import (
 from search_spaces.unet_layers import unet_graph
 from search_spaces.values import from_json
 
-__all__ = ["ACTIVATIONS", "PAPER", "UPSAMPLINGS", "Activation", "UNet", "Upsampling"]
+__all__ = ["ACTIVATIONS", "PAPER", "SHORT", "UPSAMPLINGS", "Activation", "UNet", "Upsampling"]
 
 _CHOICES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "upsampling": ("up-sampling", UPSAMPLINGS),
@@ -40,7 +40,7 @@ _CHOICES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "downsampling": ("down-sampling", DOWNSAMPLINGS),
     "block": ("block", BLOCKS),
 }
-_SHORT = {  # what a label says of an axis that is not as in the paper
+SHORT = {  # what a label says of an axis that is not as in the paper
     "addition": "add",
     "strided-conv": "strided",
     "space-to-depth": "s2d",
@@ -145,7 +145,7 @@ class UNet:
         if self.decoder_convolutions or self.bottleneck_convolutions:
             counts += f"+{self._bottleneck}+{self.count('up', 0)}"
         changed = [
-            _SHORT.get(value, f"stem{value}" if name == "stem" else value)
+            SHORT.get(value, f"stem{value}" if name == "stem" else value)
             for name, value in self._changed().items()
             if not name.endswith("convolutions")
         ]

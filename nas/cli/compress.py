@@ -29,8 +29,8 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL_OR_ARCH",
         autocompletion=complete.networks,
-        help="An architecture's name, .json or .py file (trained first), or a model's folder as "
-        "`nas export` writes it.",
+        help="An architecture's name, label, .json or .py file (trained first), or a model's "
+        "folder as `nas export` writes it.",
     ),
 ]
 DataOption = Annotated[

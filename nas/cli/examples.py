@@ -82,7 +82,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "nas compress unet-resizebilinear-relu --data photos --out small --smoke",
         "nas compress net.json --data photos --out small --prune 0.3 --precision int8-qat",
     ),
-    "describe": ("nas describe unet-resizebilinear-relu", "nas describe fpn --size 640x360 --json"),
+    "describe": (
+        "nas describe unet-resizebilinear-relu",
+        "nas describe 'unet-depthtospace-relu 8-16 x2 k3 res add' --size 640x360",
+    ),
     "node": ("nas node", "nas node --address 10.0.0.7:6379"),
     "study copy": (
         "nas study copy runs/a postgresql://me@host/studies",

@@ -38,7 +38,7 @@ def describe(
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="A name, e.g. unet-resizebilinear-relu, a .json or a .py file.",
+            help="A name, e.g. unet-resizebilinear-relu, a label, a .json or a .py file.",
             autocompletion=complete.networks,
         ),
     ],
@@ -110,14 +110,22 @@ def _show_layers(document: dict[str, Any]) -> None:
 
 
 def named_architecture(name: str) -> Any:
-    """Return the architecture of that name, of a JSON file, or the value NETWORK of a .py file.
+    """Return the architecture of that name or label, of a JSON file, or the value NETWORK of a .py
+    file.
 
+    A label may end with a file's precision, as `nas pareto` prints it; that says nothing here.
     Raises ConfigError on others.
     """
+    from nas.networks.candidate import PRECISIONS
     from search_spaces import ARCHITECTURES, architecture_from_dict
+    from search_spaces.unet_label import unet_from_label
 
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
+    words = name.split()
+    label = " ".join(words[:-1] if words and words[-1] in PRECISIONS else words)
+    if label and (network := unet_from_label(label)) is not None:
+        return network
     if name.lower().endswith(".tflite"):
         raise ConfigError(
             f"{name} is a .tflite file, which holds no architecture to describe or train: "

@@ -52,7 +52,7 @@ DeviceOption = Annotated[
 BaselineOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Evaluate it first: edsr, rdn, unet-..., a JSON file; repeatable.",
+        help="Evaluate it first: edsr, a label, a .json or a .py file; repeatable.",
         autocompletion=complete.networks,
     ),
 ]
@@ -267,7 +267,7 @@ def with_baselines(study: Study, names: list[str]) -> Study:
         return study
     architectures = {name: named_architecture(name) for name in names}
     networks = {
-        network.label if name.endswith(".json") else name: network
+        network.label if name.endswith(".json") or " " in name else name: network
         for name, network in architectures.items()
     }
     baselines = (*study.baselines, *(Candidate(network) for network in networks.values()))

@@ -29,6 +29,14 @@ def test_an_exported_card_names_an_architecture(tmp_path) -> None:
         named_architecture("model.tflite")
 
 
+@pytest.mark.parametrize("precision", ["", " float", " int8-ptq"])
+def test_a_label_as_tables_print_it_names_an_architecture(precision: str) -> None:
+    network = UNet("depth-to-space", "prelu", (8, 16), 2, 3, True, skip="addition")
+    assert named_architecture(network.label + precision) == network
+    with pytest.raises(ConfigError, match=r"unknown word 'int7' .* valid: res, "):
+        named_architecture(f"{network.label} int7")
+
+
 def test_a_networks_costs_are_the_sum_of_its_layers() -> None:
     document = described(UNet(widths=(8, 16)), 64, 32)
     assert document["size"] == [64, 32]
