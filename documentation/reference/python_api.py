@@ -17,7 +17,7 @@ may change from version to version.
 """
 # What is public, by what it is for: modules whose `__all__` counts, and single names.
 PUBLIC: dict[str, list[str]] = {
-    "Search": ["nas.search", "nas.storage.run_folder:RunFolder"],
+    "Searches": ["nas.search", "nas.storage.run_folder:RunFolder"],
     "Studies and results": ["nas.study"],
     "Networks": ["search_spaces", "nas.networks.candidate:Candidate"],
     "Evaluators": ["evaluators"],
