@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nas.storage.run_folder import RunFolder
+from nas.storage.run_folder import RunFolder, stage_progress
 from nas.study.pareto import Front, reference_point
 from nas.study.trial_result import TrialResult
 from nas.system.files import read_json
@@ -206,16 +206,11 @@ def _aged(table: Mapping[str, Any], run: RunFolder) -> Iterator[dict[str, Any]]:
 def _seconds_a_step(log: Path, stage: str) -> float | None:
     """Return how long a step of a stage takes by a trial's log; None where that can't be told."""
     steps: list[tuple[float, int]] = []
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    for line in lines:
+    for event in stage_progress(log, stage):
         try:
-            row = json.loads(line)
-            if row["event"] == "given" and row.get("place", "trial") == "trial":
-                steps = []  # another attempt; other places are devices
-            elif row["event"] == "progress" and row["stage"] == stage:
-                steps.append((datetime.fromisoformat(row["at"]).timestamp(), int(row["done"])))
+            steps.append((datetime.fromisoformat(event["at"]).timestamp(), int(event["done"])))
         except (ValueError, KeyError, TypeError):
-            continue  # a line that a kill has cut
+            continue
     if len(steps) < 2:
         return None
     (began, first), (ended, last) = steps[-_LATELY:][0], steps[-1]

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -90,6 +90,34 @@ class LearnedFrom:
         """Return a phrase, such as "38 trials of run-a (2 left out)"."""
         left_out = f" ({self.left_out} left out)" if self.left_out else ""
         return f"{self.trials} trials of {self.name}{left_out}"
+
+
+def trial_events(log: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a trial's log, none where there is no log; a line that a kill has cut is
+    left out.
+    """
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def stage_progress(log: Path, stage: str) -> list[dict[str, Any]]:
+    """Return the events of a stage's progress in a trial's last attempt."""
+    progress: list[dict[str, Any]] = []
+    for event in trial_events(log):
+        if event.get("event") == "given" and event.get("place", "trial") == "trial":
+            progress = []  # another attempt; other places are devices
+        elif event.get("event") == "progress" and event.get("stage") == stage:
+            progress.append(event)
+    return progress
 
 
 def trial_name(number: int) -> str:
