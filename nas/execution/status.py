@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -140,14 +141,19 @@ class Look:
         return len(growing.members), growing.hypervolume if reference else None
 
     def _rate(self) -> float | None:
-        """Return trials an hour, from the times between ends: a run may have rested for days."""
+        """Return trials an hour, from the times between ends: a run may have rested for days.
+
+        None while they span less than a trial's own time, the median: the first trials of several
+        workers end together, and the files of a folder that was copied are all of one moment.
+        """
         ended = sorted(self._ended.values())[-RECENT:]
         if len(ended) < 2:
             return None
         gaps = sorted(b - a for a, b in itertools.pairwise(ended))
         typical = gaps[len(gaps) // 2]
         worked = sum(gap for gap in gaps if gap <= max(20 * typical, 60.0))
-        return 3600 * (len(ended) - 1) / worked if worked > 0 else None
+        trial = statistics.median(sum(one.timings_s.values()) for one in self._results.values())
+        return 3600 * (len(ended) - 1) / worked if worked > trial else None
 
 
 def _table(run: RunFolder) -> dict[str, Any]:

@@ -152,3 +152,14 @@ def test_a_run_that_has_converged_has_not_been_stopped(tmp_path: Path) -> None:
     assert "stopped; the same command goes on" in said
     (run.path / "ended.json").write_text('{"why":')
     assert run.ended_early() is None
+
+
+def test_a_copied_run_tells_no_rate(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    moment = time.time()
+    for number in range(60):  # as cp -r leaves them: within a few milliseconds
+        at = moment + 0.001 * number
+        os.utime(run.trial(number) / "result.json", (at, at))
+    now = Look(run).status()
+    assert now.finished == 60
+    assert now.rate_per_hour is None
