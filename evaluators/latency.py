@@ -205,5 +205,5 @@ def _conditions(measurement: Measurement, size: tuple[int, int]) -> str:
         return ", ".join(str(part) for part in parts if part)
     launches, threads = len(measurement.samples_ms), conditions.get("threads")
     return f"{picture}, {launches} launches, {measurement.count} runs" + (
-        f", {threads} threads" if threads else ""
+        f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""
     )

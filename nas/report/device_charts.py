@@ -143,7 +143,7 @@ def device_seconds_chart(data: ReportData, seconds: Sequence[float]) -> Chart:
         "hovertemplate": "%{text}<br>%{x:.4g} s, %{y:.3f}<extra></extra>",
     }
     layout = {
-        "xaxis": {"title": {"text": "seconds of devices"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": "seconds of devices"}, "range": [0, 1.02 * seconds[-1]]},
         "yaxis": {"title": {"text": "hypervolume"}, "rangemode": "tozero", "zeroline": False},
         "showlegend": False,
     }

@@ -202,7 +202,12 @@ def _beaten(found: RunFront, result: TrialResult, name_of: NameOf) -> list[str]:
 
 
 def _value(result: TrialResult, metric: str) -> str:
-    return _figure(metric, result.value(metric))
+    return _figure(metric, result.value(metric)) + _busy(result, metric)
+
+
+def _busy(result: TrialResult, metric: str) -> str:
+    """Return what is added to a figure that was taken beside other work."""
+    return " (busy processor)" if result.metrics[metric].disturbed else ""
 
 
 def _figure(metric: str, value: float) -> str:
@@ -213,6 +218,7 @@ def _figure(metric: str, value: float) -> str:
 
 def _figures(found: RunFront, offer: Offer, name_of: NameOf) -> str:
     """Write a model's quality and costs: "31.91 dB, 107 ms on host"."""
+    result = next(one for one in found.results if one.number == offer.trial)
     parts = []
     if found.quality.direction == "maximize":
         parts.append(_figure(found.quality.metric, offer.quality))
@@ -224,7 +230,8 @@ def _figures(found: RunFront, offer: Offer, name_of: NameOf) -> str:
                 parts.append(f"{shown} times the reference's latency at worst")
                 continue
             named = f" on {name_of(device)}" if device else f" {title(metric).lower()}"
-            parts.append(shown + (named if device or not unit(metric) else ""))
+            named = named if device or not unit(metric) else ""
+            parts.append(shown + named + _busy(result, objective.metric))
     return ", ".join(parts)
 
 

@@ -15,7 +15,10 @@ SHORT = {"gmacs_conv": "MACs, conv", WORST_RATIO: "Worst ratio"}
 
 
 def trial_table(data: ReportData) -> dict[str, Any]:
-    """Return all trials as columns and rows; hidden columns are in the files to download only."""
+    """Return all trials as columns and rows; hidden columns are in the files to download only.
+
+    `busy` are the figures that were taken beside other work: the reason by column, by trial.
+    """
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     near = [name for name in metrics if name.startswith("fidelity_db[")]
@@ -31,14 +34,20 @@ def trial_table(data: ReportData) -> dict[str, Any]:
         {"name": "note", "title": "Note", "hidden": not any(map(_note, data.results))},
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
+        *({"name": f"{n}.taken_on_busy_processor", "hidden": True} for n in timed),
         *({"name": f"parameter.{n}", "hidden": True} for n in parameters),
-    ]  # fmt: skip
+    ]
     front = {result.number for result in data.front}
     rows = [
-        _table_row(data, r, (first, rest, metrics, parameters), r.number in front)
+        _table_row(data, r, (first, rest, metrics, timed, parameters), r.number in front)
         for r in data.results
     ]
-    return {"columns": columns, "rows": rows, "name": data.name}  # fmt: skip
+    busy = {r.number: _busy(r) for r in data.results if _busy(r)}
+    return {"columns": columns, "rows": rows, "name": data.name, "busy": busy}
+
+
+def _busy(result: TrialResult) -> dict[str, str]:
+    return {name: one.disturbed for name, one in result.metrics.items() if one.disturbed}
 
 
 def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
 def _table_row(
     data: ReportData, result: TrialResult, names: tuple[list[str], ...], on_front: bool
 ) -> list[Any]:
-    first, rest, metrics, parameters = names
+    first, rest, metrics, timed, parameters = names
     chosen = parameters_of(result)
 
     def value(name: str) -> float | None:
@@ -67,6 +76,7 @@ def _table_row(
         on_front,
         *(value(name) for name in rest),
         *sources,
+        *(_busy(result).get(name) for name in timed),
         *(chosen.get(name) for name in parameters),
     ]
 

@@ -37,7 +37,7 @@ def test_latency_is_measured_once_a_structure(artifact: Path, tmp_path: Path) ->
     assert figure.interval is not None
     assert figure.interval[0] <= figure.value <= figure.interval[1]
     # A slow processor is timed more often.
-    assert re.fullmatch(r"320x256, 2 launches, \d+ runs, 1 threads", str(figure.conditions))
+    assert re.fullmatch(r"320x256, 2 launches, \d+ runs, 1 thread", str(figure.conditions))
     assert len(list(tmp_path.glob("*.json"))) == 1
     assert latency.evaluate(_subject(artifact, tmp_path)) == first
     next(tmp_path.glob("*.json")).write_text("{")  # damaged: measured again

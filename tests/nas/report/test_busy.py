@@ -13,8 +13,10 @@ from evaluators.latency import _figures, worst_ratio
 from nas.cli.app import app
 from nas.devices import Measurement
 from nas.report.export import export_models
+from nas.report.numbers import short_number
 from nas.report.page import report_html
 from nas.report.report_data import gather
+from nas.report.trial_table import trial_table
 from nas.storage.run_folder import RunFolder
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
@@ -81,6 +83,26 @@ def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
     assert [n for n, text in words.items() if "ms on host (busy processor)" in text] == [
         str(busy.number)
     ]
+
+
+def test_the_table_of_all_trials_and_its_download_say_it(run: RunFolder, busy: TrialResult) -> None:
+    table = trial_table(gather(run))
+    assert table["busy"] == {busy.number: {"latency_ms[host]": WHY}}
+    place = [column["name"] for column in table["columns"]].index(
+        "latency_ms[host].taken_on_busy_processor"
+    )
+    assert {row[0]: row[place] for row in table["rows"] if row[place]} == {busy.number: WHY}
+
+
+def test_explain_says_it(run: RunFolder, busy: TrialResult) -> None:
+    told = " ".join(CliRunner().invoke(app, ["explain", str(run.path)]).stdout.split())
+    of_it = " ".join(
+        CliRunner().invoke(app, ["explain", str(run.path), str(busy.number)]).stdout.split()
+    )
+    assert "ms on host (busy processor)" in of_it
+    assert told.count("(busy processor)") == told.count(
+        f"{short_number(busy.value('latency_ms[host]'))} ms on host"
+    )
 
 
 def test_an_exported_card_says_it(run: RunFolder, busy: TrialResult, tmp_path: Path) -> None:
