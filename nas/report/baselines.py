@@ -75,16 +75,29 @@ def verdict(
     sure = [challenge for challenge in answers if challenge.surely]
     called = {device: names[device].name if names else device for device in devices}
     on = "on every device" if len(devices) > 1 else f"on {called[devices[0]]}"
-    count = (
-        f"Of {len(answers)} networks chosen by hand the search beats {len(beaten)}: no lower PSNR, "
-        f"faster {on}; {len(sure)} of them by more than the figures' uncertainty."
-    )
+    count = _counts(len(answers), len(beaten), len(sure), on)
     reference = description.get("study", {}).get("reference")
     if reference is None:
         return count
     key = content_key(reference)
     chosen = next((c for c in answers if c.baseline.key == key), None)
     return count if chosen is None else f"{_about(chosen, called)} {count}"
+
+
+def _counts(networks: int, beaten: int, sure: int, on: str) -> str:
+    """Say how many of the networks chosen by hand are beaten, `sure` of them for certain."""
+    if networks > 1:
+        return (
+            f"Of {networks} networks chosen by hand the search beats {beaten}: no lower PSNR, "
+            f"faster {on}; {sure} of them by more than the figures' uncertainty."
+        )
+    if not beaten:
+        return "The search does not beat the one network chosen by hand."
+    certainty = "by more than" if sure else "but within"
+    return (
+        f"The search beats the one network chosen by hand: no lower PSNR, faster {on}, "
+        f"{certainty} the figures' uncertainty."
+    )
 
 
 def _about(challenge: Challenge, devices: Mapping[str, str]) -> str:

@@ -218,7 +218,7 @@
 
   /* The table of all trials: sorted, filtered, a page at a time. */
   const PAGE = 50;
-  const visible = columns.map((column, index) => ({ ...column, index })).filter((column) => !column.hidden);
+  const visible = columns.map((column, index) => ({ ...column, index })).filter((column) => !column.hidden && column.name !== "note");
   const head = document.querySelector("#all thead");
   const body = document.querySelector("#all tbody");
   let order = { index: 0, down: false };
@@ -251,6 +251,11 @@
       link.textContent = value;
       td.append(link);
     } else td.textContent = value;
+    if (column.name === "label" && row[at.note]) {
+      const note = document.createElement("small");
+      note.textContent = row[at.note];
+      td.append(note);
+    }
     const disturbed = (busy[row[at.trial]] || {})[column.name];
     if (disturbed) {
       td.textContent += "!";

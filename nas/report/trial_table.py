@@ -23,7 +23,7 @@ def trial_table(data: ReportData) -> dict[str, Any]:
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     near = [name for name in metrics if name.startswith("fidelity_db[")]
     timed = [f"latency_ms[{device}]" for device in data.devices]
-    first = ["psnr_db", "ssim", *timed, WORST_RATIO, *near, "gmacs_conv", "parameters"]
+    first = ["psnr_db", *timed, WORST_RATIO, *near, "ssim", "gmacs_conv", "parameters"]
     first = [name for name in first if name in metrics]
     rest = [name for name in metrics if name not in first]
     columns = [
@@ -31,7 +31,7 @@ def trial_table(data: ReportData) -> dict[str, Any]:
         {"name": "state", "title": "State"},
         *(_figure_column(name, data) for name in first),
         {"name": "label", "title": "Network"},
-        {"name": "note", "title": "Note", "hidden": not any(map(_note, data.results))},
+        {"name": "note", "hidden": True},  # the page has it below the label
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
         *({"name": f"{n}.taken_on_busy_processor", "hidden": True} for n in timed),

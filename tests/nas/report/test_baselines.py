@@ -74,7 +74,7 @@ def test_the_nearest_is_told_where_nothing_beats_the_reference() -> None:
     assert answer.startswith(
         "Nothing found beats the reference (net0). Nearest: trial 1 (net1), -0.06 dB, 1.42 times "
         "as fast on a, 1.07 times as fast on b; its PSNR can't be told apart from the reference's. "
-        "Of 1 networks chosen by hand the search beats 0:"
+        "The search does not beat the one network chosen by hand."
     )
     answer = verdict([chosen, slower], description, DEVICES)
     assert answer is not None
@@ -89,3 +89,16 @@ def test_infeasible_trials_beat_nothing_and_runs_without_baselines_have_no_answe
     assert verdict([chosen], {}, DEVICES) is None
     listed = {"study": {"space": {"family": "listed"}}}
     assert verdict([chosen, trial(2, 31.9, (900, 1400))], listed, DEVICES) is None
+
+
+def test_one_network_chosen_by_hand_is_not_counted() -> None:
+    chosen = trial(0, 31.87, (1281, 1503), baseline=True)
+    better = trial(1, 32.5, (900, 1400))
+    answer = verdict([chosen, better], {}, DEVICES)
+    assert answer is not None
+    assert answer.startswith(
+        "The search beats the one network chosen by hand: no lower PSNR, faster on every device, "
+    )
+    assert verdict([chosen, trial(1, 30.0, (900, 1400))], {}, DEVICES) == (
+        "The search does not beat the one network chosen by hand."
+    )
