@@ -8,7 +8,7 @@ import socket
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +34,9 @@ class Status:
     `looks` counts candidates that were measured before a training, in `look_seconds`;
     `trial_seconds` is the time of all finished trials. What ran side by side counts for each.
     Rates are finished trials an hour, over the last `RECENT` of them. `seconds` have passed from
-    the run's making to its last result, rests included; None before there is one. `ended` says why
-    the search ended before it had all of its trials, None where it did not.
+    the run's making to its last result, rests included; None before there is one, and where the
+    files' times don't tell. `ended` says why the search ended before it had all of its trials, None
+    where it did not.
     """
 
     name: str
@@ -119,6 +120,8 @@ class Look:
             made = datetime.strptime(str(description.get("created")), CREATED).timestamp()
         except ValueError:
             return None
+        if self._together([*self._ended.values()]):
+            return None
         last = max(self._ended.values(), default=0.0)
         return round(last - made, 1) if last > made else None
 
@@ -141,19 +144,25 @@ class Look:
         return len(growing.members), growing.hypervolume if reference else None
 
     def _rate(self) -> float | None:
-        """Return trials an hour, from the times between ends: a run may have rested for days.
-
-        None while they span less than a trial's own time, the median: the first trials of several
-        workers end together, and the files of a folder that was copied are all of one moment.
-        """
+        """Return trials an hour, from the times between ends: a run may have rested for days."""
         ended = sorted(self._ended.values())[-RECENT:]
-        if len(ended) < 2:
+        if len(ended) < 2 or self._together(ended):
             return None
         gaps = sorted(b - a for a, b in itertools.pairwise(ended))
         typical = gaps[len(gaps) // 2]
         worked = sum(gap for gap in gaps if gap <= max(20 * typical, 60.0))
+        return 3600 * (len(ended) - 1) / worked if worked > 0 else None
+
+    def _together(self, ended: Sequence[float]) -> bool:
+        """Return whether several ends span less than a trial's own time, the median.
+
+        So it is with the first trials of several workers, and where a folder was copied: its files
+        are all of one moment. Such times tell nothing.
+        """
+        if len(ended) < 2:
+            return False
         trial = statistics.median(sum(one.timings_s.values()) for one in self._results.values())
-        return 3600 * (len(ended) - 1) / worked if worked > trial else None
+        return max(ended) - min(ended) < trial
 
 
 def _table(run: RunFolder) -> dict[str, Any]:
