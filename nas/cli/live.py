@@ -171,7 +171,7 @@ class _View:
     def _front(self, columns: int) -> Table:
         names = [objective.metric for objective in self._study.expanded_objectives]
         best = self._tally.front()[:FRONT_ROWS]
-        figures = [[f"{result.value(name):.2f}" for name in names] for result in best]
+        figures = [[_figure(result, name) for name in names] for result in best]
         headings = [self._tally.heading(name) for name in names]
         widths = [
             max(map(len, [*heading.split(), *(row[index] for row in figures)]))
@@ -182,7 +182,9 @@ class _View:
             widths = [max(pair) for pair in pairs]
         labels = [result.label for result in best]
         cells = [[*row, label] for row, label in zip(figures, labels, strict=True)]
-        return _filling(cells, columns, widths, [*headings, "best trade-offs so far"])
+        busy = any(figure.endswith("!") for row in figures for figure in row)
+        said = "best trade-offs so far" + (", ! on a busy processor" if busy else "")
+        return _filling(cells, columns, widths, [*headings, said])
 
 
 def _filling(
@@ -314,16 +316,24 @@ def _outcome(result: TrialResult, tally: _Tally) -> str:
         return reason(result, tally.device).removeprefix("is ")
     shown = [name for name in result.metrics if name.startswith(("psnr_db", "latency_ms"))]
     figures = ", ".join(
-        f"{tally.title(name)} {result.value(name):.2f}{_unless_measured(result, name)}"
+        f"{tally.title(name)} {result.value(name):.2f}{_caution(result, name)}"
         for name in shown
         if name != "psnr_db_input"
     )
     return f"{result.state} {figures}"
 
 
-def _unless_measured(result: TrialResult, name: str) -> str:
-    source = result.metrics[name].source
-    return f" ({source})" if source in ("simulated", "modelled", "published") else ""
+def _figure(result: TrialResult, name: str) -> str:
+    """Write a figure for a narrow column; "!" marks one that was taken beside other work."""
+    return f"{result.value(name):.2f}{'!' if result.metrics[name].disturbed else ''}"
+
+
+def _caution(result: TrialResult, name: str) -> str:
+    """Return what is added to a figure that was not measured, or taken beside other work."""
+    metric = result.metrics[name]
+    if metric.disturbed:
+        return " (busy processor)"
+    return f" ({metric.source})" if metric.source in ("simulated", "modelled", "published") else ""
 
 
 def _share(progress: TrialProgress) -> float:

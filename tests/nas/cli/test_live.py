@@ -73,6 +73,27 @@ def test_the_time_that_is_left_counts_what_is_under_way(tmp_path: Path) -> None:
     assert "less than 2 min left" in tally.summary(begun=29.0)
 
 
+def test_what_a_busy_processor_took_is_marked(tmp_path: Path, capsys) -> None:
+    run = make_run(tmp_path, 20, bound_ms=None)
+    study = replace(small_study(), objectives=("psnr_db", "latency_ms"))
+    view = _View(study, tmp_path)
+    view.started(run, run.results(), 24)
+    assert "!" not in _shown(view, 80)
+    best = view._tally.front()[0]
+    timed = replace(best.metrics["latency_ms[host]"], disturbed="others used 1.4 cores")
+    busy = replace(best, metrics={**best.metrics, "latency_ms[host]": timed})
+    others = [result for result in run.results() if result.number != best.number]
+    view.started(run, [*others, busy], 24)
+    text = _shown(view, 80)
+    assert f"{best.value('latency_ms[host]'):.2f}!" in text
+    assert "best trade-offs so far, ! on a busy processor" in text
+    with watch(small_study(), tmp_path) as watcher:
+        watcher.finished(busy)
+    assert f"latency_ms[host] {best.value('latency_ms[host]'):.2f} (busy processor)" in (
+        capsys.readouterr().err
+    )
+
+
 def _shown(view: _View, width: int) -> str:
     console = Console(width=width)
     with console.capture() as capture:
