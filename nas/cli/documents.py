@@ -142,7 +142,10 @@ class ParetoDocument:
 
 @dataclass(frozen=True)
 class TrialDocument:
-    """A finished trial: how it ended, why, its figures, and the seconds of each stage."""
+    """A finished trial: how it ended, why, its figures, and the seconds of each stage.
+
+    `taken_on_busy_processor` has the reason for each figure that was taken beside other work.
+    """
 
     trial: int
     label: str
@@ -155,6 +158,7 @@ class TrialDocument:
     violations: dict[str, float]
     figures: dict[str, float]
     sources: dict[str, str]
+    taken_on_busy_processor: dict[str, str]
     timings_s: dict[str, float]
 
 

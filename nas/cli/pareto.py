@@ -219,6 +219,7 @@ def _findings(view: _View, names: Mapping[str, DeviceName]) -> list[str]:
     """Say who beats the baselines, how sure the front is, and which latencies were disturbed."""
     from nas.report.baselines import verdict
     from nas.report.certainty import certainty
+    from nas.report.report_data import disturbed_said
 
     description = view.folder.description()
     results, members = view.found.results, view.members
@@ -226,23 +227,8 @@ def _findings(view: _View, names: Mapping[str, DeviceName]) -> list[str]:
     sure = certainty(view.folder, results, members)
     if sure is not None:
         texts += [sure.said, sure.ties, sure.advice]
-    texts.append(_disturbed(members))
+    texts.append(disturbed_said(members))
     return [text for text in texts if text]
-
-
-def _disturbed(members: Sequence[TrialResult]) -> str:
-    """Name the latencies that other programs disturbed, in words; empty where none are."""
-    from nas.report.report_data import disturbed_trials
-
-    disturbed = disturbed_trials(members)
-    if not disturbed:
-        return ""
-    numbers = ", ".join(str(number) for number in disturbed)
-    return (
-        f"! taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
-        f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
-        "you choose by it"
-    )
 
 
 def _unmeasured(members: Sequence[TrialResult]) -> str:
@@ -312,11 +298,10 @@ def front_table(members: Sequence[TrialResult], shown: Mapping[str, str]) -> Mod
     `shown` are the figures that are always there, with the heads of their columns.
     """
     from nas.cli.model_table import ModelTable
-    from nas.report.titles import brief_figure, brief_title
+    from nas.report.titles import brief_title, marked_figure
 
     def column(name: str) -> list[str]:
-        found = [(m, m.metrics.get(name)) for m in members]
-        return [brief_figure(name, f.value) + _mark(m, name) if f else "-" for m, f in found]
+        return [marked_figure(name, member.metrics.get(name)) for member in members]
 
     columns = {"trial": [f"{m.number}{'*' if m.baseline else ''}" for m in members]}
     columns |= {heading: column(name) for name, heading in shown.items()}
@@ -327,12 +312,6 @@ def front_table(members: Sequence[TrialResult], shown: Mapping[str, str]) -> Mod
         if name not in shown and any(name in member.metrics for member in members):
             further[brief_title(name)] = column(name)
     return ModelTable(columns, [member.label for member in members], further=further)
-
-
-def _mark(result: TrialResult, name: str) -> str:
-    """Return "!" for a figure that was taken on a busy processor, else an empty text."""
-    metric = result.metrics.get(name)
-    return "!" if metric is not None and metric.disturbed else ""
 
 
 def _size(run: RunFolder) -> str:

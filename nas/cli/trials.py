@@ -72,6 +72,9 @@ def trial_json(result: TrialResult, on_front: bool, names: dict[str, str]) -> di
         "violations": dict(result.violations),
         "figures": {name: metric.value for name, metric in result.metrics.items()},
         "sources": {name: metric.source for name, metric in result.metrics.items()},
+        "taken_on_busy_processor": {
+            name: metric.disturbed for name, metric in result.metrics.items() if metric.disturbed
+        },
         "timings_s": dict(result.timings_s),
     }
 
@@ -96,7 +99,8 @@ def _show(
         note("no trial of that kind has ended")
         return
     from nas.cli.model_table import ModelTable, print_models
-    from nas.report.titles import brief_figure, brief_title
+    from nas.report.report_data import disturbed_said
+    from nas.report.titles import brief_title, marked_figure
 
     figures = table_figures(folder, shown)
     columns = {
@@ -104,11 +108,13 @@ def _show(
         "state": ["front" if row["on_front"] else row["state"] for row in rows],
     }
     for name in figures:
-        there = [row["figures"].get(name) for row in rows]
         head = brief_title(name, lambda device: names.get(device, device))
-        columns[head] = ["-" if value is None else brief_figure(name, value) for value in there]
+        columns[head] = [marked_figure(name, result.metrics.get(name)) for result in shown]
     words = [f"{row['label']}{': ' if row['reason'] else ''}{row['reason']}" for row in rows]
     print_models(ModelTable(columns, words, "network, and why", left=frozenset({"state"})))
+    busy = disturbed_said(shown)
+    if busy:
+        note(busy)
 
 
 def table_figures(folder: RunFolder, results: Sequence[TrialResult]) -> list[str]:

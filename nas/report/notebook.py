@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from nas.report.titles import brief_figure, brief_title
+from nas.report.titles import brief_title, marked_figure
 from nas.study.trial_result import TrialResult
 
 _RIGHT = ' style="text-align:right"'
@@ -33,8 +33,10 @@ def _row(member: TrialResult, shown: Sequence[str], taken: bool) -> str:
         if metric is None:
             cells.append(f"<td{_RIGHT}>–</td>")
             continue
-        source = escape(f"{metric.source}, {metric.conditions}".rstrip(", "), quote=True)
-        cells.append(f'<td{_RIGHT} title="{source}">{brief_figure(name, metric.value)}</td>')
+        busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
+        said = ", ".join(str(one) for one in (metric.source, metric.conditions, busy) if one)
+        source = escape(said, quote=True)
+        cells.append(f'<td{_RIGHT} title="{source}">{marked_figure(name, metric)}</td>')
     cells.append(f'<td style="text-align:left">{escape(member.label)}</td>')
     bold = ' style="font-weight:bold"' if taken else ""
     return f"<tr{bold}>{''.join(cells)}</tr>"

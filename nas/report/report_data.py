@@ -251,6 +251,19 @@ def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
     return reasons
 
 
+def disturbed_said(results: Sequence[TrialResult]) -> str:
+    """Name the trials whose latencies other programs disturbed; empty where there are none."""
+    disturbed = disturbed_trials(results)
+    if not disturbed:
+        return ""
+    numbers = ", ".join(str(number) for number in disturbed)
+    return (
+        f"! taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
+        f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
+        "you choose by it"
+    )
+
+
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:
     """Group the trials that failed or are infeasible by their cause, the most frequent first."""
     groups: dict[tuple[str, str], list[TrialResult]] = {}

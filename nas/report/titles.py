@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nas.devices.npu.chips import FIGURES as NPU_FIGURES
 from nas.report.numbers import short_number
+from nas.study.metric import Metric
 
 UNITS = {
     "psnr_db": "dB",
@@ -73,6 +74,16 @@ def brief_figure(metric: str, value: float) -> str:
     forms = {"psnr_db": ".2f", "ssim": ".3f", "parameters": ",.0f"}
     form = forms.get(metric)
     return short_number(value) if form is None else format(value, form)
+
+
+def marked_figure(metric: str, figure: Metric | None) -> str:
+    """Write a figure as `brief_figure` does, "!" behind it where it was taken beside other work.
+
+    "-" stands for one that is not there.
+    """
+    if figure is None:
+        return "-"
+    return f"{brief_figure(metric, figure.value)}{'!' if figure.disturbed else ''}"
 
 
 def unit(metric: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from evaluators.latency import _figures, worst_ratio
 from nas.cli.app import app
 from nas.devices import Measurement
 from nas.report.export import export_models
+from nas.report.notebook import front_as_html
 from nas.report.numbers import short_number
 from nas.report.page import report_html
 from nas.report.report_data import gather
@@ -92,6 +94,23 @@ def test_the_table_of_all_trials_and_its_download_say_it(run: RunFolder, busy: T
         "latency_ms[host].taken_on_busy_processor"
     )
     assert {row[0]: row[place] for row in table["rows"] if row[place]} == {busy.number: WHY}
+
+
+def test_trials_and_a_notebook_mark_it(run: RunFolder, busy: TrialResult) -> None:
+    result = CliRunner().invoke(app, ["trials", str(run.path)])
+    marked = [line.split()[0] for line in result.stdout.splitlines() if "! " in line]
+    assert marked == [str(busy.number)]
+    told = " ".join(result.stderr.split())
+    assert f"! taken on a busy processor: trial {busy.number} ({WHY})" in told
+    asked = CliRunner().invoke(app, ["trials", str(run.path), "--json"])
+    rows = data_of(asked.stdout, "trials")["trials"]
+    assert [row["taken_on_busy_processor"] for row in rows if row["trial"] == busy.number] == [
+        {"latency_ms[host]": WHY}
+    ]
+    assert sum(bool(row["taken_on_busy_processor"]) for row in rows) == 1
+    html = front_as_html([busy], ["psnr_db", "latency_ms[host]"], None)
+    assert f"taken on a busy processor: {WHY}" in unescape(html)
+    assert f"{short_number(busy.value('latency_ms[host]'))}!" in html
 
 
 def test_explain_says_it(run: RunFolder, busy: TrialResult) -> None:
