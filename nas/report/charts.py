@@ -101,7 +101,7 @@ def history_chart(data: ReportData) -> Chart:
         "xaxis": {
             "title": {"text": "trial"},
             "zeroline": False,
-            "range": [min(numbers) - 0.5, max(numbers) + 0.5],
+            **({"range": [min(numbers) - 0.5, max(numbers) + 0.5]} if numbers else {}),
             **({"dtick": 1} if len(numbers) <= 12 else {}),
         },
         "yaxis": {"title": {"text": "hypervolume"}, "rangemode": "tozero", "zeroline": False},

@@ -218,7 +218,7 @@
 
   /* The table of all trials: sorted, filtered, a page at a time. */
   const PAGE = 50;
-  const visible = columns.map((column, index) => ({ ...column, index })).filter((column) => !column.hidden && column.name !== "note");
+  const visible = columns.map((column, index) => ({ ...column, index })).filter((column) => !column.hidden);
   const head = document.querySelector("#all thead");
   const body = document.querySelector("#all tbody");
   let order = { index: 0, down: false };
