@@ -325,14 +325,18 @@ def _outcome(result: TrialResult, tally: _Tally) -> str:
 
 def _figure(result: TrialResult, name: str) -> str:
     """Write a figure for a narrow column; "!" marks one that was taken beside other work."""
-    return f"{result.value(name):.2f}{'!' if result.metrics[name].disturbed else ''}"
+    from nas.report.busy import busy_mark
+
+    return f"{result.value(name):.2f}{busy_mark(result.metrics[name])}"
 
 
 def _caution(result: TrialResult, name: str) -> str:
     """Return what is added to a figure that was not measured, or taken beside other work."""
+    from nas.report.busy import busy_words
+
     metric = result.metrics[name]
     if metric.disturbed:
-        return " (busy processor)"
+        return busy_words(metric)
     return f" ({metric.source})" if metric.source in ("simulated", "modelled", "published") else ""
 
 

@@ -218,8 +218,8 @@ def _say_choice(view: _View, names: Mapping[str, str]) -> None:
 def _findings(view: _View, names: Mapping[str, DeviceName]) -> list[str]:
     """Say who beats the baselines, how sure the front is, and which latencies were disturbed."""
     from nas.report.baselines import verdict
+    from nas.report.busy import disturbed_said
     from nas.report.certainty import certainty
-    from nas.report.report_data import disturbed_said
 
     description = view.folder.description()
     results, members = view.found.results, view.members

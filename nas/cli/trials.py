@@ -99,7 +99,7 @@ def _show(
         note("no trial of that kind has ended")
         return
     from nas.cli.model_table import ModelTable, print_models
-    from nas.report.report_data import disturbed_said
+    from nas.report.busy import disturbed_said
     from nas.report.titles import brief_title, marked_figure
 
     figures = table_figures(folder, shown)

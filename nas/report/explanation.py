@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from nas.errors import ConfigError
+from nas.report.busy import busy_words
 from nas.report.choice import RunFront
 from nas.report.numbers import short_number
 from nas.report.titles import title, unit
@@ -202,12 +203,7 @@ def _beaten(found: RunFront, result: TrialResult, name_of: NameOf) -> list[str]:
 
 
 def _value(result: TrialResult, metric: str) -> str:
-    return _figure(metric, result.value(metric)) + _busy(result, metric)
-
-
-def _busy(result: TrialResult, metric: str) -> str:
-    """Return what is added to a figure that was taken beside other work."""
-    return " (busy processor)" if result.metrics[metric].disturbed else ""
+    return _figure(metric, result.value(metric)) + busy_words(result.metrics[metric])
 
 
 def _figure(metric: str, value: float) -> str:
@@ -231,7 +227,7 @@ def _figures(found: RunFront, offer: Offer, name_of: NameOf) -> str:
                 continue
             named = f" on {name_of(device)}" if device else f" {title(metric).lower()}"
             named = named if device or not unit(metric) else ""
-            parts.append(shown + named + _busy(result, objective.metric))
+            parts.append(shown + named + busy_words(result.metrics[objective.metric]))
     return ", ".join(parts)
 
 

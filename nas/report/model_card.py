@@ -8,6 +8,7 @@ from typing import Any
 from nas.data.degradations import degraded_word
 from nas.devices.measurement import Placement
 from nas.devices.names import DeviceName
+from nas.report.busy import source_said
 from nas.report.ship_kit import datasets, layer_counts, primary_unit, readable_title
 from nas.report.titles import UNITS
 from nas.study.metric import Metric
@@ -353,8 +354,7 @@ def _evaluation(
         figure = f"`{name}`, {phone}" if phone else f"`{name}`"
         unit = UNITS.get(name.partition("[")[0], "")
         cells = (figure, f"{metric.value:.6g} {unit}".strip(), interval, metric.source)
-        busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
-        more = (metric.definition or "", ", ".join(filter(None, (metric.conditions, busy))))
+        more = (metric.definition or "", source_said(metric, metric.conditions))
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in (*cells, *more)) + " |")
     devices = "".join(f"\n- {_described(name)}" for name in names.values())
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from nas.report.busy import source_said
 from nas.report.titles import brief_title, marked_figure
 from nas.study.trial_result import TrialResult
 
@@ -33,9 +34,7 @@ def _row(member: TrialResult, shown: Sequence[str], taken: bool) -> str:
         if metric is None:
             cells.append(f"<td{_RIGHT}>–</td>")
             continue
-        busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
-        said = ", ".join(str(one) for one in (metric.source, metric.conditions, busy) if one)
-        source = escape(said, quote=True)
+        source = escape(source_said(metric, metric.source, metric.conditions), quote=True)
         cells.append(f'<td{_RIGHT} title="{source}">{marked_figure(name, metric)}</td>')
     cells.append(f'<td style="text-align:left">{escape(member.label)}</td>')
     bold = ' style="font-weight:bold"' if taken else ""

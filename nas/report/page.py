@@ -11,6 +11,7 @@ from typing import Any
 
 from nas.data.image_quality import UInt8Image
 from nas.report.budget import budget_rows, choice_values
+from nas.report.busy import busy_words, source_said
 from nas.report.charts import front_chart, history_chart
 from nas.report.compression import compression_chart, network_of, qualities_of
 from nas.report.crops import CropComparison
@@ -158,9 +159,7 @@ def _first_shown(data: ReportData, comparisons: Sequence[CropComparison]) -> int
 
 def source_of(metric: Metric) -> str:
     """Say where a figure comes from, for a tooltip."""
-    busy = f"taken on a busy processor: {metric.disturbed}" if metric.disturbed else None
-    parts = [metric.source, metric.definition, metric.conditions, busy]
-    return ", ".join(part for part in parts if part)
+    return source_said(metric, metric.source, metric.definition, metric.conditions)
 
 
 def _scripts(
@@ -300,8 +299,7 @@ def _words(result: TrialResult, data: ReportData) -> str:
             gain = f" ({result.value('psnr_db') - data.input_psnr_db:+.2f} dB)"
         parts.append(f"{result.value('psnr_db'):.2f} dB{gain}")
     for device, metric in latency_metrics(result).items():
-        busy = " (busy processor)" if metric.disturbed else ""
-        parts.append(f"{number(metric.value)} ms on {data.device(device)}{busy}")
+        parts.append(f"{number(metric.value)} ms on {data.device(device)}{busy_words(metric)}")
     if "gmacs_conv" in result.metrics:
         parts.append(f"{number(result.value('gmacs_conv'))} GMAC")
     if "parameters" in result.metrics:

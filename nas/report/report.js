@@ -4,7 +4,7 @@
   const { offers, resolved, stops, names, labels, words, files, pictured } = payload.choice;
 
   /* One trial is chosen: its dots, cards, rows, pictures and operations show it together. */
-  const { columns, rows, name, busy } = payload.table;
+  const { columns, rows, name } = payload.table;
   const at = Object.fromEntries(columns.map((column, index) => [column.name, index]));
   const byNumber = new Map(rows.map((row) => [row[at.trial], row]));
   const onFront = offers.map((offer) => offer.trial);
@@ -256,7 +256,7 @@
       note.textContent = row[at.note];
       td.append(note);
     }
-    const disturbed = (busy[row[at.trial]] || {})[column.name];
+    const disturbed = row[at[`${column.name}.taken_on_busy_processor`]];
     if (disturbed) {
       td.textContent += "!";
       td.title = `taken on a busy processor: ${disturbed}`;

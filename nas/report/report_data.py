@@ -11,6 +11,7 @@ from typing import Any
 from nas.data.degradations import degraded_word
 from nas.devices.names import DeviceName
 from nas.report.baselines import verdict
+from nas.report.busy import disturbed_trials
 from nas.report.certainty import Certainty, RungRow, certainty, rung_rows
 from nas.report.choice import open_front, quality_of
 from nas.report.compression import CompressionRow, compression_rows
@@ -239,29 +240,6 @@ def latency_metrics(result: TrialResult) -> dict[str, Metric]:
         if match:
             latencies[match[1]] = metric
     return latencies
-
-
-def disturbed_trials(results: Sequence[TrialResult]) -> dict[int, str]:
-    """Return the trials with a latency that was taken on a busy processor, with the reason."""
-    reasons = {}
-    for result in results:
-        for metric in latency_metrics(result).values():
-            if metric.disturbed:
-                reasons[result.number] = metric.disturbed
-    return reasons
-
-
-def disturbed_said(results: Sequence[TrialResult]) -> str:
-    """Name the trials whose latencies other programs disturbed; empty where there are none."""
-    disturbed = disturbed_trials(results)
-    if not disturbed:
-        return ""
-    numbers = ", ".join(str(number) for number in disturbed)
-    return (
-        f"! taken on a busy processor: trial{'s' * (len(disturbed) > 1)} {numbers} "
-        f"({next(iter(disturbed.values()))}). Measure again on a quiet machine before "
-        "you choose by it"
-    )
 
 
 def _causes(results: Sequence[TrialResult]) -> list[Cause]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.devices.npu.chips import FIGURES as NPU_FIGURES
+from nas.report.busy import busy_mark
 from nas.report.numbers import short_number
 from nas.study.metric import Metric
 
@@ -83,7 +84,7 @@ def marked_figure(metric: str, figure: Metric | None) -> str:
     """
     if figure is None:
         return "-"
-    return f"{brief_figure(metric, figure.value)}{'!' if figure.disturbed else ''}"
+    return f"{brief_figure(metric, figure.value)}{busy_mark(figure)}"
 
 
 def unit(metric: str) -> str:

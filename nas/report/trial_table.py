@@ -15,13 +15,15 @@ SHORT = {"gmacs_conv": "MACs, conv", WORST_RATIO: "Worst ratio"}
 
 
 def trial_table(data: ReportData) -> dict[str, Any]:
-    """Return all trials as columns and rows; hidden columns are in the files to download only.
+    """Return all trials as columns and rows; hidden columns are in the files to download.
 
-    `busy` are the figures that were taken beside other work: the reason by column, by trial.
+    A figure that any trial took beside other work has one for the reasons: the page marks by it
+    what it shows.
     """
     parameters = list(dict.fromkeys(n for r in data.results for n in parameters_of(r)))
     metrics = list(dict.fromkeys(n for r in data.results for n in r.metrics))
     near = [name for name in metrics if name.startswith("fidelity_db[")]
+    busy = list(dict.fromkeys(n for r in data.results for n, m in r.metrics.items() if m.disturbed))
     timed = [f"latency_ms[{device}]" for device in data.devices]
     first = ["psnr_db", *timed, WORST_RATIO, *near, "ssim", "gmacs_conv", "parameters"]
     first = [name for name in first if name in metrics]
@@ -34,20 +36,15 @@ def trial_table(data: ReportData) -> dict[str, Any]:
         {"name": "note", "hidden": True},  # the page has it below the label
         *({"name": n, "hidden": True} for n in ("key", "baseline", "on_front", *rest)),
         *({"name": f"{n}.source", "hidden": True} for n in metrics),
-        *({"name": f"{n}.taken_on_busy_processor", "hidden": True} for n in timed),
+        *({"name": f"{n}.taken_on_busy_processor", "hidden": True} for n in busy),
         *({"name": f"parameter.{n}", "hidden": True} for n in parameters),
     ]
     front = {result.number for result in data.front}
     rows = [
-        _table_row(data, r, (first, rest, metrics, timed, parameters), r.number in front)
+        _table_row(data, r, (first, rest, metrics, busy, parameters), r.number in front)
         for r in data.results
     ]
-    busy = {r.number: _busy(r) for r in data.results if _busy(r)}
-    return {"columns": columns, "rows": rows, "name": data.name, "busy": busy}
-
-
-def _busy(result: TrialResult) -> dict[str, str]:
-    return {name: one.disturbed for name, one in result.metrics.items() if one.disturbed}
+    return {"columns": columns, "rows": rows, "name": data.name}
 
 
 def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def _figure_column(name: str, data: ReportData) -> dict[str, Any]:
 def _table_row(
     data: ReportData, result: TrialResult, names: tuple[list[str], ...], on_front: bool
 ) -> list[Any]:
-    first, rest, metrics, timed, parameters = names
+    first, rest, metrics, busy, parameters = names
     chosen = parameters_of(result)
 
     def value(name: str) -> float | None:
@@ -76,7 +73,7 @@ def _table_row(
         on_front,
         *(value(name) for name in rest),
         *sources,
-        *(_busy(result).get(name) for name in timed),
+        *(result.metrics[n].disturbed if n in result.metrics else None for n in busy),
         *(chosen.get(name) for name in parameters),
     ]
 

@@ -89,10 +89,10 @@ def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
 
 def test_the_table_of_all_trials_and_its_download_say_it(run: RunFolder, busy: TrialResult) -> None:
     table = trial_table(gather(run))
-    assert table["busy"] == {busy.number: {"latency_ms[host]": WHY}}
-    place = [column["name"] for column in table["columns"]].index(
-        "latency_ms[host].taken_on_busy_processor"
-    )
+    names = [column["name"] for column in table["columns"]]
+    reasons = [name for name in names if name.endswith(".taken_on_busy_processor")]
+    assert reasons == ["latency_ms[host].taken_on_busy_processor"]
+    place = names.index(reasons[0])
     assert {row[0]: row[place] for row in table["rows"] if row[place]} == {busy.number: WHY}
 
 
