@@ -20,6 +20,7 @@ from nas.report.page import report_html
 from nas.report.report_data import gather
 from nas.report.trial_table import trial_table
 from nas.storage.run_folder import RunFolder
+from nas.study.objectives import WORST_RATIO
 from nas.study.pareto import front
 from nas.study.trial_result import TrialResult
 from tests.helpers.envelope import data_of
@@ -85,6 +86,14 @@ def test_the_report_marks_it(run: RunFolder, busy: TrialResult) -> None:
     assert [n for n, text in words.items() if "ms on host (busy processor)" in text] == [
         str(busy.number)
     ]
+
+
+def test_a_worst_ratio_of_it_is_marked(run: RunFolder, busy: TrialResult) -> None:
+    ratio = replace(busy.metrics["latency_ms[host]"], value=1.25, disturbed=WHY)
+    run.write_result(replace(busy, metrics={**busy.metrics, WORST_RATIO: ratio}))
+    header, *rows = Page(report_html(gather(run), [])).rows["front-table"]
+    place = next(place for place, name in enumerate(header) if "ratio" in name.lower())
+    assert [row[place] for row in rows if row[place]] == ["1.25!"]
 
 
 def test_the_table_of_all_trials_and_its_download_say_it(run: RunFolder, busy: TrialResult) -> None:
