@@ -157,7 +157,13 @@ def _lock(url: str, name: str, where: str) -> Iterator[None]:
                 f"the study {name!r} in {where} is held by another driver ({who}); wait for it or "
                 "stop it"
             )
-        yield
+        try:
+            yield
+        finally:
+            # A closed connection's lock is free only once the server has noticed: the next driver,
+            # started at once, would be refused.
+            with contextlib.suppress(psycopg.Error):
+                connection.execute("select pg_advisory_unlock(%s)", (key,))
 
 
 def open_storage(url: str) -> Any:

@@ -51,6 +51,24 @@ def test_a_second_driver_is_refused_with_who_holds_it(database: str, tmp_path: P
         pass
 
 
+def test_a_study_is_free_before_the_server_has_noticed_that_its_driver_left(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    left: list[psycopg.Connection] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "close", lambda connection: left.append(connection))
+        with shared_study(database, "one", "a"):
+            pass
+    assert left
+    assert not any(connection.closed for connection in left)
+    with shared_study(database, "one", "a"):
+        pass
+    for connection in left:
+        connection.close()
+
+
 def test_another_runs_study_of_that_name_is_refused(database: str, tmp_path: Path) -> None:
     search(quick_study(), tmp_path / "a" / "same", trials=1, storage=database)
     with pytest.raises(RunError, match="holds a study 'same' of another run"):
